@@ -1,0 +1,71 @@
+"""serein: speech emotion recognition that people can trust.
+
+A voice goes in; out comes what a listener would hear in it.
+
+>>> import serein
+>>> recognizer = serein.load()
+>>> recognizer.labels
+('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
+
+The floor plan, from the ground up: `audio` and `corpora` read sound and tables; `features` turns
+sound into numbers; `models` turns numbers into labels; `evaluation` judges; `inference` is the
+trained thing; `experiment` is how it came to be; `cli` is the command line.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from serein.audio.read import Limits, read_audio
+    from serein.corpora import CORPORA, Corpus, Utterance
+    from serein.emotions import EMOTIONS
+    from serein.errors import SereinError
+    from serein.inference.prediction import Prediction, Segment
+    from serein.inference.recognizer import Recognizer, bundled_models, load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CORPORA": "serein.corpora",
+    "Corpus": "serein.corpora",
+    "EMOTIONS": "serein.emotions",
+    "Limits": "serein.audio.read",
+    "Prediction": "serein.inference.prediction",
+    "Recognizer": "serein.inference.recognizer",
+    "Segment": "serein.inference.prediction",
+    "SereinError": "serein.errors",
+    "Utterance": "serein.corpora",
+    "bundled_models": "serein.inference.recognizer",
+    "load": "serein.inference.recognizer",
+    "read_audio": "serein.audio.read",
+}
+
+__all__ = [
+    "CORPORA",
+    "EMOTIONS",
+    "Corpus",
+    "Limits",
+    "Prediction",
+    "Recognizer",
+    "Segment",
+    "SereinError",
+    "Utterance",
+    "bundled_models",
+    "load",
+    "read_audio",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `import serein` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'serein' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

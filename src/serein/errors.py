@@ -1,0 +1,92 @@
+"""Everything that serein raises on purpose.
+
+::
+
+    SereinError                 catch this one to catch them all
+    ├── AudioError              a recording that cannot be read, or is outside the limits
+    ├── CorpusError             a corpus folder or table that does not add up
+    ├── RecipeError             a recipe file with a wrong key or value
+    ├── ProtocolError           an evaluation that could not be honest, so is not run
+    ├── EncoderError            a pre-trained encoder that cannot be found or used
+    ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
+    └── MissingExtraError       an optional part is not installed; names the pip line
+
+A message says what came, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+
+class SereinError(Exception):
+    """Base of all errors that serein raises on purpose."""
+
+
+class AudioError(SereinError, ValueError):
+    """A recording that cannot be read, or is outside the limits."""
+
+
+class CorpusError(SereinError, ValueError):
+    """A corpus folder or table that does not add up."""
+
+
+class RecipeError(SereinError, ValueError):
+    """A recipe with a wrong key or value."""
+
+
+class ProtocolError(SereinError, ValueError):
+    """An evaluation that could not be honest, and so is not run."""
+
+
+class EncoderError(SereinError, ValueError):
+    """A pre-trained encoder that cannot be found or used."""
+
+
+class BundleError(SereinError, ValueError):
+    """A model bundle that is damaged, of an unknown format, or not to be trusted."""
+
+
+class MissingExtraError(SereinError, ImportError):
+    """An optional part of serein is not installed.
+
+    Parameters
+    ----------
+    needed : str
+        What the missing part was needed for.
+    extra : str
+        Name of the extra that brings it.
+    """
+
+    def __init__(self, needed: str, extra: str) -> None:
+        super().__init__(f"{needed} needs the extra [{extra}]: pip install 'serein[{extra}]'")
+
+
+def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:
+    """Say that a name is unknown, and list the allowed ones, nearest first.
+
+    Parameters
+    ----------
+    kind : str
+        What the name names, for instance ``"corpus"``.
+    name : object
+        What came.
+    allowed : iterable of str
+        What is allowed.
+
+    Returns
+    -------
+    str
+        One sentence for an error message.
+
+    Examples
+    --------
+    >>> unknown_name("corpus", "emo-db", ["ravdess", "emodb"])
+    "unknown corpus 'emo-db'; known: emodb, ravdess"
+    """
+    text = str(name).lower()
+    near_first = sorted(
+        allowed, key=lambda known: (-SequenceMatcher(None, text, known.lower()).ratio(), known)
+    )
+    return f"unknown {kind} {name!r}; known: {', '.join(near_first) or 'none'}"
