@@ -1,0 +1,356 @@
+"""Any recording -> a mono float32 signal at 16 000 Hz.
+
+Conventions: a signal is one-dimensional, float32, mono, at ``RATE_HZ``, full scale is -1 to 1.
+Limits hold while decoding, so a small file that unpacks to days of sound is stopped at the limit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from serein.audio.container import AGAIN, CONVERT, Source, check_container, name_of, opened
+from serein.errors import AudioError
+
+Signal = npt.NDArray[np.float32]
+
+RATE_HZ = 16_000
+EXTENSIONS = frozenset({".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
+
+BLOCK_SAMPLES = 2**22  # all channels together
+FULL_SCALE = {np.int16: 2.0**15, np.int32: 2.0**31}
+MAX_PEAK = 8.0
+NO_LENGTH_FRAMES = 2**62  # libsndfile's word for a length that the header leaves open
+DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
+SLACK_S = 0.05  # a header that is wrong by one MP3 frame is not a truncated file
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted as a recording."""
+
+    max_s: float = 7200.0
+    min_s: float = 0.1
+    max_bytes: int = 2 * 2**30  # as encoded; not for arrays
+    min_rate_hz: int = 4000
+    max_rate_hz: int = 384_000
+    max_channels: int = 8
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def read_audio(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any],
+    *,
+    rate: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Signal:
+    """Read a recording as one mono signal at 16 kHz.
+
+    Parameters
+    ----------
+    source : str, PathLike, bytes-like, binary file object or numpy array
+        A file's content decides its format, not its name. A file object is read from its present
+        position on, and left open. An array is (samples,) or (samples, channels), floats with full
+        scale -1 to 1, or int16 or int32; it is not changed.
+    rate : int, optional
+        Sampling rate of an array in Hz; only for arrays.
+    limits : Limits
+        What is accepted.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples,)
+        The average of the channels at ``RATE_HZ``, C-contiguous, always a new array.
+
+    Raises
+    ------
+    AudioError
+        If the source cannot be read or decoded, is truncated, holds NaN or infinite samples, or is
+        outside the limits.
+
+    Examples
+    --------
+    >>> second = np.zeros((44_100, 2), np.int16)
+    >>> read_audio(second, rate=44_100).shape
+    (16000,)
+    """
+    if isinstance(source, np.ndarray):
+        return _read_array(source, rate, limits)
+    if rate is not None:
+        raise AudioError(
+            f"{name_of(source)}: rate={rate} came with a file, which carries its own; "
+            "leave rate out: it is only for arrays"
+        )
+    with opened(source, limits.max_bytes) as file:
+        check_container(file)
+        return _decode(file, limits)
+
+
+def check_signal(signal: npt.NDArray[Any], *, limits: Limits = DEFAULT_LIMITS) -> Signal:
+    """Check what is meant to be a mono signal at 16 kHz already.
+
+    Parameters
+    ----------
+    signal : ndarray of float, shape (samples,)
+        Mono, at ``RATE_HZ``.
+    limits : Limits
+        Its ``min_s`` and ``max_s`` apply.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples,)
+        The signal, C-contiguous; the same array if it is that already.
+
+    Raises
+    ------
+    AudioError
+        If it is not a 1-D array of floats, not finite, too short or too long.
+
+    Examples
+    --------
+    >>> check_signal(np.zeros(1, np.float32))
+    Traceback (most recent call last):
+    serein.errors.AudioError: <array>: is 1 sample (0.00006 s); need at least 0.1 s
+    """
+    return _checked(signal, "<array>", limits)
+
+
+def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
+    """Check a signal on behalf of the source that has this name."""
+    if not isinstance(signal, np.ndarray) or signal.ndim != 1 or signal.dtype.kind != "f":
+        raise AudioError(
+            f"{name}: is {_kind(signal)}; need a 1-D array of floats, mono at {RATE_HZ} Hz: "
+            "read it with serein.read_audio"
+        )
+    seconds = signal.size / RATE_HZ
+    if seconds < limits.min_s:
+        raise AudioError(
+            f"{name}: is {signal.size} {'sample' if signal.size == 1 else 'samples'} "
+            f"({_seconds(seconds)}); need at least {_seconds(limits.min_s)}"
+        )
+    if signal.size > limits.max_s * RATE_HZ + 1:  # resampling may round up
+        raise _too_long(name, limits)
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(signal, dtype=np.float32)
+    _peak(single, name)
+    return single
+
+
+def _decode(file: Source, limits: Limits) -> Signal:
+    """Decode an open file block by block."""
+    with _open_sound(file) as sound:
+        _check_layout(file.label, sound.samplerate, sound.channels, limits)
+        return _collect(_file_blocks(sound, file), sound.samplerate, file.label, limits)
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
+    """A sound file that is only read forward.
+
+    soundfile seeks to where it is after each block; in an MP3 that breaks the sound at every seam.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _open_sound(file: Source) -> _Forward:
+    """Open with libsndfile, which judges by content because the file has no name here."""
+    try:
+        return _Forward(file)
+    except DECODER_ERRORS as cause:
+        file.raise_failure()
+        raise AudioError(
+            f"{file.label}: cannot be decoded ({_reason(cause)}); need WAV, FLAC, Ogg, MP3 or "
+            f"AIFF: {CONVERT}"
+        ) from cause
+
+
+def _check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
+    """Check what a header claims, before anything is decoded or allocated."""
+    if not limits.min_rate_hz <= rate <= limits.max_rate_hz:
+        raise AudioError(
+            f"{name}: has a sampling rate of {rate} Hz; need {limits.min_rate_hz} to "
+            f"{limits.max_rate_hz} Hz: {AGAIN}"
+        )
+    if not 1 <= channels <= limits.max_channels:
+        raise AudioError(
+            f"{name}: has {channels} channels; need 1 to {limits.max_channels}: "
+            "keep those with the voice"
+        )
+
+
+def _file_blocks(sound: _Forward, file: Source) -> Iterator[Signal]:
+    """Decode about a second at a time, (frames, channels); the next block overwrites the last."""
+    block = np.empty((_block_frames(sound.samplerate, sound.channels), sound.channels), np.float32)
+    decoded = 0
+    while frames := _decode_into(block, sound, file, decoded):
+        decoded += frames
+        yield block[:frames]
+    file.raise_failure()
+    if _promised(sound, file) - decoded > SLACK_S * sound.samplerate:
+        raise _truncated(sound, file, decoded)
+
+
+def _decode_into(block: Signal, sound: _Forward, file: Source, decoded: int) -> int:
+    """Decode one block and return its frames, 0 at the end."""
+    try:
+        return len(sound.read(out=block))
+    except DECODER_ERRORS as cause:
+        file.raise_failure()
+        raise _truncated(sound, file, decoded, f" ({_reason(cause)})") from cause
+
+
+def _promised(sound: _Forward, file: Source) -> int:
+    """Tell how many frames the header promises; 0 if it does not say."""
+    frames = int(sound.frames)
+    return frames if file.has_length and frames < NO_LENGTH_FRAMES else 0
+
+
+def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") -> AudioError:
+    promised, there = _promised(sound, file) / sound.samplerate, decoded / sound.samplerate
+    promise = f"the header promises {_seconds(promised)}, " if promised else ""
+    kind = "damaged or truncated" if reason else "truncated"
+    return AudioError(
+        f"{file.label}: is {kind}: {promise}{_seconds(there)} are there{reason}; {AGAIN}"
+    )
+
+
+def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> Signal:
+    """Bring an array to mono and 16 kHz."""
+    _check_array(array)
+    frames = np.asarray(array).reshape(len(array), -1)
+    if not isinstance(rate, Real):
+        raise AudioError(
+            f"<array>: rate is {rate!r}; an array does not carry its sampling rate: "
+            "pass rate=... in Hz"
+        )
+    _check_layout("<array>", rate, frames.shape[1], limits)
+    return _collect(_array_blocks(frames, rate), rate, "<array>", limits)
+
+
+def _check_array(array: npt.NDArray[Any]) -> None:
+    """Check dtype and shape."""
+    if array.dtype.type not in (np.float16, np.float32, np.float64, *FULL_SCALE):
+        need = "float16, float32, float64, int16 or int32"
+    elif array.ndim not in (1, 2) or array.size == 0:
+        need = "(samples,) or (samples, channels), one or more of each"
+    elif array.ndim == 2 and array.shape[1] > array.shape[0]:
+        need = "(samples, channels): it looks transposed, pass its .T"
+    else:
+        return
+    raise AudioError(f"<array>: is {_kind(array)}; need {need}")
+
+
+def _array_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
+    """Convert about a second at a time to float32 with full scale 1, (frames, channels)."""
+    step = _block_frames(rate, frames.shape[1])
+    full_scale = FULL_SCALE.get(frames.dtype.type)
+    for start in range(0, len(frames), step):
+        block = frames[start : start + step]
+        if full_scale:
+            yield block.astype(np.float32) / np.float32(full_scale)
+        elif (peak := _peak(block, "<array>")) > MAX_PEAK:
+            raise AudioError(
+                f"<array>: has a peak of {peak:.5g}; full scale is 1: these look like integer "
+                "samples made floats, divide them by 32768"
+            )
+        else:
+            yield block.astype(np.float32)
+
+
+def _collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
+    """Average, resample and join blocks, and stop at the limit.
+
+    A bytearray grows in place; joining a list of blocks would take the memory twice.
+    """
+    joined, frames = bytearray(), 0
+    try:
+        resample = _resampler(rate)
+        for block in blocks:
+            frames += len(block)
+            if frames > limits.max_s * rate:
+                raise _too_long(name, limits)
+            joined += resample(_mono(block, name), False).data
+        joined += resample(np.empty(0, np.float32), True).data
+    except RuntimeError as cause:  # from soxr alone: _decode_into answers for soundfile
+        raise AudioError(
+            f"{name}: cannot be resampled from {rate} Hz ({cause}); {AGAIN}"
+        ) from cause
+    return _checked(np.frombuffer(joined, np.float32), name, limits)
+
+
+def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
+    """Make the function (samples, whether they are the last) -> samples at 16 kHz."""
+    if rate == RATE_HZ:
+        return lambda samples, last: samples
+    stream = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32", quality="HQ")
+    resample: Callable[[Signal, bool], Signal] = stream.resample_chunk
+    return resample
+
+
+def _mono(block: Signal, name: str) -> Signal:
+    """Average the channels of (frames, channels)."""
+    _peak(block, name)
+    channels = block.shape[1]
+    if channels == 1:
+        return np.ascontiguousarray(block[:, 0])
+    with np.errstate(all="ignore"):  # the check at the end sees an overflow
+        average: Signal = np.matmul(block, np.full(channels, 1 / channels, np.float32))
+    return average
+
+
+def _block_frames(rate: float, channels: int) -> int:
+    """Tell how many frames are about a second, bounded whatever the limits allow."""
+    return max(1, min(int(rate), BLOCK_SAMPLES // channels))
+
+
+def _peak(samples: npt.NDArray[Any], name: str) -> float:
+    """Tell the largest magnitude, and refuse NaN and infinity."""
+    peak = float(np.maximum(samples.max(initial=0), -samples.min(initial=0)))
+    if not np.isfinite(peak):
+        raise AudioError(
+            f"{name}: holds NaN or infinite samples; need finite ones: find the step that made "
+            "them, or replace them with numpy.nan_to_num"
+        )
+    return peak
+
+
+def _too_long(name: str, limits: Limits) -> AudioError:
+    return AudioError(
+        f"{name}: lasts longer than {_seconds(limits.max_s)}, the most that is read; "
+        "cut it into pieces, or raise max_s in the limits"
+    )
+
+
+def _kind(thing: object) -> str:
+    """Describe a wrong argument."""
+    if isinstance(thing, np.ndarray):
+        return f"an array of {thing.dtype} with shape {thing.shape}"
+    return f"of type {type(thing).__name__}"
+
+
+def _reason(cause: Exception) -> str:
+    """Tell what the decoder said, without the address of the file object."""
+    return str(getattr(cause, "error_string", cause)).removeprefix("Error : ").rstrip(".")
+
+
+def _seconds(seconds: float) -> str:
+    """Write a duration so that one sample is not 0 and a limit is not rounded.
+
+    Examples
+    --------
+    >>> _seconds(1 / RATE_HZ), _seconds(1.23456), _seconds(7200)
+    ('0.00006 s', '1.235 s', '7200 s')
+    """
+    text = f"{seconds:.5f}" if seconds < 1 else f"{seconds:.3f}"
+    return f"{text.rstrip('0').rstrip('.')} s"
