@@ -1,0 +1,14 @@
+"""Ground floor: a folder of recordings becomes a table of who said what, and in which emotion.
+
+- `serein.corpora.catalogue`: what is known of each corpus: file names, official counts, licence.
+- `serein.corpora.table`: `Corpus`, the table: load, filter, merge, count.
+- `serein.corpora.validation`: `Validation`, what does not add up in a corpus.
+
+No sound is decoded here: a corpus is names, labels and paths.
+"""
+
+from serein.corpora.catalogue import CORPORA, CorpusSpec, Utterance
+from serein.corpora.table import Corpus
+from serein.corpora.validation import Validation
+
+__all__ = ["CORPORA", "Corpus", "CorpusSpec", "Utterance", "Validation"]

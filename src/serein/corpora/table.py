@@ -1,0 +1,417 @@
+"""A corpus as a table: one row for each recording, with its speaker and its emotion.
+
+A `Corpus` comes from a folder whose layout serein knows (`Corpus.load`) or from any CSV file
+(`Corpus.from_csv`). It never changes: filtering, mapping and merging give a new one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from serein.corpora.catalogue import CORPORA, Utterance
+from serein.corpora.validation import Validation, validate
+from serein.emotions import EMOTIONS, canonical_emotion
+from serein.errors import CorpusError, unknown_name
+
+__all__ = ["Corpus", "Utterance"]
+
+_NEEDED_COLUMNS = ("file", "emotion", "speaker")
+_WHY_NEEDED = {"speaker": ": name each person, so that none is on both sides of a split"}
+_GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Corpus:
+    """A table of utterances.
+
+    Parameters
+    ----------
+    name : str
+        Name of the corpus; of all of them, joined by ``+``, after a merge.
+    utterances : tuple of Utterance
+        The rows.
+    licence : str
+        Licence of the recordings.
+    root : Path, optional
+        The folder they were found in; None after merging different folders.
+    unparsed : tuple of Path
+        Audio files in the folder whose names say nothing.
+    left_out : tuple of Path
+        Audio files of other parts of the release, such as song.
+    official : bool
+        Whether this is a corpus of the catalogue as it was loaded, so that `validate` can compare
+        it with the official counts. Filtering, mapping or merging ends that.
+
+    Examples
+    --------
+    >>> rows = [Utterance(Path(f"{e}.wav"), "my", "my-ann", e) for e in ("calm", "anger")]
+    >>> corpus = Corpus("my", tuple(rows))
+    >>> corpus
+    Corpus('my', utterances=2, speakers=1, emotions=2)
+    >>> corpus.map_emotions({"calm": "neutral"}).emotions
+    ('neutral', 'anger')
+    """
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    licence: str = "not stated"
+    root: Path | None = None
+    unparsed: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    official: bool = False
+
+    @classmethod
+    def load(cls, name: str, folder: str | Path) -> Corpus:
+        """Read a corpus of the catalogue from its folder, whatever its sub-folders.
+
+        Parameters
+        ----------
+        name : str
+            A key of `serein.corpora.CORPORA`.
+        folder : str or Path
+            The corpus, or a folder that holds it in a sub-folder of that name. The recordings may
+            be WAV, FLAC, Ogg, Opus or MP3. Hidden files are passed over.
+
+        Returns
+        -------
+        Corpus
+            Sorted by file name.
+
+        Raises
+        ------
+        CorpusError
+            If the name is unknown, the folder is missing, or no file is named as in that corpus.
+        """
+        if name not in CORPORA:
+            raise CorpusError(unknown_name("corpus", name, CORPORA))
+        root = Path(folder)
+        if (root / name).is_dir():
+            root = root / name
+        found = CORPORA[name].read(root)
+        return cls(
+            name=name,
+            utterances=found.utterances,
+            licence=CORPORA[name].licence,
+            root=root,
+            unparsed=found.unparsed,
+            left_out=found.left_out,
+            official=True,
+        )
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        audio_root: str | Path | None = None,
+        licence: str = "not stated",
+    ) -> Corpus:
+        r"""Read any corpus from a table with a header row.
+
+        Parameters
+        ----------
+        path : str or Path
+            A UTF-8 text file with cells separated by commas, semicolons or tabs. Its columns
+            ``file``, ``emotion`` and ``speaker`` are needed; ``gender``, ``intensity``, ``text``,
+            ``language`` and ``corpus`` are used if there; others are passed over.
+        name : str, optional
+            Name of the corpus; the table's stem if not given. Where a speaker does not begin
+            with it (or with the row's ``corpus``), it is put in front.
+        audio_root : str or Path, optional
+            The folder that ``file`` is relative to; the table's own folder if not given.
+        licence : str
+            Licence of the recordings.
+
+        Returns
+        -------
+        Corpus
+            In the order of the table.
+
+        Raises
+        ------
+        CorpusError
+            If the table cannot be read, has no row, lacks a column, or a row has no speaker, a
+            file that is not there or is listed twice, or an unknown emotion. The message names
+            the line.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "1.wav").write_bytes(b"")
+        ...     table = Path(folder, "calls.csv")
+        ...     _ = table.write_text("file,emotion,speaker\n1.wav,angry,ann\n")
+        ...     corpus = Corpus.from_csv(table)
+        >>> corpus.utterances[0].speaker, corpus.utterances[0].emotion
+        ('calls-ann', 'anger')
+        """
+        path = Path(path)
+        root = path.parent if audio_root is None else Path(audio_root)
+        name = name or path.stem
+        rows: dict[Path, Utterance] = {}
+        for line, row in _csv_rows(path):
+            try:
+                utterance = _row_utterance(row, name, root)
+                if utterance.path in rows:
+                    raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
+            except (CorpusError, OSError) as error:
+                raise CorpusError(f"{path}, line {line}: {error}") from error
+            rows[utterance.path] = utterance
+        if not rows:
+            raise CorpusError(f"{path} has a header but no rows: add one for each recording")
+        return cls(name=name, utterances=tuple(rows.values()), licence=licence, root=root)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that occur, in the order of `serein.emotions.EMOTIONS`."""
+        there = {row.emotion for row in self.utterances}
+        return tuple(emotion for emotion in EMOTIONS if emotion in there)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers, sorted."""
+        return tuple(sorted({row.speaker for row in self.utterances}))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The audio file of each utterance, in order."""
+        return tuple(row.path for row in self.utterances)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def __repr__(self) -> str:
+        sizes = f"utterances={len(self)}, speakers={len(self.speakers)}"
+        return f"Corpus({self.name!r}, {sizes}, emotions={len(self.emotions)})"
+
+    def filter(
+        self,
+        *,
+        emotions: Iterable[str] | None = None,
+        speakers: Iterable[str] | None = None,
+        predicate: Callable[[Utterance], bool] | None = None,
+    ) -> Corpus:
+        """Keep the utterances that pass every condition given.
+
+        Parameters
+        ----------
+        emotions : iterable of str, optional
+            Emotions to keep, by any of their names. One that does not occur is no error.
+        speakers : iterable of str, optional
+            Speakers to keep.
+        predicate : callable, optional
+            Says of an utterance whether to keep it.
+
+        Returns
+        -------
+        Corpus
+            In the same order; it may be empty.
+
+        Raises
+        ------
+        CorpusError
+            If an emotion is unknown, or a speaker is not in this corpus.
+        """
+        rows: Iterable[Utterance] = self.utterances
+        if emotions is not None:
+            kept = {canonical_emotion(word) for word in _words(emotions)}
+            rows = [row for row in rows if row.emotion in kept]
+        if speakers is not None:
+            people = self._known_speakers(speakers)
+            rows = [row for row in rows if row.speaker in people]
+        if predicate is not None:
+            rows = [row for row in rows if predicate(row)]
+        return self._with(rows)
+
+    def map_emotions(self, mapping: Mapping[str, str | None]) -> Corpus:
+        """Rename emotions, or drop them.
+
+        Parameters
+        ----------
+        mapping : mapping of str to str or None
+            From an emotion to the one it becomes, by any of their names; to None to drop its
+            utterances. Emotions that are not keys stay as they are.
+
+        Returns
+        -------
+        Corpus
+            In the same order.
+
+        Raises
+        ------
+        CorpusError
+            If an emotion is unknown.
+        """
+        new: dict[str, str | None] = {emotion: emotion for emotion in EMOTIONS}
+        for old, word in mapping.items():
+            new[canonical_emotion(old)] = None if word is None else canonical_emotion(word)
+        pairs = ((row, new[row.emotion]) for row in self.utterances)
+        return self._with(replace(row, emotion=emotion) for row, emotion in pairs if emotion)
+
+    def merge(self, *others: Corpus, name: str | None = None) -> Corpus:
+        """Put corpora one after the other; ``Corpus.merge(a, b, c)`` reads well too.
+
+        Parameters
+        ----------
+        *others : Corpus
+            The corpora to append.
+        name : str, optional
+            Name of the result; the names joined by ``+`` if not given.
+
+        Returns
+        -------
+        Corpus
+            The rows of all; its licence lists every licence once.
+
+        Raises
+        ------
+        CorpusError
+            If the same file is in two of them.
+        """
+        parts = (self, *others)
+        rows = tuple(row for part in parts for row in part)
+        path, times = Counter(row.path for row in rows).most_common(1)[0] if rows else (None, 0)
+        if times > 1:
+            raise CorpusError(f"{path} is in {times} of the corpora: filter before merging")
+        roots = {part.root for part in parts}
+        return Corpus(
+            name=name or "+".join(dict.fromkeys(part.name for part in parts)),
+            utterances=rows,
+            licence="; ".join(dict.fromkeys(part.licence for part in parts)),
+            root=roots.pop() if len(roots) == 1 else None,
+        )
+
+    def counts(self, by: str = "emotion") -> dict[str, int]:
+        """Count the utterances of each emotion, speaker or other group.
+
+        Parameters
+        ----------
+        by : {"emotion", "speaker", "gender", "intensity", "language", "corpus"}
+            What to group by.
+
+        Returns
+        -------
+        dict of str to int
+            Emotions in the order of `EMOTIONS`, other groups sorted; ``"unknown"`` counts the
+            utterances without the information.
+
+        Raises
+        ------
+        CorpusError
+            If `by` is none of these.
+
+        Examples
+        --------
+        >>> rows = [Utterance(Path(f"{e}.wav"), "my", "my-ann", e) for e in ("anger", "calm")]
+        >>> Corpus("my", tuple(rows)).counts()
+        {'calm': 1, 'anger': 1}
+        """
+        groups = ("emotion", "speaker", "gender", "intensity", "language", "corpus")
+        if by not in groups:
+            raise CorpusError(unknown_name("group to count by", by, groups))
+        counted = Counter(getattr(row, by) or "unknown" for row in self.utterances)
+        order = self.emotions if by == "emotion" else sorted(counted)
+        return {key: counted[key] for key in order}
+
+    def validate(self) -> Validation:
+        """Look for what does not add up: duplicates, missing or empty files, lone emotions.
+
+        Files of equal size are read, to compare their contents.
+
+        Returns
+        -------
+        Validation
+            What was found; print its ``summary()``.
+
+        Raises
+        ------
+        CorpusError
+            If a file cannot be read.
+        """
+        return validate(
+            self.name,
+            self.utterances,
+            spec=CORPORA[self.name] if self.official else None,
+            unparsed=self.unparsed,
+            left_out=self.left_out,
+        )
+
+    def _known_speakers(self, speakers: Iterable[str]) -> set[str]:
+        people = set(_words(speakers))
+        for stranger in sorted(people - set(self.speakers)):
+            raise CorpusError(unknown_name(f"speaker of {self.name}", stranger, self.speakers))
+        return people
+
+    def _with(self, rows: Iterable[Utterance]) -> Corpus:
+        return Corpus(self.name, tuple(rows), self.licence, self.root)
+
+
+def _words(words: Iterable[str]) -> Iterable[str]:
+    """Take a single word for a list of one, not for its letters."""
+    return (words,) if isinstance(words, str) else words
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Give each row with its line number; cells are stripped, column names in lower case."""
+    text = _csv_text(path)
+    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), restval="", delimiter=delimiter, strict=True
+    )
+    try:
+        header = reader.fieldnames = [cell.strip().lower() for cell in reader.fieldnames or ()]
+        if missing := [column for column in _NEEDED_COLUMNS if column not in header]:
+            raise CorpusError(f"{path} has no column {missing[0]!r}; it has: {', '.join(header)}")
+        for row in reader:
+            if None in row:
+                raise CorpusError(
+                    f"{path}, line {reader.line_num}: more cells than column names: put double "
+                    f"quotes around a text that holds {delimiter!r}"
+                )
+            cells = {column: cell.strip() for column, cell in row.items()}
+            if any(cells.values()):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise CorpusError(f"{path}, after line {reader.line_num}: {error}") from error
+
+
+def _csv_text(path: Path) -> str:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise CorpusError(f"cannot read the table {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    if not text.strip():
+        raise CorpusError(f"{path} is empty: it needs a header, {','.join(_NEEDED_COLUMNS)}")
+    return text
+
+
+def _row_utterance(row: dict[str, str], name: str, root: Path) -> Utterance:
+    for column in _NEEDED_COLUMNS:
+        if not row[column]:
+            raise CorpusError(f"{column} is blank" + _WHY_NEEDED.get(column, ""))
+    path = root / row["file"]
+    if not path.is_file():
+        raise CorpusError(f"file {row['file']!r} not found in {root}: set audio_root")
+    corpus = row.get("corpus") or name
+    speaker, gender = row["speaker"], row.get("gender", "").lower()
+    return Utterance(
+        path=path,
+        corpus=corpus,
+        speaker=speaker if speaker.startswith(f"{corpus}-") else f"{corpus}-{speaker}",
+        emotion=canonical_emotion(row["emotion"]),
+        gender=_GENDERS.get(gender, gender) or None,
+        intensity=row.get("intensity") or None,
+        text=row.get("text") or None,
+        language=row.get("language", "").lower() or None,
+    )

@@ -1,0 +1,279 @@
+"""What does not add up in a corpus: copies, holes, empty files, names that say nothing.
+
+A copy inside one speaker only weighs that recording double: a warning. A copy under another
+speaker or another emotion makes a score wrong: an error, like any difference from the official
+release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from serein.corpora.catalogue import CorpusSpec, Utterance
+from serein.emotions import EMOTIONS
+from serein.errors import CorpusError
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+_SHOWN = 5  # how many examples a sentence gives
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What was found in a corpus.
+
+    Parameters
+    ----------
+    corpus : str
+        Its name.
+    n_utterances, n_speakers, n_emotions : int
+        Its size.
+    duplicates : list of tuple of Utterance
+        Utterances whose files hold the same bytes, one tuple for each content.
+    missing, unexpected : dict of str to int
+        How many recordings of an emotion are too few or too many against the official counts;
+        empty for a corpus without any.
+    empty : tuple of Path
+        Files of 0 bytes.
+    single_emotion_speakers : tuple of str
+        Speakers heard in one emotion only.
+    unparsed : tuple of Path
+        Audio files whose names say nothing.
+    left_out : tuple of Path
+        Audio files of other parts of the release.
+    spec : CorpusSpec, optional
+        The official corpus it was compared with.
+    """
+
+    corpus: str
+    n_utterances: int
+    n_speakers: int
+    n_emotions: int
+    duplicates: list[tuple[Utterance, ...]] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
+    unexpected: dict[str, int] = field(default_factory=dict)
+    empty: tuple[Path, ...] = ()
+    single_emotion_speakers: tuple[str, ...] = ()
+    unparsed: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    spec: CorpusSpec | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error; there may be warnings."""
+        return not self.errors()
+
+    @property
+    def copies(self) -> int:
+        """How many files could go without losing a recording."""
+        return sum(len(group) - 1 for group in self.duplicates)
+
+    def errors(self) -> list[str]:
+        """Say what makes a score on this corpus wrong or not comparable.
+
+        Returns
+        -------
+        list of str
+            One sentence for each.
+        """
+        found = [] if self.n_utterances else ["there are no utterances"]
+        found += _conflicts(self.duplicates, "emotion", lambda row: row.emotion)
+        found += _conflicts(self.duplicates, "speaker", lambda row: row.speaker)
+        if self.empty:
+            found.append(f"{_count(self.empty, 'file')} of 0 bytes: {_names(self.empty)}")
+        return found + self._differences()
+
+    def warnings(self) -> list[str]:
+        """Say what is odd, but leaves scores right.
+
+        Returns
+        -------
+        list of str
+            One sentence for each.
+        """
+        found = []
+        if self.duplicates:
+            is_or_are = "is a copy" if self.copies == 1 else "are copies"
+            found.append(
+                f"{self.copies} of {self.n_utterances} files {is_or_are} of another file: "
+                f"{_first(map(_group, self.duplicates), '; ')}"
+            )
+        if self.single_emotion_speakers:
+            people = _count(self.single_emotion_speakers, "speaker")
+            found.append(f"{people} in one emotion only: {_first(self.single_emotion_speakers)}")
+        if self.unparsed:
+            unlike = f" named unlike {self.spec.example}" if self.spec else " with unknown names"
+            files = _count(self.unparsed, "audio file")
+            found.append(f"{files}{unlike}, not used: {_names(self.unparsed)}")
+        return found
+
+    def problems(self) -> list[str]:
+        """Say all that does not add up, errors first.
+
+        Returns
+        -------
+        list of str
+            One sentence for each; empty if all is well.
+        """
+        return self.errors() + self.warnings()
+
+    def summary(self) -> str:
+        """Put size, verdict and problems into a text to print.
+
+        Returns
+        -------
+        str
+            One line, and one more for each problem.
+
+        Examples
+        --------
+        >>> print(Validation("my", n_utterances=60, n_speakers=3, n_emotions=4).summary())
+        my: 60 utterances, 3 speakers, 4 emotions: ok
+        """
+        size = f"{self.n_utterances} utterances, {self.n_speakers} speakers"
+        verdict = "ok" if self.ok else "not ok"
+        lines = [f"{self.corpus}: {size}, {self.n_emotions} emotions: {verdict}"]
+        lines += [f"  error: {sentence}" for sentence in self.errors()]
+        lines += [f"  warning: {sentence}" for sentence in self.warnings()]
+        if self.left_out:
+            files = _count(self.left_out, "audio file")
+            lines.append(f"  note: {files} of other parts of the release left out")
+        return "\n".join(lines)
+
+    def _differences(self) -> list[str]:
+        if self.spec is None:
+            return []
+        found = []
+        for emotions, word in ((self.missing, "fewer"), (self.unexpected, "more")):
+            if emotions:
+                each = ", ".join(f"{emotion} {n}" for emotion, n in emotions.items())
+                files = f"{sum(emotions.values())} {word} than the official {self.spec.total} files"
+                found.append(f"{files}: {each}")
+        if self.n_speakers != self.spec.speakers:
+            found.append(f"{self.n_speakers} speakers, officially {self.spec.speakers}")
+        return found
+
+
+def validate(
+    name: str,
+    utterances: Sequence[Utterance],
+    *,
+    spec: CorpusSpec | None = None,
+    unparsed: tuple[Path, ...] = (),
+    left_out: tuple[Path, ...] = (),
+) -> Validation:
+    """Look for what does not add up; `Corpus.validate` calls this.
+
+    Parameters
+    ----------
+    name : str
+        Name of the corpus.
+    utterances : sequence of Utterance
+        Its rows. Files of equal size are read, to compare their contents.
+    spec : CorpusSpec, optional
+        The official corpus to compare with.
+    unparsed, left_out : tuple of Path
+        Files that did not become utterances.
+
+    Returns
+    -------
+    Validation
+        What was found.
+
+    Raises
+    ------
+    CorpusError
+        If a file cannot be read.
+    """
+    sizes = _by(utterances, lambda row: _size(row.path))
+    counts = Counter(row.emotion for row in utterances)
+    official = spec.counts if spec else counts
+    emotions = _by(utterances, lambda row: row.speaker)
+    return Validation(
+        corpus=name,
+        n_utterances=len(utterances),
+        n_speakers=len(emotions),
+        n_emotions=len(counts),
+        duplicates=_duplicates(rows for size, rows in sizes.items() if size > 0),
+        missing={e: official[e] - counts[e] for e in EMOTIONS if counts[e] < official.get(e, 0)},
+        unexpected={
+            e: counts[e] - official.get(e, 0) for e in EMOTIONS if counts[e] > official.get(e, 0)
+        },
+        empty=tuple(row.path for row in sizes.get(0, ())),
+        single_emotion_speakers=tuple(
+            sorted(who for who, rows in emotions.items() if len({row.emotion for row in rows}) == 1)
+        ),
+        unparsed=unparsed,
+        left_out=left_out,
+        spec=spec,
+    )
+
+
+def _duplicates(same_size: Iterable[list[Utterance]]) -> list[tuple[Utterance, ...]]:
+    candidates = [row for rows in same_size if len(rows) > 1 for row in rows]
+    groups = _by(candidates, lambda row: _sha256(row.path)).values()
+    return [tuple(group) for group in groups if len(group) > 1]
+
+
+def _by(rows: Iterable[Utterance], key: Callable[[Utterance], _Key]) -> dict[_Key, list[Utterance]]:
+    groups: defaultdict[_Key, list[Utterance]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # reads block by block
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> CorpusError:
+    return CorpusError(f"cannot read {path}: {error.strerror}; load the corpus again")
+
+
+def _conflicts(
+    groups: Iterable[tuple[Utterance, ...]], noun: str, label: Callable[[Utterance], str]
+) -> list[str]:
+    found = [group for group in groups if len({label(row) for row in group}) > 1]
+    if not found:
+        return []
+    recordings = _count(found, "recording")
+    return [f"{recordings} under more than one {noun}: {_first(map(_group, found), '; ')}"]
+
+
+def _group(rows: Sequence[Utterance]) -> str:
+    """Name equal files, by their whole paths where the names are equal too, and what they are."""
+    short = len({row.path.name for row in rows}) == len(rows)
+    names = " = ".join(row.path.name if short else str(row.path) for row in rows)
+    said = dict.fromkeys(f"{row.speaker} {row.emotion}" for row in rows)
+    text = f', "{rows[0].text}"' if rows[0].text else ""
+    return f"{names} ({' / '.join(said)}{text})"
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return _first(path.name for path in paths)
+
+
+def _first(words: Iterable[str], separator: str = ", ") -> str:
+    listed = list(words)
+    more = [f"and {len(listed) - _SHOWN} more"] if len(listed) > _SHOWN else []
+    return separator.join(listed[:_SHOWN] + more)

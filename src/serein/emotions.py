@@ -1,0 +1,149 @@
+"""The emotions serein knows: one canonical name each, its other names, and its rough place.
+
+Corpora name the same state differently ("happy", "happiness", "joy"). `canonical_emotion` brings
+any of these words to one name, so that corpora can be compared and merged.
+
+Valence (unpleasant -1 to pleasant +1) and arousal (sleepy -1 to excited +1) are rough placements
+on the circumplex of affect [1]_, which orders states on a circle: pleasure 0°, excitement 45°,
+arousal 90°, distress 135°, displeasure 180°, depression 225°, sleepiness 270°, relaxation 315°.
+Disgust and contempt are not among the words of that study and are placed by judgement on its
+unpleasant side, and neutral in the middle. They are a read-out of the emotion's name, for plots
+and for mixing probabilities into two numbers, not a measurement of a voice.
+
+References
+----------
+.. [1] J. A. Russell, "A circumplex model of affect", Journal of Personality and Social
+   Psychology 39(6), 1161-1178, 1980.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from serein.errors import CorpusError, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """One emotion.
+
+    Parameters
+    ----------
+    name : str
+        Canonical English name, a noun in lower case.
+    chinese : str
+        Chinese name.
+    valence : float
+        Rough pleasantness, in [-1, 1].
+    arousal : float
+        Rough activation, in [-1, 1].
+    aliases : tuple of str
+        Other words for it, in lower case, with single spaces.
+    """
+
+    name: str
+    chinese: str
+    valence: float
+    arousal: float
+    aliases: tuple[str, ...] = ()
+
+
+EMOTIONS: dict[str, Emotion] = {
+    emotion.name: emotion
+    for emotion in (
+        Emotion("neutral", "中性", 0.0, 0.0, ("neutrality", "neu", "中立")),
+        Emotion("calm", "平静", 0.7, -0.7, ("calmness", "平和")),
+        Emotion(
+            "happiness", "快乐", 0.9, 0.3, ("happy", "joy", "joyful", "hap", "高兴", "开心", "喜悦")
+        ),
+        Emotion("sadness", "悲伤", -0.9, -0.4, ("sad", "伤心", "难过")),
+        Emotion("anger", "愤怒", -0.6, 0.8, ("angry", "ang", "生气")),
+        Emotion(
+            "fear",
+            "恐惧",
+            -0.7,
+            0.7,
+            ("fearful", "fea", "afraid", "scared", "anxiety", "anxious", "fear/anxiety", "害怕"),
+        ),
+        Emotion("disgust", "厌恶", -0.8, 0.3, ("disgusted", "dis")),
+        Emotion(
+            "surprise",
+            "惊讶",
+            0.3,
+            0.9,
+            ("surprised", "sur", "ps", "pleasant surprise", "pleasant surprised", "惊奇", "吃惊"),
+        ),
+        Emotion("boredom", "无聊", -0.5, -0.8, ("bored",)),
+        Emotion("contempt", "轻蔑", -0.6, 0.2, ("contemptuous", "蔑视")),
+    )
+}
+"""Canonical name -> `Emotion`, in the order in which serein lists emotions everywhere."""
+
+
+def canonical_emotion(word: str) -> str:
+    """Bring a word for an emotion to its canonical name.
+
+    Parameters
+    ----------
+    word : str
+        A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
+        space, hyphen or underscore between two words do not matter.
+
+    Returns
+    -------
+    str
+        A key of `EMOTIONS`.
+
+    Raises
+    ------
+    CorpusError
+        If the word is not known.
+
+    Examples
+    --------
+    >>> [canonical_emotion(word) for word in (" Happy", "pleasant_surprise", "愤怒")]
+    ['happiness', 'surprise', 'anger']
+    """
+    name = _NAMES.get(_plain(word))
+    if name is None:
+        raise CorpusError(unknown_name("emotion", word, EMOTIONS))
+    return name
+
+
+def in_chinese(name: str) -> str:
+    """Give the Chinese name of an emotion.
+
+    Parameters
+    ----------
+    name : str
+        A canonical name or an alias.
+
+    Returns
+    -------
+    str
+        Its Chinese name.
+
+    Raises
+    ------
+    CorpusError
+        If the name is not known.
+
+    Examples
+    --------
+    >>> in_chinese("anger")
+    '愤怒'
+    """
+    return EMOTIONS[canonical_emotion(name)].chinese
+
+
+def _plain(word: object) -> str:
+    """Lower-case a word and put single spaces where it has spaces, hyphens or underscores."""
+    return re.sub(r"[\s_-]+", " ", str(word)).strip().casefold()
+
+
+_NAMES: dict[str, str] = {
+    word: emotion.name
+    for emotion in EMOTIONS.values()
+    for word in (emotion.name, emotion.chinese, *emotion.aliases)
+}

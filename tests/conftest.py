@@ -1,0 +1,30 @@
+"""Fixtures for all tests: where the real corpora are, on machines that have them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+_BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared" / "corpora"
+
+
+@pytest.fixture(scope="session")
+def corpora_dir() -> Path:
+    """The folder of real corpora: SEREIN_CORPORA, or ../shared/corpora; skips without it."""
+    folder = Path(os.environ.get("SEREIN_CORPORA") or _BESIDE_THE_REPOSITORY)
+    if not folder.is_dir():
+        pytest.skip(f"corpora not found at {folder}; set SEREIN_CORPORA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_dir(corpora_dir: Path) -> Callable[[str], Path]:
+    """Give the folder of one real corpus by its name; skips without it."""
+
+    def find(name: str) -> Path:
+        if not (corpora_dir / name).is_dir():
+            pytest.skip(f"{name} corpus not found at {corpora_dir / name}; set SEREIN_CORPORA")
+        return corpora_dir / name
+
+    return find

@@ -1,0 +1,242 @@
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serein.corpora import CORPORA, Corpus
+from serein.corpora.catalogue import audio_files
+from serein.emotions import EMOTIONS, canonical_emotion
+from serein.errors import CorpusError
+
+RAVDESS_SAD = "03-01-04-02-02-01-07.wav"
+
+
+def make(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def parse(corpus: str, path: str) -> tuple[str | None, ...] | None:
+    u = CORPORA[corpus].utterance(Path(path))
+    return u and (u.speaker, u.emotion, u.gender, u.intensity, u.text, u.language)
+
+
+DOGS = "Dogs are sitting by the door"
+PAPER = "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück."
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "fields"),
+    [
+        ("ravdess", RAVDESS_SAD, ("ravdess-07", "sadness", "male", "strong", DOGS, "en")),
+        (
+            "ravdess",
+            "Actor_24/03-01-01-01-01-02-24.flac",
+            ("ravdess-24", "neutral", "female", "normal", "Kids are talking by the door", "en"),
+        ),
+        ("emodb", "08a05Lb.wav", ("emodb-08", "boredom", "female", None, PAPER, "de")),
+        (
+            "cremad",
+            "1001_DFA_ANG_XX.wav",
+            ("cremad-1001", "anger", None, None, "Don't forget a jacket", "en"),
+        ),
+        (
+            "cremad",
+            "1040_ITH_SAD_X.wav",
+            ("cremad-1040", "sadness", None, None, "I think I have a doctor's appointment", "en"),
+        ),
+        (
+            "cremad",
+            "1091_IEO_FEA_MD.mp3",
+            ("cremad-1091", "fear", None, "medium", "It's eleven o'clock", "en"),
+        ),
+        (
+            "tess",
+            "YAF_dog_happy.wav",
+            ("tess-yaf", "happiness", "female", None, "Say the word dog", "en"),
+        ),
+        (
+            "tess",
+            "OA_bite_neutral.wav",
+            ("tess-oaf", "neutral", "female", None, "Say the word bite", "en"),
+        ),
+        (
+            "tess",
+            "OAF_back_ps.wav",
+            ("tess-oaf", "surprise", "female", None, "Say the word back", "en"),
+        ),
+        (
+            "tess",
+            "OAF_back_Pleasant_Surprised.wav",
+            ("tess-oaf", "surprise", "female", None, "Say the word back", "en"),
+        ),
+        ("savee", "DC_sa11.wav", ("savee-dc", "sadness", "male", None, None, "en")),
+        ("savee", "AudioData/KL/a01.wav", ("savee-kl", "anger", "male", None, None, "en")),
+        ("savee", "JK/su15.wav", ("savee-jk", "surprise", "male", None, None, "en")),
+        ("nemo", "EB0_anger_1.opus", ("nemo-eb0", "anger", None, None, None, "pl")),
+        ("nemo", "WR0_surprised_90.wav", ("nemo-wr0", "surprise", None, None, None, "pl")),
+    ],
+)
+def test_names_are_read(corpus: str, path: str, fields: tuple[str | None, ...]):
+    assert parse(corpus, path) == fields
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path"),
+    [
+        ("ravdess", "03-01-09-01-01-01-01.wav"),  # no ninth emotion
+        ("ravdess", "03-01-01-01-01-01-25.wav"),  # no 25th actor
+        ("ravdess", "03-01-01-01-01-01-01 (1).wav"),
+        ("ravdess", "03-02-01-01-01-01-01.wav"),  # song
+        ("ravdess", "01-01-01-01-01-01-01.mp4"),  # video
+        ("emodb", "07a01Fa.wav"),
+        ("emodb", "03a03Fa.wav"),
+        ("emodb", "03a01Xa.wav"),
+        ("cremad", "1092_DFA_ANG_XX.wav"),
+        ("cremad", "1001_DFA_CAL_XX.wav"),
+        ("cremad", "1001_XYZ_ANG_XX.wav"),
+        ("tess", "OAF_back_bored.wav"),
+        ("tess", "MAF_back_sad.wav"),
+        ("savee", "a01.wav"),  # no speaker in the name, nor in the folder
+        ("savee", "XX/a01.wav"),
+        ("nemo", "AB0_anger_1.wav"),
+        ("nemo", "EB0_boredom_1.wav"),
+    ],
+)
+def test_other_names_say_nothing(corpus: str, path: str):
+    assert parse(corpus, path) is None
+
+
+@pytest.mark.parametrize("spec", CORPORA.values(), ids=list(CORPORA))
+def test_every_entry_is_whole(spec):
+    assert CORPORA[spec.name] is spec
+    assert spec.utterance(Path(spec.example)) is not None
+    assert set(spec.counts) <= set(EMOTIONS)
+    assert spec.url.startswith("http")
+    assert all((spec.title, spec.licence, spec.citation, spec.language))
+
+
+def test_official_totals():
+    totals = {name: (spec.total, spec.speakers) for name, spec in CORPORA.items()}
+    assert totals == {
+        "ravdess": (1440, 24),
+        "emodb": (535, 10),
+        "cremad": (7442, 91),
+        "tess": (2800, 2),
+        "savee": (480, 4),
+        "nemo": (4481, 9),
+    }
+
+
+def test_a_folder_is_searched_in_depth_and_sorted_by_name(tmp_path: Path):
+    make(tmp_path, "z/A.WAV", "b.flac", "a/c.Opus", "d.ogg", "e.mp3", "notes.txt", "f.wav.zip")
+    make(tmp_path, "._b.flac", "__MACOSX/._c.opus", ".cache/x.wav")
+    names = [path.name for path in audio_files(tmp_path)]
+    assert names == ["A.WAV", "b.flac", "c.Opus", "d.ogg", "e.mp3"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_link_loops_and_dead_links_are_passed_over(tmp_path: Path):
+    make(tmp_path / "real", "sub/a.wav")
+    (tmp_path / "real" / "sub" / "up").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "self").symlink_to(tmp_path / "real" / "self")
+    (tmp_path / "real" / "dead.wav").symlink_to(tmp_path / "gone.wav")
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    assert [path.name for path in audio_files(tmp_path / "real")] == ["a.wav"]
+    assert len(audio_files(tmp_path)) == 1
+    assert len(audio_files(tmp_path / "linked")) == 1
+
+
+def test_song_and_video_are_left_out_and_odd_names_reported(tmp_path: Path):
+    make(tmp_path, RAVDESS_SAD, "03-02-04-02-02-01-07.wav", "01-01-04-02-02-01-07.wav", "take.wav")
+    found = CORPORA["ravdess"].read(tmp_path)
+    assert [u.path.name for u in found.utterances] == [RAVDESS_SAD]
+    assert [path.name for path in found.left_out] == [
+        "01-01-04-02-02-01-07.wav",
+        "03-02-04-02-02-01-07.wav",
+    ]
+    assert [path.name for path in found.unparsed] == ["take.wav"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["x.wav", "y.flac"], r"found 2 audio files of other names, for instance 'x.wav'"),
+        (["corpus.zip"], r"found no audio file but others, for instance 'corpus.zip'"),
+        ([], r"found an empty folder"),
+    ],
+)
+def test_a_folder_without_the_corpus_is_refused(tmp_path: Path, files: list[str], message: str):
+    make(tmp_path, *files)
+    with pytest.raises(CorpusError, match=r"files are named like 03a01Fa.wav .*" + message):
+        CORPORA["emodb"].read(tmp_path)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path):
+    with pytest.raises(CorpusError, match=r"gone is not a folder"):
+        CORPORA["emodb"].read(tmp_path / "gone")
+    with pytest.raises(CorpusError, match="is not a folder"):
+        CORPORA["emodb"].read(make(tmp_path, "file.wav") / "file.wav")
+
+
+DEMOGRAPHICS = (
+    '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,"Male","x","y"\n1002,21,"Female"\n'
+)
+
+
+@pytest.mark.parametrize("table", [".", "AudioWAV", "AudioWAV/deeper"])
+def test_cremad_takes_gender_from_its_table(tmp_path: Path, table: str):
+    names = ("1001_DFA_ANG_XX.wav", "1002_DFA_ANG_XX.wav", "1003_DFA_ANG_XX.wav")
+    make(tmp_path / "AudioWAV", *names)
+    (tmp_path / table).mkdir(exist_ok=True)
+    (tmp_path / table / "VideoDemographics.csv").write_text(DEMOGRAPHICS)
+    found = CORPORA["cremad"].read(tmp_path / "AudioWAV")
+    assert [u.gender for u in found.utterances] == ["male", "female", None]
+
+
+def test_nemo_takes_gender_and_text_from_its_table(tmp_path: Path):
+    make(tmp_path / "samples", "EB0_anger_1.wav", "MP0_fear_2.wav")
+    (tmp_path / "data.tsv").write_text(
+        "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
+        "EB0_anger_1.wav\tanger\tLubię czytać przed snem.\tlubię\t     EB0\tfemale\t27\n",
+        encoding="utf-8",
+    )
+    first, second = CORPORA["nemo"].read(tmp_path).utterances
+    assert (first.gender, first.text) == ("female", "Lubię czytać przed snem.")
+    assert (second.gender, second.text) == (None, None)
+
+
+def test_another_table_of_the_same_name_is_passed_over(tmp_path: Path):
+    make(tmp_path, "EB0_anger_1.wav")
+    (tmp_path / "data.tsv").write_text("a\tb\n1\t2\n")
+    assert CORPORA["nemo"].read(tmp_path).utterances[0].gender is None
+
+
+def test_a_damaged_side_table_is_refused(tmp_path: Path):
+    make(tmp_path, "EB0_anger_1.wav")
+    (tmp_path / "data.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CorpusError, match=r"cannot read .*data\.tsv"):
+        CORPORA["nemo"].read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ravdess", "emodb", "nemo"])
+def test_the_real_corpus_is_read_as_its_index_says(name: str, corpus_dir: Callable[[str], Path]):
+    folder = corpus_dir(name)
+    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
+        index = {row["file"]: row for row in csv.DictReader(file)}
+    corpus = Corpus.load(name, folder)
+    assert {row.path.name for row in corpus} == set(index)
+    for row in corpus:
+        expected = index[row.path.name]
+        assert row.corpus == expected["corpus"]
+        assert row.speaker == expected["speaker"]
+        assert row.emotion == canonical_emotion(expected["emotion"])
+        assert row.language == expected["language"]
+        assert row.intensity == (expected["intensity"] or None)
+        if name != "nemo":  # its names tell neither; its own table is not there
+            assert (row.gender, row.text) == (expected["gender"], expected["text"])

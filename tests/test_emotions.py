@@ -1,0 +1,90 @@
+import subprocess
+import sys
+from itertools import chain
+
+import pytest
+
+from serein.emotions import EMOTIONS, Emotion, canonical_emotion, in_chinese
+from serein.errors import CorpusError
+
+
+def test_the_order_of_emotions_is_fixed():
+    assert list(EMOTIONS) == [
+        "neutral",
+        "calm",
+        "happiness",
+        "sadness",
+        "anger",
+        "fear",
+        "disgust",
+        "surprise",
+        "boredom",
+        "contempt",
+    ]
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS.values(), ids=list(EMOTIONS))
+def test_every_name_of_an_emotion_leads_to_it(emotion: Emotion):
+    for word in (emotion.name, emotion.chinese, *emotion.aliases):
+        assert canonical_emotion(word) == emotion.name
+        assert canonical_emotion(f"  {word.upper()}\t") == emotion.name
+
+
+def test_no_word_names_two_emotions():
+    words = [(e.name, e.chinese, *e.aliases) for e in EMOTIONS.values()]
+    flat = list(chain.from_iterable(words))
+    assert len(flat) == len(set(flat))
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("Angry", "anger"),
+        ("JOY", "happiness"),
+        ("fearful", "fear"),
+        ("Fear/Anxiety", "fear"),
+        ("ps", "surprise"),
+        ("pleasant_surprise", "surprise"),
+        ("Pleasant-Surprised", "surprise"),
+        ("pleasant  surprise", "surprise"),
+        ("悲伤", "sadness"),
+    ],
+)
+def test_words_of_the_corpora(word: str, name: str):
+    assert canonical_emotion(word) == name
+
+
+@pytest.mark.parametrize("word", ["", "  ", "hapiness", "0", None])
+def test_an_unknown_word_is_refused(word):
+    with pytest.raises(CorpusError, match="unknown emotion"):
+        canonical_emotion(word)
+
+
+def test_an_unknown_word_lists_the_nearest_first():
+    with pytest.raises(CorpusError, match=r"unknown emotion 'hapiness'; known: happiness, "):
+        canonical_emotion("hapiness")
+
+
+def test_chinese_names():
+    chinese = " ".join(in_chinese(name) for name in EMOTIONS)
+    assert chinese == "中性 平静 快乐 悲伤 愤怒 恐惧 厌恶 惊讶 无聊 轻蔑"
+    assert in_chinese("Angry") == "愤怒"
+    with pytest.raises(CorpusError, match="unknown emotion 'wut'"):
+        in_chinese("wut")
+
+
+def test_places_on_the_circumplex():
+    place = {name: (e.valence, e.arousal) for name, e in EMOTIONS.items()}
+    assert all(-1 <= value <= 1 for pair in place.values() for value in pair)
+    assert place["neutral"] == (0, 0)
+    pleasant = {name for name, (valence, _) in place.items() if valence > 0}
+    excited = {name for name, (_, arousal) in place.items() if arousal > 0}
+    assert pleasant == {"calm", "happiness", "surprise"}
+    assert set(EMOTIONS) - excited == {"neutral", "calm", "sadness", "boredom"}
+
+
+def test_importing_emotions_and_corpora_is_light():
+    heavy = "{'numpy', 'scipy', 'pandas', 'torch', 'sklearn', 'librosa', 'soundfile'}"
+    code = f"import sys, serein.emotions, serein.corpora; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
