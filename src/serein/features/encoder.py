@@ -1,0 +1,183 @@
+"""A pre-trained speech encoder as front end: the signal's hidden states, pooled over time.
+
+An encoder is found in a local folder, in a folder of weights, or on the model hub; it is cut after
+the last layer asked for and gives one vector a recording: the mean and the standard deviation over
+time of each layer's hidden states. Needs the extra [train]; a trained bundle does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.errors import EncoderError, MissingExtraError
+from serein.features.frontend import FrontEnd
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = npt.NDArray[np.float32]
+
+WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json")
+
+
+class SpeechEncoder:
+    """Hidden states of a pre-trained speech encoder, pooled over time.
+
+    Parameters
+    ----------
+    name : str or path
+        A folder in transformers' layout, or a name on the model hub such as
+        ``"openai/whisper-base"`` or ``"microsoft/wavlm-large"``.
+    layers : sequence of int
+        Which hidden states, counted from 1 (after the first transformer layer).
+    level, trim
+        Settings of the `FrontEnd`.
+    weights : path, optional
+        A folder that is searched for `name` before the hub is asked.
+
+    Attributes
+    ----------
+    front_end : FrontEnd
+        Turns a signal into the network's input.
+    network : torch.nn.Module
+        (batch, time, band) or (batch, samples) in, (batch, dimensions) out.
+    dimensions : int
+        Length of the vector: 2 x width x layers.
+    fingerprint : str
+        Names the weights and settings; equal fingerprints give equal vectors.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder cannot be found, is of an unknown family, or lacks a layer.
+    MissingExtraError
+        If torch and transformers are not installed.
+    """
+
+    def __init__(
+        self,
+        name: str | Path,
+        *,
+        layers: Sequence[int] = (2, 3, 4),
+        level: str = "as_recorded",
+        trim: bool = False,
+        weights: str | Path | None = None,
+    ) -> None:
+        folder = find_encoder(name, weights)
+        self.name = str(name)
+        self.layers = tuple(layers)
+        self.network, self.front_end, self.dimensions = _build(folder, self.layers, level, trim)
+        self.fingerprint = _fingerprint(folder, self.layers, self.front_end)
+
+    def __call__(self, signal: Array) -> Array:
+        """Describe one signal.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (dimensions,), float32.
+        """
+        import torch
+
+        with torch.inference_mode():
+            vector = self.network(torch.from_numpy(self.front_end(signal)[None]))
+        result: Array = vector[0].numpy()
+        return result
+
+
+def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
+    """Say where an encoder is: a local folder, else its name on the hub.
+
+    Parameters
+    ----------
+    name : str or path
+        A folder, or a hub name.
+    weights : path, optional
+        A folder of encoders: ``openai/whisper-base`` is looked up there as ``whisper-base`` and as
+        ``whisper-base-encoder``.
+
+    Returns
+    -------
+    str
+        A folder, or `name` unchanged for the hub.
+
+    Raises
+    ------
+    EncoderError
+        If `name` can only be a folder and is not there.
+    """
+    last = Path(name).name
+    places = [Path(name)]
+    if weights is not None:
+        places += [Path(weights) / last, Path(weights) / f"{last}-encoder"]
+    for place in places:
+        if (place / "config.json").is_file():
+            return str(place)
+    text = str(name)
+    if text.count("/") != 1 or text.startswith((".", "~", "/")):
+        raise EncoderError(
+            f"no encoder at {text}: a folder with config.json and model.safetensors, or a hub name "
+            "such as openai/whisper-base, is needed"
+        )
+    return text
+
+
+def _build(
+    source: str, layers: tuple[int, ...], level: str, trim: bool
+) -> tuple[nn.Module, FrontEnd, int]:
+    try:
+        from transformers import AutoConfig
+        from transformers.utils import logging
+
+        from serein.features import encoder_networks as networks
+    except ImportError as error:
+        raise MissingExtraError("a pre-trained encoder", "train") from error
+    logging.disable_progress_bar()
+    config = _from_hub(AutoConfig.from_pretrained, source)
+    if config.model_type == "whisper":
+        build, depth, width = networks.whisper, config.encoder_layers, config.d_model
+        front_end = FrontEnd(bands=config.num_mel_bins, level=level, trim=trim)
+    elif config.model_type in networks.WAVEFORM_FAMILIES:
+        build, depth, width = networks.waveform, config.num_hidden_layers, config.hidden_size
+        normalise = config.feat_extract_norm == "layer"
+        front_end = FrontEnd("waveform", normalise=normalise, level=level, trim=trim)
+    else:
+        known = ", ".join(("whisper", *networks.WAVEFORM_FAMILIES))
+        raise EncoderError(f"{source} is of the family {config.model_type!r}; known: {known}")
+    if not layers or min(layers) < 1 or max(layers) > depth or len(set(layers)) != len(layers):
+        raise EncoderError(f"layers are {list(layers)}; {source} has the layers 1 to {depth}")
+    network = _from_hub(lambda place: build(place, layers), source)
+    return network, front_end, 2 * width * len(layers)
+
+
+def _from_hub(load: Callable[[str], Any], source: str) -> Any:
+    try:
+        return load(source)
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"cannot load the encoder {source}: {error}. Give a local folder, or let transformers "
+            "download it where there is a network"
+        ) from error
+
+
+def _fingerprint(source: str, layers: tuple[int, ...], front_end: FrontEnd) -> str:
+    digest = hashlib.sha256(json.dumps([layers, front_end.to_dict()], sort_keys=True).encode())
+    folder = Path(source)
+    files = sorted(file for pattern in WEIGHT_FILES for file in folder.glob(pattern))
+    if not files:
+        digest.update(source.encode())
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:20]

@@ -1,0 +1,170 @@
+"""Pre-trained encoders as torch modules: cut after the last layer wanted, pooled over time.
+
+All of them export to one ONNX graph with free batch and time axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, WhisperModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from serein.errors import EncoderError
+
+WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
+
+
+def whisper(source: str, layers: tuple[int, ...]) -> nn.Module:
+    """Load the encoder half of a Whisper model.
+
+    Parameters
+    ----------
+    source : str
+        Folder or hub name; the weights may be the encoder's alone.
+    layers : tuple of int
+        Hidden states to pool, counted from 1.
+
+    Returns
+    -------
+    torch.nn.Module
+        (batch, time, band) log-mel in, (batch, 2 x width x layers) out.
+
+    Raises
+    ------
+    EncoderError
+        If the weights do not fill the network.
+    """
+    try:
+        encoder = _load(WhisperEncoder, source)
+    except EncoderError:
+        encoder = _load(WhisperModel, source).get_encoder()
+    return PooledWhisper(encoder, layers).eval().requires_grad_(requires_grad=False)
+
+
+def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
+    """Load an encoder of the wav2vec 2.0 family: wav2vec 2.0, HuBERT, WavLM.
+
+    Parameters
+    ----------
+    source : str
+        Folder or hub name.
+    layers : tuple of int
+        Hidden states to pool, counted from 1.
+
+    Returns
+    -------
+    torch.nn.Module
+        (batch, samples) in, (batch, 2 x width x layers) out.
+
+    Raises
+    ------
+    EncoderError
+        If the weights do not fill the network.
+    """
+    network = PooledWaveform(_load(AutoModel, source), layers)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def _load(kind: Any, source: str) -> Any:
+    """Load weights, never from a pickle, and refuse a network that stays partly random."""
+    model, report = kind.from_pretrained(
+        source,
+        attn_implementation="eager",
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    missing = sorted(name for name in report["missing_keys"] if "layers." in name)
+    if missing:
+        raise EncoderError(f"{source} lacks weights of its encoder: {', '.join(missing[:3])} …")
+    return model
+
+
+class PooledWhisper(nn.Module):
+    """The first layers of a Whisper encoder, without its padding to 30 s.
+
+    The two convolutions are written as matrix products over neighbouring frames, which they are:
+    so one kind of int8 kernel serves the whole network.
+    """
+
+    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.rates: torch.Tensor
+        self.wanted = layers
+        self.conv1 = _as_linear(encoder.conv1)
+        self.conv2 = _as_linear(encoder.conv2)
+        self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
+        half = encoder.config.d_model // 2
+        self.register_buffer("rates", torch.exp(torch.arange(half) * -(math.log(1e4) / (half - 1))))
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """Map (batch, time, band) to (batch, 2 x width x layers)."""
+        hidden = nn.functional.gelu(self.conv1(_neighbours(mel, step=1)))
+        hidden = nn.functional.gelu(self.conv2(_neighbours(hidden, step=2)))
+        hidden = hidden + self._positions(hidden.shape[1])
+        states = []
+        for number, block in enumerate(self.blocks, start=1):
+            hidden = block(hidden, None)
+            if number in self.wanted:
+                states.append(hidden)
+        return pool(states)
+
+    def _positions(self, length: int) -> torch.Tensor:
+        # Whisper's table of positions is this formula; computed, it costs no megabytes.
+        angle = torch.arange(length, dtype=torch.float32)[:, None] * self.rates
+        return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class PooledWaveform(nn.Module):
+    """The first layers of a wav2vec 2.0, HuBERT or WavLM encoder."""
+
+    def __init__(self, model: Any, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.wanted = layers
+        self.model = model
+        # One layer more than wanted: the last state of these models may carry a final norm.
+        self.model.encoder.layers = model.encoder.layers[: max(layers) + 1]
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Map (batch, samples) to (batch, 2 x width x layers)."""
+        states = self.model(signal, output_hidden_states=True).hidden_states
+        return pool(states[layer] for layer in self.wanted)
+
+
+def pool(states: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Take mean and standard deviation over time of each state, side by side.
+
+    Parameters
+    ----------
+    states : iterable of torch.Tensor
+        Each (batch, time, width).
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (batch, 2 x width x states).
+    """
+    parts = []
+    for state in states:
+        mean = state.mean(dim=1)
+        parts += [mean, (state - mean[:, None]).square().mean(dim=1).sqrt()]
+    return torch.cat(parts, dim=1)
+
+
+def _as_linear(conv: nn.Conv1d) -> nn.Linear:
+    linear = nn.Linear(conv.in_channels * 3, conv.out_channels)
+    linear.weight.data = conv.weight.data.permute(0, 2, 1).reshape(conv.out_channels, -1).clone()
+    if conv.bias is not None:
+        linear.bias.data = conv.bias.data.clone()
+    return linear
+
+
+def _neighbours(series: torch.Tensor, *, step: int) -> torch.Tensor:
+    padded = nn.functional.pad(series, (0, 0, 1, 1))
+    shifted = [padded[:, :-2:step], padded[:, 1:-1:step], padded[:, 2::step]]
+    return torch.cat(shifted, dim=-1)

@@ -1,0 +1,203 @@
+"""The front end of a recogniser: what is done to a signal before the network sees it.
+
+Training and recognition share this one object; a bundle stores it, so the two cannot drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import RATE_HZ
+from serein.features.spectral import log_mel
+
+Array = npt.NDArray[np.float32]
+
+INPUTS = ("log_mel", "waveform")
+LEVELS = ("as_recorded", "speech_rms")
+SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
+FRAME = 320  # samples: 20 ms
+TRIM_DB = -40.0  # frames this far under the louder ones, at either end, are trimmed off
+TRIM_MARGIN = 5  # frames kept before the first and after the last of the voice: 100 ms
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Settings of the front end, and the front end itself: call it with a signal.
+
+    Parameters
+    ----------
+    inputs : {"log_mel", "waveform"}
+        What the encoder eats: Whisper a log-mel spectrogram, the wav2vec 2.0 family samples.
+    bands : int
+        Mel bands, for ``log_mel``.
+    normalise : bool
+        For ``waveform``: bring the samples to mean 0 and variance 1.
+    level : {"as_recorded", "speech_rms"}
+        ``speech_rms`` brings the louder part of the signal to a fixed level, so that the gain of a
+        microphone does not matter.
+    trim : bool
+        Whether silence at either end is cut off, so that it does not matter how tightly a recording
+        was cut.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not one of those listed.
+
+    Examples
+    --------
+    >>> FrontEnd()(np.zeros(16000, dtype=np.float32)).shape
+    (100, 80)
+    """
+
+    inputs: str = "log_mel"
+    bands: int = 80
+    normalise: bool = False
+    level: str = "as_recorded"
+    trim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.inputs not in INPUTS:
+            raise ValueError(f"inputs is {self.inputs!r}; allowed: {', '.join(INPUTS)}")
+        if self.level not in LEVELS:
+            raise ValueError(f"level is {self.level!r}; allowed: {', '.join(LEVELS)}")
+
+    def __call__(self, signal: Array) -> Array:
+        """Turn a signal into the network's input.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32; (time, bands) at 100 Hz for ``log_mel``, (samples,) for ``waveform``.
+        """
+        if self.trim:
+            signal = trim_silence(signal)
+        if self.level == "speech_rms":
+            signal = to_speech_level(signal)
+        if self.inputs == "log_mel":
+            return log_mel(signal, bands=self.bands)
+        return _standardise(signal) if self.normalise else signal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, for a manifest."""
+        return asdict(self) | {"rate_hz": RATE_HZ}
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> FrontEnd:
+        """Rebuild a front end from `to_dict`'s values.
+
+        Parameters
+        ----------
+        settings : dict
+            As `to_dict` returned it.
+
+        Returns
+        -------
+        FrontEnd
+            An equal front end.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown or the rate is not 16 kHz.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(settings) - known - {"rate_hz"})
+        if unknown:
+            raise ValueError(f"unknown front-end settings: {', '.join(unknown)}")
+        if settings.get("rate_hz", RATE_HZ) != RATE_HZ:
+            raise ValueError(f"the front end's rate is {settings['rate_hz']} Hz, not {RATE_HZ} Hz")
+        return cls(**{key: settings[key] for key in known & set(settings)})
+
+
+def frame_rms(signal: Array) -> Array:
+    """Measure the level of consecutive 20 ms frames.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (max(1, samples // 320),), root mean square of each frame, relative to full scale.
+    """
+    count = signal.size // FRAME
+    frames = signal[: count * FRAME].reshape(count, FRAME) if count else signal[None]
+    rms: Array = np.sqrt(np.mean(np.square(frames), axis=1))
+    return rms
+
+
+def trim_silence(signal: Array) -> Array:
+    """Cut silence off both ends, to 100 ms from the voice.
+
+    A 20 ms frame is silent if it is more than 40 dB under the 95th percentile of all.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        A part of the signal; all of it where every frame is equally loud or the signal is shorter
+        than a frame.
+
+    Examples
+    --------
+    >>> signal = np.zeros(16000, dtype=np.float32)
+    >>> signal[6400:9600] = 0.5
+    >>> trim_silence(signal).size
+    6400
+    """
+    rms = frame_rms(signal)
+    voiced = np.flatnonzero(rms >= np.percentile(rms, 95) * 10 ** (TRIM_DB / 20))
+    first = max(0, voiced[0] - TRIM_MARGIN) * FRAME
+    last = (voiced[-1] + 1 + TRIM_MARGIN) * FRAME
+    return signal[first:last]
+
+
+def to_speech_level(signal: Array) -> Array:
+    """Scale a signal so that its louder frames have an RMS of 0.1.
+
+    Frames within 20 dB of the 95th percentile count as voice. Digital silence stays as it is.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,), float32.
+
+    Examples
+    --------
+    >>> quiet = 0.001 * np.sin(np.arange(16000, dtype=np.float32))
+    >>> round(float(np.sqrt(np.mean(to_speech_level(quiet) ** 2))), 3)
+    0.1
+    """
+    rms = frame_rms(signal)
+    voiced = rms[rms >= 0.1 * np.percentile(rms, 95)]
+    level = float(np.sqrt(np.mean(np.square(voiced))))
+    if level == 0.0:
+        return signal
+    result: Array = signal * np.float32(SPEECH_RMS / level)
+    return result
+
+
+def _standardise(signal: Array) -> Array:
+    result: Array = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
+    return result
