@@ -1,0 +1,1 @@
+"""First floor, learning wing: numbers in, emotion out; knows nothing of sound."""
