@@ -1,0 +1,1 @@
+"""First floor: how good, and for whom; any estimator, any labels."""

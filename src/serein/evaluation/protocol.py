@@ -1,0 +1,381 @@
+"""Cross-validation in which no speaker is ever on both sides.
+
+A protocol gives folds; `cross_validate` refuses folds that share a speaker, fits a fresh copy of
+the estimator for each, and pools the answers for unseen speakers into one `Result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold
+
+from serein.errors import ProtocolError
+from serein.evaluation.metrics import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    recalls,
+    speaker_interval,
+    uar,
+)
+
+Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+Strings = npt.NDArray[np.str_]
+
+# The actor folds that the field reports on RAVDESS (EmoBox and others use the same six).
+RAVDESS_ACTOR_FOLDS: tuple[tuple[int, ...], ...] = (
+    (1, 11, 20, 21),
+    (4, 10, 12, 14),
+    (8, 9, 19, 23),
+    (3, 5, 7, 24),
+    (2, 15, 16, 18),
+    (6, 13, 17, 22),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Answers for speakers that the estimator had not heard, and their scores.
+
+    Attributes
+    ----------
+    protocol : str
+        How it was measured, in words.
+    labels : tuple of str
+        Classes, in the order of the columns.
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes).
+    speakers : numpy.ndarray
+        Shape (samples,).
+    fold : numpy.ndarray
+        Shape (samples,), in which fold each sample was tested.
+    """
+
+    protocol: str
+    labels: tuple[str, ...]
+    truth: npt.NDArray[np.intp]
+    probabilities: npt.NDArray[np.float64]
+    speakers: Strings
+    fold: npt.NDArray[np.intp]
+
+    @property
+    def answer(self) -> npt.NDArray[np.intp]:
+        """The likeliest class of each sample."""
+        answer: npt.NDArray[np.intp] = self.probabilities.argmax(axis=1)
+        return answer
+
+    def subset(self, rows: npt.NDArray[Any]) -> Result:
+        """Keep some samples.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            Indices or a mask.
+
+        Returns
+        -------
+        Result
+            The same protocol over fewer samples.
+        """
+        return Result(
+            self.protocol,
+            self.labels,
+            self.truth[rows],
+            self.probabilities[rows],
+            self.speakers[rows],
+            self.fold[rows],
+        )
+
+    def scores(self) -> dict[str, Any]:
+        """Return all scores as plain values: UAR with interval, accuracy, recalls, calibration."""
+        truth, answer = self.truth, self.answer
+        by_class = recalls(truth, answer, len(self.labels))
+        return {
+            "uar": uar(truth, answer),
+            "uar_interval_95": list(speaker_interval(uar, truth, answer, self.speakers)),
+            "accuracy": accuracy(truth, answer),
+            "recall": {
+                label: float(value)
+                for label, value in zip(self.labels, by_class, strict=True)
+                if not np.isnan(value)
+            },
+            "expected_calibration_error": expected_calibration_error(truth, self.probabilities),
+            "confusion": confusion_matrix(truth, answer, len(self.labels)).tolist(),
+            "clips": len(truth),
+            "speakers": len(np.unique(self.speakers)),
+        }
+
+    def folds(self) -> list[dict[str, Any]]:
+        """Describe each fold: its test speakers, clips and UAR."""
+        described = []
+        for number in np.unique(self.fold):
+            part = self.subset(self.fold == number)
+            described.append(
+                {
+                    "fold": int(number),
+                    "test_speakers": sorted(set(part.speakers.tolist())),
+                    "clips": len(part.truth),
+                    "uar": uar(part.truth, part.answer),
+                }
+            )
+        return described
+
+
+def leave_one_speaker_out(speakers: Sequence[str]) -> list[Fold]:
+    """Test each speaker with a model trained on all others.
+
+    Parameters
+    ----------
+    speakers : sequence of str
+        Who speaks in each sample.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a speaker.
+
+    Raises
+    ------
+    ProtocolError
+        If there are fewer than two speakers.
+    """
+    names = np.unique(np.asarray(speakers))
+    return folds_of(speakers, [[name] for name in names.tolist()])
+
+
+def folds_of(speakers: Sequence[str], groups: Iterable[Iterable[str]]) -> list[Fold]:
+    """Test named groups of speakers in turn.
+
+    Parameters
+    ----------
+    speakers : sequence of str
+        Who speaks in each sample.
+    groups : iterable of iterables of str
+        The test speakers of each fold; a group that no sample belongs to is left out.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a fold.
+
+    Raises
+    ------
+    ProtocolError
+        If a speaker is in no group or in two, or fewer than two groups have samples.
+    """
+    names = np.asarray(speakers)
+    sets = [set(group) for group in groups]
+    for name in sorted(set(names.tolist())):
+        count = sum(name in group for group in sets)
+        if count != 1:
+            raise ProtocolError(f"speaker {name} is in {count} folds; each must be in exactly one")
+    masks = [np.isin(names, sorted(group)) for group in sets]
+    folds = [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in masks if mask.any()]
+    if len(folds) < 2:
+        raise ProtocolError(
+            f"{len(set(names.tolist()))} speaker(s) make {len(folds)} fold(s); testing on unseen "
+            "speakers needs at least 2 folds: add recordings of other speakers"
+        )
+    return folds
+
+
+def ravdess_actor_folds(speakers: Sequence[str]) -> list[Fold]:
+    """Test the actors of RAVDESS in the six folds that the field reports.
+
+    Parameters
+    ----------
+    speakers : sequence of str
+        ``ravdess-01`` to ``ravdess-24``.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a fold.
+
+    Raises
+    ------
+    ProtocolError
+        If a speaker is not an actor of RAVDESS.
+    """
+    groups = [[f"ravdess-{actor:02d}" for actor in fold] for fold in RAVDESS_ACTOR_FOLDS]
+    return folds_of(speakers, groups)
+
+
+def speaker_k_fold(
+    speakers: Sequence[str], strata: Sequence[str], *, folds: int = 6, random_state: int = 0
+) -> list[Fold]:
+    """Deal speakers into folds of like size, keeping the mix of `strata` alike.
+
+    Parameters
+    ----------
+    speakers, strata : sequence of str
+        Who speaks in each sample, and what should be spread evenly (corpus and emotion).
+    folds : int
+        Number of folds.
+    random_state : int
+        Seed of the deal.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a fold.
+
+    Raises
+    ------
+    ProtocolError
+        If there are fewer speakers than folds.
+    """
+    count = len(set(speakers))
+    if folds < 2 or count < folds:
+        raise ProtocolError(f"{folds} folds of {count} speakers; allowed: 2 to {count} folds")
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
+    return list(splitter.split(np.zeros(len(speakers)), np.asarray(strata), np.asarray(speakers)))
+
+
+@dataclass(frozen=True)
+class FittedFolds:
+    """The classifiers of a cross-validation, each with the samples it did not learn from.
+
+    Attributes
+    ----------
+    protocol : str
+        How the folds were made, in words.
+    labels : numpy.ndarray
+        Shape (classes,), sorted.
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    speakers : numpy.ndarray
+        Shape (samples,).
+    members : list of (classifier, test indices)
+        A pair a fold.
+    """
+
+    protocol: str
+    labels: Strings
+    truth: npt.NDArray[np.intp]
+    speakers: Strings
+    members: list[tuple[Any, npt.NDArray[np.intp]]]
+
+    def answer(self, X: npt.NDArray[np.float32]) -> Result:
+        """Let each classifier answer for the speakers it has not heard.
+
+        Parameters
+        ----------
+        X : numpy.ndarray
+            Shape (samples, features): the vectors that were cross-validated, or others of the same
+            samples, for instance from a quantised encoder.
+
+        Returns
+        -------
+        Result
+            Pooled over the folds.
+        """
+        probabilities = np.zeros((len(self.truth), len(self.labels)))
+        fold = np.zeros(len(self.truth), dtype=np.intp)
+        for number, (fitted, test) in enumerate(self.members):
+            columns = np.searchsorted(self.labels, fitted.classes_)
+            probabilities[np.ix_(test, columns)] = fitted.predict_proba(X[test])
+            fold[test] = number
+        labels = tuple(self.labels.tolist())
+        return Result(self.protocol, labels, self.truth, probabilities, self.speakers, fold)
+
+
+def cross_validate(
+    estimator: Any,
+    X: npt.NDArray[np.float32],
+    y: Sequence[str],
+    speakers: Sequence[str],
+    folds: Sequence[Fold],
+    *,
+    protocol: str,
+    per_sample: Mapping[str, npt.ArrayLike] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FittedFolds:
+    """Fit a fresh copy of an estimator for each fold of unseen speakers.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Cloned for each fold; must give `predict_proba` and take `groups` in `fit`.
+    X : numpy.ndarray
+        Shape (samples, features).
+    y, speakers : sequence of str
+        Label and speaker of each sample.
+    folds : sequence of (train, test)
+        Index arrays.
+    protocol : str
+        How the folds were made, in words.
+    per_sample : mapping of array_like, optional
+        More arguments of `fit`, a row a sample.
+    progress : callable
+        Called with (folds done, folds in all).
+
+    Returns
+    -------
+    FittedFolds
+        Its `answer(X)` gives the `Result`.
+
+    Raises
+    ------
+    ProtocolError
+        If a fold shares a speaker, a sample is tested twice or never, or a class of the test part
+        does not occur in the training part at all.
+    """
+    labels, truth = np.unique(np.asarray(y), return_inverse=True)
+    names = np.asarray(speakers)
+    refuse_unfair(folds, names, truth, labels)
+    rows = {name: np.asarray(values) for name, values in (per_sample or {}).items()}
+    members = []
+    for train, test in folds:
+        given = {name: values[train] for name, values in rows.items()}
+        fitted = clone(estimator).fit(X[train], labels[truth[train]], groups=names[train], **given)
+        members.append((fitted, test))
+        progress(len(members), len(folds))
+    return FittedFolds(protocol, labels, truth, names, members)
+
+
+def refuse_unfair(
+    folds: Sequence[Fold], speakers: Strings, truth: npt.NDArray[np.intp], labels: Strings
+) -> None:
+    """Raise unless the folds are speaker-independent and test every sample once.
+
+    Parameters
+    ----------
+    folds : sequence of (train, test)
+        Index arrays.
+    speakers, truth, labels : numpy.ndarray
+        Speaker and class number of each sample; names of the classes.
+
+    Raises
+    ------
+    ProtocolError
+        If a fold shares a speaker, a sample is tested twice or never, or a class is tested that the
+        training part lacks.
+    """
+    tested = np.zeros(len(truth), dtype=np.intp)
+    for number, (train, test) in enumerate(folds):
+        shared = sorted(set(speakers[train]) & set(speakers[test]))
+        if shared:
+            raise ProtocolError(
+                f"fold {number} has {', '.join(shared[:3])} in training and test; a speaker may be "
+                "on one side only: split by speaker"
+            )
+        lacking = sorted(set(truth[test]) - set(truth[train]))
+        if lacking:
+            raise ProtocolError(
+                f"fold {number} tests {', '.join(labels[lacking])}, of which its training part has "
+                "no clip: use fewer folds or leave the class out"
+            )
+        tested[test] += 1
+    if (tested != 1).any():
+        raise ProtocolError(
+            f"{int((tested != 1).sum())} samples are tested twice or never; each must be once"
+        )
