@@ -1,0 +1,1 @@
+"""Second floor: the trained thing; a recording in, its emotion out."""

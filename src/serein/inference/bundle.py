@@ -1,0 +1,248 @@
+"""What a trained recogniser is on disk: one folder or zip, without pickle, every byte checked.
+
+::
+
+    manifest.json   labels in order, front end, windows, training speakers, scores, licence
+    model.onnx      encoder, pooling, scaling, classifier and temperature in one graph
+    CARD.md         the model card
+    NOTICE          whose work is inside
+    SHA256SUMS      sha256 of each of the above, as `sha256sum` writes it
+
+`SHA256SUMS` covers everything else and is covered by its own strictness, so any changed byte, any
+file too many or too few, is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serein.errors import BundleError
+
+FORMAT = "serein-bundle"
+VERSION = 1
+MANIFEST, MODEL, CARD, NOTICE, SUMS = (
+    "manifest.json",
+    "model.onnx",
+    "CARD.md",
+    "NOTICE",
+    "SHA256SUMS",
+)
+FILES = (MANIFEST, MODEL, CARD, NOTICE)
+MAX_BYTES = 4 * 2**30
+REQUIRED = {
+    "name": str,
+    "precision": str,
+    "labels": list,
+    "front_end": dict,
+    "window_s": float,
+    "hop_s": float,
+    "speech_threshold": float,
+    "trained_on": list,
+    "scores": list,
+    "licence": str,
+}
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle in memory.
+
+    Attributes
+    ----------
+    place : pathlib.Path
+        Where it was read.
+    manifest : dict
+        The manifest's values.
+    files : dict of str to bytes
+        Contents of the files that `SHA256SUMS` lists.
+    """
+
+    place: Path
+    manifest: dict[str, Any]
+    files: dict[str, bytes]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Emotions in the order of the network's output."""
+        return tuple(self.manifest["labels"])
+
+
+def read_bundle(place: str | Path) -> Bundle:
+    """Read and check a bundle.
+
+    Parameters
+    ----------
+    place : str or path
+        A folder or a zip file.
+
+    Returns
+    -------
+    Bundle
+        Its manifest and files.
+
+    Raises
+    ------
+    BundleError
+        If it is not there, a file is missing, changed or not listed, or the format is unknown.
+    """
+    place = Path(place)
+    files = _read_zip(place) if place.is_file() else _read_folder(place)
+    sums = _parse_sums(place, files.pop(SUMS, None))
+    if set(sums) != set(files) or not set(FILES) <= set(files):
+        odd = sorted((set(sums) ^ set(files)) | (set(FILES) - set(files)))
+        raise BundleError(
+            f"{place}: {', '.join(odd)} missing or not listed in {SUMS}; "
+            "get the bundle again from its source"
+        )
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != sums[name]:
+            raise BundleError(
+                f"{place}: {name} is not the file that was packed (its sha256 differs); "
+                "get the bundle again from its source"
+            )
+    return Bundle(place, _parse_manifest(place, files[MANIFEST]), files)
+
+
+def write_bundle(
+    folder: str | Path, manifest: dict[str, Any], *, model: bytes, card: str, notice: str
+) -> Path:
+    """Write a bundle as a folder.
+
+    Parameters
+    ----------
+    folder : str or path
+        Made if it is not there; files of an earlier bundle in it are replaced.
+    manifest : dict
+        All keys of `REQUIRED`; format and version are added.
+    model : bytes
+        The ONNX graph.
+    card, notice : str
+        The model card, and whose work is inside.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    BundleError
+        If the manifest lacks a key, or the folder holds files that are not a bundle's.
+    """
+    folder = Path(folder)
+    full = {"format": FORMAT, "version": VERSION} | manifest
+    _check_manifest(folder, full)
+    folder.mkdir(parents=True, exist_ok=True)
+    odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in (*FILES, SUMS))
+    if odd:
+        raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
+    contents = {
+        MANIFEST: (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode(),
+        MODEL: model,
+        CARD: card.encode(),
+        NOTICE: notice.encode(),
+    }
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
+    (folder / SUMS).unlink(missing_ok=True)
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    (folder / SUMS).write_text("".join(lines))
+    return folder
+
+
+def zip_bundle(folder: str | Path, target: str | Path) -> Path:
+    """Pack a bundle's folder into one zip file.
+
+    Parameters
+    ----------
+    folder : str or path
+        A bundle.
+    target : str or path
+        The zip file to write.
+
+    Returns
+    -------
+    pathlib.Path
+        The zip file.
+
+    Raises
+    ------
+    BundleError
+        If the folder is not a sound bundle.
+    """
+    bundle = read_bundle(folder)
+    target = Path(target)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in bundle.files.items():
+            archive.writestr(name, data)
+        archive.writestr(SUMS, (Path(folder) / SUMS).read_bytes())
+    return target
+
+
+def _read_folder(place: Path) -> dict[str, bytes]:
+    if not place.is_dir():
+        raise BundleError(f"no model bundle at {place}; `serein models` lists the bundled ones")
+    entries = sorted(place.iterdir())
+    odd = [entry.name for entry in entries if not entry.is_file() or entry.is_symlink()]
+    if odd:
+        raise BundleError(f"{place} holds {odd[0]}, which is not a plain file; not a bundle")
+    if sum(entry.stat().st_size for entry in entries) > MAX_BYTES:
+        raise BundleError(f"{place} is larger than {MAX_BYTES} bytes; not a bundle")
+    if MANIFEST not in {entry.name for entry in entries}:
+        raise BundleError(f"{place} has no {MANIFEST}; not a model bundle")
+    return {entry.name: entry.read_bytes() for entry in entries}
+
+
+def _read_zip(place: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(place) as archive:
+            members = archive.infolist()
+            names = [member.filename for member in members]
+            allowed = {*FILES, SUMS}
+            if not set(names) <= allowed or len(names) != len(set(names)):
+                raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
+            if sum(member.file_size for member in members) > MAX_BYTES:
+                raise BundleError(f"{place} unpacks to more than {MAX_BYTES} bytes; not a bundle")
+            return {member.filename: archive.read(member) for member in members}
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        raise BundleError(f"{place} is not a readable bundle: {error}") from error
+
+
+def _parse_sums(place: Path, content: bytes | None) -> dict[str, str]:
+    if content is None:
+        raise BundleError(f"{place} has no {SUMS}; without it a bundle cannot be trusted")
+    text = content.decode("ascii", errors="replace")
+    matches = [_SUM_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
+    sums = {match[2]: match[1] for match in matches if match}
+    if len(sums) != len(matches) or not text.endswith("\n"):
+        raise BundleError(f"{place}: {SUMS} is damaged; get the bundle again from its source")
+    return sums
+
+
+def _parse_manifest(place: Path, content: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise BundleError(f"{place}: {MANIFEST} is not JSON: {error}") from error
+    return _check_manifest(place, manifest)
+
+
+def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{place}: {MANIFEST} does not say it is a {FORMAT}")
+    if manifest.get("version") != VERSION:
+        raise BundleError(
+            f"{place} is a bundle of version {manifest.get('version')!r}; this serein reads "
+            f"version {VERSION}: update serein, or export the model again"
+        )
+    for key, kind in REQUIRED.items():
+        if not isinstance(manifest.get(key), kind):
+            raise BundleError(f"{place}: {MANIFEST} needs {key!r} as {kind.__name__}")
+    return manifest

@@ -1,0 +1,203 @@
+"""From a trained encoder and classifier to one ONNX graph, and from float32 to int8.
+
+Needs the extra [train].
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import RATE_HZ
+from serein.errors import BundleError, MissingExtraError
+from serein.features.frontend import FrontEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+Array = npt.NDArray[np.float32]
+OPSET = 20
+HEAD = "head"  # nodes whose name begins so stay float32: they are small and decide
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Scaling and linear map: ``(x - mean) / scale @ coef.T + intercept``.
+
+    Attributes
+    ----------
+    mean, scale : numpy.ndarray
+        Shape (features,).
+    coef : numpy.ndarray
+        Shape (outputs, features).
+    intercept : numpy.ndarray
+        Shape (outputs,).
+    """
+
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    coef: npt.NDArray[np.float64]
+    intercept: npt.NDArray[np.float64]
+
+
+def build_network(
+    encoder: nn.Module, emotions: Linear, speech: Linear, temperature: float
+) -> nn.Module:
+    """Join encoder, emotion classifier and speech detector into one network.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Network input in, (batch, features) out.
+    emotions : Linear
+        A row of `coef` an emotion.
+    speech : Linear
+        One row: the logit that there is speech.
+    temperature : float
+        Emotion logits are divided by it.
+
+    Returns
+    -------
+    torch.nn.Module
+        Network input in; (batch, emotions) probabilities and (batch,) probability of speech out.
+    """
+    from serein.inference.network import RecognizerNetwork
+
+    return RecognizerNetwork(encoder, emotions, speech, temperature).eval()
+
+
+def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes:
+    """Write a network as an ONNX graph with free batch and time axes.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes one array.
+    example : numpy.ndarray
+        An input, shape (batch, time) or (batch, time, band), with batch at least 2.
+    outputs : iterable of str
+        Names of the outputs.
+
+    Returns
+    -------
+    bytes
+        The graph with its weights; its input is called ``input``.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("exporting a model", "train") from error
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        program = torch.onnx.export(
+            network,
+            (torch.from_numpy(example),),
+            dynamo=True,
+            dynamic_shapes=(free,),
+            input_names=["input"],
+            output_names=list(outputs),
+            opset_version=OPSET,
+            verbose=False,
+        )
+        file = Path(folder) / "model.onnx"
+        program.save(str(file), external_data=False)  # type: ignore[union-attr]
+        return file.read_bytes()
+
+
+def example_input(front_end: FrontEnd, *, batch: int = 2) -> Array:
+    """Make an input to trace a network with: noise through a front end.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+        The network's front end.
+    batch : int
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (batch, time, band) or (batch, samples), about 2 s.
+    """
+    generator = np.random.default_rng(0)
+    noise = generator.standard_normal((batch, 2 * RATE_HZ + 160)).astype(np.float32)
+    return np.stack([front_end(0.1 * signal) for signal in noise])
+
+
+def quantise(model: bytes) -> bytes:
+    """Quantise the large matrices to int8, a scale an output channel; activations as they come.
+
+    Parameters
+    ----------
+    model : bytes
+        A float32 ONNX graph.
+
+    Returns
+    -------
+    bytes
+        The quantised graph.
+
+    Raises
+    ------
+    BundleError
+        If nothing in the graph can be quantised, for instance because it already is.
+    """
+    try:
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError as error:
+        raise MissingExtraError("quantising a model", "train") from error
+    graph = onnx.load_from_string(model).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    nodes = [
+        node.name
+        for node in graph.node
+        if node.op_type == "MatMul" and node.input[1] in constants and not _is_head(node)
+    ]
+    if not nodes:
+        raise BundleError("the graph has no float32 matrix to quantise; is it int8 already?")
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(model)
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+        return target.read_bytes()
+
+
+def _is_head(node: object) -> bool:
+    return any(name.startswith(HEAD) for name in node.input)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters' chatter about their own insides from the user."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,98 @@
+"""What a recogniser answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serein.emotions import in_chinese
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The answer for one stretch of a recording.
+
+    Attributes
+    ----------
+    start, end : float
+        Seconds from the beginning.
+    emotion : str or None
+        What a listener would most likely hear; None where there is no speech.
+    confidence : float or None
+        Calibrated probability of `emotion`, 0 to 1.
+    probabilities : mapping of str to float
+        Calibrated probability of each emotion; empty where there is no speech.
+    """
+
+    start: float
+    end: float
+    emotion: str | None
+    confidence: float | None
+    probabilities: Mapping[str, float]
+
+    @property
+    def speech(self) -> bool:
+        """Whether there is speech to judge."""
+        return self.emotion is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, rounded to what is meaningful."""
+        return {
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "speech": self.speech,
+            "emotion": self.emotion,
+            "emotion_zh": in_chinese(self.emotion) if self.emotion else None,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Prediction(Segment):
+    """The answer for a whole recording, with its timeline.
+
+    Attributes
+    ----------
+    file : str or None
+        Where the recording came from, if from a file.
+    model : str
+        Name of the model that answered.
+    timeline : tuple of Segment
+        Answers over time, without gaps or overlaps.
+
+    Notes
+    -----
+    `emotion` is None when the recording holds no speech: silence is an answer, not an emotion.
+    """
+
+    file: str | None
+    model: str
+    timeline: tuple[Segment, ...]
+
+    @property
+    def duration(self) -> float:
+        """Length of the recording in seconds."""
+        return self.end
+
+    def to_dict(self, *, timeline: bool = True) -> dict[str, Any]:
+        """Return plain values for JSON.
+
+        Parameters
+        ----------
+        timeline : bool
+            Whether to list the segments.
+
+        Returns
+        -------
+        dict
+            ``file model duration speech emotion emotion_zh confidence probabilities timeline``.
+        """
+        whole = super().to_dict()
+        duration = whole.pop("end")
+        del whole["start"]
+        result = {"file": self.file, "model": self.model, "duration": duration} | whole
+        if timeline:
+            result["timeline"] = [segment.to_dict() for segment in self.timeline]
+        return result

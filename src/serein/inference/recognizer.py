@@ -1,0 +1,303 @@
+"""The recogniser: a recording in, its emotion out. Needs numpy, soundfile, soxr, onnxruntime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from serein.audio.read import DEFAULT_LIMITS, EXTENSIONS, RATE_HZ, Limits, Signal, read_audio
+from serein.errors import AudioError, BundleError, SereinError, unknown_name
+from serein.features.frontend import FrontEnd, frame_rms
+from serein.inference.bundle import MODEL, Bundle, read_bundle
+from serein.inference.prediction import Prediction, Segment
+from serein.inference.windows import segment_bounds, window_starts
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "multi"
+SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
+OUTPUTS = ("probability", "speech")
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Recognizer:
+    """Load a recogniser.
+
+    Parameters
+    ----------
+    model : str or path
+        Name of a bundled model, or the folder or zip of a bundle.
+    threads : int, optional
+        CPU threads for the network; all cores, at most 4, if not given.
+    limits : Limits
+        What is accepted as a recording.
+
+    Returns
+    -------
+    Recognizer
+        Ready to predict.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model, or its bundle is not sound.
+    """
+    return Recognizer(read_bundle(find_model(model)), threads=threads, limits=limits)
+
+
+def bundled_models() -> list[str]:
+    """Name the models that come with serein, the default first."""
+    names = sorted(place.parent.name for place in PRETRAINED.glob("*/manifest.json"))
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
+
+
+def find_model(model: str | Path) -> Path:
+    """Say where a model's bundle is.
+
+    Parameters
+    ----------
+    model : str or path
+        A bundled model's name, or a path.
+
+    Returns
+    -------
+    pathlib.Path
+        A folder or a zip.
+
+    Raises
+    ------
+    BundleError
+        If it is neither.
+    """
+    if str(model) in bundled_models():
+        return PRETRAINED / str(model)
+    if Path(model).exists():
+        return Path(model)
+    raise BundleError(
+        f"{unknown_name('model', str(model), bundled_models())}; or give the path of a bundle"
+    )
+
+
+class Recognizer:
+    """Tells what emotion a listener would hear in a recording.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The trained model.
+    threads : int, optional
+        CPU threads for the network; all cores, at most 4, if not given.
+    limits : Limits
+        What is accepted as a recording.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The emotions it knows, in the order of its probabilities.
+    manifest : dict
+        What the model is: licence, scores, training speakers.
+
+    Raises
+    ------
+    BundleError
+        If the graph or its settings cannot be used.
+
+    Examples
+    --------
+    >>> recognizer = load()
+    >>> silence = np.zeros(16000, dtype=np.float32)
+    >>> recognizer.predict(silence, rate=16000).speech
+    False
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.manifest = bundle.manifest
+        self.name: str = bundle.manifest["name"]
+        self.labels = bundle.labels
+        self.limits = limits
+        self._window = round(self.manifest["window_s"] * RATE_HZ)
+        self._hop = round(self.manifest["hop_s"] * RATE_HZ)
+        self._front_end = _front_end(bundle)
+        self._session = _session(bundle, threads)
+
+    def predict(
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any],
+        *,
+        rate: int | None = None,
+    ) -> Prediction:
+        """Answer for one recording.
+
+        Parameters
+        ----------
+        source : path, bytes, binary file or array
+            WAV, FLAC, Ogg, MP3 or AIFF; or samples, shape (samples,) or (samples, channels).
+        rate : int, optional
+            Sampling rate in Hz, for an array.
+
+        Returns
+        -------
+        Prediction
+            Emotion, confidence, probabilities and timeline; its `emotion` is None if there is no
+            speech.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read, or is outside the limits.
+        """
+        signal = read_audio(source, rate=rate, limits=self.limits)
+        starts = window_starts(signal.size, self._window, self._hop)
+        timeline = tuple(
+            self._segment(signal[start : start + self._window], bounds)
+            for start, bounds in zip(
+                starts, segment_bounds(starts, self._window, signal.size), strict=True
+            )
+        )
+        file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        return _summary(file, self.name, timeline)
+
+    def predict_all(
+        self, files: Iterable[str | Path]
+    ) -> Iterator[tuple[Path, Prediction | SereinError]]:
+        """Answer for many files; a bad one does not stop the others.
+
+        Parameters
+        ----------
+        files : iterable of path
+            Recordings, or folders of recordings.
+
+        Yields
+        ------
+        tuple of path and (Prediction or SereinError)
+            In the order given; for a bad file, the error instead of an answer.
+        """
+        for entry in files:
+            try:
+                recordings = audio_files(entry) if Path(entry).is_dir() else [Path(entry)]
+            except SereinError as error:
+                yield Path(entry), error
+                continue
+            for file in recordings:
+                try:
+                    yield file, self.predict(file)
+                except SereinError as error:
+                    yield file, error
+
+    def probabilities(self, signal: Signal) -> npt.NDArray[np.float32]:
+        """Ask the network alone about the first window of a signal, speech or not.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (labels,), float32.
+        """
+        return self._answer(signal[: self._window])[0]
+
+    def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
+        silent = np.percentile(frame_rms(window), 95) < SILENCE_RMS
+        probability, speech = (None, 0.0) if silent else self._answer(window)
+        if probability is None or speech < self.manifest["speech_threshold"]:
+            return Segment(*bounds, emotion=None, confidence=None, probabilities={})
+        return _labelled(bounds, dict(zip(self.labels, probability.tolist(), strict=True)))
+
+    def _answer(self, window: Signal) -> tuple[npt.NDArray[np.float32], float]:
+        # One window a call: int8 scales depend on what else is in the batch.
+        network_input = self._front_end(window)[None]
+        probability, speech = self._session.run(OUTPUTS, {"input": network_input})
+        return probability[0], float(speech[0])
+
+
+def audio_files(folder: str | Path) -> list[Path]:
+    """Find the recordings in a folder and its sub-folders, by name ending.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where to look; hidden files are passed over.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted.
+
+    Raises
+    ------
+    AudioError
+        If there is none.
+    """
+    found = sorted(
+        path
+        for path in Path(folder).rglob("*")
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise AudioError(
+            f"{folder}: no recording in this folder; looked for {', '.join(sorted(EXTENSIONS))}"
+        )
+    return found
+
+
+def _front_end(bundle: Bundle) -> FrontEnd:
+    try:
+        return FrontEnd.from_dict(bundle.manifest["front_end"])
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{bundle.place}: {error}; update serein") from error
+
+
+def _session(bundle: Bundle, threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's own errors share no other base
+        raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
+    outputs = {output.name: output.shape for output in session.get_outputs()}
+    if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
+        raise BundleError(
+            f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
+            f"{len(bundle.labels)} labels and speech"
+        )
+    return session
+
+
+def _labelled(bounds: tuple[float, float], probabilities: dict[str, float]) -> Segment:
+    emotion = max(probabilities, key=probabilities.__getitem__)
+    return Segment(*bounds, emotion, probabilities[emotion], probabilities)
+
+
+def _summary(file: str | None, model: str, timeline: tuple[Segment, ...]) -> Prediction:
+    """Average the segments with speech, each by its length."""
+    spoken = [segment for segment in timeline if segment.speech]
+    end = timeline[-1].end
+    whole = Segment(0.0, end, None, None, {})
+    if spoken:
+        lengths = np.array([segment.end - segment.start for segment in spoken])
+        rows = np.array([list(segment.probabilities.values()) for segment in spoken])
+        mean = lengths @ rows / lengths.sum()
+        whole = _labelled(
+            (0.0, end), dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
+        )
+    return Prediction(
+        0.0, end, whole.emotion, whole.confidence, whole.probabilities, file, model, timeline
+    )

@@ -1,0 +1,59 @@
+"""How a recording is cut into windows, and which stretch each window answers for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from serein.audio.read import RATE_HZ
+
+
+def window_starts(samples: int, window: int, hop: int) -> list[int]:
+    """Place windows over a signal; the last one ends where the signal ends.
+
+    Parameters
+    ----------
+    samples, window, hop : int
+        Lengths in samples.
+
+    Returns
+    -------
+    list of int
+        First sample of each window; a signal that fits into one window has one.
+
+    Examples
+    --------
+    >>> window_starts(10, 4, 3)
+    [0, 3, 6]
+    >>> window_starts(9, 4, 3)
+    [0, 3, 5]
+    """
+    if samples <= window:
+        return [0]
+    starts = list(range(0, samples - window, hop))
+    return [*starts, samples - window]
+
+
+def segment_bounds(starts: list[int], window: int, samples: int) -> list[tuple[float, float]]:
+    """Say which stretch each window answers for: what lies nearest to its centre.
+
+    Parameters
+    ----------
+    starts : list of int
+        First sample of each window.
+    window, samples : int
+        Lengths of a window and of the signal, in samples.
+
+    Returns
+    -------
+    list of (start, end)
+        Seconds, without gaps or overlaps, from 0 to the end of the signal.
+
+    Examples
+    --------
+    >>> segment_bounds([0, 32000], 64000, 96000)
+    [(0.0, 3.0), (3.0, 6.0)]
+    """
+    centres = [start + window / 2 for start in starts]
+    between = [(left + right) / 2 for left, right in pairwise(centres)]
+    edges = [edge / RATE_HZ for edge in [0.0, *between, float(samples)]]
+    return list(pairwise(edges))
