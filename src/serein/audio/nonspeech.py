@@ -1,0 +1,217 @@
+"""Sounds that are not speech, made from numbers: to teach a recogniser when not to answer.
+
+Drawing is apart from making: `draw` picks a kind and its parameters, `Sound.signal` turns them into
+samples, so the same seed replays the same sound. Signals are mono, 16 kHz, float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import RATE_HZ
+
+Signal = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Generator = np.random.Generator
+Maker = Callable[[Generator, int], Floats]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One sound that is not speech, as drawn.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    seconds : float
+        Length.
+    peak : float
+        Largest magnitude, relative to full scale.
+    seed : int
+        Seeds everything else about it.
+    """
+
+    kind: str
+    seconds: float
+    peak: float
+    seed: int
+
+    def signal(self) -> Signal:
+        """Make the samples.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (seconds x 16000,), float32.
+
+        Examples
+        --------
+        >>> Sound("hum", 0.5, 0.1, 7).signal().shape
+        (8000,)
+        """
+        generator = np.random.default_rng(self.seed)
+        samples = KINDS[self.kind](generator, round(self.seconds * RATE_HZ))
+        scaled: Signal = (samples * self.peak / np.abs(samples).max()).astype(np.float32)
+        return scaled
+
+
+def draw(generator: Generator, kind: str) -> Sound:
+    """Draw a sound of a kind: 0.5 to 6 s long, its peak at 0.1 % to 100 % of full scale.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        Source of randomness.
+    kind : str
+        One of `KINDS`.
+
+    Returns
+    -------
+    Sound
+        What was drawn.
+    """
+    return Sound(
+        kind,
+        seconds=float(generator.uniform(0.5, 6.0)),
+        peak=float(10 ** generator.uniform(-3, 0)),
+        seed=int(generator.integers(2**31)),
+    )
+
+
+def _time(samples: int) -> Floats:
+    return np.arange(samples) / RATE_HZ
+
+
+def _coloured(generator: Generator, samples: int, slope: float) -> Floats:
+    """Noise whose power falls with frequency to the given power."""
+    spectrum = np.fft.rfft(generator.standard_normal(samples))
+    hz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), 20.0)
+    noise: Floats = np.fft.irfft(spectrum * hz ** (-slope / 2), samples)
+    return noise
+
+
+def _band(generator: Generator, samples: int, low_hz: float, high_hz: float) -> Floats:
+    spectrum = np.fft.rfft(generator.standard_normal(samples))
+    hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
+    noise: Floats = np.fft.irfft(spectrum * ((hz >= low_hz) & (hz <= high_hz)), samples)
+    return noise
+
+
+def _noise(generator: Generator, samples: int) -> Floats:
+    return _coloured(generator, samples, generator.uniform(-0.5, 2.5))
+
+
+def _band_noise(generator: Generator, samples: int) -> Floats:
+    low_hz = generator.uniform(50, 4000)
+    return _band(generator, samples, low_hz, low_hz * generator.uniform(1.2, 4.0))
+
+
+def _wind(generator: Generator, samples: int) -> Floats:
+    gusts = np.abs(_band(generator, samples, 0.0, generator.uniform(1.0, 4.0)))
+    return _coloured(generator, samples, generator.uniform(1.0, 2.5)) * gusts
+
+
+def _hum(generator: Generator, samples: int) -> Floats:
+    mains_hz = generator.choice([50.0, 60.0, 100.0, 120.0])
+    parts = np.arange(1, 12)
+    strength = generator.uniform(0, 1, parts.size) / parts
+    hum = np.sin(2 * np.pi * mains_hz * _time(samples)[:, None] * parts) @ strength
+    hiss = _noise(generator, samples)
+    return hum + hiss * generator.uniform(0.0, 0.3) / hiss.std()
+
+
+def _tone(generator: Generator, samples: int) -> Floats:
+    hz = np.exp(generator.uniform(np.log(80), np.log(6000)))
+    tone: Floats = np.sin(2 * np.pi * hz * _time(samples))
+    return tone
+
+
+def _sweep(generator: Generator, samples: int) -> Floats:
+    low, high = np.log(generator.uniform(60, 7000, 2))
+    hz = np.exp(low + (high - low) * np.linspace(0, 1, samples))
+    if generator.random() < 0.5:  # a siren
+        hz = np.exp((low + high) / 2) * 2 ** (
+            0.5 * np.sin(2 * np.pi * generator.uniform(0.2, 4) * _time(samples))
+        )
+    return np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)
+
+
+def _beeps(generator: Generator, samples: int) -> Floats:
+    pair_hz = generator.uniform(350, 2500, 2)
+    tone = np.sin(2 * np.pi * _time(samples)[:, None] * pair_hz).sum(axis=1)
+    period_s, duty = generator.uniform(0.1, 1.5), generator.uniform(0.2, 0.7)
+    return tone * ((_time(samples) / period_s % 1.0) < duty) + 1e-4
+
+
+def _clicks(generator: Generator, samples: int) -> Floats:
+    per_second = np.exp(generator.uniform(np.log(1), np.log(200)))
+    hits = (generator.random(samples) < per_second / RATE_HZ) * generator.standard_normal(samples)
+    hits[samples // 2] = 1.0
+    decay_s = np.exp(generator.uniform(np.log(5e-4), np.log(0.05)))
+    ring_hz = generator.uniform(100, 5000)
+    tail = np.arange(min(samples, int(8 * decay_s * RATE_HZ) + 1)) / RATE_HZ
+    echo = np.exp(-tail / decay_s) * np.cos(2 * np.pi * ring_hz * tail)
+    size = 2 * samples
+    rung: Floats = np.fft.irfft(np.fft.rfft(hits, size) * np.fft.rfft(echo, size), size)
+    return rung[:samples]
+
+
+def _engine(generator: Generator, samples: int) -> Floats:
+    drift = 1 + 0.1 * _slow(generator, samples)
+    phase = np.cumsum(generator.uniform(15, 120) * drift) / RATE_HZ
+    pulses = np.maximum(0, np.sin(2 * np.pi * phase)) ** generator.uniform(2, 12)
+    rough = _noise(generator, samples)
+    return pulses * (1 + generator.uniform(0, 0.6) * rough / rough.std())
+
+
+def _music(generator: Generator, samples: int) -> Floats:
+    """Chords and melodies of plucked or blown harmonic notes, with a beat now and then."""
+    signal = np.zeros(samples)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
+    root_hz, brightness = generator.uniform(80, 440), generator.uniform(0.5, 2.5)
+    onset_s = generator.uniform(0.1, 0.8)
+    for start in np.arange(0, samples / RATE_HZ, onset_s):
+        for step in generator.choice(scale, generator.integers(1, 5), replace=False):
+            _add_note(generator, signal, start, root_hz * 2 ** (step / 12), brightness)
+    if generator.random() < 0.5:
+        beat = _clicks(generator, samples)
+        signal = signal + beat * np.abs(signal).max() / np.abs(beat).max() * generator.random()
+    return signal
+
+
+def _add_note(
+    generator: Generator, signal: Floats, start_s: float, hz: float, brightness: float
+) -> None:
+    begin = int(start_s * RATE_HZ)
+    time = _time(min(signal.size - begin, int(generator.uniform(0.2, 2.0) * RATE_HZ)))
+    if time.size == 0:
+        return
+    parts = np.arange(1, max(2, min(12, int(RATE_HZ / 2 / hz))))
+    vibrato = generator.choice([0.0, 0.01]) * np.sin(2 * np.pi * 5 * time)
+    tone = np.sin(2 * np.pi * hz * (time + vibrato / 30)[:, None] * parts) @ parts**-brightness
+    attack = np.minimum(1.0, time / generator.choice([0.005, 0.1]))
+    signal[begin : begin + time.size] += tone * attack * np.exp(-time * generator.uniform(0.5, 6))
+
+
+def _slow(generator: Generator, samples: int) -> Floats:
+    wave = _band(generator, samples, 0.0, 2.0)
+    return wave / (np.abs(wave).max() + 1e-12)
+
+
+KINDS: dict[str, Maker] = {
+    "noise": _noise,
+    "band noise": _band_noise,
+    "wind": _wind,
+    "hum": _hum,
+    "tone": _tone,
+    "sweep": _sweep,
+    "beeps": _beeps,
+    "clicks": _clicks,
+    "engine": _engine,
+    "music": _music,
+}

@@ -1,0 +1,1 @@
+"""Third floor: the training story, from a recipe to a bundle with its scores."""

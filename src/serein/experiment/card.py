@@ -1,0 +1,127 @@
+"""The model card and the notice of a bundle, written from its manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LIMITS = """\
+- It learnt from actors who were asked for an emotion, in a studio. Everyday speech is quieter,
+  mixed and mostly neutral; expect lower scores than in the table.
+- It hears how something is said, not what is said, and knows only the emotions listed. The answer
+  is what a listener would likely call the voice; it is not what the person feels.
+- Languages, ages, accents, microphones and noise unlike those of the training corpora lower it.
+- Not for judging people at work or in education (banned in the EU, AI Act Art. 5(1)(f)), for lie
+  detection, for medical findings, or for any decision about a person. People must be told that such
+  a system listens (Art. 50(3))."""
+
+
+def model_card(manifest: dict[str, Any]) -> str:
+    """Write the card: data, licences, scores with their protocol, limits.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of a bundle.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    encoder = manifest["encoder"]
+    layers = ", ".join(map(str, encoder["layers"]))
+    parts = [
+        f"# {manifest['name']}",
+        f"Speech in, one of {len(manifest['labels'])} emotions out: "
+        f"{', '.join(manifest['labels'])}. Precision: {manifest['precision']}.",
+        "## What is inside",
+        f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
+        f"standard deviation over time of the hidden states {layers}; scaling; logistic "
+        f"regression; temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
+        f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart.",
+        "## Trained on",
+        _data_table(manifest["trained_on"]),
+        f"Licence of these weights: {manifest['licence']}.",
+        "## Scores on speakers it had not heard",
+        _score_table(manifest["scores"]),
+        "UAR is the unweighted average recall over the emotions that the corpus holds, all "
+        f"{len(manifest['labels'])} emotions being open as answers; its 95 % interval is drawn by "
+        "speaker. ECE is the expected calibration error: how far confidence is from the share of "
+        "right answers. In each fold scaling, classifier and temperature were learnt from the "
+        "other speakers alone.",
+        f"Speech detector, on speakers and kinds of sound it had not met: "
+        f"{manifest['speech_heard_unseen_speakers']:.1%} of clips heard as speech, "
+        f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
+        "## Limits",
+        LIMITS,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def notice(manifest: dict[str, Any]) -> str:
+    """Write whose work a bundle holds.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of a bundle.
+
+    Returns
+    -------
+    str
+        Plain text.
+    """
+    lines = [
+        f"Recogniser {manifest['name']}: trained with serein.",
+        f"Licence of these weights: {manifest['licence']}.",
+        "",
+        f"Encoder: {manifest['encoder']['name']}, cut and partly quantised.",
+    ]
+    if "whisper" in manifest["encoder"]["name"]:
+        lines.append(WHISPER)
+    lines += ["", "Corpora it was trained on, none of whose recordings are inside:"]
+    lines += [f"- {row['corpus']}: {row['licence']}" for row in manifest["trained_on"]]
+    return "\n".join(lines) + "\n"
+
+
+WHISPER = """\
+Whisper is Copyright (c) 2022 OpenAI, under the MIT License:
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or
+substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
+OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
+
+
+def _data_table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| corpus | clips | speakers | languages | licence |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['corpus']} | {row['clips']} | {len(row['speakers'])} "
+        f"| {', '.join(row['languages'])} | {row['licence']} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _score_table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| corpus | protocol | precision | UAR | 95 % interval | accuracy | ECE |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['corpus']} | {row['protocol']} | {row['precision']} | {row['uar']:.3f} "
+        f"| {row['uar_interval_95'][0]:.3f} to {row['uar_interval_95'][1]:.3f} "
+        f"| {row['accuracy']:.3f} | {row['expected_calibration_error']:.3f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)

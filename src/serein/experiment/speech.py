@@ -1,0 +1,152 @@
+"""Training the detector that says whether there is speech at all.
+
+It learns from the corpora's clips, as they are and with noise under them, against sounds made from
+numbers; it is judged on speakers and on kinds of sound that it did not learn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import GroupKFold
+
+from serein.audio import nonspeech
+from serein.audio.read import read_audio
+from serein.corpora import Corpus
+from serein.experiment.prepare import Prepared, Progress
+from serein.features.encoder import SpeechEncoder
+from serein.inference.export import Linear
+from serein.models.linear import MaskedLogisticRegression
+
+Array = npt.NDArray[np.float32]
+
+CLIPS = 900  # of the corpora; as many again with noise
+SOUNDS = 60  # of each kind that is not speech
+SNR_DB = (0.0, 30.0)
+LOST_SPEECH = 0.002  # the threshold is set to miss at most this share of held-out speech
+THRESHOLD_RANGE = (0.02, 0.5)
+
+
+@dataclass(frozen=True)
+class SpeechDetector:
+    """A trained detector.
+
+    Attributes
+    ----------
+    head : Linear
+        Encoder features to the logit of speech.
+    threshold : float
+        Below this probability there is no speech.
+    speech_heard : float
+        Share of clips of unseen speakers taken for speech.
+    sounds_refused : float
+        Share of sounds of unseen kinds taken for no speech.
+    """
+
+    head: Linear
+    threshold: float
+    speech_heard: float
+    sounds_refused: float
+
+
+def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) -> SpeechDetector:
+    """Train and judge the detector on a recipe's encoder.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Clips, their vectors and the encoder.
+    seed : int
+        Draws clips, noises and sounds.
+    progress : callable
+        Makes a progress bar with a title.
+
+    Returns
+    -------
+    SpeechDetector
+        Fitted on everything, with its held-out shares.
+    """
+    generator = np.random.default_rng(seed)
+    count = min(CLIPS, len(prepared.corpus))
+    chosen = np.sort(generator.choice(len(prepared.corpus), count, replace=False))
+    with progress("speech detector") as tick:
+        noisy = _noisy_vectors(prepared.corpus, chosen, prepared.encoder, generator, tick)
+        sounds, kinds = _sound_vectors(prepared.encoder, generator, tick)
+    speakers = np.array(prepared.speakers)[chosen]
+    X = np.concatenate([prepared.X[chosen], noisy, sounds])
+    y = np.repeat([True, False], [2 * count, len(sounds)])
+    groups = np.concatenate([speakers, speakers, kinds])
+    held_out = _held_out(X, y, groups)
+    threshold = float(np.clip(np.quantile(held_out[y], LOST_SPEECH), *THRESHOLD_RANGE))
+    return SpeechDetector(
+        _head(_fit(X, y)),
+        threshold,
+        speech_heard=float(np.mean(held_out[y] >= threshold)),
+        sounds_refused=float(np.mean(held_out[~y] < threshold)),
+    )
+
+
+def _noisy_vectors(
+    corpus: Corpus,
+    chosen: npt.NDArray[np.intp],
+    encoder: SpeechEncoder,
+    generator: np.random.Generator,
+    tick: object,
+) -> Array:
+    kinds = sorted(nonspeech.KINDS)
+    vectors = []
+    for row in chosen:
+        kind = kinds[generator.integers(len(kinds))]
+        noise = nonspeech.draw(generator, kind).signal()
+        signal = _mix(_read(corpus.paths[row]), noise, float(generator.uniform(*SNR_DB)))
+        vectors.append(encoder(signal))
+        tick(len(vectors), len(chosen))  # type: ignore[operator]
+    return np.stack(vectors)
+
+
+def _sound_vectors(
+    encoder: SpeechEncoder, generator: np.random.Generator, tick: object
+) -> tuple[Array, npt.NDArray[np.str_]]:
+    kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
+    vectors = []
+    for kind in kinds:
+        vectors.append(encoder(nonspeech.draw(generator, str(kind)).signal()))
+        tick(len(vectors), len(kinds))  # type: ignore[operator]
+    return np.stack(vectors), kinds
+
+
+def _read(file: Path) -> Array:
+    return read_audio(file)
+
+
+def _mix(speech: Array, noise: Array, snr_db: float) -> Array:
+    """Put noise, repeated as needed, under speech at a signal-to-noise ratio."""
+    repeated = np.resize(noise, speech.size)
+    power = np.mean(np.square(repeated)) + 1e-12
+    gain = np.sqrt(np.mean(np.square(speech)) / power / 10 ** (snr_db / 10))
+    mixed: Array = speech + np.float32(gain) * repeated
+    return mixed
+
+
+def _fit(X: Array, y: npt.NDArray[np.bool_]) -> MaskedLogisticRegression:
+    weight = np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+    return MaskedLogisticRegression(C=0.02).fit(X, y, sample_weight=weight)
+
+
+def _held_out(
+    X: Array, y: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float64]:
+    """Probability of speech from detectors that did not meet the speaker or the kind of sound."""
+    probability = np.empty(len(y))
+    for train, test in GroupKFold(5).split(X, y, groups):
+        probability[test] = _fit(X[train], y[train]).predict_proba(X[test])[:, 1]
+    return probability
+
+
+def _head(fitted: MaskedLogisticRegression) -> Linear:
+    """Turn two classes' logits into the one of speech."""
+    coef, intercept = fitted.coef_, fitted.intercept_
+    return Linear(fitted.mean_, fitted.scale_, coef[1:] - coef[:1], intercept[1:] - intercept[:1])
