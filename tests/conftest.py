@@ -28,3 +28,12 @@ def corpus_dir(corpora_dir: Path) -> Callable[[str], Path]:
         return corpora_dir / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def weights_dir(corpora_dir: Path) -> Path:
+    """The folder of pre-trained encoders beside the corpora; skips without it."""
+    folder = corpora_dir.parent / "weights"
+    if not folder.is_dir():
+        pytest.skip(f"encoders not found at {folder}")
+    return folder

@@ -176,12 +176,13 @@ def train(
 ) -> None:
     """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
     from serein.experiment.evaluate import evaluate as judge
-    from serein.experiment.train import train as fit
+    from serein.experiment.train import fit, pack
 
     prepared = _prepared(recipe, data, weights, cache)
     evaluation = judge(prepared, int8=True, cache=cache, progress=_progress)
     _print_scores(evaluation)
-    typer.echo(f"written: {fit(prepared, evaluation, out, progress=_progress)}")
+    fitted = fit(prepared, progress=_progress)
+    typer.echo(f"written: {pack(fitted, prepared, evaluation, out)}")
 
 
 @app.command()

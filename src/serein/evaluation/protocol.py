@@ -6,6 +6,7 @@ the estimator for each, and pools the answers for unseen speakers into one `Resu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -231,13 +232,23 @@ def speaker_k_fold(
     Raises
     ------
     ProtocolError
-        If there are fewer speakers than folds.
+        If there are fewer speakers than folds, or too few samples to deal.
     """
     count = len(set(speakers))
     if folds < 2 or count < folds:
         raise ProtocolError(f"{folds} folds of {count} speakers; allowed: 2 to {count} folds")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
-    return list(splitter.split(np.zeros(len(speakers)), np.asarray(strata), np.asarray(speakers)))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # a rare stratum is fine
+            dealt = list(splitter.split(strata, np.asarray(strata), np.asarray(speakers)))
+    except ValueError as error:
+        raise ProtocolError(f"{folds} folds cannot be dealt: {error}") from error
+    if not all(len(test) for _, test in dealt):
+        raise ProtocolError(
+            f"dealing {count} speakers into {folds} folds left one empty: use fewer folds"
+        )
+    return dealt
 
 
 @dataclass(frozen=True)
@@ -374,7 +385,7 @@ def refuse_unfair(
                 f"fold {number} tests {', '.join(labels[lacking])}, of which its training part has "
                 "no clip: use fewer folds or leave the class out"
             )
-        tested[test] += 1
+        np.add.at(tested, test, 1)
     if (tested != 1).any():
         raise ProtocolError(
             f"{int((tested != 1).sum())} samples are tested twice or never; each must be once"

@@ -37,8 +37,9 @@ def model_card(manifest: dict[str, Any]) -> str:
         "## What is inside",
         f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
         f"standard deviation over time of the hidden states {layers}; scaling; logistic "
-        f"regression; temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
-        f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart.",
+        f"regression; temperature {manifest['temperature']:.3f}; a speech detector. Recordings "
+        f"longer than {manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s "
+        "apart.",
         "## Trained on",
         _data_table(manifest["trained_on"]),
         f"Licence of these weights: {manifest['licence']}.",

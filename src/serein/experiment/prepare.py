@@ -15,7 +15,7 @@ from serein.corpora import CORPORA, Corpus
 from serein.errors import CorpusError, MissingExtraError
 from serein.experiment.recipe import Protocol, Recipe
 from serein.features.cache import Extractor, extract
-from serein.features.encoder import SpeechEncoder
+from serein.features.encoder import SpeechEncoder, one_thread_each
 
 try:
     from serein.evaluation import protocol as protocols
@@ -127,7 +127,7 @@ def prepare(
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
     )
-    with progress("features") as tick:
+    with progress("features") as tick, one_thread_each():
         X = extract(corpus.paths, encoder, cache=cache, progress=tick)
     return Prepared(recipe, corpus, sources, encoder, X)
 

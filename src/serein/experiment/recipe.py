@@ -61,7 +61,7 @@ class Encoder:
     weights: str | None = None
     layers: tuple[int, ...] = (2, 3, 4)
     level: str = "speech_rms"
-    trim: bool = False
+    trim: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Packing:
     """
 
     licence: str = "unstated: see the licences of the corpora"
-    window_s: float = 6.0
-    hop_s: float = 4.0
+    window_s: float = 4.0
+    hop_s: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,7 @@ def _check(recipe: Recipe, place: str) -> None:
         "classifier.C must be above 0": recipe.classifier.C > 0,
         "protocol.folds must be at least 2": recipe.protocol.folds >= 2,
         "protocol.calibration_folds must be at least 2": recipe.protocol.calibration_folds >= 2,
+        "protocol.seed must be 0 to 4294967295": 0 <= recipe.protocol.seed < 2**32,
         "bundle.window_s must be 1 to 30": 1 <= recipe.bundle.window_s <= 30,
         "bundle.hop_s must be above 0 and at most window_s": 0
         < recipe.bundle.hop_s

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serein.corpora import Corpus
 from serein.experiment.card import model_card, notice
@@ -16,26 +17,70 @@ from serein.inference.export import Linear, build_network, example_input, to_onn
 from serein.inference.recognizer import OUTPUTS
 from serein.models.calibration import TemperatureScaled
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def train(
-    prepared: Prepared,
-    evaluation: Evaluation,
-    folder: str | Path,
-    *,
-    progress: Progress = no_progress,
-) -> Path:
-    """Fit a recipe on all its speakers and write the recogniser as a bundle.
+
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe fitted on all its speakers.
+
+    Attributes
+    ----------
+    classifier : TemperatureScaled
+        Vectors to emotions.
+    speech : SpeechDetector
+        Vectors to speech or not.
+    network : torch.nn.Module
+        Encoder, classifier and detector in one.
+    """
+
+    classifier: TemperatureScaled
+    speech: SpeechDetector
+    network: nn.Module
+
+
+def fit(prepared: Prepared, *, progress: Progress = no_progress) -> Fitted:
+    """Fit a recipe on all its speakers.
 
     Parameters
     ----------
     prepared : Prepared
         The recipe with its data.
-    evaluation : Evaluation
-        Its scores on unseen speakers, for the card.
-    folder : str or path
-        The bundle's folder.
     progress : callable
         Makes a progress bar with a title.
+
+    Returns
+    -------
+    Fitted
+        Classifier, speech detector, and the network they make with the encoder.
+    """
+    with progress("final fit") as tick:
+        classifier = make_classifier(prepared.recipe).fit(
+            prepared.X, prepared.emotions, groups=prepared.speakers, **prepared.per_sample()
+        )
+        tick(1, 1)
+    seed = prepared.recipe.protocol.seed
+    speech = train_speech_detector(prepared, seed=seed, progress=progress)
+    network = build_network(
+        prepared.encoder.network, emotion_head(classifier), speech.head, classifier.temperature_
+    )
+    return Fitted(classifier, speech, network)
+
+
+def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str | Path) -> Path:
+    """Write a fitted recipe as a bundle.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The recogniser.
+    prepared : Prepared
+        What it was fitted on.
+    evaluation : Evaluation
+        The recipe's scores on unseen speakers, for the card.
+    folder : str or path
+        The bundle's folder.
 
     Returns
     -------
@@ -47,20 +92,8 @@ def train(
     BundleError
         If the folder holds other things.
     """
-    recipe = prepared.recipe
-    with progress("final fit") as tick:
-        fitted = make_classifier(recipe).fit(
-            prepared.X, prepared.emotions, groups=prepared.speakers, **prepared.per_sample()
-        )
-        tick(1, 1)
-    speech = train_speech_detector(prepared, seed=recipe.protocol.seed, progress=progress)
-    with progress("export") as tick:
-        network = build_network(
-            prepared.encoder.network, emotion_head(fitted), speech.head, fitted.temperature_
-        )
-        model = to_onnx(network, example_input(prepared.encoder.front_end), OUTPUTS)
-        tick(1, 1)
-    manifest = make_manifest(prepared, evaluation, fitted, speech)
+    model = to_onnx(fitted.network, example_input(prepared.encoder.front_end), OUTPUTS)
+    manifest = make_manifest(prepared, evaluation, fitted.classifier, fitted.speech)
     return write_bundle(
         folder, manifest, model=model, card=model_card(manifest), notice=notice(manifest)
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ class SpeechEncoder:
     ) -> None:
         folder = find_encoder(name, weights)
         self.name = str(name)
-        self.layers = tuple(layers)
+        self.layers = tuple(sorted(layers))
         self.network, self.front_end, self.dimensions = _build(folder, self.layers, level, trim)
         self.fingerprint = _fingerprint(folder, self.layers, self.front_end)
 
@@ -95,6 +96,19 @@ class SpeechEncoder:
             vector = self.network(torch.from_numpy(self.front_end(signal)[None]))
         result: Array = vector[0].numpy()
         return result
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep torch to one thread a call while several recordings are described side by side."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
@@ -163,9 +177,13 @@ def _build(
 
 
 def _from_hub(load: Callable[[str], Any], source: str) -> Any:
+    from safetensors import SafetensorError
+
     try:
         return load(source)
-    except (OSError, ValueError) as error:
+    except EncoderError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise EncoderError(
             f"cannot load the encoder {source}: {error}. Give a local folder, or let transformers "
             "download it where there is a network"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, WhisperModel
+from transformers import AutoModel, WhisperConfig, WhisperModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from serein.errors import EncoderError
@@ -39,10 +39,11 @@ def whisper(source: str, layers: tuple[int, ...]) -> nn.Module:
     EncoderError
         If the weights do not fill the network.
     """
-    try:
-        encoder = _load(WhisperEncoder, source)
-    except EncoderError:
-        encoder = _load(WhisperModel, source).get_encoder()
+    spare = ("decoder.", "embed_positions.", "layer_norm.")
+    if WhisperConfig.from_pretrained(source).architectures == ["WhisperEncoder"]:
+        encoder = _load(WhisperEncoder, source, spare)
+    else:
+        encoder = _load(WhisperModel, source, spare).get_encoder()
     return PooledWhisper(encoder, layers).eval().requires_grad_(requires_grad=False)
 
 
@@ -66,12 +67,15 @@ def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
     EncoderError
         If the weights do not fill the network.
     """
-    network = PooledWaveform(_load(AutoModel, source), layers)
+    network = PooledWaveform(_load(AutoModel, source, ("masked_spec_embed",)), layers)
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _load(kind: Any, source: str) -> Any:
-    """Load weights, never from a pickle, and refuse a network that stays partly random."""
+def _load(kind: Any, source: str, spare: tuple[str, ...]) -> Any:
+    """Load weights, never from a pickle, and refuse a network that stays partly random.
+
+    Weights whose names begin as in `spare` may be missing: no pooled state depends on them.
+    """
     model, report = kind.from_pretrained(
         source,
         attn_implementation="eager",
@@ -79,7 +83,11 @@ def _load(kind: Any, source: str) -> Any:
         use_safetensors=True,
         output_loading_info=True,
     )
-    missing = sorted(name for name in report["missing_keys"] if "layers." in name)
+    missing = sorted(
+        name
+        for name in report["missing_keys"]
+        if not name.removeprefix("encoder.").startswith(spare)
+    )
     if missing:
         raise EncoderError(f"{source} lacks weights of its encoder: {', '.join(missing[:3])} …")
     return model

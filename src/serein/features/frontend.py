@@ -20,7 +20,7 @@ INPUTS = ("log_mel", "waveform")
 LEVELS = ("as_recorded", "speech_rms")
 SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
 FRAME = 320  # samples: 20 ms
-TRIM_DB = -40.0  # frames this far under the louder ones, at either end, are trimmed off
+TRIM_DB = -30.0  # frames this far under the louder ones, at either end, are trimmed off
 TRIM_MARGIN = 5  # frames kept before the first and after the last of the voice: 100 ms
 
 
@@ -141,7 +141,7 @@ def frame_rms(signal: Array) -> Array:
 def trim_silence(signal: Array) -> Array:
     """Cut silence off both ends, to 100 ms from the voice.
 
-    A 20 ms frame is silent if it is more than 40 dB under the 95th percentile of all.
+    A 20 ms frame is silent if it is more than 30 dB under the 95th percentile of all.
 
     Parameters
     ----------

@@ -20,7 +20,9 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `fit` runs a grouped cross-validation inside the training data, finds the one temperature that
     makes the held-out log probabilities likeliest, and fits the classifier on everything. All
-    classes count here, also those a corpus lacks: confidence is about the answer as it is given.
+    classes count here, also those a corpus lacks: confidence is about the answer as it is given. A
+    held-out sample of a class that its inner fold never heard says nothing about confidence and is
+    left out.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If there are fewer groups than two.
+            If there are fewer groups than two, or no class occurs in two of them.
         """
         X, y, groups = np.asarray(X), np.asarray(y), np.asarray(groups)
         rows = {name: np.asarray(values) for name, values in per_sample.items()}
@@ -81,13 +83,18 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator_ = clone(self.estimator).fit(X, y, **rows)
         self.classes_ = self.estimator_.classes_
         held_out = np.empty((len(y), len(self.classes_)))
+        heard = np.empty(len(y), dtype=bool)
         for train, test in GroupKFold(count).split(X, y, groups):
             part = clone(self.estimator).fit(
                 X[train], y[train], **{name: values[train] for name, values in rows.items()}
             )
             held_out[test] = _aligned(part, X[test], self.classes_)
+            heard[test] = np.isin(y[test], part.classes_)
+        if not heard.any():
+            raise ValueError("calibration needs a class that at least 2 speakers have; got none")
         truth = np.searchsorted(self.classes_, y)
-        self.temperature_ = likeliest_temperature(held_out, truth, rows.get("sample_weight"))
+        weight = rows["sample_weight"][heard] if "sample_weight" in rows else None
+        self.temperature_ = likeliest_temperature(held_out[heard], truth[heard], weight)
         return self
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:

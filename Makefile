@@ -1,0 +1,56 @@
+# make demo    set up, and print the emotion of the samples, or of yours: make demo AUDIO=call.wav
+# make test    set up, and run the tests
+# make check   lint, format and types
+# make bench   serein beside openSMILE, in one run on one thread
+# make pretrained   train the bundled models anew (needs the corpora and the encoder)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+AUDIO ?= samples
+DATA ?= ../shared/corpora
+WEIGHTS ?= ../shared/weights
+PRETRAINED := src/serein/inference/pretrained
+
+.PHONY: demo test check bench samples pretrained clean
+
+demo: $(VENV)/.core
+	@$(BIN)/serein predict $(AUDIO)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	@$(BIN)/python bench/bench.py
+
+samples:
+	sh samples/make.sh
+
+pretrained: $(VENV)/.test
+	for name in multi emodb; do \
+	  $(BIN)/serein train recipes/$$name.toml --data $(DATA) --weights $(WEIGHTS) --out runs/$$name \
+	  && $(BIN)/serein export runs/$$name --int8 --audio samples --out $(PRETRAINED)/$$name || exit 1; \
+	done
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@echo "setting up $(VENV), once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core requirements-dev.txt
+	@$(PIP) -e '.[train]' -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.core bench/requirements.txt
+	@$(PIP) -r bench/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,30 @@
+"""Check an environment that holds the core install alone: `python tests/core_install.py VENV`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+MOST_MB = 250
+HEAVY = {"torch", "scipy", "scikit-learn", "transformers", "librosa", "matplotlib", "pandas"}
+
+
+def main(environment: str) -> None:
+    names = {distribution.metadata["Name"].lower() for distribution in distributions()}
+    files = [
+        file for file in Path(environment).rglob("*") if file.is_file() and not file.is_symlink()
+    ]
+    tools = [file for file in files if {"pip", "setuptools"} & set(file.parts)]
+    size = (sum(map(_size, files)) - sum(map(_size, tools))) / 1e6
+    print(f"{len(names)} packages, {size:.0f} MB: {', '.join(sorted(names))}")
+    if names & HEAVY or size > MOST_MB:
+        sys.exit(f"the core install holds {names & HEAVY or ''} and {size:.0f} MB; most: {MOST_MB}")
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

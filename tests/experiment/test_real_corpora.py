@@ -1,0 +1,116 @@
+"""The recipes on the real corpora, where they are present: the figures that the project promises."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+
+import serein
+from serein.audio.read import RATE_HZ
+from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
+from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
+from serein.experiment.prepare import Prepared, prepare
+from serein.experiment.recipe import read_recipe
+from serein.experiment.train import fit, pack
+from serein.inference.convert import convert
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def prepared(corpora_dir: Path, weights_dir: Path, cache: Path) -> Callable[[str], Prepared]:
+    made: dict[str, Prepared] = {}
+
+    def get(name: str) -> Prepared:
+        if name not in made:
+            recipe = read_recipe(RECIPES / f"{name}.toml")
+            made[name] = prepare(recipe, data=corpora_dir, weights=weights_dir, cache=cache)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def evaluated(prepared: Callable[[str], Prepared], cache: Path) -> Callable[[str], Evaluation]:
+    made: dict[str, Evaluation] = {}
+
+    def get(name: str) -> Evaluation:
+        if name not in made:
+            made[name] = evaluate(prepared(name), int8=True, cache=cache)
+        return made[name]
+
+    return get
+
+
+@pytest.mark.parametrize(("name", "least"), [("emodb", 0.92), ("ravdess", 0.755)])
+def test_reaches_its_figure_and_int8_keeps_it(
+    evaluated: Callable[[str], Evaluation], name: str, least: float
+) -> None:
+    evaluation = evaluated(name)
+    assert evaluation.int8 is not None
+    float32, int8 = evaluation.result.scores(), evaluation.int8.scores()
+    assert float32["uar"] >= least
+    assert int8["uar"] >= float32["uar"] - 0.01
+    assert float32["expected_calibration_error"] <= 0.05
+    assert int8["expected_calibration_error"] <= 0.05
+
+
+def test_ravdess_is_judged_on_the_six_actor_folds(
+    evaluated: Callable[[str], Evaluation],
+) -> None:
+    folds = evaluated("ravdess").result.folds()
+    tested = [tuple(int(name[-2:]) for name in fold["test_speakers"]) for fold in folds]
+    assert tested == [tuple(sorted(fold)) for fold in RAVDESS_ACTOR_FOLDS]
+
+
+def test_result_can_be_recomputed_from_the_raw_predictions(
+    evaluated: Callable[[str], Evaluation], tmp_path: Path
+) -> None:
+    result = json.loads(write_evaluation(evaluated("emodb"), tmp_path).read_text())
+    with (tmp_path / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    truth, answer = [row["truth"] for row in rows], [row["answer"] for row in rows]
+    assert result["uar"] == pytest.approx(balanced_accuracy_score(truth, answer))
+    assert result["accuracy"] == pytest.approx(np.mean(np.array(truth) == np.array(answer)))
+    assert {"recall", "folds", "labels", "seed", "versions", "protocol"} <= set(result)
+    assert result["clips"] == len(rows) == 535
+    for row in rows:
+        likeliest = max(result["labels"], key=lambda label: float(row[label]))
+        assert row["answer"] == likeliest
+
+
+def test_from_recipe_to_answer(
+    prepared: Callable[[str], Prepared], evaluated: Callable[[str], Evaluation], tmp_path: Path
+) -> None:
+    """Train a bundle, compare ONNX with torch, quantise, and let both answer."""
+    data = prepared("emodb")
+    fitted = fit(data)
+    folder = pack(fitted, data, evaluated("emodb"), tmp_path / "emodb")
+    recognizer = serein.load(folder)
+    files = data.corpus.paths[::25]
+    window = round(recognizer.manifest["window_s"] * RATE_HZ)
+    for file in files:
+        signal = serein.read_audio(file)[:window]
+        with torch.inference_mode():
+            answer, _ = fitted.network(torch.from_numpy(data.encoder.front_end(signal)[None]))
+        np.testing.assert_allclose(recognizer.probabilities(signal), answer[0], atol=1e-4)
+    report = convert(folder, tmp_path / "int8.zip", int8=True, audio=files)
+    assert "parity over 22 signals" in report
+    small = serein.load(tmp_path / "int8.zip")
+    assert small.manifest["precision"] == "int8"
+    same = [small.predict(file).emotion == recognizer.predict(file).emotion for file in files]
+    assert np.mean(same) >= 0.9

@@ -1,0 +1,208 @@
+"""Bundles: what is sound is read, what is not is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import serein
+from serein.errors import BundleError
+from serein.inference.bundle import (
+    CARD,
+    MANIFEST,
+    MODEL,
+    NOTICE,
+    SUMS,
+    read_bundle,
+    write_bundle,
+    zip_bundle,
+)
+from serein.inference.recognizer import find_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(find_model("emodb"), tmp_path / "bundle"))
+
+
+def sign(folder: Path) -> None:
+    """Write checksums that fit, as somebody who tampers would."""
+    lines = [
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in (MANIFEST, MODEL, CARD, NOTICE)
+    ]
+    (folder / SUMS).write_text("".join(lines))
+
+
+def edit_manifest(folder: Path, **values: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest.update(values)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    sign(folder)
+
+
+def test_reads_its_own_writing(folder: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(folder)
+    again = write_bundle(
+        tmp_path / "again",
+        bundle.manifest,
+        model=bundle.files[MODEL],
+        card=bundle.files[CARD].decode(),
+        notice=bundle.files[NOTICE].decode(),
+    )
+    assert read_bundle(again).manifest == bundle.manifest
+
+
+def test_zip_is_as_good_as_a_folder(folder: Path, tmp_path: Path) -> None:
+    packed = zip_bundle(folder, tmp_path / "model.zip")
+    assert read_bundle(packed).files == read_bundle(folder).files
+    assert serein.load(packed).labels == serein.load(folder).labels
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MODEL, CARD, NOTICE, SUMS])
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_any_changed_byte_is_refused(folder: Path, name: str, place: float) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[round(place * (len(content) - 1))] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(BundleError, match=r"sha256|damaged|missing or not listed"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MODEL, CARD, NOTICE, SUMS])
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        read_bundle(folder)
+
+
+def test_a_missing_hash_is_refused(folder: Path) -> None:
+    lines = (folder / SUMS).read_text().splitlines(keepends=True)
+    (folder / SUMS).write_text("".join(line for line in lines if MODEL not in line))
+    with pytest.raises(BundleError, match=r"model\.onnx missing or not listed"):
+        read_bundle(folder)
+
+
+def test_a_file_too_many_is_refused(folder: Path) -> None:
+    (folder / "extra.py").write_text("print('hello')")
+    with pytest.raises(BundleError, match=r"extra\.py missing or not listed"):
+        read_bundle(folder)
+
+
+def test_a_link_is_refused(folder: Path) -> None:
+    (folder / CARD).unlink()
+    (folder / CARD).symlink_to("/etc/hostname")
+    with pytest.raises(BundleError, match=r"not a plain file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_an_unknown_format_version_is_refused(folder: Path, version: object) -> None:
+    edit_manifest(folder, version=version)
+    with pytest.raises(BundleError, match=r"reads version 1: update serein"):
+        read_bundle(folder)
+
+
+def test_another_format_is_refused(folder: Path) -> None:
+    edit_manifest(folder, format="pickle")
+    with pytest.raises(BundleError, match="serein-bundle"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("key", ["labels", "front_end", "licence", "scores", "window_s"])
+def test_a_manifest_without_a_key_is_refused(folder: Path, key: str) -> None:
+    edit_manifest(folder, **{key: None})
+    with pytest.raises(BundleError, match=f"needs '{key}'"):
+        read_bundle(folder)
+
+
+def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path) -> None:
+    edit_manifest(folder, labels=["anger", "fear"])
+    with pytest.raises(BundleError, match="2 labels"):
+        serein.load(folder)
+
+
+def test_an_unknown_front_end_is_refused(folder: Path) -> None:
+    edit_manifest(folder, front_end={"inputs": "log_mel", "magic": 1})
+    with pytest.raises(BundleError, match="magic"):
+        serein.load(folder)
+
+
+def test_a_graph_that_is_not_onnx_is_refused(folder: Path) -> None:
+    (folder / MODEL).write_bytes(b"not a graph")
+    sign(folder)
+    with pytest.raises(BundleError, match="cannot be run"):
+        serein.load(folder)
+
+
+def test_a_graph_that_points_outside_is_refused(folder: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string((folder / MODEL).read_bytes())
+    onnx.save(
+        model,
+        folder / MODEL,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=1024,
+    )
+    (folder / "weights.bin").rename(tmp_path / "weights.bin")
+    sign(folder)
+    with pytest.raises(BundleError, match="cannot be run"):
+        serein.load(folder)
+
+
+def test_what_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"unknown model 'mutli'; known: multi, emodb"):
+        serein.load("mutli")
+    with pytest.raises(BundleError, match="not a model bundle"):
+        serein.load(tmp_path)
+    (tmp_path / "text.zip").write_text("hello")
+    with pytest.raises(BundleError, match="not a readable bundle"):
+        serein.load(tmp_path / "text.zip")
+
+
+def test_zip_with_a_path_is_refused(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("../manifest.json", "{}")
+    with pytest.raises(BundleError, match="does not hold just"):
+        read_bundle(tmp_path / "evil.zip")
+
+
+def test_zip_that_is_cut_is_refused(folder: Path, tmp_path: Path) -> None:
+    packed = zip_bundle(folder, tmp_path / "model.zip")
+    packed.write_bytes(packed.read_bytes()[: packed.stat().st_size // 2])
+    with pytest.raises(BundleError, match="not a readable bundle"):
+        read_bundle(packed)
+
+
+def test_writing_over_other_files_is_refused(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    (folder / "thesis.docx").write_text("precious")
+    with pytest.raises(BundleError, match=r"also holds thesis\.docx"):
+        write_bundle(folder, bundle.manifest, model=b"", card="", notice="")
+
+
+@pytest.mark.parametrize("name", ["multi", "emodb"])
+def test_bundled_models_say_what_they_are(name: str) -> None:
+    bundle = read_bundle(find_model(name))
+    manifest = bundle.manifest
+    assert len(bundle.files[MODEL]) <= 16_000_000
+    assert manifest["precision"] == "int8"
+    card = bundle.files[CARD].decode()
+    for row in manifest["trained_on"]:
+        assert row["corpus"] in card
+        assert row["licence"] in card
+        assert row["speakers"]
+    for row in manifest["scores"]:
+        assert row["protocol"] in card
+        assert f"{row['uar']:.3f}" in card
+        assert f"{row['expected_calibration_error']:.3f}" in card
+    assert manifest["licence"] in card
+    assert "MIT License" in bundle.files[NOTICE].decode()
+    for file in ("predictions", "recording"):
+        assert not any(file in entry for entry in bundle.files)

@@ -1,0 +1,160 @@
+"""The recogniser on real sound: synthetic speech, silence, noise, and the corpora where present."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import serein
+from serein.audio.nonspeech import KINDS, draw
+from serein.audio.read import RATE_HZ
+from serein.errors import AudioError, SereinError
+from serein.inference.recognizer import Recognizer, audio_files
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+VOICE = SAMPLES / "espeak-english-fast-high.flac"
+PAUSE = SAMPLES / "espeak-german-two-voices-with-pause.flac"
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return serein.load()
+
+
+def voice(seconds: float) -> np.ndarray:
+    return np.resize(serein.read_audio(VOICE), round(seconds * RATE_HZ))
+
+
+def test_answers_with_an_emotion_and_a_probability(recognizer: Recognizer) -> None:
+    answer = recognizer.predict(VOICE)
+    assert answer.emotion in recognizer.labels
+    assert answer.confidence == max(answer.probabilities.values())
+    assert sum(answer.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+    assert tuple(answer.probabilities) == recognizer.labels
+    assert answer.file == str(VOICE)
+    assert answer.duration == pytest.approx(soundfile.info(VOICE).duration)
+
+
+def test_path_bytes_file_and_array_agree(recognizer: Recognizer) -> None:
+    by_path = recognizer.predict(VOICE)
+    samples, rate = soundfile.read(VOICE, dtype="int16")
+    others = [VOICE.read_bytes(), io.BytesIO(VOICE.read_bytes())]
+    answers = [recognizer.predict(other) for other in others]
+    answers.append(recognizer.predict(samples, rate=rate))
+    for answer in answers:
+        assert answer.probabilities == by_path.probabilities
+        assert answer.file is None
+
+
+def test_the_same_question_gets_the_same_answer(recognizer: Recognizer) -> None:
+    assert recognizer.predict(VOICE) == recognizer.predict(VOICE)
+    alone = serein.load(threads=1).predict(VOICE)
+    for emotion, probability in recognizer.predict(VOICE).probabilities.items():
+        assert alone.probabilities[emotion] == pytest.approx(probability, abs=1e-3)
+
+
+@pytest.mark.parametrize("gain", [0.01, 0.1])
+def test_the_gain_of_the_microphone_does_not_matter(recognizer: Recognizer, gain: float) -> None:
+    loud, quiet = recognizer.predict(voice(3), rate=RATE_HZ), voice(3) * np.float32(gain)
+    for emotion, probability in recognizer.predict(quiet, rate=RATE_HZ).probabilities.items():
+        assert loud.probabilities[emotion] == pytest.approx(probability, abs=0.02)
+
+
+def test_silence_around_a_voice_does_not_matter(recognizer: Recognizer) -> None:
+    tight = recognizer.predict(voice(2), rate=RATE_HZ)
+    padded = np.pad(voice(2), RATE_HZ)
+    for emotion, probability in recognizer.predict(padded, rate=RATE_HZ).probabilities.items():
+        assert tight.probabilities[emotion] == pytest.approx(probability, abs=0.1)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 6.0, 6.01, 30.0])
+def test_silence_is_no_emotion(recognizer: Recognizer, seconds: float) -> None:
+    answer = recognizer.predict(np.zeros(round(seconds * RATE_HZ), np.float32), rate=RATE_HZ)
+    assert not answer.speech
+    assert answer.emotion is None
+    assert answer.confidence is None
+    assert answer.probabilities == {}
+    assert answer.to_dict()["speech"] is False
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_sounds_that_are_not_speech_are_no_emotion(recognizer: Recognizer, kind: str) -> None:
+    generator = np.random.default_rng(12345)
+    sounds = [draw(generator, kind).signal() for _ in range(10)]
+    refused = [not recognizer.predict(sound, rate=RATE_HZ).speech for sound in sounds]
+    assert sum(refused) >= 9
+
+
+def test_a_long_recording_gets_a_timeline(recognizer: Recognizer) -> None:
+    answer = recognizer.predict(voice(20), rate=RATE_HZ)
+    assert len(answer.timeline) > 3
+    assert answer.timeline[0].start == 0.0
+    assert answer.timeline[-1].end == pytest.approx(20.0)
+    for left, right in zip(answer.timeline, answer.timeline[1:], strict=False):
+        assert left.end == right.start
+    lengths = [segment.end - segment.start for segment in answer.timeline]
+    for emotion, probability in answer.probabilities.items():
+        parts = [segment.probabilities[emotion] for segment in answer.timeline]
+        assert probability == pytest.approx(np.average(parts, weights=lengths))
+
+
+def test_a_pause_in_a_long_recording_is_left_out(recognizer: Recognizer) -> None:
+    quiet = np.zeros(20 * RATE_HZ, np.float32)
+    answer = recognizer.predict(np.concatenate([voice(6), quiet, voice(6)]), rate=RATE_HZ)
+    spoken = [segment.speech for segment in answer.timeline]
+    assert spoken[0]
+    assert spoken[-1]
+    assert not all(spoken)
+    assert answer.speech
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_any_rate_and_two_channels(recognizer: Recognizer, rate: int, tmp_path: Path) -> None:
+    import soxr
+
+    stereo = np.stack([soxr.resample(voice(3), RATE_HZ, rate)] * 2, axis=1)
+    soundfile.write(tmp_path / "stereo.wav", stereo, rate)
+    answer = recognizer.predict(tmp_path / "stereo.wav")
+    assert answer.speech
+    assert answer.duration == pytest.approx(3.0, abs=0.01)
+
+
+def test_one_bad_file_does_not_stop_the_others(recognizer: Recognizer, tmp_path: Path) -> None:
+    for number in range(5):
+        soundfile.write(tmp_path / f"{number}.wav", voice(1), RATE_HZ)
+    (tmp_path / "2.wav").write_text("not audio")
+    answers = dict(recognizer.predict_all([tmp_path, tmp_path / "missing.wav"]))
+    failed = {path.name for path, answer in answers.items() if isinstance(answer, SereinError)}
+    assert failed == {"2.wav", "missing.wav"}
+    assert len(answers) == 6
+
+
+def test_a_folder_is_searched_in_order(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("b/2.WAV", "a.flac", ".hidden.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in audio_files(tmp_path)] == ["a.flac", "2.WAV"]
+    with pytest.raises(AudioError, match=r"no recording in this folder; looked for .*\.wav"):
+        audio_files(_empty(tmp_path))
+
+
+def _empty(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+@pytest.mark.parametrize(("corpus", "model"), [("emodb", "emodb"), ("ravdess", "multi")])
+def test_hears_the_corpora_it_learnt(
+    corpus_dir: Callable[[str], Path], corpus: str, model: str
+) -> None:
+    """Not a score: these speakers were learnt from. It checks labels, order and front end."""
+    table = serein.Corpus.load(corpus, corpus_dir(corpus)).map_emotions({"calm": "neutral"})
+    recognizer = serein.load(model)
+    clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]
+    right = [recognizer.predict(clip.path).emotion == clip.emotion for clip in clips]
+    assert np.mean(right) > 0.9

@@ -1,0 +1,199 @@
+"""The command line as a user meets it: real processes, exit status, no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import serein
+
+ROOT = Path(__file__).parents[1]
+VOICE = ROOT / "samples" / "espeak-german.flac"
+RATE_HZ = 16_000
+
+
+def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serein", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_one_file_one_line() -> None:
+    answer = serein.load().predict(VOICE)
+    line = f"{VOICE}   {answer.emotion} {answer.confidence:.2f}   ({answer.duration:.1f} s)\n"
+    assert run("predict", VOICE).stdout == line
+
+
+def test_chinese_names() -> None:
+    answer = serein.load().predict(VOICE)
+    chinese = serein.EMOTIONS[str(answer.emotion)].chinese
+    assert chinese in run("predict", VOICE, "--lang", "zh").stdout
+
+
+def test_json_is_one_object_a_line() -> None:
+    lines = run("predict", ROOT / "samples", "--json").stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert len(answers) == len(list((ROOT / "samples").glob("*.flac")))
+    by_name = {Path(answer["file"]).name: answer for answer in answers}
+    assert by_name["silence.flac"]["emotion"] is None
+    assert by_name["pink-noise.flac"]["speech"] is False
+    spoken = by_name[VOICE.name]
+    assert spoken["emotion"] in spoken["probabilities"]
+    assert spoken["confidence"] == max(spoken["probabilities"].values())
+    assert "timeline" not in spoken
+
+
+def test_timeline_is_one_row_a_segment(tmp_path: Path) -> None:
+    signal = np.resize(serein.read_audio(VOICE), 20 * RATE_HZ)
+    soundfile.write(tmp_path / "call.wav", signal, RATE_HZ)
+    answer = serein.load().predict(tmp_path / "call.wav")
+    rows = run("predict", tmp_path / "call.wav", "--timeline").stdout.splitlines()
+    assert len(rows) == len(answer.timeline)
+    for row, segment in zip(rows, answer.timeline, strict=True):
+        _, start, end, emotion, confidence = row.split()
+        assert float(start) == pytest.approx(segment.start, abs=0.01)
+        assert float(end) == pytest.approx(segment.end, abs=0.01)
+        assert emotion == segment.emotion
+        assert float(confidence) == pytest.approx(segment.confidence, abs=0.01)
+    listed = json.loads(run("predict", tmp_path / "call.wav", "--timeline", "--json").stdout)
+    assert [row["start"] for row in listed["timeline"]] == [
+        round(segment.start, 3) for segment in answer.timeline
+    ]
+
+
+def write_bad_files(folder: Path) -> dict[str, str]:
+    """Write what users drop by mistake; say what the message must hold."""
+    voice = serein.read_audio(VOICE)
+    soundfile.write(folder / "good.wav", voice, RATE_HZ)
+    wave = (folder / "good.wav").read_bytes()
+    (folder / "empty.wav").touch()
+    (folder / "truncated.wav").write_bytes(wave[: len(wave) // 2])
+    (folder / "zero-length.wav").write_bytes(wave[:40] + bytes(4))
+    (folder / "text.wav").write_text("Dear diary, today I was happy.")
+    soundfile.write(folder / "one-sample.wav", voice[:1], RATE_HZ)
+    soundfile.write(folder / "twelve.wav", np.stack([voice] * 12, axis=1), RATE_HZ)
+    soundfile.write(folder / "slow.wav", voice[:3000], 300)
+    soundfile.write(folder / "fast.wav", voice, 1_000_000)
+    broken = voice.copy()
+    broken[100] = np.nan
+    soundfile.write(folder / "nan.wav", broken, RATE_HZ, subtype="FLOAT")
+    return {
+        "empty.wav": "is empty",
+        "truncated.wav": "is truncated",
+        "zero-length.wav": "need at least 0.1 s",
+        "text.wav": "need WAV, FLAC",
+        "one-sample.wav": "is 1 sample",
+        "twelve.wav": "has 12 channels; need 1 to 8",
+        "slow.wav": "300 Hz; need 4000",
+        "fast.wav": "1000000 Hz; need 4000",
+        "nan.wav": "NaN",
+        "missing.wav": "no such file",
+    }
+
+
+def test_bad_files_are_named_and_the_others_answered(tmp_path: Path) -> None:
+    wanted = write_bad_files(tmp_path)
+    done = run("predict", tmp_path, tmp_path / "missing.wav", status=1)
+    assert len(done.stdout.splitlines()) == 1
+    assert "good.wav" in done.stdout
+    errors = done.stderr.splitlines()
+    assert len(errors) == len(wanted)
+    for name, words in wanted.items():
+        assert any(name in line and words in line for line in errors), name
+
+
+def test_bad_files_in_json(tmp_path: Path) -> None:
+    wanted = write_bad_files(tmp_path)
+    done = run("predict", tmp_path, tmp_path / "missing.wav", "--json", status=1)
+    rows = {Path(row["file"]).name: row for row in map(json.loads, done.stdout.splitlines())}
+    assert set(rows) == {*wanted, "good.wav"}
+    for name, words in wanted.items():
+        assert words in rows[name]["error"]
+
+
+def test_one_bad_file_among_a_hundred(tmp_path: Path) -> None:
+    voice = serein.read_audio(VOICE)[:RATE_HZ]
+    for number in range(100):
+        soundfile.write(tmp_path / f"{number:03}.wav", voice, RATE_HZ)
+    (tmp_path / "042.wav").write_bytes(b"RIFF")
+    done = run("predict", tmp_path, status=1)
+    assert len(done.stdout.splitlines()) == 99
+    assert "042.wav" in done.stderr
+
+
+def test_wrong_extension_is_read_by_content(tmp_path: Path) -> None:
+    (tmp_path / "voice.mp3").write_bytes(VOICE.read_bytes())
+    assert "voice.mp3" in run("predict", tmp_path / "voice.mp3").stdout
+
+
+def test_a_folder_without_audio(tmp_path: Path) -> None:
+    assert "no recording in this folder" in run("predict", tmp_path, status=1).stderr
+
+
+def test_a_name_that_is_not_text(tmp_path: Path) -> None:
+    name = bytes(tmp_path) + b"/\xff\xfe.flac"
+    with open(name, "wb") as file:  # noqa: PTH123
+        file.write(VOICE.read_bytes())
+    assert len(run("predict", tmp_path).stdout.splitlines()) == 1
+
+
+def test_a_recording_over_the_limit() -> None:
+    done = run("predict", VOICE, "--max-seconds", "1", status=1)
+    assert "longer than 1 s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict"], "Missing argument"),
+        (["predict", "x.wav", "--loud"], "No such option"),
+        (["predict", "x.wav", "--model", "mutli"], "unknown model 'mutli'; known: multi, emodb"),
+        (["predict", "x.wav", "--lang", "fr"], "Invalid value"),
+        (["recognise"], "No such command"),
+        (["train", "nowhere.toml", "--out", "x"], "cannot be read as a TOML recipe"),
+        (["evaluate", "recipes/emodb.toml"], "Missing option"),
+        (["corpus", "emo-db", "."], "emodb"),
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], words: str) -> None:
+    text = run(*arguments, status=2).stderr
+    assert words in " ".join(text.replace("│", " ").split())
+
+
+def test_models_lists_licence_and_scores() -> None:
+    text = run("models").stdout
+    assert text.startswith("multi (default): anger")
+    assert "emodb: anger" in text
+    assert "CC BY-NC-SA 4.0" in text
+    assert "UAR" in text
+    names = [json.loads(line)["name"] for line in run("models", "--json").stdout.splitlines()]
+    assert names == ["multi", "emodb"]
+
+
+def test_help_and_version() -> None:
+    text = run("--help").stdout
+    for command in ("predict", "models", "train", "evaluate", "export", "corpus"):
+        assert command in text
+    assert run("--version").stdout == f"serein {serein.__version__}\n"
+
+
+def test_corpus_shows_the_known_duplicate(corpus_dir) -> None:
+    text = run("corpus", "ravdess", corpus_dir("ravdess")).stdout
+    assert "03-01-03-01-02-01-07" in text
+    assert "03-01-03-01-02-02-07" in text
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m serein predict {ROOT / 'samples'} --json | head -n 1"
+    done = subprocess.run(  # noqa: S602
+        command, shell=True, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == ""

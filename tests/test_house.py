@@ -1,0 +1,116 @@
+"""The floors of the house: imports go down, never up, never sideways between rooms."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import serein
+
+HOUSE = Path(serein.__file__).parent
+ROOT = HOUSE.parent.parent
+ANYONE_MAY = {"errors"}
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "emotions": set(),
+    "audio": set(),
+    "training": set(),
+    "corpora": {"emotions"},
+    "features": {"audio"},
+    "models": {"training"},
+    "evaluation": {"emotions"},
+    "inference": {"emotions", "audio", "features", "models"},
+    "experiment": {
+        *{"emotions", "audio", "training", "corpora"},
+        *{"features", "models", "evaluation", "inference"},
+    },
+    "serve": {"inference"},
+    "cli": {"experiment", "serve", "inference", "evaluation", "features", "corpora", "audio"}
+    | {"emotions", "__init__"},
+    "__main__": {"cli"},
+}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Rooms of serein that a file imports, at its top or inside its functions."""
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name == "serein":
+                rooms.add("__init__")
+            elif name.startswith("serein."):
+                rooms.add(name.split(".")[1])
+    return rooms
+
+
+def files() -> list[Path]:
+    return [file for file in sorted(HOUSE.rglob("*.py")) if file != HOUSE / "__init__.py"]
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(HOUSE)))
+def test_imports_go_down(file: Path) -> None:
+    room = file.relative_to(HOUSE).parts[0].removesuffix(".py")
+    assert room in ROOMS, f"the room {room} has no floor: add it to ROOMS"
+    assert imports_of(file) <= ROOMS[room] | ANYONE_MAY | {room}
+
+
+def test_the_table_itself_has_no_way_up() -> None:
+    order = list(ROOMS)
+    for room, allowed in ROOMS.items():
+        assert all(order.index(below) < order.index(room) for below in allowed - {"__init__"})
+
+
+def test_public_names_exist_and_are_few() -> None:
+    assert len(serein.__all__) <= 15
+    for name in serein.__all__:
+        assert getattr(serein, name) is not None
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = serein.nothing_of_the_kind
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import serein", "import serein; serein.load()", "import serein.cli"],
+)
+def test_recognition_needs_nothing_heavy(statement: str) -> None:
+    heavy = "{'torch', 'scipy', 'sklearn', 'librosa', 'matplotlib', 'transformers', 'onnx'}"
+    code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_no_pickle_no_eval_no_assert_in_the_package() -> None:
+    for file in files():
+        tree = ast.parse(file.read_text())
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), file
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"eval", "exec"}, file
+        assert not re.search(r"^\s*(import|from) (pickle|joblib|dill)", file.read_text(), re.M), (
+            file
+        )
+
+
+def test_every_pinned_requirement_is_in_the_constraints() -> None:
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    wanted = re.findall(r'^  "([A-Za-z0-9_-]+)>=', (ROOT / "pyproject.toml").read_text(), re.M)
+    wanted += re.findall(r"^([a-z-]+)$", (ROOT / "requirements-dev.txt").read_text(), re.M)
+    assert {name.lower() for name in wanted} <= pinned
