@@ -1,4 +1,4 @@
-"""The recipes on the real corpora, where they are present: the figures that the project promises."""
+"""The recipes on the real corpora, where they are present: the figures that are promised."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _build(
         from serein.features import encoder_networks as networks
     except ImportError as error:
         raise MissingExtraError("a pre-trained encoder", "train") from error
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     config = _from_hub(AutoConfig.from_pretrained, source)
     if config.model_type == "whisper":
         build, depth, width = networks.whisper, config.encoder_layers, config.d_model
