@@ -159,7 +159,7 @@ def test_a_recording_over_the_limit() -> None:
         (["predict", "x.wav", "--lang", "fr"], "Invalid value"),
         (["recognise"], "No such command"),
         (["train", "nowhere.toml", "--out", "x"], "cannot be read as a TOML recipe"),
-        (["evaluate", "recipes/emodb.toml"], "Missing option"),
+        (["evaluate", "recipes/emodb.toml", "--data", "nowhere"], "nowhere is not a folder"),
         (["corpus", "emo-db", "."], "emodb"),
     ],
 )

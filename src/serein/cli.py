@@ -150,26 +150,31 @@ def models(
 @app.command()
 def evaluate(
     recipe: RecipeFile,
-    out: Annotated[Path, typer.Option("--out", help="Folder for result.json.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for result.json and predictions.csv.")
+    ] = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
     cache: CacheFolder = None,
     int8: Annotated[bool, typer.Option(help="Also test with the int8 encoder.")] = False,
 ) -> None:
-    """Judge a recipe on speakers it has not heard, and write the scores."""
+    """Judge a recipe on speakers it has not heard; print the scores, and write them to --out."""
     from serein.experiment.evaluate import evaluate as judge
     from serein.experiment.evaluate import write_evaluation
 
     prepared = _prepared(recipe, data, weights, cache)
     evaluation = judge(prepared, int8=int8, cache=cache, progress=_progress)
     _print_scores(evaluation)
-    typer.echo(f"written: {write_evaluation(evaluation, out)}")
+    if out:
+        typer.echo(f"written: {write_evaluation(evaluation, out)}")
 
 
 @app.command()
 def train(
     recipe: RecipeFile,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the bundle.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the bundle; runs/NAME if not given.")
+    ] = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
     cache: CacheFolder = None,
@@ -182,7 +187,8 @@ def train(
     evaluation = judge(prepared, int8=True, cache=cache, progress=_progress)
     _print_scores(evaluation)
     fitted = fit(prepared, progress=_progress)
-    typer.echo(f"written: {pack(fitted, prepared, evaluation, out)}")
+    folder = pack(fitted, prepared, evaluation, out or Path("runs") / prepared.recipe.name)
+    typer.echo(f"written: {folder}")
 
 
 @app.command()

@@ -6,6 +6,9 @@ numbers; it is judged on speakers and on kinds of sound that it did not learn fr
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +18,8 @@ from sklearn.model_selection import GroupKFold
 
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
-from serein.corpora import Corpus
-from serein.experiment.prepare import Prepared, Progress
-from serein.features.encoder import SpeechEncoder
+from serein.experiment.prepare import Prepared, Progress, Tick
+from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.inference.export import Linear
 from serein.models.linear import MaskedLogisticRegression
 
@@ -72,12 +74,14 @@ def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) 
     generator = np.random.default_rng(seed)
     count = min(CLIPS, len(prepared.corpus))
     chosen = np.sort(generator.choice(len(prepared.corpus), count, replace=False))
-    with progress("speech detector") as tick:
-        noisy = _noisy_vectors(prepared.corpus, chosen, prepared.encoder, generator, tick)
-        sounds, kinds = _sound_vectors(prepared.encoder, generator, tick)
+    noisy = [_draw_noisy(prepared.corpus.paths[row], generator) for row in chosen]
+    kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
+    drawn = [nonspeech.draw(generator, str(kind)) for kind in kinds]
+    with progress("speech detector") as tick, one_thread_each():
+        vectors = _describe([*noisy, *drawn], prepared.encoder, tick)
     speakers = np.array(prepared.speakers)[chosen]
-    X = np.concatenate([prepared.X[chosen], noisy, sounds])
-    y = np.repeat([True, False], [2 * count, len(sounds)])
+    X = np.concatenate([prepared.X[chosen], vectors])
+    y = np.repeat([True, False], [2 * count, len(drawn)])
     groups = np.concatenate([speakers, speakers, kinds])
     held_out = _held_out(X, y, groups)
     threshold = float(np.clip(np.quantile(held_out[y], LOST_SPEECH), *THRESHOLD_RANGE))
@@ -89,46 +93,37 @@ def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) 
     )
 
 
-def _noisy_vectors(
-    corpus: Corpus,
-    chosen: npt.NDArray[np.intp],
-    encoder: SpeechEncoder,
-    generator: np.random.Generator,
-    tick: object,
+@dataclass(frozen=True)
+class NoisySpeech:
+    """A clip with a sound under it, as drawn."""
+
+    file: Path
+    sound: nonspeech.Sound
+    snr_db: float
+
+    def signal(self) -> Array:
+        """Mix the two, the sound repeated as needed."""
+        speech = read_audio(self.file)
+        noise = np.resize(self.sound.signal(), speech.size)
+        power = np.mean(np.square(noise)) + 1e-12
+        gain = np.sqrt(np.mean(np.square(speech)) / power / 10 ** (self.snr_db / 10))
+        return speech + np.float32(gain) * noise
+
+
+def _draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
+    kind = str(generator.choice(sorted(nonspeech.KINDS)))
+    return NoisySpeech(file, nonspeech.draw(generator, kind), float(generator.uniform(*SNR_DB)))
+
+
+def _describe(
+    drawn: Sequence[NoisySpeech | nonspeech.Sound], encoder: SpeechEncoder, tick: Tick
 ) -> Array:
-    kinds = sorted(nonspeech.KINDS)
     vectors = []
-    for row in chosen:
-        kind = kinds[generator.integers(len(kinds))]
-        noise = nonspeech.draw(generator, kind).signal()
-        signal = _mix(_read(corpus.paths[row]), noise, float(generator.uniform(*SNR_DB)))
-        vectors.append(encoder(signal))
-        tick(len(vectors), len(chosen))  # type: ignore[operator]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for vector in pool.map(lambda sound: encoder(sound.signal()), drawn):
+            vectors.append(vector)
+            tick(len(vectors), len(drawn))
     return np.stack(vectors)
-
-
-def _sound_vectors(
-    encoder: SpeechEncoder, generator: np.random.Generator, tick: object
-) -> tuple[Array, npt.NDArray[np.str_]]:
-    kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
-    vectors = []
-    for kind in kinds:
-        vectors.append(encoder(nonspeech.draw(generator, str(kind)).signal()))
-        tick(len(vectors), len(kinds))  # type: ignore[operator]
-    return np.stack(vectors), kinds
-
-
-def _read(file: Path) -> Array:
-    return read_audio(file)
-
-
-def _mix(speech: Array, noise: Array, snr_db: float) -> Array:
-    """Put noise, repeated as needed, under speech at a signal-to-noise ratio."""
-    repeated = np.resize(noise, speech.size)
-    power = np.mean(np.square(repeated)) + 1e-12
-    gain = np.sqrt(np.mean(np.square(speech)) / power / 10 ** (snr_db / 10))
-    mixed: Array = speech + np.float32(gain) * repeated
-    return mixed
 
 
 def _fit(X: Array, y: npt.NDArray[np.bool_]) -> MaskedLogisticRegression:

@@ -30,8 +30,8 @@ class RecognizerNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head_emotions = _layer(emotions, temperature)
-        self.head_speech = _layer(speech, 1.0)
+        self.head_emotions = AffineHead(emotions, temperature)
+        self.head_speech = AffineHead(speech, 1.0)
 
     def forward(self, network_input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map the front end's output to (batch, emotions) and (batch,)."""
@@ -40,11 +40,16 @@ class RecognizerNetwork(nn.Module):
         return probability, self.head_speech(features).sigmoid()[:, 0]
 
 
-def _layer(head: Linear, temperature: float) -> nn.Module:
-    """Turn scaling, linear map and temperature into one affine layer."""
-    weight = head.coef / head.scale / temperature
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    bias = head.intercept / temperature - weight @ head.mean
-    layer.weight.data = torch.from_numpy(weight.astype(np.float32))
-    layer.bias.data = torch.from_numpy(bias.astype(np.float32))
-    return layer.requires_grad_(requires_grad=False)
+class AffineHead(nn.Module):
+    """Scaling, linear map and temperature folded into one product and one sum."""
+
+    def __init__(self, head: Linear, temperature: float) -> None:
+        super().__init__()
+        weight = (head.coef / head.scale / temperature).T
+        bias = head.intercept / temperature - head.mean @ weight
+        self.weight = nn.Parameter(torch.from_numpy(weight.astype(np.float32)), requires_grad=False)
+        self.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)), requires_grad=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (batch, features) to (batch, outputs)."""
+        return features @ self.weight + self.bias

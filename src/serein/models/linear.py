@@ -52,7 +52,7 @@ class MaskedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     array(['high'], dtype='<U4')
     """
 
-    def __init__(self, C: float = 0.02, *, max_iter: int = 1000, tol: float = 1e-4) -> None:
+    def __init__(self, C: float = 0.02, *, max_iter: int = 1000, tol: float = 1e-3) -> None:
         self.C = C
         self.max_iter = max_iter
         self.tol = tol

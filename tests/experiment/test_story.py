@@ -1,0 +1,140 @@
+"""The whole story on a made-up corpus and a tiny encoder: recipe, train, export, predict."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import serein
+
+RATE_HZ = 16_000
+PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
+
+
+def make_voice(emotion: str, speaker: int, take: int) -> np.ndarray:
+    """A buzz with an emotion's pitch: enough for a random encoder to tell two emotions apart."""
+    generator = np.random.default_rng([speaker, take])
+    time = np.arange(RATE_HZ) / RATE_HZ
+    hz = PITCH_HZ[emotion] * generator.uniform(0.95, 1.05)
+    buzz = sum(np.sin(2 * np.pi * hz * part * time) / part for part in range(1, 8))
+    wobble = 1 + 0.5 * np.sin(2 * np.pi * 4 * time)
+    return (0.1 * buzz * wobble + 0.001 * generator.standard_normal(time.size)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a CSV corpus of four speakers, a tiny Whisper encoder and a recipe."""
+    from transformers import WhisperConfig, WhisperModel
+
+    folder = tmp_path_factory.mktemp("studio")
+    rows = []
+    for speaker in range(4):
+        for emotion in PITCH_HZ:
+            for take in range(4):
+                name = f"{speaker}-{emotion}-{take}.wav"
+                soundfile.write(folder / name, make_voice(emotion, speaker, take), RATE_HZ)
+                rows.append([name, emotion, f"s{speaker}"])
+    with (folder / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "emotion", "speaker"], *rows])
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2}
+    decoder = {"decoder_layers": 1, "decoder_attention_heads": 2, "vocab_size": 60}
+    special = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 1)
+    config = WhisperConfig(**sizes, **decoder, **special, encoder_ffn_dim=64, decoder_ffn_dim=64)
+    config.decoder_start_token_id = 1
+    WhisperModel(config).save_pretrained(folder / "weights" / "tiny")
+    (folder / "mine.toml").write_text(
+        """
+name = "mine"
+[data]
+corpora = ["mine.csv"]
+folder = "."
+[encoder]
+name = "tiny"
+weights = "weights"
+layers = [1, 2]
+[bundle]
+licence = "CC0-1.0"
+"""
+    )
+    return folder
+
+
+def serein_command(*arguments: str | Path, status: int = 0) -> str:
+    command = [sys.executable, "-m", "serein", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_evaluate_writes_the_scores(studio: Path, tmp_path: Path) -> None:
+    cache = ("--cache", tmp_path / "cache")
+    text = serein_command("evaluate", studio / "mine.toml", "--out", tmp_path / "out", *cache)
+    assert "leave one speaker out" in text
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["labels"] == ["anger", "sadness"]
+    assert [fold["test_speakers"] for fold in result["folds"]] == [
+        [f"mine-s{speaker}"] for speaker in range(4)
+    ]
+    assert result["clips"] == 32
+    assert set(result["recall"]) == set(PITCH_HZ)
+    again = serein_command("evaluate", studio / "mine.toml", "--out", tmp_path / "two", *cache)
+    assert "UAR" in again
+    first, second = (tmp_path / name / "predictions.csv" for name in ("out", "two"))
+    assert first.read_text() == second.read_text()
+
+
+def test_train_export_predict(studio: Path, tmp_path: Path) -> None:
+    cache = ("--cache", tmp_path / "cache")
+    serein_command("train", studio / "mine.toml", "--out", tmp_path / "model", *cache)
+    recognizer = serein.load(tmp_path / "model")
+    assert recognizer.labels == ("anger", "sadness")
+    assert recognizer.manifest["trained_on"][0]["clips"] == 32
+    answers = {
+        emotion: recognizer.probabilities(make_voice(emotion, 9, 9)).argmax()
+        for emotion in PITCH_HZ
+    }
+    assert answers == {"anger": 0, "sadness": 1}
+    text = serein_command(
+        "export", tmp_path / "model", "--int8", "--out", tmp_path / "int8", "--audio", studio
+    )
+    assert "parity over 32 signals" in text
+    assert serein.load(tmp_path / "int8").manifest["precision"] == "int8"
+    lines = serein_command("predict", studio, "--model", tmp_path / "int8").splitlines()
+    assert len(lines) == 32
+    again = ("export", tmp_path / "int8", "--int8", "--out", tmp_path / "twice")
+    assert "int8 already" in serein_command(*again, status=2)
+    itself = ("export", tmp_path / "model", "--out", tmp_path / "model")
+    assert "is the bundle itself" in serein_command(*itself, status=2)
+
+
+def test_a_corpus_of_one_speaker_is_refused(studio: Path, tmp_path: Path) -> None:
+    rows = (studio / "mine.csv").read_text().splitlines()
+    alone = [row for row in rows if row.endswith(("speaker", "s0"))]
+    (studio / "alone.csv").write_text("\n".join(alone))
+    recipe = (studio / "mine.toml").read_text().replace("mine.csv", "alone.csv")
+    (studio / "alone.toml").write_text(recipe)
+    text = serein_command(
+        "evaluate", studio / "alone.toml", "--cache", tmp_path / "cache", status=2
+    )
+    assert "needs at least 2 folds: add recordings of other speakers" in text
+
+
+def test_a_broken_recording_is_named_before_training(studio: Path, tmp_path: Path) -> None:
+    (studio / "broken.wav").write_text("not audio")
+    table = (studio / "mine.csv").read_text() + "broken.wav,anger,s1\n"
+    (studio / "broken.csv").write_text(table)
+    recipe = (studio / "mine.toml").read_text().replace("mine.csv", "broken.csv")
+    (studio / "broken.toml").write_text(recipe)
+    text = serein_command("train", studio / "broken.toml", "--cache", tmp_path / "c", status=2)
+    assert "broken.wav: cannot be decoded" in text
+    (studio / "broken.wav").unlink()
