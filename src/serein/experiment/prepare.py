@@ -180,10 +180,18 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
     -------
     Corpus
         All clips that take part.
+
+    Raises
+    ------
+    CorpusError
+        If none are left.
     """
     mapping: dict[str, str | None] = {**recipe.data.merge}
     mapping.update(dict.fromkeys(recipe.data.leave_out))
-    return sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
+    corpus = sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
+    if not len(corpus):
+        raise CorpusError(f"the recipe {recipe.name!r} leaves no clip: see leave_out under [data]")
+    return corpus
 
 
 def make_folds(protocol: Protocol, prepared: Prepared) -> tuple[list[protocols.Fold], str]:

@@ -176,7 +176,11 @@ def read_recipe(file: str | Path) -> Recipe:
     return replace(
         recipe,
         data=replace(recipe.data, folder=_beside(near, recipe.data.folder)),
-        encoder=replace(recipe.encoder, weights=_beside(near, recipe.encoder.weights)),
+        encoder=replace(
+            recipe.encoder,
+            name=_folder_beside(near, recipe.encoder.name),
+            weights=_beside(near, recipe.encoder.weights),
+        ),
     )
 
 
@@ -248,6 +252,11 @@ def _check(recipe: Recipe, place: str) -> None:
     for rule, holds in checks.items():
         if not holds:
             raise RecipeError(f"{place}: {rule}")
+
+
+def _folder_beside(folder: Path, name: str) -> str:
+    """Take an encoder's name as a folder beside the recipe if there is one, else as it is."""
+    return str((folder / name).resolve()) if (folder / name).is_dir() else name
 
 
 def _beside(folder: Path, path: str | None) -> str | None:

@@ -18,6 +18,7 @@ Array = npt.NDArray[np.float32]
 
 INPUTS = ("log_mel", "waveform")
 LEVELS = ("as_recorded", "speech_rms")
+EDITION = 1  # raised whenever the same settings would give other numbers
 SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
 FRAME = 320  # samples: 20 ms
 TRIM_DB = -30.0  # frames this far under the louder ones, at either end, are trimmed off
@@ -89,7 +90,7 @@ class FrontEnd:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for a manifest."""
-        return asdict(self) | {"rate_hz": RATE_HZ}
+        return asdict(self) | {"rate_hz": RATE_HZ, "edition": EDITION}
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> FrontEnd:
@@ -108,14 +109,16 @@ class FrontEnd:
         Raises
         ------
         ValueError
-            If a key is unknown or the rate is not 16 kHz.
+            If a key is unknown, the rate is not 16 kHz or the edition is another.
         """
         known = {field.name for field in fields(cls)}
-        unknown = sorted(set(settings) - known - {"rate_hz"})
+        unknown = sorted(set(settings) - known - {"rate_hz", "edition"})
         if unknown:
             raise ValueError(f"unknown front-end settings: {', '.join(unknown)}")
         if settings.get("rate_hz", RATE_HZ) != RATE_HZ:
             raise ValueError(f"the front end's rate is {settings['rate_hz']} Hz, not {RATE_HZ} Hz")
+        if settings.get("edition", EDITION) != EDITION:
+            raise ValueError(f"the front end is of edition {settings['edition']}, not {EDITION}")
         return cls(**{key: settings[key] for key in known & set(settings)})
 
 

@@ -25,8 +25,8 @@ class MaskedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     Parameters
     ----------
     C : float
-        Inverse strength of the L2 penalty, as in scikit-learn: the penalty is ||W||² / (2 C) beside
-        the sum of the samples' losses.
+        Inverse strength of the L2 penalty: ||W||² / (2 C) beside the sum of the samples' losses. W
+        has a row a class, also for two classes, where scikit-learn's C would be half of this.
     max_iter : int
         Most iterations of L-BFGS.
     tol : float

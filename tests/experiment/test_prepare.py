@@ -1,0 +1,267 @@
+"""From a recipe to weights, folds and vectors, on corpora made by hand."""
+
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import WhisperConfig, WhisperModel
+
+from serein.audio.read import RATE_HZ, read_audio
+from serein.corpora import Corpus
+from serein.corpora.catalogue import Utterance
+from serein.errors import CorpusError, ProtocolError
+from serein.experiment.prepare import (
+    Prepared,
+    balanced_weights,
+    combine,
+    make_classifier,
+    make_folds,
+    no_progress,
+    prepare,
+    read_corpora,
+)
+from serein.experiment.recipe import Classifier, Data, Encoder, Protocol, Recipe
+from serein.models.linear import MaskedLogisticRegression
+
+
+def corpus(name: str, speakers: int, *emotions: str) -> Corpus:
+    """A corpus in which every speaker says everything once."""
+    rows = [
+        Utterance(Path(f"{name}-{number}-{emotion}.wav"), name, f"{name}-{number:02d}", emotion)
+        for number in range(1, speakers + 1)
+        for emotion in emotions
+    ]
+    return Corpus(name, tuple(rows))
+
+
+def recipe(**data: Any) -> Recipe:
+    return Recipe("mix", Data(**{"corpora": ("one.csv", "two.csv")} | data))
+
+
+# --- weights ---
+
+clips = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["joy", "fear", "calm"])), min_size=1
+)
+
+
+@settings(deadline=None)
+@given(clips)
+def test_every_corpus_and_every_emotion_in_it_counts_the_same(table: list[tuple[str, str]]):
+    origin, emotions = map(list, zip(*table, strict=True))
+    weight = balanced_weights(origin, emotions)
+    assert weight.shape == (len(table),)
+    assert (weight > 0).all()
+    assert weight.mean() == pytest.approx(1.0)
+    cells: dict[tuple[str, str], set[float]] = defaultdict(set)
+    totals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for (where, what), value in zip(table, weight.tolist(), strict=True):
+        cells[where, what].add(value)
+        totals[where][what] += value
+    assert all(len(values) == 1 for values in cells.values())
+    whole = len(table) / len(totals)
+    for by_emotion in totals.values():
+        np.testing.assert_allclose(sum(by_emotion.values()), whole)
+        np.testing.assert_allclose(list(by_emotion.values()), whole / len(by_emotion))
+
+
+def test_the_order_of_clips_does_not_matter():
+    origin, emotions = list("aabbbc"), ["joy", "fear", "joy", "joy", "calm", "fear"]
+    order = [4, 2, 0, 5, 1, 3]
+    shuffled = balanced_weights([origin[k] for k in order], [emotions[k] for k in order])
+    np.testing.assert_array_equal(shuffled, balanced_weights(origin, emotions)[order])
+
+
+# --- corpora ---
+
+
+def test_emotions_are_merged_and_left_out():
+    sources = (corpus("one", 2, "calm", "neutral", "fear"), corpus("two", 1, "calm", "boredom"))
+    mixed = combine(recipe(merge={"calm": "neutral"}, leave_out=("boredom",)), sources)
+    assert mixed.name == "mix"
+    assert [(row.corpus, row.speaker, row.emotion) for row in mixed] == [
+        ("one", "one-01", "neutral"),
+        ("one", "one-01", "neutral"),
+        ("one", "one-01", "fear"),
+        ("one", "one-02", "neutral"),
+        ("one", "one-02", "neutral"),
+        ("one", "one-02", "fear"),
+        ("two", "two-01", "neutral"),
+    ]
+
+
+def test_without_wishes_everything_stays():
+    sources = (corpus("one", 2, "calm", "anger"), corpus("two", 1, "calm"))
+    mixed = combine(recipe(), sources)
+    assert mixed.utterances == sources[0].utterances + sources[1].utterances
+
+
+def test_what_is_left_out_is_left_out_even_if_it_is_merged():
+    mixed = combine(
+        recipe(merge={"calm": "neutral"}, leave_out=("calm",)),
+        (corpus("one", 1, "calm", "anger"),),
+    )
+    assert mixed.emotions == ("anger",)
+
+
+def write_table(folder: Path, name: str, emotions: tuple[str, ...] = ("anger", "calm")) -> None:
+    """Write a CSV corpus of two speakers with real recordings: tones of their own pitch."""
+    lines = ["file,emotion,speaker"]
+    time = np.arange(RATE_HZ // 2) / RATE_HZ
+    for number, speaker in enumerate(("ann", "bob")):
+        for step, emotion in enumerate(emotions):
+            file = f"{name}-{speaker}-{emotion}.wav"
+            tone = 0.3 * np.sin(2 * np.pi * (150 + 100 * number + 37 * step) * time)
+            soundfile.write(folder / file, tone, RATE_HZ)
+            lines.append(f"{file},{emotion},{speaker}")
+    (folder / f"{name}.csv").write_text("\n".join(lines))
+
+
+def test_tables_are_read_from_the_folder(tmp_path: Path):
+    write_table(tmp_path, "one")
+    write_table(tmp_path, "two")
+    for found in (
+        read_corpora(recipe(folder=str(tmp_path))),
+        read_corpora(recipe(folder="/elsewhere"), tmp_path),
+    ):
+        assert [source.name for source in found] == ["one", "two"]
+        assert found[1].speakers == ("two-ann", "two-bob")
+
+
+def test_a_corpus_of_the_catalogue_is_read_from_the_folder(tmp_path: Path):
+    (tmp_path / "emodb").mkdir()
+    (tmp_path / "emodb" / "03a01Fa.wav").write_text("x")
+    (source,) = read_corpora(recipe(corpora=("emodb",)), tmp_path)
+    assert source.official
+    assert source.speakers == ("emodb-03",)
+
+
+def test_no_folder_is_refused():
+    with pytest.raises(
+        CorpusError, match="'mix' does not say where its recordings are: give --data DIR, or folder"
+    ):
+        read_corpora(recipe())
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    for wrong in (tmp_path / "gone", tmp_path / "file"):
+        with pytest.raises(CorpusError, match=r"is not a folder; give .*: --data DIR"):
+            read_corpora(recipe(), wrong)
+        with pytest.raises(CorpusError, match="is not a folder"):
+            read_corpora(recipe(folder=str(wrong)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("emodb", "holds no recording of EmoDB"), ("one.csv", r"one\.csv")]
+)
+def test_a_corpus_that_is_not_there_is_refused(tmp_path: Path, name: str, message: str):
+    with pytest.raises(CorpusError, match=message):
+        read_corpora(recipe(corpora=(name,)), tmp_path)
+
+
+# --- folds and classifier ---
+
+
+def prepared(*sources: Corpus, **options: Any) -> Prepared:
+    """A recipe with its clips, and neither encoder nor vectors: neither is needed here."""
+    made = replace(recipe(), **options)
+    return Prepared(made, combine(made, sources), sources, None, np.empty(0, np.float32))
+
+
+def test_a_classifier_is_told_the_corpora_and_if_asked_the_weights():
+    sources = (corpus("one", 2, "calm", "anger"), corpus("two", 1, "calm"))
+    told = prepared(*sources).per_sample()
+    assert list(told) == ["label_set"]
+    assert told["label_set"].tolist() == ["one"] * 4 + ["two"]
+    told = prepared(*sources, classifier=Classifier(balance=True)).per_sample()
+    np.testing.assert_allclose(told["sample_weight"], [0.625] * 4 + [2.5])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count", "words"),
+    [
+        (Protocol("leave_one_speaker_out"), 24, "leave one speaker out"),
+        (Protocol("ravdess_actor_folds"), 6, "six RAVDESS actor folds, unseen speakers"),
+        (Protocol("speaker_k_fold", folds=4), 4, "4 folds of unseen speakers"),
+    ],
+)
+def test_folds_are_those_of_the_protocol(protocol: Protocol, count: int, words: str):
+    data = prepared(corpus("ravdess", 24, "anger", "calm", "fear"))
+    folds, said = make_folds(protocol, data)
+    assert (len(folds), said) == (count, words)
+    names = np.array(data.speakers)
+    assert all(set(names[train]).isdisjoint(names[test]) for train, test in folds)
+
+
+def test_k_folds_spread_the_corpora():
+    data = prepared(corpus("one", 8, "anger", "calm"), corpus("two", 4, "anger", "calm"))
+    folds, _ = make_folds(Protocol("speaker_k_fold", folds=4), data)
+    origin = np.array(data.origin)
+    assert [(origin[test] == "two").sum() for _, test in folds] == [2] * 4
+
+
+def test_the_seed_is_the_recipes():
+    data = prepared(corpus("one", 12, "anger", "calm"))
+    dealt = [
+        make_folds(Protocol("speaker_k_fold", folds=3, seed=seed), data)[0] for seed in range(6)
+    ]
+    assert len({tuple(test) for folds in dealt for test in [folds[0][1].tolist()]}) > 1
+
+
+def test_speakers_that_do_not_allow_a_protocol():
+    with pytest.raises(ProtocolError, match="at least 2 folds"):
+        make_folds(Protocol("leave_one_speaker_out"), prepared(corpus("one", 1, "calm", "fear")))
+
+
+def test_the_classifier_is_the_recipes():
+    made = make_classifier(
+        replace(recipe(), classifier=Classifier(C=0.7), protocol=Protocol(calibration_folds=3))
+    )
+    assert isinstance(made.estimator, MaskedLogisticRegression)
+    assert (made.estimator.C, made.folds) == (0.7, 3)
+
+
+# --- all of it ---
+
+
+def test_every_clip_is_described_by_the_recipes_encoder(tmp_path: Path):
+    write_table(tmp_path, "one", ("anger", "calm", "disgust"))
+    write_table(tmp_path, "two")
+    torch.manual_seed(0)
+    tiny = {"d_model": 16, "encoder_layers": 2, "encoder_ffn_dim": 16, "vocab_size": 20}
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_layers": 1}
+    model = WhisperModel(WhisperConfig(**tiny, **tokens, **heads))
+    model.save_pretrained(tmp_path / "weights" / "tiny")
+    told: list[str] = []
+
+    def progress(title: str) -> Any:
+        told.append(title)
+        return no_progress(title)
+
+    encoder = Encoder("openai/tiny", layers=(1,), weights=str(tmp_path / "weights"))
+    made = replace(recipe(folder=str(tmp_path), leave_out=("disgust",)), encoder=encoder)
+    found = prepare(made, cache=tmp_path / "cache", progress=progress)
+    assert told == ["features"]
+    assert len(found.sources) == 2
+    assert found.emotions == ["anger", "calm"] * 4
+    assert found.speakers == [
+        f"{c}-{s}" for c in ("one", "two") for s in ("ann", "bob") for _ in "12"
+    ]
+    assert found.origin == ["one"] * 4 + ["two"] * 4
+    assert found.X.shape == (8, 32)
+    for row, path in enumerate(found.corpus.paths):
+        np.testing.assert_allclose(found.X[row], found.encoder(read_audio(path)), atol=1e-6)
+    assert len(np.unique(found.X[:4], axis=0)) == 4
+    assert found.encoder.front_end.level == made.encoder.level
+    assert (
+        len(list((tmp_path / "cache").rglob("*.npy"))) == 4
+    )  # two's clips are one's, byte by byte

@@ -1,0 +1,190 @@
+"""The cache: nothing is computed twice, and a run that was killed goes on where it was."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from serein.audio.read import RATE_HZ
+from serein.errors import AudioError
+from serein.features.cache import default_cache, extract
+
+Array = npt.NDArray[np.float32]
+
+
+class Counting:
+    """Describes a signal by its level and length, and writes down the levels it was shown."""
+
+    def __init__(self, fingerprint: str = "counting", stop_after: int | None = None) -> None:
+        self.fingerprint = fingerprint
+        self.stop_after = stop_after
+        self.done: list[float] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, signal: Array) -> Array:
+        with self._lock:
+            if len(self.done) == self.stop_after:
+                raise RuntimeError("pulled the plug")
+            self.done.append(round(float(signal.max()), 3))
+        return np.array([signal.max(), signal.size], dtype=np.float32)
+
+
+def write(folder: Path, *levels: float) -> list[Path]:
+    """Write a WAV of each level; its samples say which it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for level in levels:
+        files.append(folder / f"{level}.wav")
+        soundfile.write(files[-1], np.full(1600, level), RATE_HZ, subtype="FLOAT")
+    return files
+
+
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def test_vectors_come_in_the_order_of_the_files(tmp_path: Path):
+    files = write(tmp_path, *LEVELS)
+    vectors = extract(files[::-1], Counting(), cache=tmp_path / "cache")
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, [[level, 1600] for level in LEVELS[::-1]], rtol=1e-6)
+
+
+def test_the_second_time_nothing_is_computed(tmp_path: Path):
+    files = write(tmp_path, *LEVELS)
+    first, second = Counting(), Counting()
+    vectors = extract(files, first, cache=tmp_path / "cache")
+    assert sorted(first.done) == list(LEVELS)
+    np.testing.assert_array_equal(extract(files, second, cache=tmp_path / "cache"), vectors)
+    assert second.done == []
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path):
+    (file,) = write(tmp_path, 0.5)
+    cache = tmp_path / "cache"
+    extract([file], Counting(), cache=cache)
+    same = Counting()
+    renamed = shutil.copy(file, tmp_path / "other.wav")
+    extract([Path(renamed)], same, cache=cache)
+    assert same.done == []
+    changed = Counting()
+    file.write_bytes(write(tmp_path, 0.25)[0].read_bytes())
+    vectors = extract([file], changed, cache=cache)
+    assert changed.done == [0.25]
+    assert vectors[0, 0] == 0.25
+
+
+def test_other_settings_are_computed_anew(tmp_path: Path):
+    files = write(tmp_path, 0.1, 0.2)
+    extract(files, Counting("one"), cache=tmp_path / "cache")
+    other, again = Counting("two"), Counting("one")
+    extract(files, other, cache=tmp_path / "cache")
+    extract(files, again, cache=tmp_path / "cache")
+    assert sorted(other.done) == [0.1, 0.2]
+    assert again.done == []
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 4])
+def test_a_run_that_failed_goes_on_where_it_was(tmp_path: Path, stop_after: int):
+    files = write(tmp_path, *LEVELS)
+    broken, after = Counting(stop_after=stop_after), Counting()
+    with pytest.raises(RuntimeError, match="pulled the plug"):
+        extract(files, broken, cache=tmp_path / "cache")
+    assert len(broken.done) == stop_after
+    vectors = extract(files, after, cache=tmp_path / "cache")
+    assert sorted(broken.done + after.done) == list(LEVELS)
+    np.testing.assert_allclose(vectors[:, 0], LEVELS)
+
+
+KILLED = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from serein.features.cache import extract
+
+class Slow:
+    fingerprint = "slow"
+    one_at_a_time = threading.Lock()
+    def __call__(self, signal):
+        with self.one_at_a_time:
+            time.sleep(0.03)
+        return np.full(300_000, signal.max(), dtype=np.float32)
+
+extract(
+    sorted(Path(sys.argv[1]).glob("*.wav")), Slow(), cache=Path(sys.argv[2]),
+    progress=lambda done, total: print(done, flush=True),
+)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_run_that_was_killed_leaves_whole_vectors(tmp_path: Path):
+    write(tmp_path / "clips", *np.linspace(0.01, 0.9, 40).round(3))
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "clips"), str(cache)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) == 5:
+                process.send_signal(signal.SIGKILL)
+                break
+    kept = list(cache.rglob("*.npy"))
+    assert 5 <= len(kept) < 40
+    for file in kept:
+        assert np.unique(np.load(file)).size == 1
+
+
+def test_half_a_vector_is_never_taken_for_a_whole_one(tmp_path: Path):
+    """An array of objects fails in the middle of its file: numpy has written the header by then."""
+
+    class Unsavable(Counting):
+        def __call__(self, signal: Array) -> Array:
+            return np.array([signal.max(), None])
+
+    files = write(tmp_path, 0.1)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        extract(files, Unsavable(), cache=tmp_path / "cache")
+    assert list(tmp_path.rglob("*.npy")) == []
+    good = Counting()
+    assert extract(files, good, cache=tmp_path / "cache").shape == (1, 2)
+    assert good.done == [0.1]
+
+
+def test_progress_counts_every_file(tmp_path: Path):
+    told: list[tuple[int, int]] = []
+    files = write(tmp_path, 0.1, 0.2, 0.3)
+    for _ in range(2):
+        extract(
+            files,
+            Counting(),
+            cache=tmp_path / "cache",
+            progress=lambda done, total: told.append((done, total)),
+        )
+    assert told == [(1, 3), (2, 3), (3, 3)] * 2
+
+
+def test_a_file_that_is_no_recording_is_an_error(tmp_path: Path):
+    files = write(tmp_path, 0.1)
+    files.append(tmp_path / "notes.wav")
+    files[-1].write_text("not a recording")
+    with pytest.raises(AudioError, match=r"notes\.wav"):
+        extract(files, Counting(), cache=tmp_path / "cache")
+
+
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SEREIN_CACHE", str(tmp_path / "named"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert default_cache() == tmp_path / "named"
+    extract(write(tmp_path, 0.1), Counting(), cache=None)
+    assert len(list((tmp_path / "named" / "features" / "counting").glob("*.npy"))) == 1
+    monkeypatch.delenv("SEREIN_CACHE")
+    assert default_cache() == tmp_path / "xdg" / "serein"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache() == Path.home() / ".cache" / "serein"

@@ -1,0 +1,209 @@
+"""The front end: what it must not hear (gain, silence at the ends) and what it must survive."""
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from transformers import Wav2Vec2FeatureExtractor
+
+from serein.audio.read import RATE_HZ
+from serein.features.frontend import (
+    FRAME,
+    INPUTS,
+    LEVELS,
+    SPEECH_RMS,
+    TRIM_DB,
+    TRIM_MARGIN,
+    FrontEnd,
+    frame_rms,
+    to_speech_level,
+    trim_silence,
+)
+
+Array = npt.NDArray[np.float32]
+MARGIN = TRIM_MARGIN * FRAME
+
+EVERY = [
+    FrontEnd(inputs, normalise=normalise, level=level, trim=trim)
+    for inputs, normalise, level, trim in itertools.product(
+        INPUTS, (False, True), LEVELS, (False, True)
+    )
+]
+
+
+def silence(samples: int) -> Array:
+    return np.zeros(samples, dtype=np.float32)
+
+
+@pytest.fixture
+def voice() -> Array:
+    """A second of syllables, 4 a second, with pauses 20 dB down between them."""
+    generator = np.random.default_rng(0)
+    time = np.arange(RATE_HZ) / RATE_HZ
+    syllables = np.where(np.sin(2 * np.pi * 4 * time) > -0.5, 1.0, 0.1)
+    buzz = np.sign(np.sin(2 * np.pi * 140 * time)) + 0.3 * generator.standard_normal(RATE_HZ)
+    return (0.05 * syllables * buzz).astype(np.float32)
+
+
+# --- gain ---
+
+
+@pytest.mark.parametrize("trim", [False, True])
+@pytest.mark.parametrize("gain", [0.001, 0.01, 10.0])
+def test_speech_level_does_not_hear_the_gain(voice: Array, gain: float, trim: bool):
+    front_end = FrontEnd(level="speech_rms", trim=trim)
+    signal = np.concatenate([silence(5000), voice, silence(5000)])
+    np.testing.assert_allclose(front_end(np.float32(gain) * signal), front_end(signal), atol=1e-3)
+
+
+@pytest.mark.parametrize("gain", [0.01, 10.0])
+def test_as_recorded_hears_the_gain(voice: Array, gain: float):
+    difference = FrontEnd()(np.float32(gain) * voice) - FrontEnd()(voice)
+    np.testing.assert_allclose(difference.mean(), np.log10(gain) / 2, atol=0.05)
+
+
+def test_pauses_do_not_raise_the_speech_level(voice: Array):
+    """Two thirds silence would make the mean level 5 dB lower; less than 1 dB is left of it."""
+    levelled = to_speech_level(voice)
+    with_pauses = to_speech_level(np.concatenate([silence(RATE_HZ), voice, silence(RATE_HZ)]))
+    np.testing.assert_allclose(with_pauses[RATE_HZ:-RATE_HZ], levelled, rtol=0.1, atol=1e-6)
+    assert np.median(frame_rms(levelled)) == pytest.approx(SPEECH_RMS, rel=0.2)
+
+
+# --- silence at the ends ---
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, FRAME), (10 * FRAME, 0), (50 * FRAME, 20 * FRAME), (100 * FRAME, 0)]
+)
+@pytest.mark.parametrize("level", LEVELS)
+def test_trimming_does_not_hear_silence_at_the_ends(
+    voice: Array, level: str, before: int, after: int
+):
+    signal = np.concatenate([silence(MARGIN), voice, silence(MARGIN)])
+    longer = np.concatenate([silence(before), signal, silence(after)])
+    front_end = FrontEnd(level=level, trim=True)
+    np.testing.assert_array_equal(front_end(longer), front_end(signal))
+    assert FrontEnd(level=level)(longer).shape != FrontEnd(level=level)(signal).shape
+
+
+@pytest.mark.parametrize("before", [1, 159, 161, 7777])
+def test_silence_of_any_length_changes_little(voice: Array, before: int):
+    """Frames of 20 ms lie otherwise over the voice, so the cut may move by one of them."""
+    signal = np.concatenate([silence(9600), voice, silence(9600)])
+    cut = trim_silence(signal)
+    other = trim_silence(np.concatenate([silence(before), signal]))
+    assert abs(other.size - cut.size) <= 2 * FRAME
+    assert np.count_nonzero(other) == np.count_nonzero(cut) == np.count_nonzero(voice)
+
+
+@pytest.mark.parametrize(("under_db", "kept"), [(6.0, True), (-6.0, False)])
+def test_the_threshold_of_trimming(under_db: float, kept: bool):
+    """A hiss at one end is kept or cut by its distance from the voice."""
+    generator = np.random.default_rng(0)
+    loud = 0.1 * generator.standard_normal(RATE_HZ).astype(np.float32)
+    gain = np.float32(10 ** ((TRIM_DB + under_db) / 20))
+    hiss = gain * 0.1 * generator.standard_normal(RATE_HZ).astype(np.float32)
+    assert (trim_silence(np.append(loud, hiss)).size == 2 * RATE_HZ) is kept
+
+
+def test_a_pause_inside_is_never_cut(voice: Array):
+    signal = np.concatenate([voice, silence(RATE_HZ), voice])
+    np.testing.assert_array_equal(trim_silence(signal), signal)
+
+
+# --- what it must survive ---
+
+
+@pytest.mark.parametrize("front_end", EVERY, ids=repr)
+@pytest.mark.parametrize("samples", [1600, 1601, RATE_HZ])
+@pytest.mark.parametrize("kind", ["zeros", "constant", "one click", "noise", "faint"])
+def test_every_signal_gives_finite_numbers(front_end: FrontEnd, samples: int, kind: str):
+    signal = silence(samples)
+    if kind == "constant":
+        signal[:] = 0.5
+    elif kind == "one click":
+        signal[samples // 2] = 1.0
+    elif kind != "zeros":
+        gain = 1e-18 if kind == "faint" else 0.1
+        signal = (gain * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
+    before = signal.copy()
+    found = front_end(signal)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(signal, before)
+    if not front_end.trim:
+        whole = (samples // 160, 80) if front_end.inputs == "log_mel" else (samples,)
+        assert found.shape == whole
+    assert found.size >= 400
+
+
+def test_digital_silence_stays_as_it_is():
+    zeros = silence(RATE_HZ)
+    for front_end in EVERY:
+        if front_end.inputs == "waveform":
+            np.testing.assert_array_equal(front_end(zeros), zeros)
+
+
+def test_bands_are_whispers():
+    assert FrontEnd(bands=128)(silence(RATE_HZ)).shape == (100, 128)
+
+
+# --- waveforms ---
+
+
+def test_normalised_waveforms_equal_wav2vec2s(voice: Array):
+    signal = voice + np.float32(0.02)
+    theirs = Wav2Vec2FeatureExtractor(do_normalize=True)(signal, sampling_rate=RATE_HZ)
+    ours = FrontEnd("waveform", normalise=True)(signal)
+    np.testing.assert_allclose(ours, theirs["input_values"][0], atol=1e-5)
+    assert ours.mean() == pytest.approx(0.0, abs=1e-5)
+    assert ours.std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_waveform_is_otherwise_left_alone(voice: Array):
+    np.testing.assert_array_equal(FrontEnd("waveform")(voice), voice)
+
+
+# --- frames ---
+
+
+def test_frame_levels_by_construction():
+    signal = np.repeat(np.array([0.0, 0.5, -0.25], dtype=np.float32), FRAME)
+    np.testing.assert_allclose(frame_rms(signal), [0.0, 0.5, 0.25])
+    np.testing.assert_allclose(frame_rms(np.append(signal, signal[-5:])), [0.0, 0.5, 0.25])
+
+
+def test_less_than_a_frame_is_one_frame():
+    np.testing.assert_allclose(frame_rms(np.full(100, 0.5, dtype=np.float32)), [0.5])
+
+
+# --- settings ---
+
+
+@pytest.mark.parametrize("front_end", [*EVERY, FrontEnd(bands=128)], ids=repr)
+def test_settings_survive_a_manifest(front_end: FrontEnd):
+    settings = json.loads(json.dumps(front_end.to_dict()))
+    assert settings["rate_hz"] == RATE_HZ
+    assert FrontEnd.from_dict(settings) == front_end
+
+
+def test_settings_that_are_not_given_have_their_defaults():
+    assert FrontEnd.from_dict({"level": "speech_rms"}) == FrontEnd(level="speech_rms")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gain": 2, "denoise": True}, "unknown front-end settings: denoise, gain"),
+        ({"rate_hz": 8000}, "the front end's rate is 8000 Hz, not 16000 Hz"),
+        ({"level": "loud"}, "level is 'loud'; allowed: as_recorded, speech_rms"),
+        ({"inputs": "mfcc"}, "inputs is 'mfcc'; allowed: log_mel, waveform"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        FrontEnd.from_dict(settings)
