@@ -141,13 +141,19 @@ def make_manifest(
         "speech_threshold": round(speech.threshold, 6),
         "speech_heard_unseen_speakers": round(speech.speech_heard, 4),
         "sounds_refused_unseen_kinds": round(speech.sounds_refused, 4),
-        "encoder": {"name": prepared.encoder.name, "layers": list(prepared.encoder.layers)},
+        "encoder": {"name": _hub_name(prepared), "layers": list(prepared.encoder.layers)},
         "trained_on": [_described(source, prepared.corpus) for source in prepared.sources],
         "scores": _scores(evaluation),
         "licence": recipe.bundle.licence,
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
+
+
+def _hub_name(prepared: Prepared) -> str:
+    """Name the encoder without telling where on this machine it lay."""
+    name = prepared.encoder.name
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _described(source: Corpus, used: Corpus) -> dict[str, Any]:
