@@ -87,7 +87,7 @@ def predict(
     ],
     model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    timeline: Annotated[bool, typer.Option(help="One row a segment.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
     lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     max_seconds: Annotated[
@@ -156,7 +156,7 @@ def evaluate(
     data: DataFolder = None,
     weights: WeightsFolder = None,
     cache: CacheFolder = None,
-    int8: Annotated[bool, typer.Option(help="Also test with the int8 encoder.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
 ) -> None:
     """Judge a recipe on speakers it has not heard; print the scores, and write them to --out."""
     from serein.experiment.evaluate import evaluate as judge
@@ -195,7 +195,7 @@ def train(
 def export(
     model: Annotated[str, typer.Argument(help="Bundle, or bundled model.", metavar="MODEL")],
     out: Annotated[Path, typer.Option("--out", help="Folder, or .zip file, to write.")],
-    int8: Annotated[bool, typer.Option(help="Quantise to int8.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to int8.")] = False,
     audio: Annotated[
         list[Path] | None, typer.Option(help="Recordings or folders to measure the parity on.")
     ] = None,
