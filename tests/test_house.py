@@ -14,9 +14,10 @@ import serein
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
-ANYONE_MAY = {"errors"}
+ANYONE_MAY = {"errors", "recordings"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "recordings": set(),
     "emotions": set(),
     "audio": set(),
     "training": set(),

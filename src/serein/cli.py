@@ -100,13 +100,14 @@ def predict(
     answer.
     """
     from serein.audio.read import Limits
-    from serein.inference.recognizer import audio_files, load
+    from serein.inference.recognizer import load
+    from serein.recordings import recordings
 
     recognizer = load(model, threads=threads, limits=Limits(max_s=max_seconds))
     failed = False
     for entry in inputs:
         try:
-            files = audio_files(entry) if Path(entry).is_dir() else [Path(entry)]
+            files = recordings(entry)
         except SereinError as error:
             failed = True
             _print_error(entry, error, as_json=as_json)

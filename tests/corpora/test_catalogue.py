@@ -1,12 +1,10 @@
 import csv
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from serein.corpora import CORPORA, Corpus
-from serein.corpora.catalogue import audio_files
 from serein.emotions import EMOTIONS, canonical_emotion
 from serein.errors import CorpusError
 
@@ -131,25 +129,6 @@ def test_official_totals():
         "savee": (480, 4),
         "nemo": (4481, 9),
     }
-
-
-def test_a_folder_is_searched_in_depth_and_sorted_by_name(tmp_path: Path):
-    make(tmp_path, "z/A.WAV", "b.flac", "a/c.Opus", "d.ogg", "e.mp3", "notes.txt", "f.wav.zip")
-    make(tmp_path, "._b.flac", "__MACOSX/._c.opus", ".cache/x.wav")
-    names = [path.name for path in audio_files(tmp_path)]
-    assert names == ["A.WAV", "b.flac", "c.Opus", "d.ogg", "e.mp3"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_link_loops_and_dead_links_are_passed_over(tmp_path: Path):
-    make(tmp_path / "real", "sub/a.wav")
-    (tmp_path / "real" / "sub" / "up").symlink_to(tmp_path / "real")
-    (tmp_path / "real" / "self").symlink_to(tmp_path / "real" / "self")
-    (tmp_path / "real" / "dead.wav").symlink_to(tmp_path / "gone.wav")
-    (tmp_path / "linked").symlink_to(tmp_path / "real")
-    assert [path.name for path in audio_files(tmp_path / "real")] == ["a.wav"]
-    assert len(audio_files(tmp_path)) == 1
-    assert len(audio_files(tmp_path / "linked")) == 1
 
 
 def test_song_and_video_are_left_out_and_odd_names_reported(tmp_path: Path):

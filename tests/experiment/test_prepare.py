@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from transformers import WhisperConfig, WhisperModel
 
 from serein.audio.read import RATE_HZ, read_audio
-from serein.corpora import Corpus
-from serein.corpora.catalogue import Utterance
+from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
 from serein.experiment.prepare import (
     Prepared,

@@ -13,8 +13,8 @@ import soundfile
 import serein
 from serein.audio.nonspeech import KINDS, draw
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError, SereinError
-from serein.inference.recognizer import Recognizer, audio_files
+from serein.errors import SereinError
+from serein.inference.recognizer import Recognizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 VOICE = SAMPLES / "espeak-english-fast-high.flac"
@@ -132,20 +132,6 @@ def test_one_bad_file_does_not_stop_the_others(recognizer: Recognizer, tmp_path:
     failed = {path.name for path, answer in answers.items() if isinstance(answer, SereinError)}
     assert failed == {"2.wav", "missing.wav"}
     assert len(answers) == 6
-
-
-def test_a_folder_is_searched_in_order(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    for name in ("b/2.WAV", "a.flac", ".hidden.wav", "notes.txt"):
-        (tmp_path / name).touch()
-    assert [path.name for path in audio_files(tmp_path)] == ["a.flac", "2.WAV"]
-    with pytest.raises(AudioError, match=r"no recording in this folder; looked for .*\.wav"):
-        audio_files(_empty(tmp_path))
-
-
-def _empty(folder: Path) -> Path:
-    (folder / "empty").mkdir()
-    return folder / "empty"
 
 
 @pytest.mark.parametrize(("corpus", "model"), [("emodb", "emodb"), ("ravdess", "multi")])

@@ -23,7 +23,6 @@ from serein.errors import AudioError
 Signal = npt.NDArray[np.float32]
 
 RATE_HZ = 16_000
-EXTENSIONS = frozenset({".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 
 BLOCK_SAMPLES = 2**22  # all channels together
 FULL_SCALE = {np.int16: 2.0**15, np.int32: 2.0**31}

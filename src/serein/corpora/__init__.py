@@ -1,13 +1,15 @@
 """Ground floor: a folder of recordings becomes a table of who said what, and in which emotion.
 
-- `serein.corpora.catalogue`: what is known of each corpus: file names, official counts, licence.
+- `serein.corpora.spec`: `CorpusSpec`, which turns a folder into a list of `Utterance`.
+- `serein.corpora.catalogue`: `CORPORA`, each one's file names, official counts, licence.
 - `serein.corpora.table`: `Corpus`, the table: load, filter, merge, count.
 - `serein.corpora.validation`: `Validation`, what does not add up in a corpus.
 
 No sound is decoded here: a corpus is names, labels and paths.
 """
 
-from serein.corpora.catalogue import CORPORA, CorpusSpec, Utterance
+from serein.corpora.catalogue import CORPORA
+from serein.corpora.spec import CorpusSpec, Utterance
 from serein.corpora.table import Corpus
 from serein.corpora.validation import Validation
 

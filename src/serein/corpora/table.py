@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serein.corpora.catalogue import CORPORA, Utterance
+from serein.corpora.catalogue import CORPORA
+from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
 from serein.emotions import EMOTIONS, canonical_emotion
 from serein.errors import CorpusError, unknown_name

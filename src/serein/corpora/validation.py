@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from serein.corpora.catalogue import CorpusSpec, Utterance
+from serein.corpora.spec import CorpusSpec, Utterance
 from serein.emotions import EMOTIONS
 from serein.errors import CorpusError
 

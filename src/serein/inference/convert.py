@@ -23,7 +23,8 @@ from serein.inference.bundle import (
     zip_bundle,
 )
 from serein.inference.export import quantise
-from serein.inference.recognizer import Recognizer, audio_files, find_model
+from serein.inference.recognizer import Recognizer, find_model
+from serein.recordings import recordings
 
 Array = npt.NDArray[np.float32]
 
@@ -126,9 +127,7 @@ def test_signals(audio: Sequence[Path]) -> list[Array]:
     list of numpy.ndarray
         Each (samples,), mono at 16 kHz.
     """
-    files = [
-        file for entry in audio for file in (audio_files(entry) if entry.is_dir() else [entry])
-    ]
+    files = [file for entry in audio for file in recordings(entry)]
     if files:
         return [read_audio(file) for file in files]
     generator = np.random.default_rng(0)

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from serein.audio.read import DEFAULT_LIMITS, EXTENSIONS, RATE_HZ, Limits, Signal, read_audio
-from serein.errors import AudioError, BundleError, SereinError, unknown_name
-from serein.features.frontend import FrontEnd, frame_rms
+from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
+from serein.errors import BundleError, SereinError, unknown_name
+from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.bundle import MODEL, Bundle, read_bundle
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.windows import segment_bounds, window_starts
+from serein.recordings import recordings
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "multi"
@@ -185,11 +186,11 @@ class Recognizer:
         """
         for entry in files:
             try:
-                recordings = audio_files(entry) if Path(entry).is_dir() else [Path(entry)]
+                found = recordings(entry)
             except SereinError as error:
                 yield Path(entry), error
                 continue
-            for file in recordings:
+            for file in found:
                 try:
                     yield file, self.predict(file)
                 except SereinError as error:
@@ -211,7 +212,7 @@ class Recognizer:
         return self._answer(signal[: self._window])[0]
 
     def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
-        silent = np.percentile(frame_rms(window), 95) < SILENCE_RMS
+        silent = loud_rms(frame_rms(window)) < SILENCE_RMS
         probability, speech = (None, 0.0) if silent else self._answer(window)
         if probability is None or speech < self.manifest["speech_threshold"]:
             return Segment(*bounds, emotion=None, confidence=None, probabilities={})
@@ -222,36 +223,6 @@ class Recognizer:
         network_input = self._front_end(window)[None]
         probability, speech = self._session.run(OUTPUTS, {"input": network_input})
         return probability[0], float(speech[0])
-
-
-def audio_files(folder: str | Path) -> list[Path]:
-    """Find the recordings in a folder and its sub-folders, by name ending.
-
-    Parameters
-    ----------
-    folder : str or path
-        Where to look; hidden files are passed over.
-
-    Returns
-    -------
-    list of pathlib.Path
-        Sorted.
-
-    Raises
-    ------
-    AudioError
-        If there is none.
-    """
-    found = sorted(
-        path
-        for path in Path(folder).rglob("*")
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
-    if not found:
-        raise AudioError(
-            f"{folder}: no recording in this folder; looked for {', '.join(sorted(EXTENSIONS))}"
-        )
-    return found
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:

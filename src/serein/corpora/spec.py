@@ -1,0 +1,245 @@
+"""What is known of one corpus, and how a folder is read with it.
+
+Corpora keep their labels in their file names. A `CorpusSpec` turns one such name into an
+`Utterance`, and a folder into a list of them. No recording is opened here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from serein.emotions import canonical_emotion
+from serein.errors import AudioError, CorpusError
+from serein.recordings import EXTENSIONS, find_recordings
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording of one person, with what is known of it.
+
+    Parameters
+    ----------
+    path : Path
+        The audio file.
+    corpus : str
+        Name of the corpus.
+    speaker : str
+        Who speaks, prefixed by the corpus: ``"ravdess-01"``.
+    emotion : str
+        Canonical emotion, a key of `serein.emotions.EMOTIONS`.
+    gender : str, optional
+        Usually ``"female"`` or ``"male"``.
+    intensity : str, optional
+        How strongly it is acted, in the corpus's own words.
+    text : str, optional
+        What is said.
+    language : str, optional
+        ISO 639-1 code.
+    """
+
+    path: Path
+    corpus: str
+    speaker: str
+    emotion: str
+    gender: str | None = None
+    intensity: str | None = None
+    text: str | None = None
+    language: str | None = None
+
+
+class Fields(NamedTuple):
+    """What a file name says; the speaker is without the corpus's prefix."""
+
+    speaker: str
+    emotion: str
+    gender: str | None = None
+    intensity: str | None = None
+    text: str | None = None
+
+
+class SideTable(NamedTuple):
+    """A table in the release that says what the file names do not.
+
+    Its `key` column holds what group `group` of the name's match holds (0: the whole stem).
+    """
+
+    file: str
+    delimiter: str
+    key: str
+    group: str | int
+    gender: str
+    text: str | None = None
+
+    def read(self, folder: Path) -> dict[str, tuple[str | None, str | None]]:
+        """Find the table in, above or below a folder: key -> (gender, text); empty if not there."""
+        places = (
+            folder,
+            folder.absolute().parent,
+            *sorted(path.parent for path in folder.rglob(self.file)),
+        )
+        for path in (place / self.file for place in places):
+            if path.is_file() and (rows := self._rows(path)) is not None:
+                return rows
+        return {}
+
+    def _rows(self, path: Path) -> dict[str, tuple[str | None, str | None]] | None:
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, delimiter=self.delimiter)
+                if not {self.key, self.gender} <= set(reader.fieldnames or ()):
+                    return None  # another table of the same name
+                return {
+                    Path(row[self.key] or "").stem: (
+                        (row[self.gender] or "").strip().lower() or None,
+                        (row.get(self.text) if self.text else None) or None,
+                    )
+                    for row in reader
+                }
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise CorpusError(f"cannot read {path}: {error}; take it from the release") from error
+
+
+class Found(NamedTuple):
+    """What a folder holds: utterances, files of other parts of the release, unknown names."""
+
+    utterances: tuple[Utterance, ...]
+    left_out: tuple[Path, ...]
+    unparsed: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSpec:
+    """What is known of one corpus.
+
+    Parameters
+    ----------
+    name, title : str
+        Short name, as in `serein.corpora.CORPORA`, and full name.
+    pattern : re.Pattern
+        Matches the whole stem of a recording's file name.
+    fields : callable
+        From the match and the path to `Fields`, or None if the path does not say enough.
+    example : str
+        One official file name.
+    counts : mapping of str to int
+        Official number of recordings of each canonical emotion.
+    speakers : int
+        Official number of speakers.
+    language : str
+        ISO 639-1 code.
+    licence, citation, url : str
+        Licence of the recordings, the paper to cite, the official page.
+    left_out : re.Pattern, optional
+        Stems that belong to the release but not to this corpus, such as song.
+    side_table : SideTable, optional
+        A table in the release that adds gender or text.
+    """
+
+    name: str
+    title: str
+    pattern: re.Pattern[str]
+    fields: Callable[[re.Match[str], Path], Fields | None]
+    example: str
+    counts: Mapping[str, int]
+    speakers: int
+    language: str
+    licence: str
+    citation: str
+    url: str
+    left_out: re.Pattern[str] | None = None
+    side_table: SideTable | None = None
+
+    @property
+    def total(self) -> int:
+        """Official number of recordings."""
+        return sum(self.counts.values())
+
+    def utterance(
+        self, path: Path, details: Mapping[str, tuple[str | None, str | None]] | None = None
+    ) -> Utterance | None:
+        """Read an utterance off a path; the file itself is not opened.
+
+        Parameters
+        ----------
+        path : Path
+            A recording, with any extension.
+        details : mapping, optional
+            What `SideTable.read` gave.
+
+        Returns
+        -------
+        Utterance or None
+            None if the file is not named as in this corpus.
+
+        Examples
+        --------
+        >>> from serein.corpora import CORPORA
+        >>> CORPORA["emodb"].utterance(Path("wav/03a01Fa.wav")).emotion
+        'happiness'
+        """
+        match = self.pattern.fullmatch(path.stem)
+        fields = self.fields(match, path) if match else None
+        if match is None or fields is None:
+            return None
+        gender, text = fields.gender, fields.text
+        if details and self.side_table:
+            more = details.get(match[self.side_table.group], (None, None))
+            gender, text = more[0] or gender, more[1] or text
+        return Utterance(
+            path=path,
+            corpus=self.name,
+            speaker=f"{self.name}-{fields.speaker.lower()}",
+            emotion=canonical_emotion(fields.emotion),
+            gender=gender,
+            intensity=fields.intensity,
+            text=text,
+            language=self.language,
+        )
+
+    def read(self, folder: Path) -> Found:
+        """Sort the audio files of a folder, whatever its sub-folders.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the recordings are. Hidden files and links to a folder already seen are ignored.
+
+        Returns
+        -------
+        Found
+            Each part sorted by file name.
+
+        Raises
+        ------
+        CorpusError
+            If the folder cannot be read, or no file in it is named as in this corpus.
+        """
+        try:
+            paths = sorted(find_recordings(folder), key=lambda path: (path.name, path.as_posix()))
+        except AudioError as error:
+            raise CorpusError(str(error)) from error
+        details = self.side_table.read(folder) if self.side_table else None
+        rows = {path: row for path in paths if (row := self.utterance(path, details))}
+        if not rows:
+            raise CorpusError(self._nothing_in(folder, paths))
+        others = [path for path in paths if path not in rows]
+        known = {path for path in others if self.left_out and self.left_out.fullmatch(path.stem)}
+        return Found(
+            utterances=tuple(rows.values()),
+            left_out=tuple(path for path in others if path in known),
+            unparsed=tuple(path for path in others if path not in known),
+        )
+
+    def _nothing_in(self, folder: Path, paths: list[Path]) -> str:
+        seen = paths or sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        kind = f"{len(paths)} audio files of other names" if paths else "no audio file but others"
+        found = f"{kind}, for instance {seen[0].name!r}" if seen else "an empty folder"
+        return (
+            f"{folder} holds no recording of {self.title}: files are named like {self.example} "
+            f"({' '.join(EXTENSIONS)}), in any sub-folder; found {found}"
+        )

@@ -1,0 +1,76 @@
+"""Which files are recordings: told by name alone, nothing is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serein.errors import AudioError
+
+EXTENSIONS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+
+
+def recordings(entry: str | Path) -> list[Path]:
+    """Take a file as it is, and a folder as the recordings in it.
+
+    Parameters
+    ----------
+    entry : str or path
+        A file, there or not, with any ending; or a folder.
+
+    Returns
+    -------
+    list of pathlib.Path
+        At least one.
+
+    Raises
+    ------
+    AudioError
+        If it is a folder that cannot be listed, or holds no recording.
+    """
+    entry = Path(entry)
+    if not entry.is_dir():
+        return [entry]
+    found = find_recordings(entry)
+    if not found:
+        raise AudioError(
+            f"{entry}: no recording in this folder; looked for {', '.join(EXTENSIONS)}"
+        )
+    return found
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """List the recordings in a folder and its sub-folders.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look. Hidden entries (``._x``, ``.git``) are passed over, and a folder reached
+        twice through a link is read once.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted by folder, then by name; maybe empty.
+
+    Raises
+    ------
+    AudioError
+        If it is not a folder, or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise AudioError(f"{folder} is not a folder: give the one that holds the recordings")
+    found: list[Path] = []
+    seen: set[Path] = set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        if here.resolve() in seen:
+            continue
+        seen.add(here.resolve())
+        try:
+            entries = sorted(path for path in here.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            raise AudioError(f"cannot list {here}: {error.strerror}") from error
+        waiting.extend(path for path in entries if path.is_dir())
+        found.extend(path for path in entries if path.suffix.lower() in EXTENSIONS)
+    return sorted(path for path in found if path.is_file())
