@@ -42,6 +42,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@echo "setting up $(VENV), once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e .
+	@$(BIN)/python -m compileall -q src/serein
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt

@@ -103,12 +103,17 @@ def run(command: list[str]) -> str:
 
 
 def peak_mb(command: list[str]) -> float:
-    """Run a command and give the most memory it held, in MB."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command[0]} ended with status {status}")
-    return usage.ru_maxrss / 1024
+    """Run a command and give the most memory it held, in MB.
+
+    It is started by a small process: a child's peak cannot read below that of its parent, and this
+    one is large.
+    """
+    starter = (
+        "import resource, subprocess, sys; "
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    return float(run([sys.executable, "-S", "-c", starter, *command])) / 1024
 
 
 def write_clip(file: Path, signal: np.ndarray) -> None:

@@ -141,6 +141,28 @@ def frame_rms(signal: Array) -> Array:
     return rms
 
 
+def loud_rms(rms: Array) -> float:
+    """Take the 95th percentile of frame levels: how loud the voice is, whatever the pauses.
+
+    Parameters
+    ----------
+    rms : numpy.ndarray
+        Shape (frames,), as `frame_rms` measures it.
+
+    Returns
+    -------
+    float
+        Relative to full scale, interpolated between frames.
+
+    Examples
+    --------
+    >>> loud_rms(np.arange(101, dtype=np.float32))
+    95.0
+    """
+    # not np.percentile: its first call imports numpy.ma, which costs a cold start 10 ms
+    return float(np.interp(0.95 * (rms.size - 1), np.arange(rms.size), np.sort(rms)))
+
+
 def trim_silence(signal: Array) -> Array:
     """Cut silence off both ends, to 100 ms from the voice.
 
@@ -165,7 +187,7 @@ def trim_silence(signal: Array) -> Array:
     6400
     """
     rms = frame_rms(signal)
-    voiced = np.flatnonzero(rms >= np.percentile(rms, 95) * 10 ** (TRIM_DB / 20))
+    voiced = np.flatnonzero(rms >= loud_rms(rms) * 10 ** (TRIM_DB / 20))
     first = max(0, voiced[0] - TRIM_MARGIN) * FRAME
     last = (voiced[-1] + 1 + TRIM_MARGIN) * FRAME
     return signal[first:last]
@@ -193,7 +215,7 @@ def to_speech_level(signal: Array) -> Array:
     0.1
     """
     rms = frame_rms(signal)
-    voiced = rms[rms >= 0.1 * np.percentile(rms, 95)]
+    voiced = rms[rms >= 0.1 * loud_rms(rms)]
     level = float(np.sqrt(np.mean(np.square(voiced))))
     if level == 0.0:
         return signal
