@@ -116,7 +116,7 @@ class Packing:
 
     licence: str = "unstated: see the licences of the corpora"
     window_s: float = 4.0
-    hop_s: float = 2.0
+    hop_s: float = 2.5
 
 
 @dataclass(frozen=True)
