@@ -12,17 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.corpora import CORPORA, Corpus
-from serein.errors import CorpusError, MissingExtraError
+from serein.errors import CorpusError
+from serein.evaluation import protocol as protocols
 from serein.experiment.recipe import Protocol, Recipe
 from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
-
-try:
-    from serein.evaluation import protocol as protocols
-    from serein.models.calibration import TemperatureScaled
-    from serein.models.linear import MaskedLogisticRegression
-except ImportError as error:
-    raise MissingExtraError("training", "train") from error
+from serein.models.calibration import TemperatureScaled
+from serein.models.linear import MaskedLogisticRegression
 
 Array = npt.NDArray[np.float32]
 Tick = Callable[[int, int], None]

@@ -20,7 +20,7 @@ from serein.audio import nonspeech
 from serein.audio.read import read_audio
 from serein.experiment.prepare import Prepared, Progress, Tick
 from serein.features.encoder import SpeechEncoder, one_thread_each
-from serein.inference.export import Linear
+from serein.inference.network import Linear
 from serein.models.linear import MaskedLogisticRegression
 
 Array = npt.NDArray[np.float32]

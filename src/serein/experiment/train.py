@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from serein.corpora import Corpus
 from serein.experiment.card import model_card, notice
@@ -13,12 +15,10 @@ from serein.experiment.evaluate import Evaluation, versions
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.inference.bundle import write_bundle
-from serein.inference.export import Linear, build_network, example_input, to_onnx
+from serein.inference.export import example_input, to_onnx
+from serein.inference.network import Linear, RecognizerNetwork
 from serein.inference.recognizer import OUTPUTS
 from serein.models.calibration import TemperatureScaled
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def fit(prepared: Prepared, *, progress: Progress = no_progress) -> Fitted:
         tick(1, 1)
     seed = prepared.recipe.protocol.seed
     speech = train_speech_detector(prepared, seed=seed, progress=progress)
-    network = build_network(
+    network = RecognizerNetwork(
         prepared.encoder.network, emotion_head(classifier), speech.head, classifier.temperature_
     )
-    return Fitted(classifier, speech, network)
+    return Fitted(classifier, speech, network.eval())
 
 
 def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str | Path) -> Path:

@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,52 +29,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float32]
 OPSET = 20
 HEAD = "head"  # nodes whose name begins so stay float32: they are small and decide
-
-
-@dataclass(frozen=True)
-class Linear:
-    """Scaling and linear map: ``(x - mean) / scale @ coef.T + intercept``.
-
-    Attributes
-    ----------
-    mean, scale : numpy.ndarray
-        Shape (features,).
-    coef : numpy.ndarray
-        Shape (outputs, features).
-    intercept : numpy.ndarray
-        Shape (outputs,).
-    """
-
-    mean: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-    coef: npt.NDArray[np.float64]
-    intercept: npt.NDArray[np.float64]
-
-
-def build_network(
-    encoder: nn.Module, emotions: Linear, speech: Linear, temperature: float
-) -> nn.Module:
-    """Join encoder, emotion classifier and speech detector into one network.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-        Network input in, (batch, features) out.
-    emotions : Linear
-        A row of `coef` an emotion.
-    speech : Linear
-        One row: the logit that there is speech.
-    temperature : float
-        Emotion logits are divided by it.
-
-    Returns
-    -------
-    torch.nn.Module
-        Network input in; (batch, emotions) probabilities and (batch,) probability of speech out.
-    """
-    from serein.inference.network import RecognizerNetwork
-
-    return RecognizerNetwork(encoder, emotions, speech, temperature).eval()
 
 
 def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from serein.inference.export import Linear
+
+@dataclass(frozen=True)
+class Linear:
+    """Scaling and linear map: ``(x - mean) / scale @ coef.T + intercept``.
+
+    Attributes
+    ----------
+    mean, scale : numpy.ndarray
+        Shape (features,).
+    coef : numpy.ndarray
+        Shape (outputs, features).
+    intercept : numpy.ndarray
+        Shape (outputs,).
+    """
+
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    coef: npt.NDArray[np.float64]
+    intercept: npt.NDArray[np.float64]
 
 
 class RecognizerNetwork(nn.Module):
