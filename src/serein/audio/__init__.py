@@ -2,4 +2,9 @@
 
 ``read``       decode within limits, mono, resample; ``check_signal`` is the one validator
 ``container``  what a recording's container tells before it is decoded: foreign, cut short
+``frames``     windows, overlapping frames, the short-time Fourier transform and back
+``denoise``    spectral subtraction, Wiener, adaptive cancellation
+``voice``      where speech is
+``augment``    changed copies: noise, overlay, stretch, pitch, speed, gain, shuffle, room
+``nonspeech``  sounds that are not speech, drawn from a seed
 """

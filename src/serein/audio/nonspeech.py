@@ -87,8 +87,8 @@ def _time(samples: int) -> Floats:
     return np.arange(samples) / RATE_HZ
 
 
-def _coloured(generator: Generator, samples: int, slope: float) -> Floats:
-    """Noise whose power falls with frequency to the given power."""
+def coloured(generator: Generator, samples: int, slope: float) -> Floats:
+    """Make noise whose power falls with frequency to the power of ``slope``: 0 white, 1 pink."""
     spectrum = np.fft.rfft(generator.standard_normal(samples))
     hz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), 20.0)
     noise: Floats = np.fft.irfft(spectrum * hz ** (-slope / 2), samples)
@@ -103,7 +103,7 @@ def _band(generator: Generator, samples: int, low_hz: float, high_hz: float) -> 
 
 
 def _noise(generator: Generator, samples: int) -> Floats:
-    return _coloured(generator, samples, generator.uniform(-0.5, 2.5))
+    return coloured(generator, samples, generator.uniform(-0.5, 2.5))
 
 
 def _band_noise(generator: Generator, samples: int) -> Floats:
@@ -113,7 +113,7 @@ def _band_noise(generator: Generator, samples: int) -> Floats:
 
 def _wind(generator: Generator, samples: int) -> Floats:
     gusts = np.abs(_band(generator, samples, 0.0, generator.uniform(1.0, 4.0)))
-    return _coloured(generator, samples, generator.uniform(1.0, 2.5)) * gusts
+    return coloured(generator, samples, generator.uniform(1.0, 2.5)) * gusts
 
 
 def _hum(generator: Generator, samples: int) -> Floats:
