@@ -70,22 +70,50 @@ def extract(
         If a file cannot be read.
     """
     folder = (cache or default_cache()) / "features" / extractor.fingerprint
-    folder.mkdir(parents=True, exist_ok=True)
     vectors = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for vector in pool.map(lambda file: _one(file, extractor, folder), files):
+        for vector in pool.map(lambda file: remembered(file, extractor, folder), files):
             vectors.append(vector)
             progress(len(vectors), len(files))
     return np.stack(vectors)
 
 
-def _one(file: Path, extractor: Extractor, folder: Path) -> Array:
-    kept = folder / f"{hashlib.sha256(file.read_bytes()).hexdigest()}.npy"
+def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | None = None) -> Array:
+    """Describe one recording, or take what was kept of its content.
+
+    Parameters
+    ----------
+    file : path
+        A recording.
+    describe : callable
+        Turns a signal into an array.
+    folder : path, optional
+        Where arrays made with the same settings are kept; none are if not given.
+
+    Returns
+    -------
+    numpy.ndarray
+        What `describe` made of it.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+    """
+    if folder is None:
+        return describe(read_audio(file))
+    try:
+        with file.open("rb") as content:
+            key = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return describe(read_audio(file))  # which says what is wrong with it
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{key}.npy"
     if kept.is_file():
         loaded: Array = np.load(kept, allow_pickle=False)
         return loaded
-    vector = extractor(read_audio(file))
+    array = describe(read_audio(file))
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        np.save(part, vector, allow_pickle=False)
+        np.save(part, array, allow_pickle=False)
     Path(part.name).replace(kept)
-    return vector
+    return array

@@ -1,0 +1,349 @@
+"""Cepstra and linear prediction: MFCC, LPC, LPCC, PLP, and how any series moves.
+
+Conventions: series are (time, column), float32, on the frame grid of `serein.audio.frames`: 25 ms
+every 10 ms, silence beyond the ends; a row tells of its own frame only. Functions of a signal
+raise `AudioError` for what `check_signal` refuses.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import factorial
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.frames import FRAME, per_block, pre_emphasis, window
+from serein.audio.read import check_signal
+from serein.features.descriptors import BANDS, BINS, BINS_HZ, frame_power, numbered
+from serein.features.spectral import mel_filters
+
+Array = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+QUIET = 1e-10  # power: librosa's floor under logarithms
+DITHER = 1e-12  # white noise 120 dB under the frame: the model of a pure tone stays stable
+BARK_BANDS = 21  # 0 to 8000 Hz is 19.7 Bark; bands lie 0.98 Bark apart
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "mfcc": numbered("mfcc", 13),
+    "lpc": numbered("lpc", 16),
+    "lpcc": numbered("lpcc", 13),
+    "plp": numbered("plp", 13),
+}
+
+
+def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
+    """Compute mel-frequency cepstral coefficients.
+
+    The cosine transform of mel power in dB, with no lower limit but -100 dB: librosa's default cuts
+    80 dB under the recording's peak, so that a row would hang on the rest of the recording.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (samples,)
+        Mono at 16 kHz.
+    count : int
+        Coefficients, 1 to `bands`.
+    bands : int
+        Mel bands, 1 to 201.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + samples // 160, count)
+        In dB; the first column is overall level.
+
+    Raises
+    ------
+    ValueError
+        If count or bands is out of range.
+
+    References
+    ----------
+    S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word
+    recognition in continuously spoken sentences", IEEE Transactions on Acoustics, Speech, and
+    Signal Processing 28(4), 1980.
+
+    Examples
+    --------
+    >>> mfcc(np.zeros(16_000, np.float32)).shape
+    (101, 13)
+    """
+    _check("bands", bands, 1, BINS)
+    _check("count", count, 1, bands)
+    filters, cosines = mel_filters(bands), _cosines(bands, count)
+
+    def analyse(cut: Array) -> Array:
+        mel = frame_power(cut) @ filters
+        return 10 * np.log10(np.maximum(mel, np.float32(QUIET))) @ cosines
+
+    return per_block(check_signal(signal), analyse)
+
+
+@lru_cache(maxsize=8)
+def _cosines(bands: int, count: int) -> Array:
+    """Build the orthonormal cosine transform (DCT-II), shape (bands, count)."""
+    phase = np.pi * np.outer(np.arange(bands) + 0.5, np.arange(count)) / bands
+    scaled = np.cos(phase) * np.sqrt(2 / bands)
+    scaled[:, 0] = np.sqrt(1 / bands)
+    return scaled.astype(np.float32)
+
+
+def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
+    """Fit a line (parabola, ...) to the frames around each, and take its derivative.
+
+    Near the ends the first and last full stretches count, so a straight line keeps its slope. A
+    series shorter than `width` is fitted over the largest odd stretch it has; one that is too short
+    for that too has no movement: 0.
+
+    Parameters
+    ----------
+    series : ndarray of float, shape (time, columns)
+        Any series.
+    order : int
+        Which derivative, and the degree of the fit: 1 is velocity, 2 acceleration.
+    width : int
+        Frames that are fitted, odd, more than `order`.
+
+    Returns
+    -------
+    ndarray of float32, shape (time, columns)
+        Change per frame, or per frame to the power of `order`.
+
+    Raises
+    ------
+    ValueError
+        If the series is not 2-D, or order or width is out of range.
+
+    References
+    ----------
+    S. Furui, "Speaker-independent isolated word recognition using dynamic features of speech
+    spectrum", IEEE Transactions on Acoustics, Speech, and Signal Processing 34(1), 1986; A.
+    Savitzky, M. J. E. Golay, Analytical Chemistry 36(8), 1964.
+
+    Examples
+    --------
+    >>> deltas(np.arange(9, dtype=np.float32)[:, None])[:, 0].round(3).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    if series.ndim != 2:
+        raise ValueError(f"series has {series.ndim} dimensions; allowed: 2, (time, columns)")
+    if order < 1 or width % 2 == 0 or width <= order:
+        raise ValueError(f"order is {order}, width {width}; allowed: 1 up, and odd above the order")
+    length = min(width, len(series) - 1 + len(series) % 2)
+    if length <= order:
+        return np.zeros(series.shape, np.float32)
+    weights = _derivative(order, length)
+    full = len(series) - length + 1
+    inner = sum(weight * series[k : k + full] for k, weight in enumerate(weights))
+    half = length // 2
+    return np.pad(inner, ((half, half), (0, 0)), mode="edge").astype(np.float32, copy=False)
+
+
+@lru_cache(maxsize=8)
+def _derivative(order: int, length: int) -> tuple[float, ...]:
+    """Weigh the frames of a stretch: least-squares polynomial, its highest derivative."""
+    powers = np.vander(np.arange(length) - length // 2, order + 1, increasing=True)
+    weights: list[float] = (factorial(order) * np.linalg.pinv(powers)[order]).tolist()
+    return tuple(weights)
+
+
+def levinson(autocorrelation: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
+    """Solve the normal equations of linear prediction, for many frames at once.
+
+    Parameters
+    ----------
+    autocorrelation : ndarray of float, shape (..., order + 1)
+        Lags 0 to `order` of each frame.
+
+    Returns
+    -------
+    coefficients : ndarray of float64, shape (..., order)
+        Weights of the last `order` samples that predict the next: A(z) = 1 - sum a_k z^-k. 0 in
+        silence, and from where the frame is predicted to the last digit.
+    error : ndarray of float64, shape (...)
+        Energy left over, at most lag 0: lag 0 / error is the prediction gain.
+
+    References
+    ----------
+    J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975,
+    equations 38a to 38e.
+
+    Examples
+    --------
+    >>> coefficients, error = levinson(np.array([1.0, 0.5, 0.25]))
+    >>> coefficients.tolist(), float(error)
+    ([0.5, 0.0], 0.75)
+    """
+    lags = np.asarray(autocorrelation, dtype=np.float64)
+    coefficients = np.zeros((*lags.shape[:-1], lags.shape[-1] - 1))
+    error = np.maximum(lags[..., 0], 0.0)
+    least = np.maximum(1e-14 * error, np.finfo(np.float64).tiny)
+    for k in range(coefficients.shape[-1]):
+        known = coefficients[..., :k]
+        left = lags[..., k + 1] - (known * lags[..., k:0:-1]).sum(axis=-1)
+        reflection = np.divide(left, error, out=np.zeros_like(left), where=error > least)
+        coefficients[..., :k] = known - reflection[..., None] * known[..., ::-1]
+        coefficients[..., k] = reflection
+        error = error * np.maximum(1 - reflection**2, 0.0)
+    return coefficients, error
+
+
+def lpc(signal: Array, *, order: int = 16) -> Array:
+    """Predict each sample from those before: the autocorrelation method.
+
+    Hamming windows after pre-emphasis by 0.97.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (samples,)
+        Mono at 16 kHz.
+    order : int
+        Samples that predict, 1 to 100.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + samples // 160, order)
+        Column k weighs the sample k before: A(z) = 1 - sum a_k z^-k. 0 in silence.
+
+    Raises
+    ------
+    ValueError
+        If the order is out of range.
+
+    References
+    ----------
+    J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975.
+
+    Examples
+    --------
+    >>> lpc(np.zeros(16_000, np.float32)).shape
+    (101, 16)
+    """
+    _check("order", order, 1, 100)
+    lifted = pre_emphasis(check_signal(signal))
+    return per_block(lifted, lambda cut: _predictor(cut, order).astype(np.float32))
+
+
+def _predictor(cut: Array, order: int) -> Doubles:
+    """Predict frames, shape (frames, 400) to (frames, order)."""
+    windowed = (cut * window("hamming", FRAME)).astype(np.float64)  # voices span 60 dB and more
+    lags = [
+        np.einsum("tn,tn->t", windowed[:, k:], windowed[:, : FRAME - k]) for k in range(order + 1)
+    ]
+    lags[0] *= 1 + DITHER
+    return levinson(np.stack(lags, axis=1))[0]
+
+
+def lpcc(signal: Array, *, order: int = 16, count: int = 13) -> Array:
+    """Compute the cepstrum of the all-pole model that `lpc` fits.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (samples,)
+        Mono at 16 kHz.
+    order : int
+        Samples that predict, 1 to 100.
+    count : int
+        Coefficients, 1 to 100, from the first on: the zeroth, level, is left out.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + samples // 160, count)
+        In nepers; 0 in silence.
+
+    Raises
+    ------
+    ValueError
+        If order or count is out of range.
+
+    References
+    ----------
+    L. Rabiner, B.-H. Juang, "Fundamentals of Speech Recognition", 1993, equations 3.83b, c.
+
+    Examples
+    --------
+    >>> lpcc(np.zeros(16_000, np.float32)).shape
+    (101, 13)
+    """
+    _check("order", order, 1, 100)
+    _check("count", count, 1, 100)
+    lifted = pre_emphasis(check_signal(signal))
+    return per_block(lifted, lambda cut: _cepstrum(_predictor(cut, order), count))
+
+
+def _cepstrum(coefficients: Doubles, count: int) -> Array:
+    """Turn predictors into the cepstra of 1 / A(z), recursively."""
+    order = coefficients.shape[1]
+    cepstrum = np.zeros((len(coefficients), count))
+    for n in range(1, count + 1):
+        k = np.arange(max(1, n - order), n)
+        known = cepstrum[:, k - 1] * coefficients[:, n - k - 1] * (k / n)
+        cepstrum[:, n - 1] = known.sum(axis=1) + (coefficients[:, n - 1] if n <= order else 0)
+    return cepstrum.astype(np.float32)
+
+
+def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
+    """Compute perceptual linear prediction cepstra: what an ear leaves of a spectrum.
+
+    Hamming windows; power in critical bands; equal loudness; cube root; all-pole model; cepstrum.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (samples,)
+        Mono at 16 kHz.
+    order : int
+        Of the all-pole model, 1 to 19.
+    count : int
+        Coefficients, 1 to 100, from the first on: the zeroth, level, is left out.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + samples // 160, count)
+        In nepers; 0 in silence.
+
+    Raises
+    ------
+    ValueError
+        If order or count is out of range.
+
+    References
+    ----------
+    H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the Acoustical
+    Society of America 87(4), 1990, equations 1 to 8.
+
+    Examples
+    --------
+    >>> plp(np.zeros(16_000, np.float32)).shape
+    (101, 13)
+    """
+    _check("order", order, 1, BARK_BANDS - 2)
+    _check("count", count, 1, 100)
+    return per_block(check_signal(signal), lambda cut: _perceived(cut, order, count))
+
+
+def _perceived(cut: Array, order: int, count: int) -> Array:
+    """Turn frames into PLP cepstra."""
+    loudness = np.cbrt(frame_power(cut, shape="hamming").astype(np.float64) @ _ear())
+    loudness[:, 0], loudness[:, -1] = loudness[:, 1], loudness[:, -2]  # the ends are not measured
+    lags = np.fft.irfft(loudness, axis=1)[:, : order + 1]
+    lags[:, 0] *= 1 + DITHER
+    return _cepstrum(levinson(lags)[0], count)
+
+
+@lru_cache(maxsize=1)
+def _ear() -> Doubles:
+    """Build critical bands, weighted by equal loudness at 40 dB, shape (201, bands)."""
+    bark = 6 * np.arcsinh(BINS_HZ.astype(np.float64) / 600)
+    centres = np.linspace(0, bark[-1], BARK_BANDS)
+    apart = centres - bark[:, None]  # a tone reaches further up than down
+    slopes = np.minimum(10 ** np.minimum(2.5 * (apart + 0.5), 0), 10 ** -np.maximum(apart - 0.5, 0))
+    bands = np.where((apart >= -1.3) & (apart <= 2.5), slopes, 0.0)
+    squared = (2 * np.pi * 600 * np.sinh(centres / 6)) ** 2
+    hearing = (squared + 56.8e6) * squared**2 / (squared + 6.3e6) ** 2 / (squared + 0.38e9)
+    return bands * hearing / (squared**3 + 9.58e26)  # the last factor: high tones, above 5 kHz
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}; allowed: {least} to {most}")

@@ -1,0 +1,162 @@
+"""The expert set: some hundred measures of how a voice was used, each with a name and a meaning.
+
+In the spirit of eGeMAPS (F. Eyben et al., IEEE Transactions on Affective Computing 7(2), 2016): few
+measures, chosen for what is known of emotion in voices, rather than thousands. It is a work of its
+own, free under this project's licence, and gives other numbers; `bench/expert.py` holds the two
+side by side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.frames import HOP
+from serein.audio.read import RATE_HZ, check_signal
+from serein.features import cepstral, harmonics, loudness, voice_quality
+from serein.features.descriptors import describe
+from serein.features.formants import formants
+from serein.features.functionals import pool
+from serein.features.pitch import f0
+
+Array = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+FRAMES_PER_S = RATE_HZ / HOP
+SEMITONE_ZERO_HZ = 27.5  # A0, the lowest key of a piano
+LEVELS = ("mean", "std", "p20", "p50", "p80", "range")
+SLOPES = ("rise_mean", "rise_std", "fall_mean", "fall_std")
+SPREAD = ("mean", "std")
+MFCC = 12
+
+VOICE = (*voice_quality.COLUMNS["voice_quality"], *harmonics.COLUMNS)
+VOICE += tuple(f"{kind}{k}_hz" for kind in "fb" for k in (1, 2, 3))
+SPECTRUM = (*loudness.COLUMNS["balance"], "flux")
+CEPSTRUM = tuple(f"mfcc_{k}" for k in range(1, MFCC + 1))
+RHYTHM = (
+    "loudness_peaks_per_s",
+    "voiced_stretches_per_s",
+    "voiced_stretch_s_mean",
+    "voiced_stretch_s_std",
+    "unvoiced_stretch_s_mean",
+    "unvoiced_stretch_s_std",
+    "voiced_share",
+)
+
+
+def _named(columns: tuple[str, ...], words: tuple[str, ...], where: str = "") -> tuple[str, ...]:
+    return tuple(f"{column}{where}_{word}" for word in words for column in columns)
+
+
+COLUMNS = (
+    *_named(("f0_semitones",), LEVELS + SLOPES),
+    *_named(("loudness",), LEVELS + SLOPES),
+    *_named(VOICE, SPREAD),
+    *_named(SPECTRUM, SPREAD, "_voiced"),
+    *_named(SPECTRUM, SPREAD, "_unvoiced"),
+    *_named(CEPSTRUM, SPREAD),
+    *_named(CEPSTRUM, ("delta_std",)),
+    *RHYTHM,
+)
+"""Names of the columns, in order."""
+
+
+def expert(signal: Array) -> Array:
+    """Describe a recording by the expert set.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (len(COLUMNS),), float32. Measures of the voice are 0 where nothing is voiced. F0 is
+        in semitones above 27.5 Hz, slopes in units per second.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 220 * np.arange(16000) / 16000).astype(np.float32)
+    >>> round(float(expert(tone)[COLUMNS.index("f0_semitones_mean")]))
+    36
+    """
+    signal = check_signal(signal)
+    pitch = f0(signal)
+    voiced = pitch[:, 0] > 0
+    loud = loudness.loudness(signal)
+    spectrum = np.hstack(
+        [loudness.balance(signal), describe(signal, ["spectral_flux"])["spectral_flux"]]
+    )
+    cepstrum = cepstral.mfcc(signal, count=MFCC + 1)[:, 1:]
+    parts = [
+        _contour(_semitones(pitch[voiced, :1])),
+        _contour(loud),
+        _pooled(_voice(signal, pitch)[voiced], gaps=True),
+        _pooled(spectrum[voiced]),
+        _pooled(spectrum[~voiced]),
+        _pooled(cepstrum),
+        cepstral.deltas(cepstrum).std(axis=0),
+        _rhythm(voiced, loud[:, 0]),
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _semitones(f0_hz: Array) -> Array:
+    return 12 * np.log2(f0_hz / SEMITONE_ZERO_HZ)
+
+
+def _voice(signal: Array, pitch: Array) -> Array:
+    tracks = formants(signal)
+    strength = harmonics.harmonics(signal, pitch[:, 0], tracks)
+    return np.hstack(
+        [voice_quality.voice_quality(signal), strength, tracks[:, [0, 1, 2, 5, 6, 7]]]
+    )
+
+
+def _pooled(series: Array, *, gaps: bool = False) -> Array:
+    if not len(series):
+        return np.zeros(2 * series.shape[1], np.float32)
+    return pool(series, functionals=SPREAD, zeros_are_gaps=gaps)
+
+
+def _contour(series: Array) -> Array:
+    """Levels of a contour, and mean and deviation of its rising and falling slopes per second."""
+    if len(series) < 2:
+        return np.zeros(len(LEVELS) + len(SLOPES), np.float32)
+    steps = np.diff(series[:, 0]) * FRAMES_PER_S
+    slopes = [part for side in (steps[steps > 0], steps[steps < 0]) for part in _mean_std(side)]
+    return np.concatenate([pool(series, functionals=LEVELS), slopes])
+
+
+def _mean_std(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    return (float(values.mean()), float(values.std())) if values.size else (0.0, 0.0)
+
+
+def _rhythm(voiced: Flags, loud: Array) -> Array:
+    seconds = len(voiced) / FRAMES_PER_S
+    smooth = np.convolve(loud, np.hanning(9) / np.hanning(9).sum(), mode="same")
+    inner = smooth[1:-1]
+    peaks = np.sum((inner > smooth[:-2]) & (inner >= smooth[2:]) & (inner > 0.2 * smooth.max()))
+    stretches, gaps = _stretches_s(voiced), _stretches_s(~voiced)
+    return np.array(
+        [
+            peaks / seconds,
+            len(stretches) / seconds,
+            *_mean_std(stretches),
+            *_mean_std(gaps),
+            voiced.mean(),
+        ],
+        dtype=np.float32,
+    )
+
+
+def _stretches_s(flags: Flags) -> npt.NDArray[np.float64]:
+    """Lengths of the runs of True, in seconds."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
+    return (edges[1::2] - edges[::2]) / FRAMES_PER_S

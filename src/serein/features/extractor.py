@@ -1,0 +1,237 @@
+"""FeatureExtractor: recordings in, a table of named features out, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import check_signal
+from serein.errors import MissingExtraError, SereinError, unknown_name
+from serein.features.cache import default_cache, remembered
+from serein.features.functionals import DEFAULT_FUNCTIONALS, pool, standardise
+from serein.features.series import SETS, series
+
+try:
+    from joblib import Parallel, delayed
+    from sklearn.base import BaseEstimator, TransformerMixin
+except ImportError as error:
+    raise MissingExtraError("feature extraction", "sound") from error
+
+Array = npt.NDArray[np.float32]
+Recording = str | os.PathLike[str] | Array
+EDITION = 1  # raised whenever the same settings would give other numbers
+
+
+class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn signals or files into features; it learns nothing, so nothing can leak.
+
+    Parameters
+    ----------
+    sets : sequence of str
+        Keys of `SETS`: ``mfcc``, ``f0``, ``formants``, ``expert`` and so on.
+    pooled : bool
+        One vector a recording; if False, a series (time, feature) at 100 frames a second.
+    functionals : sequence of str
+        How series are pooled: keys of `serein.features.functionals.FUNCTIONALS`. The set
+        ``expert`` brings its own.
+    per_utterance : bool
+        Whether series are first brought to mean 0 and variance 1, each recording by itself.
+    jobs : int or None
+        Processes, as joblib counts them: None is 1, -1 is all cores.
+    cache : path, False or None
+        Folder where features of files are kept by content; None is the user's cache folder, False
+        keeps none. Signals are never kept.
+    progress : callable, optional
+        Called with (recordings done, recordings in all).
+
+    Examples
+    --------
+    >>> extractor = FeatureExtractor(["mfcc", "f0"], functionals=["mean"])
+    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
+    >>> extractor.fit_transform([tone]).shape
+    (1, 15)
+    >>> extractor.get_feature_names_out()[-2:].tolist()
+    ['f0_hz_mean', 'voicing_mean']
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[str] = ("mfcc",),
+        *,
+        pooled: bool = True,
+        functionals: Sequence[str] = DEFAULT_FUNCTIONALS,
+        per_utterance: bool = False,
+        jobs: int | None = None,
+        cache: str | Path | bool | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.sets = sets
+        self.pooled = pooled
+        self.functionals = functionals
+        self.per_utterance = per_utterance
+        self.jobs = jobs
+        self.cache = cache
+        self.progress = progress
+
+    def fit(self, X: Iterable[Recording] | None = None, y: Any = None) -> Self:
+        """Check the settings; nothing is learnt.
+
+        Parameters
+        ----------
+        X, y : ignored
+            For pipelines.
+
+        Returns
+        -------
+        FeatureExtractor
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a set is unknown, or has no series and `pooled` is False.
+        """
+        del X, y
+        if isinstance(self.sets, str) or not self.sets:
+            raise ValueError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
+        if len(set(self.sets)) < len(self.sets):
+            raise ValueError(f"sets is {', '.join(self.sets)}; name each once")
+        for name in self.sets:
+            if name not in SETS:
+                raise ValueError(unknown_name("feature set", name, SETS))
+            if not self.pooled and SETS[name].vector is not None:
+                raise ValueError(f"{name} describes whole recordings; it has no frames")
+        return self
+
+    def transform(self, X: Iterable[Recording]) -> Array | list[Array]:
+        """Describe recordings.
+
+        Parameters
+        ----------
+        X : iterable of array or path
+            Signals, each of shape (samples,), float32 at 16 kHz; or files.
+
+        Returns
+        -------
+        numpy.ndarray or list of numpy.ndarray
+            Shape (recordings, features) if `pooled`; else a series (time, features) for each.
+
+        Raises
+        ------
+        AudioError
+            If a file cannot be read or a signal is not one.
+        """
+        found = []
+        for row in self.each(X):
+            if isinstance(row, SereinError):
+                raise row
+            found.append(row)
+        if not self.pooled:
+            return found
+        return np.array(found, np.float32).reshape(-1, len(self.get_feature_names_out()))
+
+    def each(self, X: Iterable[Recording]) -> Iterator[Array | SereinError]:
+        """Describe recordings one after the other; a bad one does not stop the others.
+
+        Parameters
+        ----------
+        X : iterable of array or path
+            As in `transform`.
+
+        Yields
+        ------
+        numpy.ndarray or SereinError
+            For each recording, in order.
+        """
+        self.fit()
+        entries = [X] if isinstance(X, (str, os.PathLike)) else list(X)
+        settings = self._settings()
+        folder = self._folder(settings)
+        work = (delayed(_described)(entry, settings, folder) for entry in entries)
+        rows = Parallel(n_jobs=self.jobs, return_as="generator")(work)
+        for number, row in enumerate(rows, start=1):
+            if self.progress:
+                self.progress(number, len(entries))
+            yield row
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Name every column, with its unit.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For pipelines.
+
+        Returns
+        -------
+        numpy.ndarray of str
+            Shape (features,).
+        """
+        del input_features
+        names = [name for key in self.sets for name in self._names(key)]
+        return np.array(names, dtype=object)
+
+    def _names(self, key: str) -> list[str]:
+        columns = SETS[key].columns
+        if not self.pooled or SETS[key].vector is not None:
+            return list(columns)
+        return [f"{column}_{word}" for word in self.functionals for column in columns]
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "sets": list(self.sets),
+            "pooled": self.pooled,
+            "functionals": list(self.functionals),
+            "per_utterance": self.per_utterance,
+            "edition": EDITION,
+        }
+
+    def _folder(self, settings: dict[str, Any]) -> Path | None:
+        if self.cache is False:
+            return None
+        root = default_cache() if self.cache in {None, True} else Path(str(self.cache))
+        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return root / "features" / key[:20]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def _described(
+    entry: Recording, settings: dict[str, Any], folder: Path | None
+) -> Array | SereinError:
+    """Describe one recording; a function of its own, so that joblib can send it elsewhere."""
+
+    def describe(signal: Array) -> Array:
+        return _features(signal, settings)
+
+    try:
+        if isinstance(entry, (str, os.PathLike)):
+            return remembered(Path(entry), describe, folder)
+        return describe(check_signal(entry))
+    except SereinError as error:
+        return error
+
+
+def _features(signal: Array, settings: dict[str, Any]) -> Array:
+    found = series(signal, settings["sets"])
+    parts = []
+    for name, values in found.items():
+        about = SETS[name]
+        if about.vector is not None:
+            parts.append(values)
+            continue
+        gaps = about.zeros_are_gaps
+        rows = standardise(values, zeros_are_gaps=gaps) if settings["per_utterance"] else values
+        if settings["pooled"]:
+            rows = pool(rows, functionals=settings["functionals"], zeros_are_gaps=gaps)
+        parts.append(rows)
+    result: Array = np.concatenate(parts, axis=-1)
+    return result

@@ -1,0 +1,138 @@
+"""From a series to one vector: functionals over time, and normalisation of a series.
+
+Where a measure does not exist in a frame (F0 of a pause, formants of silence) the series holds 0;
+with ``zeros_are_gaps`` those frames are left out, column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.frames import HOP
+from serein.audio.read import RATE_HZ
+from serein.errors import unknown_name
+
+Array = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
+
+FRAMES_PER_S = RATE_HZ / HOP
+
+
+def _percentile(percent: float) -> Callable[[Values], Values]:
+    return lambda series: np.percentile(series, percent, axis=0)
+
+
+def _moment(series: Values, power: int) -> Values:
+    """Standardised central moment; 0 for a constant column."""
+    centred = series - series.mean(axis=0)
+    spread = np.sqrt(np.mean(centred**2, axis=0))
+    scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
+    return np.mean(scaled**power, axis=0)
+
+
+def _slope(series: Values) -> Values:
+    """Slope of the straight line through the frames, per second."""
+    time_s = np.arange(len(series)) / FRAMES_PER_S
+    centred = time_s - time_s.mean()
+    spread = float(centred @ centred)
+    return centred @ series / spread if spread else np.zeros(series.shape[1])
+
+
+FUNCTIONALS: dict[str, Callable[[Values], Values]] = {
+    "mean": lambda series: series.mean(axis=0),
+    "std": lambda series: series.std(axis=0),
+    "min": lambda series: series.min(axis=0),
+    "max": lambda series: series.max(axis=0),
+    "p20": _percentile(20),
+    "p50": _percentile(50),
+    "p80": _percentile(80),
+    "range": lambda series: np.ptp(np.percentile(series, (20, 80), axis=0), axis=0),
+    "skewness": lambda series: _moment(series, 3),
+    "kurtosis": lambda series: _moment(series, 4),
+    "slope": _slope,
+}
+"""Functional -> function of (time, feature); "range" is from the 20th to the 80th percentile."""
+
+DEFAULT_FUNCTIONALS = ("mean", "std", "p20", "p80")
+
+
+def pool(
+    series: Array,
+    *,
+    functionals: Sequence[str] = DEFAULT_FUNCTIONALS,
+    zeros_are_gaps: bool = False,
+) -> Array:
+    """Summarise a series over time.
+
+    Parameters
+    ----------
+    series : numpy.ndarray
+        Shape (time, feature), 100 frames a second.
+    functionals : sequence of str
+        Keys of `FUNCTIONALS`.
+    zeros_are_gaps : bool
+        Whether 0 means "not measurable here".
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (functionals x features,), float32: all features of the first functional, then of the
+        next. 0 where nothing was measured.
+
+    Raises
+    ------
+    ValueError
+        If a functional is unknown.
+
+    Examples
+    --------
+    >>> f0_hz = np.array([[0], [100], [200], [0]], dtype=np.float32)
+    >>> pool(f0_hz, functionals=["mean", "max"], zeros_are_gaps=True).tolist()
+    [150.0, 200.0]
+    """
+    for name in functionals:
+        if name not in FUNCTIONALS:
+            raise ValueError(unknown_name("functional", name, FUNCTIONALS))
+    values = series.astype(np.float64)
+    if not zeros_are_gaps:
+        each = [FUNCTIONALS[name](values) for name in functionals]
+        return np.concatenate(each).astype(np.float32)
+    rows = np.zeros((len(functionals), series.shape[1]))
+    for number, column in enumerate(values.T):
+        measured = column[column != 0][:, None]
+        if measured.size:
+            rows[:, number] = [FUNCTIONALS[name](measured)[0] for name in functionals]
+    return rows.astype(np.float32).ravel()
+
+
+def standardise(series: Array, *, zeros_are_gaps: bool = False) -> Array:
+    """Bring each column of one recording to mean 0 and variance 1: normalisation per utterance.
+
+    Parameters
+    ----------
+    series : numpy.ndarray
+        Shape (time, feature).
+    zeros_are_gaps : bool
+        Whether 0 means "not measurable here"; it stays 0 and does not count.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (time, feature), float32; a constant column becomes 0.
+
+    Examples
+    --------
+    >>> standardise(np.array([[1], [3]], dtype=np.float32)).tolist()
+    [[-1.0], [1.0]]
+    """
+    measured = series != 0 if zeros_are_gaps else np.ones(series.shape, dtype=bool)
+    count = np.maximum(measured.sum(axis=0), 1)
+    mean = np.sum(series, axis=0, where=measured, dtype=np.float64) / count
+    centred = np.where(measured, series - mean, 0.0)
+    spread = np.sqrt(np.sum(centred**2, axis=0) / count)
+    scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
+    result: Array = scaled.astype(np.float32)
+    return result

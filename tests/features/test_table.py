@@ -1,0 +1,48 @@
+"""Tables on disk hold what was computed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from serein.errors import SereinError
+from serein.features.table import write_table
+
+KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
+COLUMNS = ["f0_hz", "voicing"]
+VALUES = np.array([[123.45678, 0], [0, 1e-9]], dtype=np.float32)
+
+
+def test_csv(tmp_path: Path) -> None:
+    with write_table(tmp_path / "x.csv", KEYS, COLUMNS, VALUES).open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["file", "time_s", "f0_hz", "voicing"]
+    assert [row[0] for row in rows] == KEYS["file"]
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], float), VALUES, rtol=1e-6)
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = parquet.read_table(write_table(tmp_path / "x.parquet", KEYS, COLUMNS, VALUES))
+    assert table.column_names == ["file", "time_s", "f0_hz", "voicing"]
+    assert table["file"].to_pylist() == KEYS["file"]
+    np.testing.assert_array_equal(table["voicing"].to_numpy(), VALUES[:, 1])
+
+
+def test_npz(tmp_path: Path) -> None:
+    with np.load(
+        write_table(tmp_path / "x.npz", KEYS, COLUMNS, VALUES), allow_pickle=False
+    ) as kept:
+        assert kept["file"].tolist() == KEYS["file"]
+        assert kept["columns"].tolist() == COLUMNS
+        np.testing.assert_array_equal(kept["values"], VALUES)
+
+
+def test_where_it_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(SereinError, match=r"unknown ending '\.xls'; known: .*\.csv"):
+        write_table(tmp_path / "x.xls", KEYS, COLUMNS, VALUES)
+    with pytest.raises(SereinError, match="there is no folder"):
+        write_table(tmp_path / "gone" / "x.csv", KEYS, COLUMNS, VALUES)
