@@ -1,7 +1,7 @@
 # make demo    set up, and print the emotion of the samples, or of yours: make demo AUDIO=call.wav
 # make test    set up, and run the tests
 # make check   lint, format and types
-# make bench   serein beside openSMILE, in one run on one thread
+# make bench   serein beside openSMILE, Praat and librosa, in one run on one thread
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -28,6 +28,7 @@ check: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	@$(BIN)/python bench/bench.py
+	@$(BIN)/python bench/features.py
 
 samples:
 	sh samples/make.sh
@@ -50,7 +51,7 @@ $(VENV)/.test: $(VENV)/.core requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt
-	@$(PIP) -r bench/requirements.txt
+	@$(PIP) -e '.[sound]' -r bench/requirements.txt
 	@touch $@
 
 clean:

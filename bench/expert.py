@@ -35,6 +35,7 @@ PAIRS = {  # ours -> openSMILE's
     "jitter_local_mean": "jitterLocal_sma3nz_amean",
     "shimmer_db_mean": "shimmerLocaldB_sma3nz_amean",
     "hnr_db_mean": "HNRdBACF_sma3nz_amean",
+    "hnr_acf_db_mean": "HNRdBACF_sma3nz_amean",
     "f0_semitones_p50": "F0semitoneFrom27.5Hz_sma3nz_percentile50.0",
     "loudness_p80": "loudness_sma3_percentile80.0",
     "alpha_ratio_db_voiced_mean": "alphaRatioV_sma3nz_amean",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from serein.corpora import CORPORA, Corpus, Utterance
     from serein.emotions import EMOTIONS
     from serein.errors import SereinError
+    from serein.features.extractor import FeatureExtractor
     from serein.inference.prediction import Prediction, Segment
     from serein.inference.recognizer import Recognizer, bundled_models, load
 
@@ -31,6 +32,7 @@ _HOMES = {
     "CORPORA": "serein.corpora",
     "Corpus": "serein.corpora",
     "EMOTIONS": "serein.emotions",
+    "FeatureExtractor": "serein.features.extractor",
     "Limits": "serein.audio.read",
     "Prediction": "serein.inference.prediction",
     "Recognizer": "serein.inference.recognizer",
@@ -46,6 +48,7 @@ __all__ = [
     "CORPORA",
     "EMOTIONS",
     "Corpus",
+    "FeatureExtractor",
     "Limits",
     "Prediction",
     "Recognizer",

@@ -28,6 +28,7 @@ LEVELS = ("mean", "std", "p20", "p50", "p80", "range")
 SLOPES = ("rise_mean", "rise_std", "fall_mean", "fall_std")
 SPREAD = ("mean", "std")
 MFCC = 12
+DIP = 0.05  # of the greatest loudness: between two peaks it falls at least by this
 
 VOICE = (*voice_quality.COLUMNS["voice_quality"], *harmonics.COLUMNS)
 VOICE += tuple(f"{kind}{k}_hz" for kind in "fb" for k in (1, 2, 3))
@@ -115,7 +116,7 @@ def _voice(signal: Array, pitch: Array) -> Array:
     tracks = formants(signal)
     strength = harmonics.harmonics(signal, pitch[:, 0], tracks)
     return np.hstack(
-        [voice_quality.voice_quality(signal), strength, tracks[:, [0, 1, 2, 5, 6, 7]]]
+        [voice_quality.voice_quality(signal, pitch), strength, tracks[:, [0, 1, 2, 5, 6, 7]]]
     )
 
 
@@ -141,12 +142,10 @@ def _mean_std(values: npt.NDArray[np.floating]) -> tuple[float, float]:
 def _rhythm(voiced: Flags, loud: Array) -> Array:
     seconds = len(voiced) / FRAMES_PER_S
     smooth = np.convolve(loud, np.hanning(9) / np.hanning(9).sum(), mode="same")
-    inner = smooth[1:-1]
-    peaks = np.sum((inner > smooth[:-2]) & (inner >= smooth[2:]) & (inner > 0.2 * smooth.max()))
     stretches, gaps = _stretches_s(voiced), _stretches_s(~voiced)
     return np.array(
         [
-            peaks / seconds,
+            _peaks(smooth.tolist(), DIP * float(smooth.max())) / seconds,
             len(stretches) / seconds,
             *_mean_std(stretches),
             *_mean_std(gaps),
@@ -154,6 +153,18 @@ def _rhythm(voiced: Flags, loud: Array) -> Array:
         ],
         dtype=np.float32,
     )
+
+
+def _peaks(level: list[float], dip: float) -> int:
+    """Count the peaks of a curve that are parted by dips of at least so much."""
+    count, rising, extreme = 0, True, 0.0
+    for value in [*level, 0.0] if dip > 0 else []:
+        extreme = max(extreme, value) if rising else min(extreme, value)
+        if rising and value < extreme - dip:
+            count, rising, extreme = count + 1, False, value
+        elif not rising and value > extreme + dip:
+            rising, extreme = True, value
+    return count
 
 
 def _stretches_s(flags: Flags) -> npt.NDArray[np.float64]:

@@ -1,0 +1,124 @@
+"""Commands that learn: evaluate, train, export, corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serein.cli.show import progress_bar
+
+if TYPE_CHECKING:
+    from serein.experiment.evaluate import Evaluation
+    from serein.experiment.prepare import Prepared
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a TOML file.", metavar="RECIPE.toml")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
+]
+WeightsFolder = Annotated[
+    Path | None, typer.Option("--weights", help="Folder searched for the encoder before the hub.")
+]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
+]
+
+
+def evaluate(
+    recipe: RecipeFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for result.json and predictions.csv.")
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    cache: CacheFolder = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
+) -> None:
+    """Judge a recipe on speakers it has not heard; print the scores, and write them to --out."""
+    from serein.experiment.evaluate import evaluate as judge
+    from serein.experiment.evaluate import write_evaluation
+
+    prepared = _prepared(recipe, data, weights, cache)
+    evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
+    _print_scores(evaluation)
+    if out:
+        typer.echo(f"written: {write_evaluation(evaluation, out)}")
+
+
+def train(
+    recipe: RecipeFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the bundle; runs/NAME if not given.")
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    cache: CacheFolder = None,
+) -> None:
+    """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
+    from serein.experiment.evaluate import evaluate as judge
+    from serein.experiment.train import fit, pack
+
+    prepared = _prepared(recipe, data, weights, cache)
+    evaluation = judge(prepared, int8=True, cache=cache, progress=progress_bar)
+    _print_scores(evaluation)
+    fitted = fit(prepared, progress=progress_bar)
+    folder = pack(fitted, prepared, evaluation, out or Path("runs") / prepared.recipe.name)
+    typer.echo(f"written: {folder}")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Bundle, or bundled model.", metavar="MODEL")],
+    out: Annotated[Path, typer.Option("--out", help="Folder, or .zip file, to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to int8.")] = False,
+    audio: Annotated[
+        list[Path] | None, typer.Option(help="Recordings or folders to measure the parity on.")
+    ] = None,
+) -> None:
+    """Write a bundle anew: as int8, as one zip file; prints the parity with the original."""
+    from serein.inference.convert import convert
+
+    typer.echo(convert(model, out, int8=int8, audio=audio or []))
+
+
+def corpus(
+    name: Annotated[
+        str, typer.Argument(help="ravdess, emodb, cremad, tess, savee or nemo; or a CSV.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
+) -> None:
+    """Count a corpus, find duplicates in it and compare it with the official release."""
+    from serein.corpora import Corpus
+
+    table = Corpus.from_csv(name, audio_root=folder) if name.endswith(".csv") else None
+    found = (table or Corpus.load(name, folder)).validate()
+    typer.echo(found.summary())
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def _prepared(
+    recipe: Path, data: Path | None, weights: Path | None, cache: Path | None
+) -> Prepared:
+    from serein.experiment.prepare import prepare
+    from serein.experiment.recipe import read_recipe
+
+    return prepare(
+        read_recipe(recipe), data=data, weights=weights, cache=cache, progress=progress_bar
+    )
+
+
+def _print_scores(evaluation: Evaluation) -> None:
+    def line(name: str, scores: dict[str, Any]) -> str:
+        low, high = scores["uar_interval_95"]
+        return (
+            f"{name:16} UAR {scores['uar']:.4f} (95 % {low:.3f} to {high:.3f})   "
+            f"accuracy {scores['accuracy']:.4f}   "
+            f"ECE {scores['expected_calibration_error']:.3f}   "
+            f"{scores['clips']} clips, {scores['speakers']} speakers"
+        )
+
+    typer.echo(f"{evaluation.prepared.recipe.name}: {evaluation.result.protocol}")
+    for corpus_name, scores in evaluation.by_corpus().items():
+        typer.echo(line(corpus_name, scores))
+    for corpus_name, scores in evaluation.by_corpus(int8=True).items():
+        typer.echo(line(f"{corpus_name} int8", scores))

@@ -1,0 +1,106 @@
+"""Commands that recognise: predict, models."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import print_error, print_json
+from serein.errors import SereinError
+
+if TYPE_CHECKING:
+    from serein.inference.prediction import Prediction, Segment
+
+
+class Language(StrEnum):
+    """Language of the emotions' names."""
+
+    en = "en"
+    zh = "zh"
+
+
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Recordings, or folders of them.", metavar="PATH...")
+    ],
+    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
+    lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    max_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Longest recording that is accepted.")
+    ] = 7200.0,
+) -> None:
+    """Tell the emotion of recordings.
+
+    WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate. Where there is no speech, that is the
+    answer.
+    """
+    from serein.audio.read import Limits
+    from serein.inference.recognizer import load
+    from serein.recordings import recordings
+
+    recognizer = load(model, threads=threads, limits=Limits(max_s=max_seconds))
+    failed = False
+    for entry in inputs:
+        try:
+            files = recordings(entry)
+        except SereinError as error:
+            failed = True
+            print_error(entry, error, as_json=as_json)
+            continue
+        width = max(len(str(file)) for file in files)
+        for file, answer in recognizer.predict_all(files):
+            if isinstance(answer, SereinError):
+                failed = True
+                print_error(str(file), answer, as_json=as_json)
+            elif as_json:
+                print_json(answer.to_dict(timeline=timeline))
+            else:
+                _print_answer(answer, width, timeline=timeline, lang=lang)
+    raise typer.Exit(int(failed))
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the bundled models with their licences and scores."""
+    from serein.inference.bundle import read_bundle
+    from serein.inference.recognizer import DEFAULT_MODEL, bundled_models, find_model
+
+    for name in bundled_models():
+        manifest = read_bundle(find_model(name)).manifest
+        if as_json:
+            print_json(manifest)
+            continue
+        default = " (default)" if name == DEFAULT_MODEL else ""
+        typer.echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
+        typer.echo(f"  licence: {manifest['licence']}")
+        for row in manifest["scores"]:
+            low, high = row["uar_interval_95"]
+            typer.echo(
+                f"  {row['corpus']}: UAR {row['uar']:.3f} (95 % {low:.3f} to {high:.3f}), "
+                f"{row['precision']}, {row['protocol']}"
+            )
+
+
+def _print_answer(answer: Prediction, width: int, *, timeline: bool, lang: Language) -> None:
+    name = (answer.file or "").ljust(width)
+    if not timeline:
+        typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s)")
+        return
+    for segment in answer.timeline:
+        span = f"{segment.start:8.2f} {segment.end:8.2f}"
+        typer.echo(f"{name}   {span}   {_words(segment, lang)}")
+
+
+def _words(answer: Segment, lang: Language) -> str:
+    from serein.emotions import in_chinese
+
+    if answer.emotion is None:
+        return "没有语音" if lang is Language.zh else "no speech"
+    name = in_chinese(answer.emotion) if lang is Language.zh else answer.emotion
+    return f"{name} {answer.confidence:.2f}"

@@ -1,0 +1,157 @@
+"""Commands on sound alone: features, plot, denoise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import print_error, progress_bar
+from serein.errors import SereinError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from serein.features.extractor import FeatureExtractor
+
+
+def features(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Recordings, or folders of them.", metavar="PATH...")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Table to write: .csv, .parquet or .npz.")],
+    sets: Annotated[
+        str, typer.Option("--set", help="Names of feature sets, separated by commas.")
+    ] = "expert",
+    frames: Annotated[
+        bool, typer.Option("--frames", help="A row a frame of 10 ms, not a row a file.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 is all cores.")] = 1,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder where features of files are kept.")
+    ] = None,
+) -> None:
+    """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
+    from serein.features.extractor import FeatureExtractor
+    from serein.features.table import check_target
+
+    check_target(out)
+    extractor = FeatureExtractor(sets.split(","), pooled=not frames, jobs=jobs, cache=cache)
+    try:
+        extractor.fit()
+    except ValueError as error:
+        raise SereinError(str(error)) from error
+    files, failed = _listed(inputs)
+    rows: dict[Path, npt.NDArray[np.float32]] = {}
+    with progress_bar("features") as tick:
+        extractor.progress = tick
+        answers = list(extractor.each(files))
+    for file, answer in zip(files, answers, strict=True):
+        if isinstance(answer, SereinError):
+            failed = True
+            print_error(str(file), answer, as_json=False)
+        else:
+            rows[file] = answer
+    if rows:
+        typer.echo(f"written: {_write(out, extractor, rows)}")
+    raise typer.Exit(int(failed))
+
+
+def plot(
+    file: Annotated[Path, typer.Argument(help="Recording.", metavar="FILE")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="PNG to write; FILE.png if not given.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+) -> None:
+    """Draw waveform, spectrogram with F0 and formants, and the emotions over time, as one PNG."""
+    from serein.audio.read import RATE_HZ, read_audio
+    from serein.inference.picture import draw_recording
+    from serein.inference.recognizer import load
+
+    target = out or file.with_suffix(".png")
+    _check_folder(target)
+    signal = read_audio(file)
+    answer = load(model).predict(signal, rate=RATE_HZ)
+    try:
+        draw_recording(signal, answer.timeline, title=file.name).savefig(target, format="png")
+    except OSError as error:
+        raise SereinError(f"cannot write {target}: {error.strerror}") from error
+    typer.echo(f"written: {target}")
+
+
+def denoise(
+    source: Annotated[Path, typer.Argument(help="Recording.", metavar="IN")],
+    target: Annotated[Path, typer.Argument(help="WAV or FLAC to write.", metavar="OUT")],
+    method: Annotated[
+        str,
+        typer.Option(help="wiener or spectral_subtraction; with --reference nlms, lms or rls."),
+    ] = "",
+    reference: Annotated[
+        Path | None, typer.Option(help="Recording of the noise alone, made at the same time.")
+    ] = None,
+) -> None:
+    """Take noise out of a recording; mono at 16 kHz comes out.
+
+    `predict` does without: it lowers the score of recognising emotions. See the docs.
+    """
+    import soundfile
+
+    from serein.audio import denoise as methods
+    from serein.audio.read import RATE_HZ, read_audio
+
+    if target.suffix.lower() not in {".wav", ".flac"}:
+        raise SereinError(f"{target}: name the cleaned recording .wav or .flac")
+    _check_folder(target)
+    signal = read_audio(source)
+    try:
+        if reference is None:
+            cleaned = methods.denoise(signal, method=method or "wiener")
+        else:
+            noise = read_audio(reference)
+            cleaned = methods.adaptive(signal, noise, method=method or "nlms").signal
+        soundfile.write(target, cleaned, RATE_HZ)
+    except (ValueError, OSError, soundfile.SoundFileError) as error:
+        raise SereinError(f"{source} was not cleaned: {error}") from error
+    typer.echo(f"written: {target}")
+
+
+def _check_folder(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+
+
+def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
+    """Find the recordings, and say whether some input had none."""
+    from serein.recordings import recordings
+
+    files, failed = [], False
+    for entry in inputs:
+        try:
+            files += recordings(entry)
+        except SereinError as error:
+            failed = True
+            print_error(entry, error, as_json=False)
+    return files, failed
+
+
+def _write(
+    out: Path, extractor: FeatureExtractor, rows: dict[Path, npt.NDArray[np.float32]]
+) -> Path:
+    """Write a row a file, or a row a frame with its time."""
+    import numpy as np
+
+    from serein.audio.frames import frame_times
+    from serein.features.table import write_table
+
+    columns = extractor.get_feature_names_out().tolist()
+    if extractor.pooled:
+        return write_table(out, {"file": list(map(str, rows))}, columns, np.stack([*rows.values()]))
+    lengths = [len(row) for row in rows.values()]
+    keys = {
+        "file": np.repeat(list(map(str, rows)), lengths),
+        "time_s": np.concatenate([frame_times(length) for length in lengths]),
+    }
+    return write_table(out, keys, columns, np.concatenate([*rows.values()]))
