@@ -21,18 +21,17 @@ def main(environment: str) -> None:
     print(f"{len(names)} packages, {size:.0f} MB: {', '.join(sorted(names))}")
     if names & HEAVY or size > MOST_MB:
         sys.exit(f"the core install holds {names & HEAVY or ''} and {size:.0f} MB; most: {MOST_MB}")
-    for arguments in (
-        ["evaluate", "recipes/emodb.toml"],
-        ["export", "multi", "--int8", "--out", "x"],
-    ):
-        check_names_the_extra(arguments)
+    check_names_the_extra("train", ["evaluate", "recipes/emodb.toml"])
+    check_names_the_extra("train", ["export", "multi", "--int8", "--out", "x"])
+    check_names_the_extra("sound", ["features", "samples", "--out", "x.csv"])
+    check_names_the_extra("sound", ["plot", "samples/silence.flac", "--out", "x.png"])
 
 
-def check_names_the_extra(arguments: list[str]) -> None:
+def check_names_the_extra(extra: str, arguments: list[str]) -> None:
     """What needs an extra says which, without a traceback."""
     command = [sys.executable, "-m", "serein", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 2 or not done.stderr.endswith("pip install 'serein[train]'\n"):
+    if done.returncode != 2 or not done.stderr.endswith(f"'serein[{extra}]'\n"):
         sys.exit(f"serein {' '.join(arguments)}: status {done.returncode}\n{done.stderr}")
 
 

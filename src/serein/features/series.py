@@ -55,6 +55,9 @@ _MFCC = tuple(cepstral.COLUMNS["mfcc"])
 
 SETS: dict[str, FeatureSet] = {
     **{name: FeatureSet(columns) for name, columns in descriptors.COLUMNS.items()},
+    "power": FeatureSet(
+        tuple(f"power_{round(hz)}_hz" for hz in descriptors.BINS_HZ), descriptors.power_spectrogram
+    ),
     "mel": FeatureSet(
         tuple(f"mel_{k}" for k in range(1, MEL_BANDS + 1)), descriptors.mel_spectrogram
     ),
