@@ -49,7 +49,7 @@ def pairs(voice: np.ndarray) -> dict[str, tuple[Callable, str, Callable | None]]
     lib = librosa.feature
     ten = list(descriptors.COLUMNS)
     compared: dict[str, tuple[Callable, str, Callable | None]] = {
-        "expert set": (
+        "expert": (
             one("expert"),
             "openSMILE eGeMAPSv02",
             lambda: smile.process_signal(voice, RATE_HZ),
