@@ -28,9 +28,7 @@ BINS = FRAME // 2 + 1
 BINS_HZ = (np.arange(BINS) * RATE_HZ / FRAME).astype(np.float32)
 BANDS = 40  # mel bands, where nothing else is said
 OCTAVES_HZ = (0, 200, 400, 800, 1600, 3200, 6400, RATE_HZ // 2)  # edges of contrast's bands
-BLOCK_FRAMES = (
-    300  # 3 s: the spectrogram stays in the processor's cache: a quarter less time than 30 s
-)
+BLOCK_FRAMES = 300  # 3 s: the spectrogram stays in the cache: a quarter less time than 30 s
 NOTHING = 1e-10  # magnitudes that sum to less are silence: a 24-bit converter's step gives 1e-5
 QUIET = 1e-10  # power, and magnitude in contrast: librosa's floor under logarithms
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import FRAME, per_block, window
-from serein.audio.read import RATE_HZ, check_signal
+from serein.audio.frames import per_block
+from serein.audio.read import check_signal
+from serein.features.descriptors import BINS_HZ, QUIET, frame_power
 from serein.features.spectral import mel_filters
 
 Array = npt.NDArray[np.float32]
@@ -20,8 +21,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 BANDS = 26
 COMPRESSION = 0.33  # Stevens's power law: perceived loudness is about the cube root of power
-QUIET = 1e-10  # power under which there is no spectrum to speak of
-BINS_HZ = np.arange(FRAME // 2 + 1) * RATE_HZ / FRAME
 
 
 def loudness(signal: Array) -> Array:
@@ -110,13 +109,7 @@ def balance(signal: Array) -> Array:
 
 
 def _from_power(signal: Array, of_power: Callable[[Array], Array]) -> Array:
-    weights = window("hann", FRAME)
-
-    def analyse(block: Array) -> Array:
-        spectrum = np.fft.rfft(block * weights, axis=1)
-        return of_power((spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False))
-
-    return per_block(check_signal(signal), analyse)
+    return per_block(check_signal(signal), lambda cut: of_power(frame_power(cut)))
 
 
 @lru_cache(maxsize=1)

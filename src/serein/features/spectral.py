@@ -10,12 +10,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.frames import FRAME, HOP, window
 from serein.audio.read import RATE_HZ
 
 Array = npt.NDArray[np.float32]
 
-WINDOW = 400  # samples: 25 ms
-HOP = 160  # samples: 10 ms, so 100 frames a second
 DYNAMIC_RANGE = 8.0  # in log10 of power: what lies more than 80 dB under the peak is cut off
 
 
@@ -70,7 +69,7 @@ def hz_from_mel(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=8)
-def mel_filters(bands: int = 80, fft_size: int = WINDOW, rate_hz: int = RATE_HZ) -> Array:
+def mel_filters(bands: int = 80, fft_size: int = FRAME, rate_hz: int = RATE_HZ) -> Array:
     """Build triangular mel filters of equal area (Slaney's normalisation).
 
     Parameters
@@ -103,12 +102,6 @@ def mel_filters(bands: int = 80, fft_size: int = WINDOW, rate_hz: int = RATE_HZ)
     return result
 
 
-@lru_cache(maxsize=1)
-def _hann() -> Array:
-    window: Array = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
-    return window
-
-
 def log_mel(signal: Array, *, bands: int = 80) -> Array:
     """Compute the log-mel spectrogram as the Whisper encoders expect it.
 
@@ -137,9 +130,9 @@ def log_mel(signal: Array, *, bands: int = 80) -> Array:
     >>> log_mel(np.zeros(16000, dtype=np.float32)).shape
     (100, 80)
     """
-    padded = np.pad(signal, WINDOW // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: signal.size // HOP]
-    spectrum = np.fft.rfft(frames * _hann(), axis=1)
+    padded = np.pad(signal, FRAME // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP][: signal.size // HOP]
+    spectrum = np.fft.rfft(frames * window("hann", FRAME), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
     level = np.log10(np.maximum(power @ mel_filters(bands), 1e-10))
     level = np.maximum(level, level.max() - DYNAMIC_RANGE)
