@@ -56,6 +56,13 @@ def test_features_gives_a_row_a_frame(tmp_path: Path) -> None:
     assert 60 < np.median(f0_hz[f0_hz > 0]) < 300
 
 
+def test_features_of_a_file_named_twice_are_two_rows(tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    run("features", VOICE, VOICE, "--set", "mfcc", "--out", out, "--cache", tmp_path)
+    first, second = rows_of(out)
+    assert first == second
+
+
 @pytest.mark.parametrize("ending", ["parquet", "npz"])
 def test_features_writes_other_tables(tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"x.{ending}"

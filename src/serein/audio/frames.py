@@ -21,7 +21,7 @@ Spectrum = npt.NDArray[np.complex64]
 
 FRAME = 400  # samples: 25 ms
 HOP = 160  # samples: 10 ms, so 100 frames a second
-BLOCK_FRAMES = 500  # 5 s at a time stays in the cache; an hour needs no more memory than that
+BLOCK_FRAMES = 300  # 3 s at a time stays in the cache; an hour needs no more memory than that
 
 # Weights of cos(0), cos(2 pi n / N), cos(4 pi n / N): generalised cosine windows.
 WINDOWS: dict[str, tuple[float, ...]] = {

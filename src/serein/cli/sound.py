@@ -44,7 +44,7 @@ def features(
     except ValueError as error:
         raise SereinError(str(error)) from error
     files, failed = _listed(inputs)
-    rows: dict[Path, npt.NDArray[np.float32]] = {}
+    rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
     with progress_bar("features") as tick:
         extractor.progress = tick
         answers = list(extractor.each(files))
@@ -53,7 +53,7 @@ def features(
             failed = True
             print_error(str(file), answer, as_json=False)
         else:
-            rows[file] = answer
+            rows.append((file, answer))
     if rows:
         typer.echo(f"written: {_write(out, extractor, rows)}")
     raise typer.Exit(int(failed))
@@ -138,7 +138,7 @@ def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
 
 
 def _write(
-    out: Path, extractor: FeatureExtractor, rows: dict[Path, npt.NDArray[np.float32]]
+    out: Path, extractor: FeatureExtractor, rows: list[tuple[Path, npt.NDArray[np.float32]]]
 ) -> Path:
     """Write a row a file, or a row a frame with its time."""
     import numpy as np
@@ -147,11 +147,13 @@ def _write(
     from serein.features.table import write_table
 
     columns = extractor.get_feature_names_out().tolist()
+    files = [str(file) for file, _ in rows]
+    values = [row for _, row in rows]
     if extractor.pooled:
-        return write_table(out, {"file": list(map(str, rows))}, columns, np.stack([*rows.values()]))
-    lengths = [len(row) for row in rows.values()]
+        return write_table(out, {"file": files}, columns, np.stack(values))
+    lengths = [len(row) for row in values]
     keys = {
-        "file": np.repeat(list(map(str, rows)), lengths),
+        "file": np.repeat(files, lengths),
         "time_s": np.concatenate([frame_times(length) for length in lengths]),
     }
-    return write_table(out, keys, columns, np.concatenate([*rows.values()]))
+    return write_table(out, keys, columns, np.concatenate(values))

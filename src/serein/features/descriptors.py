@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import FRAME, HOP, frame_count, frames, per_block, window
+from serein.audio.frames import BLOCK_FRAMES, FRAME, HOP, frame_count, frames, per_block, window
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import unknown_name
 from serein.features.spectral import mel_filters
@@ -28,7 +28,6 @@ BINS = FRAME // 2 + 1
 BINS_HZ = (np.arange(BINS) * RATE_HZ / FRAME).astype(np.float32)
 BANDS = 40  # mel bands, where nothing else is said
 OCTAVES_HZ = (0, 200, 400, 800, 1600, 3200, 6400, RATE_HZ // 2)  # edges of contrast's bands
-BLOCK_FRAMES = 300  # 3 s: the spectrogram stays in the cache: a quarter less time than 30 s
 NOTHING = 1e-10  # magnitudes that sum to less are silence: a 24-bit converter's step gives 1e-5
 QUIET = 1e-10  # power, and magnitude in contrast: librosa's floor under logarithms
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, frame_count, per_block
+from serein.audio.frames import BLOCK_FRAMES, HOP, frame_count, per_block, pre_emphasis
 from serein.audio.read import RATE_HZ, check_signal
 
 Array = npt.NDArray[np.float32]
@@ -119,8 +119,7 @@ def _cut(signal: Array, mean: np.float32, numbers: Numbers, rate: float) -> Arra
     if rate != RATE_HZ:
         piece = soxr.resample(piece, RATE_HZ, rate, quality="MQ")
     # 6 dB an octave above 50 Hz, against the fall of the glottal pulse's spectrum
-    share = np.float32(np.exp(-2 * np.pi * PRE_EMPHASIS_HZ / rate))
-    lifted = np.concatenate([piece[:1], piece[1:] - share * piece[:-1]])
+    lifted = pre_emphasis(piece, coefficient=np.exp(-2 * np.pi * PRE_EMPHASIS_HZ / rate))
     length = round(WINDOW_S * rate)
     padded = np.pad(lifted, (length // 2, length + 2))
     starts = np.rint((numbers * HOP - start) * (rate / RATE_HZ)).astype(np.intp)

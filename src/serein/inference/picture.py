@@ -36,6 +36,7 @@ COLOURS = {  # of ten that people with any colour vision can tell apart (Okabe a
 }
 COLUMNS = 2000  # of the picture: longer recordings are drawn by the extremes of each column
 HIGHEST_HZ = 5500
+CROWDED = 15  # segments of a timeline: shorter ones have no room for their name
 RANGE_DB = 70
 
 
@@ -133,10 +134,10 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
         name, confidence = segment.emotion or "no speech", segment.confidence or 0.0
         colour = COLOURS.get(name, "#eeeeee")
         axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
-        if width > timeline[-1].end / 15:
+        if width > timeline[-1].end / CROWDED:
             words = name if segment.emotion is None else f"{name} {confidence:.2f}"
             axes.text(segment.start + width / 2, 0.06, words, ha="center", fontsize=9)
-    if timeline[-1].end / len(timeline) <= timeline[-1].end / 15:
+    if len(timeline) >= CROWDED:
         _add_legend(axes, timeline)
     axes.set_ylim(0, 1)
     axes.set_ylabel("confidence")
