@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import read_audio
+from serein.errors import MissingExtraError
+
+try:
+    from joblib import Parallel, delayed
+except ImportError as error:
+    raise MissingExtraError("the feature cache", "sound") from error
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
@@ -26,7 +32,9 @@ CACHE_VARIABLE = "SEREIN_CACHE"
 class Extractor(Protocol):
     """What turns a signal into a vector."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """Names the settings: equal fingerprints give equal arrays."""
 
     def __call__(self, signal: Array) -> Array:
         """Describe a signal: (samples,) to (features,)."""
@@ -44,8 +52,9 @@ def extract(
     extractor: Extractor,
     *,
     cache: Path | None = None,
+    processes: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Array:
+) -> list[Array]:
     """Describe recordings, taking from the cache what is there.
 
     Parameters
@@ -53,16 +62,19 @@ def extract(
     files : sequence of path
         Recordings.
     extractor : Extractor
-        Turns a signal into a vector.
+        Turns a signal into a vector or a series.
     cache : path, optional
         Folder of the cache; `default_cache` if not given.
+    processes : bool
+        Whether to work in processes, for an extractor written in Python; threads suit one that is
+        a network.
     progress : callable
         Called with (files done, files in all).
 
     Returns
     -------
-    numpy.ndarray
-        Shape (files, features), float32.
+    list of numpy.ndarray
+        What the extractor made of each file, float32.
 
     Raises
     ------
@@ -70,12 +82,22 @@ def extract(
         If a file cannot be read.
     """
     folder = (cache or default_cache()) / "features" / extractor.fingerprint
-    vectors = []
+    found = []
+    for array in _each(files, extractor, folder, processes=processes):
+        found.append(array)
+        progress(len(found), len(files))
+    return found
+
+
+def _each(
+    files: Sequence[Path], extractor: Extractor, folder: Path, *, processes: bool
+) -> Iterator[Array]:
+    if processes:
+        work = (delayed(remembered)(file, extractor, folder) for file in files)
+        yield from Parallel(n_jobs=-1, return_as="generator")(work)
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for vector in pool.map(lambda file: remembered(file, extractor, folder), files):
-            vectors.append(vector)
-            progress(len(vectors), len(files))
-    return np.stack(vectors)
+        yield from pool.map(lambda file: remembered(file, extractor, folder), files)
 
 
 def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | None = None) -> Array:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from serein.audio.read import check_signal
 from serein.errors import MissingExtraError, SereinError, unknown_name
 from serein.features.cache import default_cache, remembered
-from serein.features.functionals import DEFAULT_FUNCTIONALS, pool, standardise
-from serein.features.series import SETS, series
+from serein.features.functionals import DEFAULT_FUNCTIONALS
+from serein.features.series import SETS, describe
 
 try:
     from joblib import Parallel, delayed
@@ -209,29 +209,17 @@ def _described(
 ) -> Array | SereinError:
     """Describe one recording; a function of its own, so that joblib can send it elsewhere."""
 
-    def describe(signal: Array) -> Array:
-        return _features(signal, settings)
+    def features(signal: Array) -> Array:
+        return describe(
+            signal,
+            settings["sets"],
+            functionals=settings["functionals"] if settings["pooled"] else None,
+            per_utterance=settings["per_utterance"],
+        )
 
     try:
         if isinstance(entry, (str, os.PathLike)):
-            return remembered(Path(entry), describe, folder)
-        return describe(check_signal(entry))
+            return remembered(Path(entry), features, folder)
+        return features(check_signal(entry))
     except SereinError as error:
         return error
-
-
-def _features(signal: Array, settings: dict[str, Any]) -> Array:
-    found = series(signal, settings["sets"])
-    parts = []
-    for name, values in found.items():
-        about = SETS[name]
-        if about.vector is not None:
-            parts.append(values)
-            continue
-        gaps = about.zeros_are_gaps
-        rows = standardise(values, zeros_are_gaps=gaps) if settings["per_utterance"] else values
-        if settings["pooled"]:
-            rows = pool(rows, functionals=settings["functionals"], zeros_are_gaps=gaps)
-        parts.append(rows)
-    result: Array = np.concatenate(parts, axis=-1)
-    return result

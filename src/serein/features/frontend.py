@@ -5,6 +5,8 @@ Training and recognition share this one object; a bundle stores it, so the two c
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ
+from serein.errors import unknown_name
 from serein.features.spectral import log_mel
 
 Array = npt.NDArray[np.float32]
 
-INPUTS = ("log_mel", "waveform")
+INPUTS = ("log_mel", "waveform", "features")
 LEVELS = ("as_recorded", "speech_rms")
 EDITION = 1  # raised whenever the same settings would give other numbers
 SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
@@ -31,18 +34,26 @@ class FrontEnd:
 
     Parameters
     ----------
-    inputs : {"log_mel", "waveform"}
-        What the encoder eats: Whisper a log-mel spectrogram, the wav2vec 2.0 family samples.
+    inputs : {"log_mel", "waveform", "features"}
+        What the network eats: Whisper a log-mel spectrogram, the wav2vec 2.0 family samples, models
+        without an encoder feature sets.
     bands : int
         Mel bands, for ``log_mel``.
     normalise : bool
-        For ``waveform``: bring the samples to mean 0 and variance 1.
+        For ``waveform``: bring the samples to mean 0 and variance 1. For ``features``: each column
+        of a series.
     level : {"as_recorded", "speech_rms"}
         ``speech_rms`` brings the louder part of the signal to a fixed level, so that the gain of a
         microphone does not matter.
     trim : bool
         Whether silence at either end is cut off, so that it does not matter how tightly a recording
         was cut.
+    sets : tuple of str
+        For ``features``: keys of `serein.features.series.SETS`.
+    functionals : tuple of str
+        For ``features``: how they are pooled to one vector; none for a series.
+    step : int
+        For ``features`` as a series: so many frames of 10 ms are averaged to one.
 
     Raises
     ------
@@ -60,12 +71,17 @@ class FrontEnd:
     normalise: bool = False
     level: str = "as_recorded"
     trim: bool = False
+    sets: tuple[str, ...] = ()
+    functionals: tuple[str, ...] = ()
+    step: int = 1
 
     def __post_init__(self) -> None:
         if self.inputs not in INPUTS:
             raise ValueError(f"inputs is {self.inputs!r}; allowed: {', '.join(INPUTS)}")
         if self.level not in LEVELS:
             raise ValueError(f"level is {self.level!r}; allowed: {', '.join(LEVELS)}")
+        if self.inputs == "features":
+            self._check_features()
 
     def __call__(self, signal: Array) -> Array:
         """Turn a signal into the network's input.
@@ -78,7 +94,8 @@ class FrontEnd:
         Returns
         -------
         numpy.ndarray
-            float32; (time, bands) at 100 Hz for ``log_mel``, (samples,) for ``waveform``.
+            float32; (time, bands) at 100 Hz for ``log_mel``, (samples,) for ``waveform``;
+            (time, feature) or, with functionals, (feature,) for ``features``.
         """
         if self.trim:
             signal = trim_silence(signal)
@@ -86,11 +103,32 @@ class FrontEnd:
             signal = to_speech_level(signal)
         if self.inputs == "log_mel":
             return log_mel(signal, bands=self.bands)
+        if self.inputs == "features":
+            return self._features(signal)
         return _standardise(signal) if self.normalise else signal
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for a manifest."""
-        return asdict(self) | {"rate_hz": RATE_HZ, "edition": EDITION}
+        settings = asdict(self) | {"sets": list(self.sets), "functionals": list(self.functionals)}
+        if self.inputs != "features":
+            for name in ("sets", "functionals", "step"):
+                del settings[name]
+        return settings | {"rate_hz": RATE_HZ, "edition": EDITION}
+
+    @property
+    def fingerprint(self) -> str:
+        """The settings in 20 letters, for caches."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def width(self) -> int | None:
+        """Features a frame, for ``features`` as a series; else None."""
+        if self.inputs != "features" or self.functionals:
+            return None
+        from serein.features.series import SETS
+
+        return sum(len(SETS[name].columns) for name in self.sets)
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> FrontEnd:
@@ -119,7 +157,34 @@ class FrontEnd:
             raise ValueError(f"the front end's rate is {settings['rate_hz']} Hz, not {RATE_HZ} Hz")
         if settings.get("edition", EDITION) != EDITION:
             raise ValueError(f"the front end is of edition {settings['edition']}, not {EDITION}")
-        return cls(**{key: settings[key] for key in known & set(settings)})
+        values = {key: settings[key] for key in known & set(settings)}
+        for key in {"sets", "functionals"} & set(values):
+            values[key] = tuple(map(str, values[key]))
+        return cls(**values)
+
+    def _check_features(self) -> None:
+        from serein.features.functionals import FUNCTIONALS
+        from serein.features.series import SETS
+
+        if not self.sets or len(set(self.sets)) < len(self.sets):
+            raise ValueError(f"sets is {', '.join(self.sets) or 'empty'}; name one or more, once")
+        for name in self.sets:
+            if name not in SETS:
+                raise ValueError(unknown_name("feature set", name, SETS))
+            if SETS[name].vector is not None and not self.functionals:
+                raise ValueError(f"{name} describes whole recordings: give functionals too")
+        for name in self.functionals:
+            if name not in FUNCTIONALS:
+                raise ValueError(unknown_name("functional", name, FUNCTIONALS))
+        if not 1 <= self.step <= 100:
+            raise ValueError(f"step is {self.step}; allowed: 1 to 100 frames of 10 ms")
+
+    def _features(self, signal: Array) -> Array:
+        from serein.features.series import describe
+
+        functionals = self.functionals or None
+        found = describe(signal, self.sets, functionals=functionals, per_utterance=self.normalise)
+        return found if self.functionals or self.step == 1 else _averaged(found, self.step)
 
 
 def frame_rms(signal: Array) -> Array:
@@ -221,6 +286,14 @@ def to_speech_level(signal: Array) -> Array:
         return signal
     result: Array = signal * np.float32(SPEECH_RMS / level)
     return result
+
+
+def _averaged(series: Array, step: int) -> Array:
+    """Average so many frames to one, shape (time, feature); the last may be of fewer."""
+    edges = np.arange(0, len(series), step)
+    counts = np.diff(np.append(edges, len(series)))[:, None]
+    sums: Array = np.add.reduceat(series, edges, axis=0)
+    return (sums / counts).astype(np.float32)
 
 
 def _standardise(signal: Array) -> Array:

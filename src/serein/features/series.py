@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from serein.audio.read import check_signal
 from serein.features import cepstral, descriptors, expert, formants, loudness, pitch, voice_quality
+from serein.features.functionals import pool, standardise
 
 Array = npt.NDArray[np.float32]
 MEL_BANDS = 40
@@ -47,6 +48,11 @@ def _rhythm(signal: Array) -> Array:
     )
 
 
+def _decades(power: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Take the logarithm to base 10 of a power series, 100 dB deep."""
+    return lambda signal: np.log10(np.maximum(power(signal), 1e-10))
+
+
 _RHYTHM = (
     *("syllables_per_s", "syllables_per_voiced_s"),
     *("pauses_per_s", "pause_mean_s", "pause_share"),
@@ -60,6 +66,14 @@ SETS: dict[str, FeatureSet] = {
     ),
     "mel": FeatureSet(
         tuple(f"mel_{k}" for k in range(1, MEL_BANDS + 1)), descriptors.mel_spectrogram
+    ),
+    "log_power": FeatureSet(
+        tuple(f"log_power_{round(hz)}_hz" for hz in descriptors.BINS_HZ),
+        _decades(descriptors.power_spectrogram),
+    ),
+    "log_mel": FeatureSet(
+        tuple(f"log_mel_{k}" for k in range(1, MEL_BANDS + 1)),
+        _decades(descriptors.mel_spectrogram),
     ),
     "mfcc": FeatureSet(_MFCC, cepstral.mfcc),
     "mfcc_delta": FeatureSet(tuple(f"{name}_delta" for name in _MFCC), _mfcc_change(1)),
@@ -120,3 +134,49 @@ def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
         compute = about.vector or about.series
         found[name] = shared[name] if compute is None else compute(signal)
     return found
+
+
+def describe(
+    signal: Array,
+    names: Sequence[str],
+    *,
+    functionals: Sequence[str] | None = None,
+    per_utterance: bool = False,
+) -> Array:
+    """Put feature sets of a signal side by side, as a series or pooled to one vector.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    names : sequence of str
+        Keys of `SETS`.
+    functionals : sequence of str, optional
+        How series are pooled; a series is given if there are none. Sets that describe whole
+        recordings stay as they are.
+    per_utterance : bool
+        Whether series are first brought to mean 0 and variance 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (time, feature), or (feature,) if `functionals` are given.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+    """
+    parts = []
+    for name, values in series(signal, names).items():
+        about = SETS[name]
+        if about.vector is None:
+            gaps = about.zeros_are_gaps
+            rows = standardise(values, zeros_are_gaps=gaps) if per_utterance else values
+            if functionals is not None:
+                rows = pool(rows, functionals=functionals, zeros_are_gaps=gaps)
+            parts.append(rows)
+        else:
+            parts.append(values)
+    result: Array = np.concatenate(parts, axis=-1)
+    return result
