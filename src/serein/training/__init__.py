@@ -1,0 +1,1 @@
+"""Ground floor, learning wing: how learning is done; arrays only."""

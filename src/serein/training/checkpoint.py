@@ -1,0 +1,144 @@
+"""The whole state of a training on disk, without pickle: tensors as safetensors, the rest JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+def write_state(path: Path, state: Any) -> None:
+    """Write a state at once: whoever reads the file finds all of it or the one before.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, whose folder is made if there is none.
+    state : object
+        Any nesting of dict (keys str or int), list, tuple, str, int, float, bool, None and
+        torch.Tensor.
+
+    Raises
+    ------
+    TypeError
+        If something else is in it.
+    """
+    tensors: dict[str, Tensor] = {}
+    layout = json.dumps(_encode(state, tensors))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(save(tensors, {"state": layout}))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def read_state(path: Path) -> Any:
+    """Read what `write_state` wrote, with tensors on the CPU.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    object
+        Equal to what was written, types and bits.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            layout = json.loads((file.metadata() or {})["state"])
+        return _decode(layout, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the checkpoint {path} is damaged ({error}); delete it and training starts anew"
+        ) from error
+
+
+def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Turn a state into JSON, with each tensor's name in its place."""
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().clone().contiguous()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [[key, _encode(one, tensors)] for key, one in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(one, tensors) for one in value]}
+    if isinstance(value, list):
+        return [_encode(one, tensors) for one in value]
+    if isinstance(value, PLAIN):
+        return value
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__}: {value!r}")
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(one, tensors) for one in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "tuple":
+        return tuple(_decode(one, tensors) for one in content)
+    return {key: _decode(one, tensors) for key, one in content}
+
+
+def fingerprint(settings: Iterable[Any], arrays: Iterable[Any]) -> str:
+    """Name a training by everything that decides its result.
+
+    Parameters
+    ----------
+    settings : iterable
+        Estimators, of which class name and parameters count, and values, of which `repr` counts.
+        The version of torch is added.
+    arrays : iterable of array_like or None
+        Training samples, labels, groups, weights: every byte, type and shape count.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, equal in every process.
+
+    Examples
+    --------
+    >>> fingerprint([1], [[1.0, 2.0]]) == fingerprint([1], [[1.0, 2.5]])
+    False
+    """
+    told = [torch.__version__, *map(_told, settings)]
+    digest = hashlib.sha256(json.dumps(told).encode())
+    for array in arrays:
+        values = np.asarray(array)
+        if values.dtype == object:  # its bytes would be addresses
+            values = np.asarray([f"{type(one).__name__} {one!r}" for one in values.ravel()])
+        digest.update(json.dumps([str(values.dtype), *values.shape]).encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _told(setting: Any) -> str:
+    if not isinstance(setting, BaseEstimator):
+        return repr(setting)
+    parameters = sorted(setting.get_params(deep=False).items())
+    return f"{type(setting).__qualname__} {[(name, _told(value)) for name, value in parameters]}"

@@ -1,0 +1,343 @@
+"""A conditional generative adversarial network that makes feature vectors of rare classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_sampling_strategy
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from serein.errors import unknown_name
+
+Array = npt.NDArray[Any]
+History = dict[str, list[float]]
+
+
+class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
+    """Over-sampling with vectors made by a Wasserstein network, one generator for all classes.
+
+    Generator and critic are perceptrons told the class; the critic's gradient is held near norm 1
+    by a penalty. Both see every class equally often, however rare it is. A classifier fitted to the
+    same training vectors, and then held fixed, pulls the generator towards the class it was asked
+    for.
+
+    Parameters
+    ----------
+    sampling_strategy : str, float or dict
+        As in imbalanced-learn; ``auto`` brings every class up to the largest.
+    epochs : int
+        Passes over the training samples, counted in the generator's steps.
+    batch_size : int
+        Samples a step.
+    latent : int
+        Length of the random vector that the generator turns into a sample.
+    hidden : sequence of int
+        Widths of the hidden layers, of both networks.
+    components : int, float or None
+        The networks work on scaled vectors, or on their principal components: so many, or as many
+        as explain this share of the variance.
+    learning_rate : float
+        Of both Adam optimisers, with betas 0 and 0.9.
+    critic_steps : int
+        Steps of the critic for one of the generator.
+    penalty : float
+        Weight of the gradient penalty, λ.
+    label_weight : float
+        Weight of the classifier's cross-entropy in the generator's loss; 0 leaves it out.
+    random_state : int, RandomState or None
+        Seed.
+
+    Attributes
+    ----------
+    generator_ : torch.nn.Module
+        The fitted generator, on the CPU.
+    scaling_ : sklearn.pipeline.Pipeline
+        From feature vectors to what the networks see.
+    classes_ : numpy.ndarray
+        Shape (classes,), sorted labels.
+    history_ : dict of list of float
+        ``critic_loss`` and ``wasserstein``, the critic's estimate of the distance between real and
+        made samples, a value an epoch.
+    sampling_strategy_ : dict
+        How many samples of which class `fit_resample` adds.
+
+    References
+    ----------
+    I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, algorithm 1.
+    M. Mirza, S. Osindero, "Conditional generative adversarial nets", arXiv:1411.1784.
+    A. Odena, C. Olah, J. Shlens, "Conditional image synthesis with auxiliary classifier GANs",
+    ICML 2017.
+
+    Examples
+    --------
+    >>> X = np.arange(24.0).reshape(12, 2)
+    >>> y = [0] * 8 + [1] * 4
+    >>> X_more, y_more = ConditionalWGAN(epochs=1, random_state=0).fit_resample(X, y)
+    >>> X_more.shape, np.bincount(y_more).tolist()
+    ((16, 2), [8, 8])
+    """
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: str | float | dict[Any, int] = "auto",
+        epochs: int = 200,
+        batch_size: int = 128,
+        latent: int = 32,
+        hidden: Sequence[int] = (128, 128),
+        components: float | None = None,
+        learning_rate: float = 5e-4,
+        critic_steps: int = 5,
+        penalty: float = 10.0,
+        label_weight: float = 1.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.latent = latent
+        self.hidden = hidden
+        self.components = components
+        self.learning_rate = learning_rate
+        self.critic_steps = critic_steps
+        self.penalty = penalty
+        self.label_weight = label_weight
+        self.random_state = random_state
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+        """Train generator and critic.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features), without NaN.
+        y : array_like
+            Shape (samples,), labels; at least 2 samples of each.
+
+        Returns
+        -------
+        ConditionalWGAN
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If X is not finite, a setting is not allowed, or a class has a single sample.
+        """
+        vectors, labels, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, labels, self._sampling_type
+        )
+        self._learn(vectors, labels, check_random_state(self.random_state))
+        return self
+
+    def sample(
+        self, label: Any, count: int, random_state: int | np.random.RandomState | None = None
+    ) -> Array:
+        """Make vectors of a class.
+
+        Parameters
+        ----------
+        label : Any
+            One of `classes_`.
+        count : int
+            How many.
+        random_state : int, RandomState or None
+            Seed.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (count, features), float64, on the scale of the vectors that were learnt from.
+
+        Raises
+        ------
+        ValueError
+            If the class is unknown, or the count below 1.
+        """
+        check_is_fitted(self)
+        if label not in self.classes_:
+            raise ValueError(unknown_name("class", label, map(str, self.classes_)))
+        if count < 1:
+            raise ValueError(f"count is {count}; allowed: 1 or more")
+        random = check_random_state(random_state)
+        noise = torch.from_numpy(random.standard_normal((count, self.latent)).astype(np.float32))
+        index = torch.full((count,), int(np.searchsorted(self.classes_, label)))
+        with torch.inference_mode():
+            made = self.generator_(noise, _one_hot(index, len(self.classes_))).numpy()
+        vectors: Array = self.scaling_.inverse_transform(made.astype(np.float64))
+        return vectors
+
+    def _check_X_y(  # noqa: N802
+        self, X: Any, y: Any, accept_sparse: Any = False
+    ) -> tuple[Array, Array, bool]:
+        checked: tuple[Array, Array, bool] = super()._check_X_y(X, y, accept_sparse=False)
+        return checked
+
+    def _fit_resample(self, X: Array, y: Array) -> tuple[Array, Array]:
+        random = check_random_state(self.random_state)
+        self._learn(X, y, random)
+        wanted = [(label, count) for label, count in self.sampling_strategy_.items() if count > 0]
+        made = [self.sample(label, count, random) for label, count in wanted]
+        labels = [np.full(count, label, y.dtype) for label, count in wanted]
+        return np.concatenate([X, *made]).astype(X.dtype), np.concatenate([y, *labels])
+
+    def _learn(self, X: Array, y: Array, random: np.random.RandomState) -> None:
+        self._check_settings()
+        self.classes_, index, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if counts.min() < 2:
+            raise ValueError(
+                f"class {self.classes_[counts.argmin()]} has a single sample; the network needs at "
+                "least 2 of each: add samples or leave the class out"
+            )
+        self.scaling_ = _scaling(self.components, X.shape, random).fit(X)
+        real = self.scaling_.transform(X)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(random.randint(2**31)))
+            width, classes = real.shape[1], len(self.classes_)
+            self.generator_ = _Conditioned(self.latent, classes, self.hidden, width)
+            critic = _Conditioned(width, classes, self.hidden, 1)
+            judge = _judge(real, index) if self.label_weight > 0 else None
+            data = _Balanced(real, index)
+            self.history_ = self._train(self.generator_, critic, judge, data)
+        self.generator_.eval()
+
+    def _train(
+        self,
+        generator: _Conditioned,
+        critic: _Conditioned,
+        judge: nn.Module | None,
+        data: _Balanced,
+    ) -> History:
+        """Run algorithm 1 of Gulrajani et al.; the two networks take turns."""
+        of_generator, of_critic = (
+            torch.optim.Adam(network.parameters(), self.learning_rate, betas=(0.0, 0.9))
+            for network in (generator, critic)
+        )
+        history: History = {"critic_loss": [], "wasserstein": []}
+        for _ in range(self.epochs):
+            seen: list[tuple[float, float]] = []
+            for _ in range(-(-len(data) // self.batch_size)):
+                for _ in range(self.critic_steps):
+                    real, label = data.draw(self.batch_size)
+                    made = generator(torch.randn(len(real), self.latent), label).detach()
+                    distance = critic(real, label).mean() - critic(made, label).mean()
+                    loss = self.penalty * _gradient_penalty(critic, real, made, label) - distance
+                    _step(of_critic, loss)
+                    seen.append((loss.item(), distance.item()))
+                label = data.draw(self.batch_size)[1]
+                made = generator(torch.randn(len(label), self.latent), label)
+                loss = -critic(made, label).mean()
+                if judge is not None:
+                    wrong = nn.functional.cross_entropy(judge(made), label)
+                    loss = loss + self.label_weight * wrong
+                _step(of_generator, loss)
+            for values, value in zip(history.values(), np.mean(seen, axis=0), strict=True):
+                values.append(float(value))
+        return history
+
+    def _check_settings(self) -> None:
+        whole = ("epochs", "batch_size", "latent", "critic_steps")
+        for name in whole:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 1 or more")
+        for name in ("learning_rate", "penalty", "label_weight"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden is {self.hidden!r}; need widths of 1 or more, such as (128,)")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+
+class _Conditioned(nn.Module):
+    """A perceptron that is told the class beside its input."""
+
+    def __init__(self, width: int, classes: int, hidden: Sequence[int], out: int) -> None:
+        super().__init__()
+        widths = [width + classes, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], out))
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        result: Tensor = self.layers(torch.cat([x, label], dim=1))
+        return result
+
+
+class _Balanced:
+    """Training samples, drawn so that each class comes equally often."""
+
+    def __init__(self, X: Array, index: Array) -> None:
+        order = np.argsort(index, kind="stable")
+        self.X = torch.from_numpy(X[order].astype(np.float32))
+        self.counts = torch.from_numpy(np.bincount(index))
+        self.starts = self.counts.cumsum(0) - self.counts
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """Draw samples with their one-hot labels."""
+        index = torch.randint(len(self.counts), (count,))
+        row = self.starts[index] + (torch.rand(count) * self.counts[index]).long()
+        return self.X[row], _one_hot(index, len(self.counts))
+
+
+def _one_hot(index: Tensor, classes: int) -> Tensor:
+    return nn.functional.one_hot(index, classes).float()
+
+
+def _gradient_penalty(critic: _Conditioned, real: Tensor, made: Tensor, label: Tensor) -> Tensor:
+    share = torch.rand(len(real), 1)
+    between = (share * real + (1 - share) * made).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between, label).sum(), between, create_graph=True)
+    return (gradient.norm(dim=1) - 1).square().mean()
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def _scaling(
+    components: float | None, shape: tuple[int, ...], random: np.random.RandomState
+) -> Pipeline:
+    if components is None:
+        return make_pipeline(StandardScaler())
+    count = min(components, *shape) if components >= 1 else components
+    return make_pipeline(StandardScaler(), PCA(count, svd_solver="full", random_state=random))
+
+
+def _judge(X: Array, index: Array) -> nn.Module:
+    """Fit a linear classifier to the training samples and freeze it as a layer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it need not be at its optimum
+        fitted = LogisticRegression(C=0.1, class_weight="balanced").fit(X, index)
+    weight, bias = fitted.coef_, fitted.intercept_
+    if len(weight) == 1:  # two classes: one row, the other's logit is 0
+        weight, bias = np.stack([0 * weight[0], weight[0]]), np.array([0.0, bias[0]])
+    layer = nn.Linear(weight.shape[1], len(weight))
+    layer.load_state_dict(
+        {"weight": torch.from_numpy(weight).float(), "bias": torch.from_numpy(bias).float()}
+    )
+    return layer.requires_grad_(False)

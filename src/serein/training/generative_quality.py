@@ -1,0 +1,159 @@
+"""Whether made samples are of the class they were asked for, and more than copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+Array = npt.NDArray[Any]
+
+
+def label_agreement(
+    real_X: npt.ArrayLike,
+    real_y: npt.ArrayLike,
+    fake_X: npt.ArrayLike,
+    fake_y: npt.ArrayLike,
+    *,
+    random_state: int | np.random.RandomState | None = None,
+) -> float:
+    """Share of made samples that a classifier trained on real ones alone gives the asked label.
+
+    Parameters
+    ----------
+    real_X, real_y : array_like
+        Shapes (samples, features) and (samples,): what the classifier learns from, each class
+        weighing the same.
+    fake_X, fake_y : array_like
+        Shapes (made, features) and (made,): made samples and the labels they were made for.
+    random_state : int, RandomState or None
+        Of the classifier.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no made sample.
+
+    Examples
+    --------
+    >>> real = [[0.0], [1.0], [4.0], [5.0]]
+    >>> label_agreement(real, [0, 0, 1, 1], [[0.5], [4.5], [5.1], [5.2]], [0, 1, 0, 1])
+    0.75
+    """
+    fake_X, fake_y = _made(fake_X, fake_y)
+    judge = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(
+            C=0.1, class_weight="balanced", max_iter=1000, random_state=random_state
+        ),
+    ).fit(real_X, real_y)
+    return float(np.mean(judge.predict(fake_X) == fake_y))
+
+
+def nearest_distance_ratio(
+    real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
+) -> float:
+    """How far made samples lie from the nearest real one, measured in distances of real neighbours.
+
+    Within each class, the distance of a made sample to its nearest real one is divided by the
+    median distance of a real sample to its nearest real neighbour; features are scaled first.
+
+    Parameters
+    ----------
+    real_X, real_y : array_like
+        Shapes (samples, features) and (samples,): what the samples were made after.
+    fake_X, fake_y : array_like
+        Shapes (made, features) and (made,).
+
+    Returns
+    -------
+    float
+        Median over the made samples: near 0 they are copies, near 1 as far from the real ones as
+        these are from each other.
+
+    Raises
+    ------
+    ValueError
+        If there is no made sample, or a class has fewer than 2 real ones.
+
+    Examples
+    --------
+    >>> nearest_distance_ratio([[0.0], [1.0], [2.0]], [0, 0, 0], [[0.5], [1.5]], [0, 0])
+    0.5
+    """
+    ratios = []
+    for real, fake in _by_class(real_X, real_y, fake_X, fake_y):
+        among_real = pairwise_distances(real)
+        np.fill_diagonal(among_real, np.inf)
+        ratios.append(
+            pairwise_distances(fake, real).min(axis=1) / np.median(among_real.min(axis=1))
+        )
+    return float(np.median(np.concatenate(ratios)))
+
+
+def spread_ratio(
+    real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
+) -> float:
+    """How far made samples lie from each other, measured in distances of real ones.
+
+    Parameters
+    ----------
+    real_X, real_y, fake_X, fake_y : array_like
+        As in `nearest_distance_ratio`.
+
+    Returns
+    -------
+    float
+        Median distance between made samples of a class over that between its real ones, averaged
+        over classes: near 0 the generator makes one and the same, near 1 it is as varied as life.
+
+    Raises
+    ------
+    ValueError
+        If there is no made sample, or a class has fewer than 2 made or real ones.
+
+    Examples
+    --------
+    >>> spread_ratio([[0.0], [2.0]], [0, 0], [[0.5], [1.0]], [0, 0])
+    0.25
+    """
+    ratios = []
+    for real, fake in _by_class(real_X, real_y, fake_X, fake_y):
+        medians = [
+            np.median(pairwise_distances(rows)[np.triu_indices(len(rows), 1)])
+            for rows in (fake, real)
+        ]
+        ratios.append(medians[0] / medians[1])
+    return float(np.mean(ratios))
+
+
+def _made(fake_X: npt.ArrayLike, fake_y: npt.ArrayLike) -> tuple[Array, Array]:
+    made, labels = np.asarray(fake_X), np.asarray(fake_y)
+    if len(made) == 0 or len(made) != len(labels):
+        raise ValueError(
+            f"{len(made)} made samples with {len(labels)} labels; need as many, at least 1"
+        )
+    return made, labels
+
+
+def _by_class(
+    real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
+) -> list[tuple[Array, Array]]:
+    """Scaled real and made samples of each class that was made."""
+    made, labels = _made(fake_X, fake_y)
+    scaler = StandardScaler().fit(real_X)
+    real, made, truth = scaler.transform(real_X), scaler.transform(made), np.asarray(real_y)
+    for label in np.unique(labels):
+        if (truth == label).sum() < 2:
+            raise ValueError(f"class {label} has fewer than 2 real samples; no distance to compare")
+    return [(real[truth == label], made[labels == label]) for label in np.unique(labels)]

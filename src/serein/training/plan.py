@@ -1,0 +1,150 @@
+"""How a network is trained: one table of settings, the same words in Python and in a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator
+
+from serein.errors import unknown_name
+
+OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
+SCHEDULES = (
+    *("fixed", "step", "exponential", "inverse_time", "cosine", "cosine_restarts"),
+    *("plateau", "one_cycle"),
+)
+LOSSES = ("cross_entropy", "focal")
+INITIALISATIONS = ("default", "normal", "xavier", "he", "orthogonal")
+PRECISIONS = ("float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda")
+LOGS = ("none", "tensorboard", "mlflow")
+
+
+@dataclass(repr=False)
+class Training(BaseEstimator):  # type: ignore[misc]
+    """Settings of a network's training, to be given to a classifier and searched as its parameters.
+
+    Parameters
+    ----------
+    optimiser : str
+        One of `OPTIMISERS`.
+    learning_rate : float
+        The highest rate that the schedule reaches.
+    momentum : float
+        Of ``sgd`` and ``rmsprop``.
+    schedule : str
+        One of `SCHEDULES`.
+    warm_up : float
+        Epochs over which the rate rises linearly from 0, before the schedule.
+    decay : float
+        ``step``, ``plateau``: factor of each step; ``exponential``: factor an epoch;
+        ``inverse_time``: the rate falls as 1 / (1 + decay · epoch).
+    every : int
+        ``step``: epochs between steps; ``cosine_restarts``: epochs of a period; ``plateau``: epochs
+        without a better held-out loss before a step.
+    epochs : int
+        Passes over the training samples, at most.
+    batch_size : int
+        Samples a step.
+    loss : str
+        One of `LOSSES`.
+    focal_gamma : float
+        How much ``focal`` turns away from samples that are easy; 0 is cross-entropy.
+    label_smoothing : float
+        Share of each target that is spread over all classes, from 0 to below 1.
+    l1, l2 : float
+        Penalties on the weights: l1 · Σ|w| in the loss; l2 as the optimiser's weight decay.
+    clip : float
+        Largest norm of the gradient; 0 for no limit.
+    patience : int
+        Early stopping: epochs without a lower loss on held-out speakers before training ends with
+        the best weights; 0 trains all epochs on all samples.
+    held_out : float
+        Share of the training speakers held out for early stopping and ``plateau``.
+    spec_augment : bool
+        Whether stretches of time and of features are masked anew in every batch.
+    initialisation : str
+        One of `INITIALISATIONS`; ``default`` is torch's own.
+    precision : str
+        One of `PRECISIONS`: ``bfloat16`` runs the large products in 16 bits.
+    device : str
+        One of `DEVICES`; ``auto`` takes a GPU where there is one.
+    log : str
+        One of `LOGS`: where curves are written beside `history_`.
+
+    References
+    ----------
+    Focal loss: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4.
+    One cycle: L. N. Smith, N. Topin, "Super-convergence", arXiv:1708.07120. Cosine and restarts: I.
+    Loshchilov, F. Hutter, "SGDR", ICLR 2017, eq. 5. Label smoothing: C. Szegedy et al.,
+    "Rethinking the Inception architecture", CVPR 2016, section 7.
+    """
+
+    optimiser: str = "adamw"
+    learning_rate: float = 3e-3
+    momentum: float = 0.9
+    schedule: str = "one_cycle"
+    warm_up: float = 0.0
+    decay: float = 0.5
+    every: int = 10
+    epochs: int = 30
+    batch_size: int = 32
+    loss: str = "cross_entropy"
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.01
+    clip: float = 1.0
+    patience: int = 0
+    held_out: float = 0.2
+    spec_augment: bool = False
+    initialisation: str = "default"
+    precision: str = "float32"
+    device: str = "auto"
+    log: str = "none"
+
+    def check(self) -> None:
+        """Raise if a setting is not allowed.
+
+        Raises
+        ------
+        ValueError
+            Naming the setting, what it is and what it may be.
+        """
+        names = {
+            "optimiser": OPTIMISERS,
+            "schedule": SCHEDULES,
+            "loss": LOSSES,
+            "initialisation": INITIALISATIONS,
+            "precision": PRECISIONS,
+            "device": DEVICES,
+            "log": LOGS,
+        }
+        for name, allowed in names.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(unknown_name(name, getattr(self, name), allowed))
+        bounds = {
+            "learning_rate": (0.0, 100.0),
+            "momentum": (0.0, 1.0),
+            "warm_up": (0.0, float(self.epochs)),
+            "decay": (0.0, 100.0),
+            "every": (1, 10**6),
+            "epochs": (1, 10**6),
+            "batch_size": (1, 10**6),
+            "focal_gamma": (0.0, 100.0),
+            "label_smoothing": (0.0, 0.99),
+            "l1": (0.0, 100.0),
+            "l2": (0.0, 100.0),
+            "clip": (0.0, 1e9),
+            "patience": (0, 10**6),
+            "held_out": (0.01, 0.9),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: {low:g} to {high:g}")
+        if self.schedule == "plateau" and self.decay >= 1:
+            raise ValueError(f"decay is {self.decay}; schedule plateau needs one below 1")
+        if self.schedule == "plateau" and self.patience == 0:
+            raise ValueError(
+                "schedule plateau watches held-out speakers: give patience, at least 1"
+            )

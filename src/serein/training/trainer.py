@@ -1,0 +1,204 @@
+"""skorch's training loop with serein's losses, schedules and checkpoints."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+from skorch.history import History
+from torch import Tensor, nn
+
+from serein.training.losses import class_losses, l1_norm
+from serein.training.plan import Training
+from serein.training.schedule import Schedule
+from serein.training.watch import Best, HeldOutRecall, Patience, Rate, Save, Stop, ended
+
+OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+"""Name -> torch's class; the names of `serein.training.plan.OPTIMISERS`."""
+
+Samples = dict[str, npt.NDArray[Any]]
+"""``series`` (samples, time, features), ``lengths`` (samples,) and ``weight`` (samples,)."""
+
+HISTORY = {
+    "epoch": "epoch",
+    "train_loss": "train_loss",
+    "valid_loss": "valid_loss",
+    "valid_uar": "valid_uar",
+    "learning_rate": "learning_rate",
+    "dur": "seconds",
+}
+
+
+class Trainer(NeuralNetClassifier):  # type: ignore[misc]
+    """One training of one network.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Takes series (samples, time, features) and lengths (samples,), gives logits.
+    plan : Training
+        The settings.
+    **options
+        Further parameters of `skorch.NeuralNetClassifier`.
+    """
+
+    def __init__(self, module: nn.Module, *, plan: Training, **options: Any) -> None:
+        super().__init__(module, **options)
+        self.plan = plan
+
+    @property
+    def _default_callbacks(self) -> list[Any]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring("train_loss", lower_is_better=None, on_train=True)),
+            ("valid_loss", PassthroughScoring("valid_loss", lower_is_better=None)),
+        ]
+
+    def infer(self, x: dict[str, Tensor], **fit_params: Any) -> Tensor:
+        """Return the logits of a batch, cut to its longest series."""
+        lengths = x["lengths"]
+        inputs = {"series": x["series"][:, : int(lengths.max())], "lengths": lengths}
+        half = self.plan.precision == "bfloat16"
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=half):
+            logits: Tensor = super().infer(inputs, **fit_params)
+        return logits.float()
+
+    def get_loss(
+        self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Return the loss of a batch: weighted mean over its samples, and the L1 penalty."""
+        losses = class_losses(y_pred, y_true.to(y_pred.device), self.plan)
+        loss = (losses * X["weight"].to(losses.device)).mean()
+        if training and self.plan.l1 > 0:
+            loss = loss + self.plan.l1 * l1_norm(self.module_)
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        """Return all that decides how training goes on, for `restore`."""
+        cuda = torch.device(self.device).type == "cuda"
+        return {
+            "module": self.module_.state_dict(),
+            "optimiser": self.optimizer_.state_dict(),
+            "schedule": self.schedule_.state_dict(),
+            "history": self.rows(),
+            "best": self.best_,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if cuda else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was called."""
+        self.module_.load_state_dict(state["module"])
+        self.optimizer_.load_state_dict(state["optimiser"])
+        self.schedule_.load_state_dict(state["schedule"])
+        self.history = History(row | {"batches": []} for row in state["history"])
+        self.best_ = state["best"]
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the epochs of the history without their batches."""
+        return [
+            {name: value for name, value in row.items() if name != "batches"}
+            for row in self.history
+        ]
+
+    def learn(self, samples: Samples, y: npt.NDArray[np.int64]) -> None:
+        """Run the epochs that are left and leave the module with the weights to be used."""
+        self.notify("on_train_begin", X=samples, y=y)
+        if not ended(self.history, self.plan):
+            with suppress(Stop):
+                self.fit_loop(samples, y, epochs=self.plan.epochs - len(self.history))
+        self.notify("on_train_end", X=samples, y=y)
+        if self.best_ is not None:
+            self.module_.load_state_dict(self.best_)
+        self.module_.eval()
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Return the history in serein's words, a plain dict an epoch."""
+        return [
+            {
+                name: row[key] if key == "epoch" else float(row[key])
+                for key, name in HISTORY.items()
+                if key in row
+            }
+            for row in self.history
+        ]
+
+
+def make_trainer(
+    module: nn.Module,
+    plan: Training,
+    samples: int,
+    *,
+    device: torch.device,
+    valid: tuple[Samples, npt.NDArray[np.int64]] | None = None,
+    save_to: Path | None = None,
+    callbacks: list[Any] | None = None,
+) -> Trainer:
+    """Make a trainer, ready to `learn` or to `restore`.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, weights drawn.
+    plan : Training
+        Checked settings.
+    samples : int
+        How many it will learn from.
+    device : torch.device
+        Where it will.
+    valid : tuple, optional
+        Held-out samples and their classes.
+    save_to : pathlib.Path, optional
+        File of the checkpoint.
+    callbacks : list, optional
+        Of skorch; after ours, which have saved the epoch by then.
+
+    Returns
+    -------
+    Trainer
+        Initialised.
+    """
+    stages: list[Any] = [("rate", Rate())]
+    if plan.clip > 0:
+        stages.append(("clip", GradientNormClipping(plan.clip)))
+    if valid is not None:
+        stages += [("recall", HeldOutRecall()), ("best", Best())]
+    if save_to is not None:
+        stages.append(("save", Save(save_to)))
+    options: dict[str, Any] = {"optimizer__weight_decay": plan.l2}
+    if plan.optimiser in ("sgd", "rmsprop"):
+        options["optimizer__momentum"] = plan.momentum
+    trainer = Trainer(
+        module,
+        plan=plan,
+        optimizer=OPTIMISERS[plan.optimiser],
+        lr=plan.learning_rate,
+        batch_size=plan.batch_size,
+        iterator_train__shuffle=True,
+        train_split=None if valid is None else predefined_split(Dataset(*valid)),
+        callbacks=[*stages, *(callbacks or []), ("patience", Patience())],
+        device=str(device),
+        **options,
+    ).initialize()
+    steps = math.ceil(samples / plan.batch_size)
+    trainer.schedule_ = Schedule(trainer.optimizer_, plan, steps)
+    trainer.best_ = None
+    return trainer
