@@ -10,9 +10,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupKFold
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 Floats = npt.NDArray[np.float64]
+NO_VOTE = -10.0  # log probability of a true class that no tree or neighbour voted for
 
 
 class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -27,7 +28,8 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     estimator : classifier
-        Must give `predict_log_proba`; may take `sample_weight` and `label_set` in `fit`.
+        Must give `predict_proba`, better `predict_log_proba` too; may take `sample_weight` and
+        `label_set` in `fit`.
     folds : int
         Inner folds; groups are never divided between them.
 
@@ -50,7 +52,13 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.folds = folds
 
     def fit(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: npt.ArrayLike, **per_sample: Any
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        groups: npt.ArrayLike,
+        is_copy: npt.ArrayLike | None = None,
+        **per_sample: Any,
     ) -> Self:
         """Learn classifier and temperature.
 
@@ -61,7 +69,10 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y : array_like
             Shape (samples,), labels.
         groups : array_like
-            Shape (samples,), whose members stay together: speakers.
+            Shape (samples,), whose members stay together: speakers. The classifier is told them
+            too, if its `fit` takes them.
+        is_copy : array_like of bool, optional
+            Shape (samples,): changed copies are learnt from, and not used to set confidence.
         **per_sample : array_like
             Further arrays for the classifier's `fit`, a row a sample.
 
@@ -77,18 +88,23 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y, groups = np.asarray(X), np.asarray(y), np.asarray(groups)
         rows = {name: np.asarray(values) for name, values in per_sample.items()}
+        if has_fit_parameter(self.estimator, "groups"):
+            rows["groups"] = groups
+        original = np.ones(len(y), bool) if is_copy is None else ~np.asarray(is_copy, bool)
         count = min(self.folds, len(np.unique(groups)))
         if count < 2:
             raise ValueError("calibration needs at least 2 speakers in the training data; got 1")
         self.estimator_ = clone(self.estimator).fit(X, y, **rows)
         self.classes_ = self.estimator_.classes_
         held_out = np.empty((len(y), len(self.classes_)))
-        heard = np.empty(len(y), dtype=bool)
-        for train, test in GroupKFold(count).split(X, y, groups):
+        heard = np.zeros(len(y), dtype=bool)
+        for train, held in GroupKFold(count).split(X, y, groups):
+            test = held[original[held]]
             part = clone(self.estimator).fit(
                 X[train], y[train], **{name: values[train] for name, values in rows.items()}
             )
-            held_out[test] = _aligned(part, X[test], self.classes_)
+            if len(test):
+                held_out[test] = _aligned(part, X[test], self.classes_)
             heard[test] = np.isin(y[test], part.classes_)
         if not heard.any():
             raise ValueError("calibration needs a class that at least 2 speakers have; got none")
@@ -100,7 +116,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return calibrated log probabilities, shape (samples, classes)."""
         check_is_fitted(self)
-        return _cooled(self.estimator_.predict_log_proba(X), self.temperature_)
+        return _cooled(_log_proba(self.estimator_, X), self.temperature_)
 
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """Return calibrated probabilities, shape (samples, classes)."""
@@ -136,7 +152,8 @@ def likeliest_temperature(
     """
     rows = np.arange(len(truth))
     logits = log_probabilities.copy()
-    logits[rows, truth] = np.maximum(logits[rows, truth], -700.0)  # a fold may lack the true class
+    true = logits[rows, truth]
+    logits[rows, truth] = np.where(np.isneginf(true), NO_VOTE, np.maximum(true, -700.0))
 
     def loss(log_temperature: float) -> float:
         cooled = _cooled(logits, np.exp(log_temperature))
@@ -155,5 +172,15 @@ def _cooled(log_probabilities: Floats, temperature: float) -> Floats:
 def _aligned(part: Any, X: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Floats:
     """Put a fold's columns in the order of all classes; a class the fold lacks is impossible."""
     result = np.full((len(X), len(classes)), -np.inf)
-    result[:, np.searchsorted(classes, part.classes_)] = part.predict_log_proba(X)
+    result[:, np.searchsorted(classes, part.classes_)] = _log_proba(part, X)
+    return result
+
+
+def _log_proba(estimator: Any, X: npt.ArrayLike) -> Floats:
+    """Ask for log probabilities; votes of trees and neighbours may be 0."""
+    with np.errstate(divide="ignore"):
+        if hasattr(estimator, "predict_log_proba"):
+            result: Floats = estimator.predict_log_proba(X)
+        else:
+            result = np.log(estimator.predict_proba(X))
     return result

@@ -1,0 +1,374 @@
+"""Networks that tell emotions from series of frames, each a small table of settings.
+
+A network's `forward(series, lengths=None)` takes series of shape (batch, time, inputs), float32,
+and their lengths, shape (batch,), int64, or None where all frames count; it gives logits of shape
+(batch, classes). A padded batch gives what each series gives alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from serein.models.blueprint import Architecture, Network
+from serein.models.layers import (
+    Convolution,
+    Flatten,
+    Image,
+    MemoryCells,
+    PlainCells,
+    Recurrent,
+    SelfAttention,
+)
+from serein.models.time_pooling import POOLINGS, LastBothWays
+
+
+@dataclass(eq=False, repr=False)
+class TextbookCNN(Architecture):
+    """The textbook's network: convolutions over a log-spectrogram, 3×3, ReLU, 2×2 max-pooling.
+
+    Where the textbook flattens clips of one length, time is pooled by mean and maximum.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of each convolution.
+    dense : int
+        Size of the layer before the logits.
+    dropout : float
+        Before the logits.
+    """
+
+    channels: tuple[int, ...] = (32, 64)
+    dense: int = 128
+    dropout: float = 0.0
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        stages, left = _pictures(self.channels, 3, "relu", inputs, norm=False)
+        poolings = [POOLINGS[name](left) for name in ("mean", "max")]
+        return Network(stages, poolings, classes, dense=self.dense, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
+class CNN(Architecture):
+    """Convolutions over log-mel or MFCC as pictures, each with batch norm and 2×2 max-pooling.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of each convolution.
+    kernel : int
+        Frames and bands a convolution sees, odd.
+    dense : int
+        Size of the layer before the logits.
+    dropout : float
+        Before the logits.
+    activation : str
+        One of `ACTIVATIONS`.
+    pooling : str
+        One of `POOLINGS`.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    kernel: int = 3
+    dense: int = 128
+    dropout: float = 0.3
+    activation: str = "relu"
+    pooling: str = "statistics"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        stages, left = _pictures(self.channels, self.kernel, self.activation, inputs, norm=True)
+        return Network(
+            stages,
+            [POOLINGS[self.pooling](left)],
+            classes,
+            dense=self.dense,
+            activation=self.activation,
+            dropout=self.dropout,
+        )
+
+
+@dataclass(eq=False, repr=False)
+class LightCNN(Architecture):
+    """Depthwise-separable convolutions along time, for small devices.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of each convolution; the first is a plain one.
+    kernel : int
+        Frames a convolution sees, odd.
+    dropout : float
+        Before the logits.
+    activation : str
+        One of `ACTIVATIONS`.
+
+    References
+    ----------
+    A. Howard et al., "MobileNets", arXiv:1704.04861, section 3.1.
+    """
+
+    channels: tuple[int, ...] = (64, 96, 128, 128)
+    kernel: int = 5
+    dropout: float = 0.2
+    activation: str = "relu"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        first, *others = self.channels
+        plain = _along_time(inputs, first, self.kernel)
+        stages = [Convolution(plain, first, self.activation, pool=2)]
+        before = first
+        for after in others:
+            depthwise = _along_time(before, before, self.kernel, groups=before)
+            separable = nn.Sequential(depthwise, nn.Conv1d(before, after, 1))
+            stages.append(Convolution(separable, after, self.activation))
+            before = after
+        return Network(stages, [POOLINGS["statistics"](before)], classes, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
+class RNN(Architecture):
+    """Layers of plain recurrent cells.
+
+    Parameters
+    ----------
+    hidden : int
+        Size of the state, in each direction.
+    layers : int
+        How many.
+    dropout : float
+        Between layers and before the logits.
+    pooling : str
+        One of `POOLINGS`; ``last`` is the state after the last frame.
+    """
+
+    hidden: int = 128
+    layers: int = 2
+    dropout: float = 0.2
+    pooling: str = "mean"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        return self._recurrent(PlainCells, inputs, classes)
+
+    def _recurrent(
+        self, cell: Callable[..., nn.Module], inputs: int, classes: int, *, both: bool = False
+    ) -> Network:
+        self.check()
+        stage = Recurrent(cell, inputs, self.hidden, self.layers, dropout=self.dropout, both=both)
+        pooling = LastBothWays if both and self.pooling == "last" else POOLINGS[self.pooling]
+        return Network([stage], [pooling(self.hidden * (1 + both))], classes, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
+class LSTM(RNN):
+    """Layers of long short-term memory, with the settings of `RNN`."""
+
+    hidden: int = 96
+    layers: int = 1
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        return self._recurrent(MemoryCells, inputs, classes)
+
+
+@dataclass(eq=False, repr=False)
+class BiLSTM(RNN):
+    """Layers of long short-term memory in both directions, with the settings of `RNN`."""
+
+    hidden: int = 64
+    layers: int = 1
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        return self._recurrent(MemoryCells, inputs, classes, both=True)
+
+
+@dataclass(eq=False, repr=False)
+class Transformer(Architecture):
+    """A convolution that shortens time, then a Transformer encoder and the mean over time.
+
+    Parameters
+    ----------
+    heads, layers, d_model, feed_forward : int
+        Sizes of the encoder; d_model is even and a multiple of heads.
+    dropout : float
+        Inside the encoder and before the logits.
+    stride : int
+        Frames that become one.
+    pooling : str
+        One of `POOLINGS`.
+    """
+
+    heads: int = 4
+    layers: int = 2
+    d_model: int = 96
+    feed_forward: int = 192
+    dropout: float = 0.1
+    stride: int = 4
+    pooling: str = "mean"
+
+    def check(self) -> None:  # noqa: D102
+        super().check()
+        if self.d_model % self.heads or self.d_model % 2:
+            raise ValueError(
+                f"d_model is {self.d_model} with {self.heads} heads; need an even multiple of heads"
+            )
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        kernel = 2 * self.stride + 1
+        front = _along_time(inputs, self.d_model, kernel, stride=self.stride)
+        stages = [
+            Convolution(front, self.d_model, "gelu", stride=self.stride),
+            SelfAttention(self.d_model, self.heads, self.layers, self.feed_forward, self.dropout),
+        ]
+        pooling = POOLINGS[self.pooling](self.d_model)
+        return Network(stages, [pooling], classes, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
+class CNNLSTMAttention(Architecture):
+    """Convolutions along time that halve it, a BiLSTM, and attention over time.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of each convolution.
+    kernel : int
+        Frames a convolution sees, odd.
+    hidden : int
+        Size of the state, in each direction.
+    dropout : float
+        Before the logits.
+    activation : str
+        One of `ACTIVATIONS`.
+    """
+
+    channels: tuple[int, ...] = (64, 64)
+    kernel: int = 5
+    hidden: int = 64
+    dropout: float = 0.3
+    activation: str = "relu"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        stages: list[nn.Module] = []
+        for channels in self.channels:
+            layer = _along_time(inputs, channels, self.kernel)
+            stages.append(Convolution(layer, channels, self.activation, pool=2))
+            inputs = channels
+        stages.append(Recurrent(MemoryCells, inputs, self.hidden, 1, both=True))
+        pooling = POOLINGS["attention"](2 * self.hidden)
+        return Network(stages, [pooling], classes, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
+class AttentiveStatisticsTDNN(Architecture):
+    """Dilated convolutions along time and attentive statistics pooling, as speakers are told apart.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of each convolution; the first sees 5 frames, the second 3 that lie 2 apart, the third 3
+        that lie 3 apart, and so on, the last a single one.
+    dense : int
+        Size of the layer before the logits.
+    dropout : float
+        Before the logits.
+    activation : str
+        One of `ACTIVATIONS`.
+
+    References
+    ----------
+    K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker embedding",
+    Interspeech 2018.
+    """
+
+    channels: tuple[int, ...] = (96, 96, 96, 192)
+    dense: int = 128
+    dropout: float = 0.3
+    activation: str = "relu"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        stages: list[nn.Module] = []
+        for index, channels in enumerate(self.channels):
+            last = index == len(self.channels) - 1 and index > 0
+            kernel = 5 if index == 0 else 1 if last else 3
+            layer = _along_time(inputs, channels, kernel, dilation=1 if last else index + 1)
+            stages.append(Convolution(layer, channels, self.activation))
+            inputs = channels
+        return Network(
+            stages,
+            [POOLINGS["attentive_statistics"](inputs)],
+            classes,
+            dense=self.dense,
+            activation=self.activation,
+            dropout=self.dropout,
+        )
+
+
+@dataclass(eq=False, repr=False)
+class MLP(Architecture):
+    """A multi-layer perceptron with one hidden layer, for vectors; of series it takes the mean.
+
+    Parameters
+    ----------
+    dense : int
+        Size of the hidden layer.
+    dropout : float
+        Before the logits.
+    activation : str
+        One of `ACTIVATIONS`.
+    """
+
+    dense: int = 128
+    dropout: float = 0.3
+    activation: str = "relu"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        return Network(
+            [],
+            [POOLINGS["mean"](inputs)],
+            classes,
+            dense=self.dense,
+            activation=self.activation,
+            dropout=self.dropout,
+        )
+
+
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "textbook_cnn": TextbookCNN,
+    "cnn": CNN,
+    "light_cnn": LightCNN,
+    "rnn": RNN,
+    "lstm": LSTM,
+    "bilstm": BiLSTM,
+    "transformer": Transformer,
+    "cnn_lstm_attention": CNNLSTMAttention,
+    "attentive_statistics": AttentiveStatisticsTDNN,
+    "mlp": MLP,
+}
+"""Name -> settings."""
+
+
+def _pictures(
+    channels: Sequence[int], kernel: int, activation: str, inputs: int, *, norm: bool
+) -> tuple[list[nn.Module], int]:
+    """Make convolutions over time and frequency that halve both, and say what features are left."""
+    stages: list[nn.Module] = [Image()]
+    before = 1
+    for after in channels:
+        layer = nn.Conv2d(before, after, kernel, padding=kernel // 2)
+        stages.append(Convolution(layer, after, activation, pool=2, norm=norm))
+        before, inputs = after, (inputs + 1) // 2
+    return [*stages, Flatten()], before * inputs
+
+
+def _along_time(inputs: int, outputs: int, kernel: int, **options: int) -> nn.Conv1d:
+    padding = options.get("dilation", 1) * (kernel // 2)
+    return nn.Conv1d(inputs, outputs, kernel, padding=padding, **options)  # type: ignore[arg-type]

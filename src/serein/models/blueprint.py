@@ -1,0 +1,135 @@
+"""What architectures have in common: checked settings, and the stack of layers they build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from numbers import Integral
+from typing import cast
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from serein.errors import unknown_name
+from serein.models.layers import ACTIVATIONS, filled
+from serein.models.time_pooling import POOLINGS, Mean
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "channels": (1, 4096),
+    "kernel": (1, 63),
+    "dense": (1, 65536),
+    "dropout": (0.0, 0.95),
+    "hidden": (1, 4096),
+    "layers": (1, 32),
+    "heads": (1, 64),
+    "d_model": (2, 4096),
+    "feed_forward": (1, 65536),
+    "stride": (1, 32),
+}
+"""Setting -> least and greatest value; all but dropout are whole numbers."""
+NAMED: dict[str, Mapping[str, object]] = {"activation": ACTIVATIONS, "pooling": POOLINGS}
+
+
+class Architecture(BaseEstimator):  # type: ignore[misc]
+    """Settings of a network; its fields can be searched as a classifier's parameters."""
+
+    def check(self) -> None:
+        """Raise if a setting is not allowed.
+
+        Raises
+        ------
+        ValueError
+            Naming the setting, what it is and what it may be.
+        """
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if name in NAMED:
+                if value not in NAMED[name]:
+                    raise ValueError(unknown_name(name, value, NAMED[name]))
+                continue
+            many = value if name == "channels" else [value]
+            if not isinstance(many, list | tuple) or not many:
+                raise ValueError(f"channels is {value!r}; need a number a layer, such as (32, 64)")
+            for one in many:
+                _check_number(name, one)
+
+    def build(self, inputs: int, classes: int) -> nn.Module:
+        """Make the network with fresh weights.
+
+        Parameters
+        ----------
+        inputs : int
+            Features a frame, at least 1.
+        classes : int
+            Logits a series.
+
+        Returns
+        -------
+        torch.nn.Module
+            In training mode.
+
+        Raises
+        ------
+        ValueError
+            If a setting is not allowed.
+        """
+        raise NotImplementedError
+
+
+def _check_number(name: str, value: object) -> None:
+    low, high = BOUNDS[name]
+    whole = name != "dropout"
+    if not isinstance(value, Integral if whole else (int, float)) or not low <= value <= high:  # type: ignore[operator]
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{name} is {value!r}; allowed: {kind} from {low:g} to {high:g}")
+    if name == "kernel" and value % 2 == 0:
+        raise ValueError(f"kernel is {value}; need an odd number, so that it has a middle")
+
+
+class Network(nn.Module):
+    """Stages that keep series, pooling over time, and layers that decide.
+
+    Parameters
+    ----------
+    stages : sequence of torch.nn.Module
+        Each from (batch, lengths) to (batch, lengths).
+    poolings : sequence of Mean
+        Whose vectors are put side by side.
+    classes : int
+        Logits.
+    dense : int, optional
+        Size of a layer before the logits; none if not given.
+    activation : str
+        After that layer.
+    dropout : float
+        Before the logits.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        poolings: Sequence[Mean],
+        classes: int,
+        *,
+        dense: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.poolings = nn.ModuleList(poolings)
+        size = sum(pooling.outputs for pooling in poolings)
+        layers: list[nn.Module] = []
+        if dense is not None:
+            layers = [nn.Linear(size, dense), ACTIVATIONS[activation]()]
+            size = dense
+        self.decision = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(size, classes))
+
+    def forward(self, series: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(batch, time, inputs) to logits (batch, classes)."""
+        x = filled(series.transpose(1, 2), lengths)
+        for stage in self.stages:
+            x, lengths = stage(x, lengths)
+        vectors = [pooling(x, lengths) for pooling in self.poolings]
+        return cast(Tensor, self.decision(torch.cat(vectors, dim=1)))

@@ -1,0 +1,268 @@
+"""MODELS: every model by its name, with what it is built from and what a search may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serein.errors import unknown_name
+from serein.models.architectures import ARCHITECTURES
+from serein.models.classical import CLASSICAL
+from serein.models.ensembles import ENSEMBLES
+from serein.models.hmm import GaussianMixtureHMM
+from serein.models.network import NetworkClassifier
+from serein.models.pooled import Pooled
+from serein.training.plan import Training
+
+MEMBERS = ("logistic", "svm", "random_forest")  # of voting and stacking, if none are named
+BASE = {"bagging": "svm"}  # boosting has a tree of its own
+NO_SERIES = ("mlp",)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of a model.
+
+    Attributes
+    ----------
+    build : callable
+        Function or class whose parameters are the model's settings.
+    kind : {"network", "hmm", "classical", "ensemble"}
+        What it is.
+    space : dict
+        What a search changes, unless told otherwise: ``model.KEY`` or ``training.KEY``.
+    """
+
+    build: Callable[..., Any]
+    kind: str
+    space: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def slow(self) -> bool:
+        """Whether fitting it takes minutes rather than seconds."""
+        return self.kind in {"network", "ensemble"}
+
+
+RATE = {"training.learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
+DROPOUT = {"model.dropout": {"low": 0.0, "high": 0.6}}
+SPACES: dict[str, dict[str, Any]] = {
+    "logistic": {"model.C": {"low": 1e-4, "high": 10.0, "log": True}},
+    "svm": {
+        "model.C": {"low": 0.03, "high": 100.0, "log": True},
+        "model.gamma": {"low": 1e-5, "high": 0.1, "log": True},
+    },
+    "naive_bayes": {"model.smoothing": {"low": 1e-9, "high": 1.0, "log": True}},
+    "random_forest": {
+        "model.features": {"low": 0.02, "high": 0.6, "log": True},
+        "model.leaf": {"low": 1, "high": 8},
+    },
+    "knn": {
+        "model.neighbours": {"low": 1, "high": 40, "log": True},
+        "model.metric": ["euclidean", "manhattan"],
+    },
+    "gradient_boosting": {
+        "model.learning_rate": {"low": 0.02, "high": 0.3, "log": True},
+        "model.depth": {"low": 2, "high": 5},
+    },
+    "gmm_hmm": {"model.states": {"low": 1, "high": 6}, "model.mixtures": {"low": 1, "high": 4}},
+    "bagging": {"model.samples": {"low": 0.3, "high": 1.0}},
+    "boosting": {
+        "model.learning_rate": {"low": 0.05, "high": 1.0, "log": True},
+        "model.depth": {"low": 1, "high": 5},
+    },
+    "voting": {},
+    "stacking": {"model.C": {"low": 0.01, "high": 10.0, "log": True}},
+}
+
+MODELS: dict[str, Family] = {
+    **{name: Family(kind, "network", RATE | DROPOUT) for name, kind in ARCHITECTURES.items()},
+    **{name: Family(build, "classical", SPACES[name]) for name, build in CLASSICAL.items()},
+    "gmm_hmm": Family(GaussianMixtureHMM, "hmm", SPACES["gmm_hmm"]),
+    **{name: Family(build, "ensemble", SPACES[name]) for name, build in ENSEMBLES.items()},
+}
+"""Name -> what it is."""
+
+
+def make_model(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    training: Training | None = None,
+    width: int | None = None,
+    random_state: int | None = 0,
+    checkpoint: str | Path | None = None,
+) -> Any:
+    """Make an untrained classifier.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
+    settings : mapping, optional
+        Parameters of its `build`. An ensemble's ``members`` (or ``base``) are names; the settings
+        of a member stand under its name.
+    training : Training, optional
+        How networks are trained.
+    width : int, optional
+        Features a frame, where the rows are series; a model that knows vectors only is then given
+        mean, deviation, least and greatest value over time.
+    random_state : int, optional
+        Seed.
+    checkpoint : path, optional
+        Folder where networks keep the state of their training.
+
+    Returns
+    -------
+    classifier
+        A scikit-learn estimator.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or a setting not allowed.
+
+    Examples
+    --------
+    >>> make_model("svm", {"C": 1.0})
+    Scaled(estimator=MarginSVM(C=1.0))
+    """
+    if name not in MODELS:
+        raise ValueError(unknown_name("model", name, MODELS))
+    family, given = MODELS[name], dict(settings or {})
+    if family.kind == "network":
+        architecture = family.build(**given)
+        architecture.check()
+        return NetworkClassifier(
+            architecture, training, width=width, random_state=random_state, checkpoint=checkpoint
+        )
+    if family.kind == "hmm":
+        return GaussianMixtureHMM(width, **given, random_state=random_state)
+    if family.kind == "ensemble":
+        return _ensemble(name, given, training, width, random_state)
+    classifier = family.build(**given, random_state=random_state)
+    _refuse_wrong_settings(classifier)
+    return pooled(classifier, width)
+
+
+def member_names(name: str, settings: Mapping[str, Any]) -> list[str]:
+    """Name the members of an ensemble; none for any other model.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
+    settings : mapping
+        Its settings.
+
+    Returns
+    -------
+    list of str
+        Keys of `MODELS`, each once.
+    """
+    if MODELS[name].kind != "ensemble":
+        return []
+    if name in {"voting", "stacking"}:
+        named = list(settings.get("members", MEMBERS))
+    else:
+        base = settings.get("base", BASE.get(name))
+        named = [base] if base else []
+    return list(dict.fromkeys(str(member) for member in named))
+
+
+def knows_series(name: str, settings: Mapping[str, Any]) -> bool:
+    """Say whether a model, or a member of it, learns from series of frames.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
+    settings : mapping
+        Its settings.
+
+    Returns
+    -------
+    bool
+        False for a model of vectors.
+    """
+    if MODELS[name].kind == "ensemble":
+        known = [member for member in member_names(name, settings) if member in MODELS]
+        return any(knows_series(member, settings.get(member, {})) for member in known)
+    return MODELS[name].kind in {"network", "hmm"} and name not in NO_SERIES
+
+
+def pooled(classifier: Any, width: int | None) -> Any:
+    """Put pooling over time before a classifier of vectors, where the rows are series.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Of vectors.
+    width : int or None
+        Features a frame; None where the rows are vectors.
+
+    Returns
+    -------
+    classifier
+        Of the rows.
+    """
+    return classifier if width is None else Pooled(classifier, width=width)
+
+
+def _ensemble(
+    name: str,
+    given: dict[str, Any],
+    training: Training | None,
+    width: int | None,
+    random_state: int | None,
+) -> Any:
+    names = member_names(name, given)
+    settings = {key: given.pop(key) for key in names if key in given}
+
+    def member(key: str) -> Any:
+        own = settings.get(key)
+        return make_model(key, own, training=training, width=width, random_state=random_state)
+
+    if name in {"voting", "stacking"}:
+        given["members"] = [(key, member(key)) for key in names]
+    else:
+        given["base"] = member(names[0]) if names else None
+    if name != "voting":
+        given["random_state"] = random_state
+    ensemble = MODELS[name].build(**given)
+    return ensemble if names else pooled(ensemble, width)  # a tree of its own knows no series
+
+
+def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a search of a model changes.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
+    space : mapping
+        What was asked for; the model's own if empty.
+
+    Returns
+    -------
+    dict
+        ``model.KEY`` or ``training.KEY`` to a span or choices.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to search.
+    """
+    found = dict(space or MODELS[name].space)
+    if not found:
+        raise ValueError(f"{name} has nothing to search by default: name it under [search.space]")
+    return found
+
+
+def _refuse_wrong_settings(classifier: Any) -> None:
+    """Let scikit-learn check its settings now; it would do so in `fit`, minutes later."""
+    parts = [classifier, *classifier.get_params(deep=True).values()]
+    for part in parts:
+        if type(part).__module__.startswith("sklearn.") and hasattr(part, "_validate_params"):
+            part._validate_params()

@@ -1,0 +1,163 @@
+"""Classifiers of feature vectors: the field's classics, ready made with scaling where it matters.
+
+Each function's keywords are the words of a recipe's ``[model]`` section. All classifiers run on one
+core, give `predict_proba` and, `knn` apart, take `sample_weight`. What the functions return is not
+yet fitted; `random_state` seeds what is random in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from serein.models.linear import MaskedLogisticRegression
+from serein.models.margin_svm import MarginSVM
+from serein.models.scaled import Scaled
+
+RandomState = int | np.random.RandomState | None
+
+
+def logistic(*, C: float = 0.02, random_state: RandomState = None) -> MaskedLogisticRegression:
+    """Make a multinomial logistic regression, with its own scaling; nothing in it is random.
+
+    `C`, above 0, is the inverse strength of the L2 penalty.
+    """
+    del random_state
+    _refuse_not_positive("C", C)
+    return MaskedLogisticRegression(C)
+
+
+def svm(
+    *,
+    kernel: str = "rbf",
+    C: float = 3.0,
+    gamma: str | float = "scale",
+    degree: int = 3,
+    random_state: RandomState = None,
+) -> Scaled:
+    """Make a support vector machine; see `MarginSVM`. Nothing in it is random."""
+    del random_state
+    _refuse_not_positive("C", C)
+    return Scaled(MarginSVM(kernel, C=C, gamma=gamma, degree=degree))
+
+
+def naive_bayes(*, smoothing: float = 1e-9, random_state: RandomState = None) -> Scaled:
+    """Make a Gaussian naive Bayes classifier; nothing in it is random.
+
+    `smoothing` is the share of the largest variance that is added to all variances.
+    """
+    del random_state
+    return Scaled(GaussianNB(var_smoothing=smoothing))
+
+
+def random_forest(
+    *,
+    trees: int = 300,
+    depth: int | None = None,
+    leaf: int = 1,
+    features: str | float = "sqrt",
+    random_state: RandomState = None,
+) -> RandomForestClassifier:
+    """Make a random forest, without scaling, which trees do not see.
+
+    Parameters
+    ----------
+    trees : int
+        How many.
+    depth : int, optional
+        Largest depth; no limit if not given.
+    leaf : int
+        Fewest samples of a leaf.
+    features : {"sqrt", "log2"} or float
+        How many features each split looks at; a number from above 0 to 1.0 is a share of them.
+    """
+    return RandomForestClassifier(
+        trees,
+        max_depth=depth,
+        min_samples_leaf=leaf,
+        max_features=features,
+        random_state=random_state,
+    )
+
+
+def knn(
+    *,
+    neighbours: int = 15,
+    weights: str = "distance",
+    metric: str = "euclidean",
+    random_state: RandomState = None,
+) -> Pipeline:
+    """Make a vote of the nearest neighbours, which knows no weights. Nothing in it is random.
+
+    It is not `Scaled`, whose `fit` would promise weights to `bagging`.
+
+    Parameters
+    ----------
+    neighbours : int
+        How many vote; no more than there are training samples.
+    weights : {"distance", "uniform"}
+        Whether a vote counts inversely to its distance.
+    metric : {"euclidean", "manhattan"}
+        Distance between scaled vectors.
+    """
+    del random_state
+    return make_pipeline(
+        StandardScaler(), KNeighborsClassifier(neighbours, weights=weights, metric=metric)
+    )
+
+
+def gradient_boosting(
+    *,
+    trees: int = 100,
+    learning_rate: float = 0.1,
+    depth: int = 3,
+    subsample: float = 0.5,
+    features: str | float = "sqrt",
+    random_state: RandomState = None,
+) -> GradientBoostingClassifier:
+    """Make gradient-boosted trees, without scaling, which trees do not see.
+
+    Parameters
+    ----------
+    trees : int
+        How many for each class.
+    learning_rate : float
+        What a tree counts.
+    depth : int
+        Largest depth.
+    subsample : float
+        Share of the samples that each tree sees, from above 0 to 1.
+    features : {"sqrt", "log2"} or float
+        As of `random_forest`.
+    """
+    return GradientBoostingClassifier(
+        n_estimators=trees,
+        learning_rate=learning_rate,
+        max_depth=depth,
+        subsample=subsample,
+        max_features=features,
+        random_state=random_state,
+    )
+
+
+CLASSICAL: dict[str, Callable[..., Any]] = {
+    "logistic": logistic,
+    "svm": svm,
+    "naive_bayes": naive_bayes,
+    "random_forest": random_forest,
+    "knn": knn,
+    "gradient_boosting": gradient_boosting,
+}
+"""Name -> function that makes the classifier."""
+
+
+def _refuse_not_positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} is {value}; must be above 0")

@@ -1,0 +1,346 @@
+"""Several classifiers as one: bagging, boosting, voting and stacking of any classifiers.
+
+Members may be networks. Inside an ensemble a network is not told who speaks, so one with early
+stopping cannot hold out speakers: train members with ``patience=0``. What the functions
+return is not yet fitted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import config_context
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import check_X_y, get_tags
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+Floats = npt.NDArray[np.float64]
+Members = Sequence[tuple[str, Any]]
+RandomState = int | np.random.RandomState | None
+
+FOLDS = 5  # of stacking, if none are given
+
+
+class GroupedStacking(StackingClassifier):  # type: ignore[misc]
+    """Stacking whose inner folds never divide a group (speaker).
+
+    Members tell the final classifier what they think of samples that they did not learn from. If
+    those were of speakers that they know, it would learn to trust the member that remembers voices.
+
+    Parameters
+    ----------
+    estimators, final_estimator, stack_method, n_jobs, passthrough, verbose
+        As scikit-learn's `StackingClassifier` has them.
+    cv : int, optional
+        Inner folds, at least 2; no more are made than there are groups.
+
+    References
+    ----------
+    D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
+    """
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Learn members and the final classifier; return itself.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features).
+        y : array_like
+            Shape (samples,), labels.
+        sample_weight : array_like, optional
+            Shape (samples,); every member must take weights.
+        groups : array_like, optional
+            Shape (samples,), whose members stay together: speakers. If not given, each sample is a
+            group of its own.
+
+        Raises
+        ------
+        ValueError
+            If there is a single class or group, or groups come with folds that are no number.
+        """
+        _, labels = check_X_y(X, y, accept_sparse=True, dtype=None, ensure_all_finite=False)
+        _refuse_one_class(labels, sample_weight)
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if groups is None:
+            super().fit(X, labels, **weighted)
+            return self
+        asked = self.get_params(deep=False)["cv"]
+        self.set_params(cv=_grouped_folds(asked, X, labels, groups))
+        try:
+            with warnings.catch_warnings():
+                # A fold may lack a class that one speaker alone has: its probability is 0 there.
+                warnings.filterwarnings("ignore", "Number of classes in training fold")
+                super().fit(X, labels, **weighted)
+        finally:
+            self.set_params(cv=asked)
+        return self
+
+
+def _refuse_one_class(labels: npt.NDArray[Any], sample_weight: npt.ArrayLike | None) -> None:
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, labels)
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every sample; at least one must count")
+        labels = labels[weight != 0]
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"y has 1 class ({labels[0]}); a classifier needs samples of at least 2")
+
+
+def _grouped_folds(
+    asked: Any, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    folds = FOLDS if asked is None else asked
+    if not isinstance(folds, int | np.integer) or folds < 2:
+        raise ValueError(f"cv is {asked!r}; with groups it must be a number of folds, at least 2")
+    speakers = len(np.unique(np.asarray(groups)))
+    if speakers < 2:
+        raise ValueError(f"stacking needs at least 2 speakers in the training data; got {speakers}")
+    return list(GroupKFold(min(int(folds), speakers)).split(X, y, groups))
+
+
+class SeriesBoosting(AdaBoostClassifier):  # type: ignore[misc]
+    """AdaBoost, also of classifiers with a penalty, and of those that take series.
+
+    scikit-learn's hands out weights that sum to 1, against which a penalty is overwhelming: here
+    they sum to what they summed to at first. NaN, the filling of series, is let through to
+    classifiers that know it.
+
+    Parameters
+    ----------
+    estimator, n_estimators, learning_rate, random_state
+        As scikit-learn's `AdaBoostClassifier` has them.
+
+    Attributes
+    ----------
+    total_weight_ : float
+        Sum of the training samples' weights.
+    """
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """Learn one classifier after the other, each from what those before it got wrong.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features).
+        y : array_like
+            Shape (samples,), labels.
+        sample_weight : array_like, optional
+            Shape (samples,), not negative.
+
+        Raises
+        ------
+        ValueError
+            If a value is not finite, filling of series apart, or the classifier takes no weights.
+        """
+        vectors, labels = check_X_y(
+            X, y, dtype=None, ensure_all_finite=self._finite(), estimator=self
+        )
+        self.total_weight_ = float(_check_sample_weight(sample_weight, vectors).sum())
+        with config_context(assume_finite=True):
+            super().fit(vectors, labels, sample_weight)
+        return self
+
+    def decision_function(self, X: npt.ArrayLike) -> Floats:
+        """Return the weighted votes: shape (samples, classes); for two classes (samples,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=None, ensure_all_finite=self._finite(), reset=False)
+        with config_context(assume_finite=True):
+            result: Floats = super().decision_function(X)
+        return result
+
+    def _boost(self, iboost: int, X: Any, y: Any, sample_weight: Floats, *rest: Any) -> Any:
+        # Votes and the next weights depend on the weights' ratios alone, so this is for the fit.
+        restored = sample_weight * (self.total_weight_ / sample_weight.sum())
+        return super()._boost(iboost, X, y, restored, *rest)
+
+    def _finite(self) -> bool | str:
+        return "allow-nan" if get_tags(self).input_tags.allow_nan else True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        known = self.estimator is not None and get_tags(self.estimator).input_tags.allow_nan
+        tags.input_tags.allow_nan = known
+        tags.input_tags.sparse = False
+        return tags
+
+
+def bagging(
+    base: Any,
+    *,
+    count: int = 10,
+    samples: float = 1.0,
+    features: float = 1.0,
+    random_state: RandomState = None,
+) -> BaggingClassifier:
+    """Make a mean of classifiers that each learn from samples drawn with replacement.
+
+    Parameters
+    ----------
+    base : classifier
+        Cloned for each.
+    count : int
+        How many.
+    samples : float
+        How many samples each draws, as a share of all, from above 0 to 1.
+    features : float
+        Share of the features that each sees, from above 0 to 1; 1 for series.
+    random_state : int, RandomState or None
+        Draws samples and features, and seeds the classifiers.
+
+    References
+    ----------
+    L. Breiman, "Bagging predictors", Machine Learning 24, 1996.
+    """
+    return BaggingClassifier(
+        base,
+        n_estimators=count,
+        max_samples=float(samples),
+        max_features=float(features),
+        random_state=random_state,
+    )
+
+
+def boosting(
+    base: Any = None,
+    *,
+    count: int = 50,
+    learning_rate: float = 0.5,
+    depth: int = 3,
+    random_state: RandomState = None,
+) -> SeriesBoosting:
+    """Make AdaBoost: each classifier gives more weight to what those before it got wrong.
+
+    Parameters
+    ----------
+    base : classifier, optional
+        Cloned for each; must take `sample_weight`. A decision tree if not given.
+    count : int
+        Most classifiers.
+    learning_rate : float
+        What a classifier's vote and its change of the weights are multiplied by, above 0.
+    depth : int
+        Of the decision tree.
+    random_state : int, RandomState or None
+        Seeds the classifiers.
+
+    Raises
+    ------
+    ValueError
+        If the classifier takes no weights.
+
+    References
+    ----------
+    J. Zhu, H. Zou, S. Rosset, T. Hastie, "Multi-class AdaBoost", Statistics and Its Interface 2,
+    2009: SAMME.
+    """
+    if base is None:
+        base = DecisionTreeClassifier(max_depth=depth)
+    if not has_fit_parameter(base, "sample_weight"):
+        raise ValueError(
+            f"boosting needs a classifier whose fit takes sample_weight; {type(base).__name__} "
+            "does not (neither does knn nor a hidden Markov model): use bagging, or another one"
+        )
+    return SeriesBoosting(
+        base, n_estimators=count, learning_rate=learning_rate, random_state=random_state
+    )
+
+
+def voting(members: Members, *, weights: Sequence[float] | None = None) -> VotingClassifier:
+    """Make a mean of the members' probabilities.
+
+    Parameters
+    ----------
+    members : sequence of (str, classifier)
+        Names, each once, and classifiers with `predict_proba`.
+    weights : sequence of float, optional
+        One a member; equal if not given.
+
+    Raises
+    ------
+    ValueError
+        If there are no members, or not as many weights.
+    """
+    listed = _listed(members)
+    if weights is not None and len(weights) != len(listed):
+        raise ValueError(f"{len(weights)} weights for {len(listed)} members; need one a member")
+    return VotingClassifier(listed, voting="soft", weights=weights, flatten_transform=False)
+
+
+def stacking(
+    members: Members,
+    *,
+    final: Any = None,
+    C: float = 1.0,
+    folds: int = FOLDS,
+    random_state: RandomState = None,
+) -> GroupedStacking:
+    """Make a classifier of what the members think.
+
+    Parameters
+    ----------
+    members : sequence of (str, classifier)
+        Names, each once, and classifiers with `predict_proba`.
+    final : classifier, optional
+        Learns from the members' probabilities; a logistic regression if not given.
+    C : float
+        Inverse strength of that logistic regression's penalty, above 0.
+    folds : int
+        Inner folds, at least 2; by speaker where `fit` is given `groups`.
+    random_state : int, RandomState or None
+        Of that logistic regression, in which nothing is random.
+
+    Raises
+    ------
+    ValueError
+        If there are no members, or fewer than 2 folds.
+    """
+    if folds < 2:
+        raise ValueError(f"folds is {folds}; need at least 2")
+    if final is None:
+        final = LogisticRegression(C=C, max_iter=2000, random_state=random_state)
+    return GroupedStacking(_listed(members), final, cv=folds, stack_method="predict_proba")
+
+
+def _listed(members: Members) -> list[tuple[str, BaseEstimator]]:
+    listed = list(members)
+    if not listed:
+        raise ValueError("an ensemble needs at least 1 member; got none")
+    return listed
+
+
+ENSEMBLES: dict[str, Callable[..., Any]] = {
+    "bagging": bagging,
+    "boosting": boosting,
+    "voting": voting,
+    "stacking": stacking,
+}
+"""Name -> function that makes the ensemble: the first two of one classifier, the others of a list
+of (name, classifier)."""

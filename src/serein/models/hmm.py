@@ -1,0 +1,307 @@
+"""Hidden Markov models with Gaussian mixtures, one an emotion: GMM-HMM."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from hmmlearn.base import ConvergenceMonitor
+from hmmlearn.hmm import GMMHMM
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import kmeans_plusplus
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from serein.errors import unknown_name
+from serein.models.hmm_scores import HmmArrays
+from serein.models.series import unpack
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+TOPOLOGIES = ("left_right", "ergodic")
+PRIORS = ("uniform", "data")
+
+
+class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A hidden Markov model of each emotion's series; the likeliest model's emotion is the answer.
+
+    Series are standardised by the training frames. Probabilities come from the mean log-likelihood
+    of a frame and say nothing of how sure the answer is: temperature scaling does.
+
+    Parameters
+    ----------
+    width : int, optional
+        Features a frame, of rows made by `serein.models.series.pack`. If not given, each row is a
+        series of one frame.
+    topology : {"left_right", "ergodic"}
+        Whether states follow one another, from the first to the next or itself; or any may follow
+        any.
+    states : int
+        States of each model; no more are made than the longest series has frames.
+    mixtures : int
+        Gaussians of each state; an emotion with few frames gets fewer.
+    iterations : int
+        Most iterations of expectation-maximisation.
+    variance_floor : float
+        Least variance of a standardised feature.
+    prior : {"uniform", "data"}
+        Whether emotions are held equally likely, or as likely as in training.
+    random_state : int, RandomState or None
+        Draws the starting points.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray
+        Shape (classes,), sorted labels.
+    models_ : list of hmmlearn.hmm.GMMHMM
+        One a class, of standardised frames.
+    centre_, scale_ : numpy.ndarray
+        Shape (features,), the standardisation.
+    log_prior_ : numpy.ndarray
+        Shape (classes,).
+
+    References
+    ----------
+    B. Schuller, G. Rigoll, M. Lang, "Hidden Markov model-based speech emotion recognition", ICASSP
+    2003.
+
+    Examples
+    --------
+    >>> rising, falling = [[0.0, 1.0, 2.0, 3.0]], [[3.0, 2.0, 1.0, 0.0]]
+    >>> hmm = GaussianMixtureHMM(width=1, states=2, mixtures=1, random_state=0)
+    >>> hmm = hmm.fit(rising * 3 + falling * 3, ["joy"] * 3 + ["sadness"] * 3)
+    >>> hmm.predict([[0.5, 1.5, 2.5, np.nan]])
+    array(['joy'], dtype='<U7')
+    """
+
+    def __init__(
+        self,
+        width: int | None = None,
+        *,
+        topology: str = "left_right",
+        states: int = 4,
+        mixtures: int = 2,
+        iterations: int = 15,
+        variance_floor: float = 1e-2,
+        prior: str = "uniform",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.width = width
+        self.topology = topology
+        self.states = states
+        self.mixtures = mixtures
+        self.iterations = iterations
+        self.variance_floor = variance_floor
+        self.prior = prior
+        self.random_state = random_state
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+        """Learn a model of each emotion.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, longest * width), filled up with NaN; or (samples, features) without a
+            width.
+        y : array_like
+            Shape (samples,), labels.
+
+        Returns
+        -------
+        GaussianMixtureHMM
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed, X is no series of that width, there are fewer than two
+            classes, or a class has fewer frames than a model has states.
+        """
+        self._check_parameters()
+        rows, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=self._finite())
+        check_classification_targets(y)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
+            )
+        series = self._series(rows)
+        frames = np.concatenate(series)
+        self.centre_ = frames.mean(axis=0)
+        deviation = frames.std(axis=0)
+        self.scale_ = np.where(deviation > 1e-12, deviation, 1.0)
+        shares = np.bincount(index) / len(index)
+        uniform = np.full(len(shares), 1 / len(shares))
+        self.log_prior_ = np.log(shares if self.prior == "data" else uniform)
+        random = check_random_state(self.random_state)
+        states = min(self.states, max(map(len, series)))
+        self.models_ = []
+        for number, name in enumerate(self.classes_):
+            own = [
+                (series[row] - self.centre_) / self.scale_
+                for row in np.flatnonzero(index == number)
+            ]
+            self.models_.append(self._model(name, own, states, random))
+        return self
+
+    def _check_parameters(self) -> None:
+        for name, allowed in (("topology", TOPOLOGIES), ("prior", PRIORS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(unknown_name(name, getattr(self, name), allowed))
+        for name in ("states", "mixtures", "iterations"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; need at least 1")
+        if not 0 < self.variance_floor <= 1:
+            raise ValueError(f"variance_floor is {self.variance_floor}; allowed: above 0, up to 1")
+
+    def _finite(self) -> bool | str:
+        return True if self.width is None else "allow-nan"
+
+    def _series(self, X: Floats) -> list[Floats]:
+        if self.width is None:
+            return list(X[:, None, :])
+        batch, lengths = unpack(X, self.width)
+        return [one[:length].astype(np.float64) for one, length in zip(batch, lengths, strict=True)]
+
+    def _model(
+        self, name: Any, series: list[Floats], states: int, random: np.random.RandomState
+    ) -> _FlooredGMMHMM:
+        lengths = [len(one) for one in series]
+        frames = np.concatenate(series)
+        if len(frames) < states:
+            raise ValueError(
+                f"class {name} has {len(frames)} frames in training, and {states} states need at "
+                "least one each: give longer or more series, or fewer states"
+            )
+        mixtures = min(self.mixtures, len(frames) // states)
+        model = _FlooredGMMHMM(self.variance_floor, states, mixtures, self.iterations, len(frames))
+        model.startprob_, model.transmat_ = _topology(self.topology, states)
+        if self.topology == "left_right":
+            state = np.concatenate([np.arange(count) * states // count for count in lengths])
+        else:
+            state = _nearest(frames, kmeans_plusplus(frames, states, random_state=random)[0])
+        model.start_from(frames, state, random)
+        return model.fit(frames, lengths)
+
+    @property
+    def arrays_(self) -> HmmArrays:
+        """What scores series: standardisation, prior and models, stacked by class."""
+        check_is_fitted(self)
+        mixtures = max(model.n_mix for model in self.models_)
+        with np.errstate(divide="ignore"):
+            return HmmArrays(
+                centre=self.centre_,
+                scale=self.scale_,
+                log_prior=self.log_prior_,
+                log_start=np.log([model.startprob_ for model in self.models_]),
+                log_transition=np.log([model.transmat_ for model in self.models_]),
+                log_weight=np.log([_filled(m.weights_, mixtures, 0.0) for m in self.models_]),
+                mean=np.stack([_filled(m.means_, mixtures, 0.0) for m in self.models_]),
+                variance=np.stack([_filled(m.covars_, mixtures, 1.0) for m in self.models_]),
+            )
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        check_is_fitted(self)
+        rows = validate_data(
+            self, X, dtype=np.float64, ensure_all_finite=self._finite(), reset=False
+        )
+        arrays = self.arrays_
+        return np.stack([arrays.log_probabilities(one) for one in self._series(rows)])
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes), rows summing to 1."""
+        result: Floats = np.exp(self.predict_log_proba(X))
+        return result
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.width is not None
+        return tags
+
+
+class _FlooredGMMHMM(GMMHMM):  # type: ignore[misc]
+    """hmmlearn's training, from a start of our own, with a floor under the variances.
+
+    Weak priors (a hundredth of a frame, and for the variances one frame of variance 1) keep states
+    and mixtures alive that hear nothing.
+    """
+
+    def __init__(
+        self, floor: float, states: int, mixtures: int, iterations: int, frames: int
+    ) -> None:
+        super().__init__(
+            n_components=states,
+            n_mix=mixtures,
+            covariance_type="diag",
+            min_covar=floor,
+            startprob_prior=1.01,
+            transmat_prior=1.01,
+            weights_prior=1.01,
+            means_prior=0.0,
+            means_weight=0.01,
+            covars_prior=-1.0,  # hmmlearn's names: the inverse gamma's alpha
+            covars_weight=0.5,  # and its beta
+        )
+        self.monitor_ = _Silent(tol=1e-4 * frames, n_iter=iterations, verbose=False)
+        self.n_iter = iterations
+
+    def start_from(
+        self, frames: Floats, state: npt.NDArray[np.intp], random: np.random.RandomState
+    ) -> None:
+        """Start with each state's mixtures spread over the frames given to it."""
+        self.weights_ = np.full((self.n_components, self.n_mix), 1 / self.n_mix)
+        means, variances = [], []
+        for number in range(self.n_components):
+            own = frames[state == number]
+            if len(own) < self.n_mix:
+                own = frames
+            means.append(kmeans_plusplus(own, self.n_mix, random_state=random)[0])
+            variances.append(np.tile(np.maximum(own.var(axis=0), self.min_covar), (self.n_mix, 1)))
+        self.means_, self.covars_ = np.stack(means), np.stack(variances)
+
+    def _init(self, X: Floats, lengths: Any = None) -> None:
+        """Keep the start that is set: hmmlearn's is slow and knows no left-right order."""
+        self.n_features = X.shape[1]
+
+    def _do_mstep(self, stats: dict[str, Any]) -> None:
+        super()._do_mstep(stats)
+        self.covars_ = np.maximum(self.covars_, self.min_covar)
+
+
+class _Silent(ConvergenceMonitor):  # type: ignore[misc]
+    """Stops as hmmlearn's does; a likelihood that falls a little, as with priors, is no news."""
+
+    def report(self, log_prob: float) -> None:
+        self.history.append(log_prob)
+        self.iter += 1
+
+
+def _topology(name: str, states: int) -> tuple[Floats, Floats]:
+    """Return start and transition probabilities; what is 0 stays 0 in training."""
+    if name == "ergodic":
+        return np.full(states, 1 / states), np.full((states, states), 1 / states)
+    start = np.eye(states)[0]
+    transition = 0.8 * np.eye(states) + 0.2 * np.eye(states, k=1)
+    transition[-1, -1] = 1.0
+    return start, transition
+
+
+def _nearest(frames: Floats, centres: Floats) -> npt.NDArray[np.intp]:
+    distance = np.square(centres).sum(axis=1) - 2 * frames @ centres.T
+    result: npt.NDArray[np.intp] = distance.argmin(axis=1)
+    return result
+
+
+def _filled(values: Floats, mixtures: int, filling: float) -> Floats:
+    """Add mixtures that are not in use, along the second axis."""
+    missing = np.full((len(values), mixtures - values.shape[1], *values.shape[2:]), filling)
+    return np.concatenate([values, missing], axis=1)

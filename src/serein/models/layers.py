@@ -1,0 +1,298 @@
+"""Layers for batches of series of different length: what is filled up never counts.
+
+Inside a network a batch has shape (batch, channels, time) or (batch, channels, time, frequency), so
+that time is always axis 2. A layer takes the batch and the series' lengths, shape (batch,), or None
+where all frames count; that way has no control flow that depends on data and can be exported. A
+layer that leaves series gives batch and lengths, with zeros behind each series' end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+"""Name -> elementwise function after a layer."""
+
+
+def counted(x: Tensor, lengths: Tensor) -> Tensor:
+    """Say which frames belong to a series.
+
+    Returns
+    -------
+    torch.Tensor
+        Bool, shape (batch, 1, time), or (batch, 1, time, 1) if there are frequencies.
+    """
+    inside = torch.arange(x.shape[2], device=x.device) < lengths[:, None].to(x.device)
+    return inside.view(len(x), 1, x.shape[2], *[1] * (x.dim() - 3))
+
+
+def filled(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:
+    """Overwrite what lies behind each series' end with a value."""
+    return x if lengths is None else x.masked_fill(~counted(x, lengths), value)
+
+
+def shortened(lengths: Tensor | None, step: int) -> Tensor | None:
+    """Count the frames left when every `step` frames, also an incomplete last lot, become one."""
+    return None if lengths is None else (lengths + step - 1) // step
+
+
+class FrameNorm(nn.BatchNorm1d):
+    """Batch normalisation whose statistics count the frames inside the series alone.
+
+    A batch of a single value has no variance: it is normalised as when recognising.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Normalise each channel; what lies behind the ends is left undefined."""
+        if not self.training:
+            return super().forward(x.flatten(2)).view(x.shape)
+        x = x.float()
+        across = (0, *range(2, x.dim()))
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        inside = filled(torch.ones_like(x[:, :1]), lengths)
+        count = inside.sum()
+        mean, spread = self._known()
+        if count > 1:
+            mean = (x * inside).sum(across) / count
+            spread = ((x - mean.view(shape)) * inside).square().sum(across) / count
+            self._remember(mean.detach(), spread.detach() * count / (count - 1))
+        scale = self.weight * torch.rsqrt(spread + self.eps)
+        shift = self.bias - mean * scale
+        return x * scale.view(shape) + shift.view(shape)
+
+    def _known(self) -> tuple[Tensor, Tensor]:
+        return cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        rate = cast(float, self.momentum)
+        for known, new in zip(self._known(), (mean, variance), strict=True):
+            known.lerp_(new, rate)
+        cast(Tensor, self.num_batches_tracked).add_(1)
+
+
+class Convolution(nn.Module):
+    """Convolution, batch normalisation, max-pooling and activation, the last on what is left.
+
+    Parameters
+    ----------
+    convolution : torch.nn.Module
+        Keeps time, or divides it by `stride`, rounding up.
+    channels : int
+        That the convolution gives.
+    activation : str
+        One of `ACTIVATIONS`.
+    pool : int
+        Frames (and, with a frequency axis, bands) of which the greatest is kept; the last lot may
+        be incomplete.
+    stride : int
+        Of the convolution along time.
+    norm : bool
+        Whether to normalise.
+    """
+
+    def __init__(
+        self,
+        convolution: nn.Module,
+        channels: int,
+        activation: str,
+        *,
+        pool: int = 1,
+        stride: int = 1,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.norm = FrameNorm(channels) if norm else None
+        self.activation = ACTIVATIONS[activation]()
+        self.pool, self.stride = pool, stride
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Apply."""
+        x = self.convolution(x)
+        lengths = shortened(lengths, self.stride)
+        if self.norm is not None:
+            x = self.norm(x, lengths)
+        if self.pool > 1:
+            # the greatest value must not come from behind the end, where convolutions reach into;
+            # adding costs a pass where filling costs four
+            if lengths is not None:
+                x = x + torch.where(counted(x, lengths), 0.0, -torch.inf).to(x.dtype)
+            if x.dim() == 4:
+                x = functional.max_pool2d(x, self.pool, ceil_mode=True)
+            else:  # torch's exporter would fix time in max_pool1d
+                x = functional.max_pool2d(x.unsqueeze(2), (1, self.pool), ceil_mode=True).squeeze(2)
+            lengths = shortened(lengths, self.pool)
+            x = filled(x, lengths)  # infinity has no slope under the activation
+        return filled(self.activation(x), lengths), lengths
+
+
+class Image(nn.Module):
+    """See a series as a picture of one channel: time by frequency."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, features, time) to (batch, 1, time, features)."""
+        return x.transpose(1, 2).unsqueeze(1), lengths
+
+
+class Flatten(nn.Module):
+    """Take the frequencies of all channels as features of a frame."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels, time, frequency) to (batch, channels * frequency, time)."""
+        return x.transpose(2, 3).flatten(1, 2), lengths
+
+
+class PlainCells(nn.RNN):
+    """A layer of plain recurrent cells, from (batch, time, inputs) to (batch, time, hidden)."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Apply."""
+        if torch.onnx.is_in_onnx_export():
+            return as_onnx(self, "RNN", (0,), x)
+        return super().forward(x)[0]
+
+
+class MemoryCells(nn.LSTM):
+    """A layer of long short-term memory, from (batch, time, inputs) to (batch, time, hidden)."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Apply."""
+        if torch.onnx.is_in_onnx_export():
+            # torch's gates are in, forget, cell, out; ONNX's in, out, forget, cell
+            return as_onnx(self, "LSTM", (0, 3, 1, 2), x)
+        return super().forward(x)[0]
+
+
+def as_onnx(layer: nn.RNNBase, operator: str, gates: tuple[int, ...], x: Tensor) -> Tensor:
+    """Name ONNX's own operator, where torch's exporter would fix time to the example's frames."""
+    ordered = [
+        torch.cat([cast(Tensor, each).chunk(len(gates))[gate] for gate in gates])
+        for each in layer.parameters()
+    ]
+    weights = [*ordered[:2], torch.cat(ordered[2:])]
+    states = torch.onnx.ops.symbolic(
+        operator,
+        [x.transpose(0, 1), *(each.unsqueeze(0) for each in weights)],
+        {"hidden_size": layer.hidden_size},
+        dtype=x.dtype,
+        shape=(x.shape[1], 1, x.shape[0], layer.hidden_size),
+        version=14,
+    )
+    return states.squeeze(1).transpose(0, 1)
+
+
+class Recurrent(nn.Module):
+    """Layers of recurrent cells, in one direction or both.
+
+    What follows a series' end cannot reach back into it; the backward direction reads each series
+    from its own end. So nothing need be packed, and one formulation serves training and export.
+
+    Parameters
+    ----------
+    cell : {PlainCells, MemoryCells}
+        A layer of cells.
+    inputs, hidden, layers : int
+        Sizes.
+    dropout : float
+        Between layers.
+    both : bool
+        Whether there is a backward direction; it doubles the outputs.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[..., nn.Module],
+        inputs: int,
+        hidden: int,
+        layers: int,
+        *,
+        dropout: float = 0.0,
+        both: bool = False,
+    ) -> None:
+        super().__init__()
+        width = hidden * (1 + both)
+        sizes = [inputs] + [width] * (layers - 1)
+        self.ahead = nn.ModuleList(cell(size, hidden, batch_first=True) for size in sizes)
+        self.back = nn.ModuleList(cell(size, hidden, batch_first=True) for size in sizes if both)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, inputs, time) to (batch, outputs, time)."""
+        frames = x.transpose(1, 2)
+        for index, ahead in enumerate(self.ahead):
+            if index:
+                frames = self.dropout(frames)
+            states = ahead(frames)
+            if self.back:
+                reverse = self.back[index](backwards(frames, lengths))
+                states = torch.cat([states, backwards(reverse, lengths)], dim=2)
+            frames = states
+        return filled(frames.transpose(1, 2), lengths), lengths
+
+
+def backwards(frames: Tensor, lengths: Tensor | None) -> Tensor:
+    """Turn each series of frames (batch, time, channels) round; what follows its end stays."""
+    if lengths is None:
+        return frames.flip(1)
+    time = torch.arange(frames.shape[1], device=frames.device)
+    mirrored = lengths[:, None].to(frames.device) - 1 - time
+    index = torch.where(mirrored >= 0, mirrored, time)
+    return frames.gather(1, index[:, :, None].expand_as(frames))
+
+
+class SelfAttention(nn.Module):
+    """Transformer encoder over frames with sinusoidal positions, for series of any length.
+
+    Parameters
+    ----------
+    channels, heads, layers, feed_forward : int
+        Sizes; channels a multiple of heads, and even.
+    dropout : float
+        Inside the layers.
+
+    References
+    ----------
+    A. Vaswani et al., "Attention is all you need", NeurIPS 2017, sections 3.2 and 3.5.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, layers: int, feed_forward: int, dropout: float
+    ) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(
+            channels, heads, feed_forward, dropout, "gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(
+            layer, layers, nn.LayerNorm(channels), enable_nested_tensor=False
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels, time) to the same shape."""
+        padding = None if lengths is None else ~counted(x, lengths).squeeze(1)
+        frames = x.transpose(1, 2)
+        frames = frames + positions(frames.shape[1], frames.shape[2], frames.device)
+        frames = self.encoder(frames, src_key_padding_mask=padding)
+        return filled(frames.transpose(1, 2), lengths), lengths
+
+
+def positions(time: int, channels: int, device: torch.device | None = None) -> Tensor:
+    """Make sinusoids that tell each frame where it stands, shape (time, channels)."""
+    octaves = torch.arange(0, channels, 2, device=device, dtype=torch.float32) / channels
+    angle = torch.arange(time, device=device).float()[:, None] * 10_000.0**-octaves
+    return torch.cat([angle.sin(), angle.cos()], dim=1)

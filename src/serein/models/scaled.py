@@ -1,0 +1,107 @@
+"""A classifier behind scaling, and the checks it shares with `MarginSVM`."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+Floats = npt.NDArray[np.float64]
+
+
+class Scaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier behind a `StandardScaler`, with `fit` taking weights as a Pipeline's does not.
+
+    Weights count in the scaling as well as in the classifier, so a weight of 2 is the same as the
+    sample twice.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Must give `predict_proba`, and take `sample_weight` if weights are to be given.
+
+    Attributes
+    ----------
+    scaler_ : sklearn.preprocessing.StandardScaler
+        Fitted.
+    estimator_ : classifier
+        Fitted on scaled samples.
+    classes_ : numpy.ndarray
+        Shape (classes,), sorted labels.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> Scaled(GaussianNB()).fit(X, ["low", "low", "high", "high"]).predict([[2.5]])
+    array(['high'], dtype='<U4')
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """Learn scaling and classifier; return itself.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features).
+        y : array_like
+            Shape (samples,), labels.
+        sample_weight : array_like, optional
+            Shape (samples,), not negative.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not agree, or X is not finite.
+        """
+        vectors, labels, weight = checked(self, X, y, sample_weight)
+        weighted = {} if weight is None else {"sample_weight": weight}
+        self.scaler_ = StandardScaler().fit(vectors, **weighted)
+        scaled = self.scaler_.transform(vectors)
+        self.estimator_ = clone(self.estimator).fit(scaled, labels, **weighted)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def _scaled(self, X: npt.ArrayLike) -> Floats:
+        check_is_fitted(self)
+        vectors = validate_data(self, X, dtype=np.float64, reset=False)
+        return self.scaler_.transform(vectors)
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes), rows summing to 1."""
+        scaled = self._scaled(X)
+        return self.estimator_.predict_proba(scaled)
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        scaled = self._scaled(X)
+        return self.estimator_.predict_log_proba(scaled)
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        scaled = self._scaled(X)
+        return self.estimator_.predict(scaled)
+
+
+def checked(
+    estimator: Any, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+) -> tuple[Floats, npt.NDArray[Any], Floats | None]:
+    """Check what a classifier of vectors is given to learn from: vectors, labels, weights."""
+    vectors, labels = validate_data(estimator, X, y, dtype=np.float64)
+    check_classification_targets(labels)
+    if sample_weight is None:
+        return vectors, labels, None
+    weight = _check_sample_weight(
+        sample_weight, vectors, dtype=np.float64, ensure_non_negative=True
+    )
+    return vectors, labels, weight
