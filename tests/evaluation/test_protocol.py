@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from serein.errors import ProtocolError
+from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import (
     RAVDESS_ACTOR_FOLDS,
     Fold,
     Result,
-    cross_validate,
     folds_of,
     leave_one_speaker_out,
     ravdess_actor_folds,

@@ -1,19 +1,14 @@
-"""Cross-validation in which no speaker is ever on both sides.
-
-A protocol gives folds; `cross_validate` refuses folds that share a speaker, fits a fresh copy of
-the estimator for each, and pools the answers for unseen speakers into one `Result`.
-"""
+"""Folds of unseen speakers, and the answers that estimators gave for them."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from serein.errors import ProtocolError
@@ -249,108 +244,6 @@ def speaker_k_fold(
             f"dealing {count} speakers into {folds} folds left one empty: use fewer folds"
         )
     return dealt
-
-
-@dataclass(frozen=True)
-class FittedFolds:
-    """The classifiers of a cross-validation, each with the samples it did not learn from.
-
-    Attributes
-    ----------
-    protocol : str
-        How the folds were made, in words.
-    labels : numpy.ndarray
-        Shape (classes,), sorted.
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    speakers : numpy.ndarray
-        Shape (samples,).
-    members : list of (classifier, test indices)
-        A pair a fold.
-    """
-
-    protocol: str
-    labels: Strings
-    truth: npt.NDArray[np.intp]
-    speakers: Strings
-    members: list[tuple[Any, npt.NDArray[np.intp]]]
-
-    def answer(self, X: npt.NDArray[np.float32]) -> Result:
-        """Let each classifier answer for the speakers it has not heard.
-
-        Parameters
-        ----------
-        X : numpy.ndarray
-            Shape (samples, features): the vectors that were cross-validated, or others of the same
-            samples, for instance from a quantised encoder.
-
-        Returns
-        -------
-        Result
-            Pooled over the folds.
-        """
-        probabilities = np.zeros((len(self.truth), len(self.labels)))
-        fold = np.zeros(len(self.truth), dtype=np.intp)
-        for number, (fitted, test) in enumerate(self.members):
-            columns = np.searchsorted(self.labels, fitted.classes_)
-            probabilities[np.ix_(test, columns)] = fitted.predict_proba(X[test])
-            fold[test] = number
-        labels = tuple(self.labels.tolist())
-        return Result(self.protocol, labels, self.truth, probabilities, self.speakers, fold)
-
-
-def cross_validate(
-    estimator: Any,
-    X: npt.NDArray[np.float32],
-    y: Sequence[str],
-    speakers: Sequence[str],
-    folds: Sequence[Fold],
-    *,
-    protocol: str,
-    per_sample: Mapping[str, npt.ArrayLike] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> FittedFolds:
-    """Fit a fresh copy of an estimator for each fold of unseen speakers.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Cloned for each fold; must give `predict_proba` and take `groups` in `fit`.
-    X : numpy.ndarray
-        Shape (samples, features).
-    y, speakers : sequence of str
-        Label and speaker of each sample.
-    folds : sequence of (train, test)
-        Index arrays.
-    protocol : str
-        How the folds were made, in words.
-    per_sample : mapping of array_like, optional
-        More arguments of `fit`, a row a sample.
-    progress : callable
-        Called with (folds done, folds in all).
-
-    Returns
-    -------
-    FittedFolds
-        Its `answer(X)` gives the `Result`.
-
-    Raises
-    ------
-    ProtocolError
-        If a fold shares a speaker, a sample is tested twice or never, or a class of the test part
-        does not occur in the training part at all.
-    """
-    labels, truth = np.unique(np.asarray(y), return_inverse=True)
-    names = np.asarray(speakers)
-    refuse_unfair(folds, names, truth, labels)
-    rows = {name: np.asarray(values) for name, values in (per_sample or {}).items()}
-    members = []
-    for train, test in folds:
-        given = {name: values[train] for name, values in rows.items()}
-        fitted = clone(estimator).fit(X[train], labels[truth[train]], groups=names[train], **given)
-        members.append((fitted, test))
-        progress(len(members), len(folds))
-    return FittedFolds(protocol, labels, truth, names, members)
 
 
 def refuse_unfair(

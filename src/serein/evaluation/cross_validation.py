@@ -1,0 +1,191 @@
+"""Cross-validation in which no speaker is ever on both sides.
+
+A protocol gives folds; `cross_validate` refuses folds that share a speaker, fits a fresh copy of
+the estimator for each, and pools the answers for unseen speakers into one `Result`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from serein.evaluation.protocol import Fold, Result, Strings, refuse_unfair
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Changed copies of samples, to learn from where their parent is learnt from.
+
+    Attributes
+    ----------
+    X : numpy.ndarray
+        Shape (copies, features).
+    parent : numpy.ndarray
+        Shape (copies,), index of the sample that each is a copy of.
+    """
+
+    X: npt.NDArray[np.float32]
+    parent: npt.NDArray[np.intp]
+
+    def of(self, train: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Say which copies belong to the samples of a training part."""
+        return np.flatnonzero(np.isin(self.parent, train))
+
+
+@dataclass(frozen=True)
+class FittedFolds:
+    """The classifiers of a cross-validation, each with the samples it did not learn from.
+
+    Attributes
+    ----------
+    protocol : str
+        How the folds were made, in words.
+    labels : numpy.ndarray
+        Shape (classes,), sorted.
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    speakers : numpy.ndarray
+        Shape (samples,).
+    members : list of (classifier, test indices)
+        A pair a fold.
+    seconds : float
+        What fitting took.
+    """
+
+    protocol: str
+    labels: Strings
+    truth: npt.NDArray[np.intp]
+    speakers: Strings
+    members: list[tuple[Any, npt.NDArray[np.intp]]]
+    seconds: float = 0.0
+
+    def answer(self, X: npt.NDArray[np.float32]) -> Result:
+        """Let each classifier answer for the speakers it has not heard.
+
+        Parameters
+        ----------
+        X : numpy.ndarray
+            Shape (samples, features): the vectors that were cross-validated, or others of the same
+            samples, for instance from a quantised encoder.
+
+        Returns
+        -------
+        Result
+            Pooled over the folds.
+        """
+        probabilities = np.zeros((len(self.truth), len(self.labels)))
+        fold = np.zeros(len(self.truth), dtype=np.intp)
+        for number, (fitted, test) in enumerate(self.members):
+            columns = np.searchsorted(self.labels, fitted.classes_)
+            probabilities[np.ix_(test, columns)] = fitted.predict_proba(X[test])
+            fold[test] = number
+        labels = tuple(self.labels.tolist())
+        return Result(self.protocol, labels, self.truth, probabilities, self.speakers, fold)
+
+
+def cross_validate(
+    estimator: Any,
+    X: npt.NDArray[np.float32],
+    y: Sequence[str],
+    speakers: Sequence[str],
+    folds: Sequence[Fold],
+    *,
+    protocol: str,
+    per_sample: Mapping[str, npt.ArrayLike] | None = None,
+    copies: Copies | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FittedFolds:
+    """Fit a fresh copy of an estimator for each fold of unseen speakers.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Cloned for each fold; must give `predict_proba`. Is told the speakers as `groups`, if its
+        `fit` takes them.
+    X : numpy.ndarray
+        Shape (samples, features).
+    y, speakers : sequence of str
+        Label and speaker of each sample.
+    folds : sequence of (train, test)
+        Index arrays.
+    protocol : str
+        How the folds were made, in words.
+    per_sample : mapping of array_like, optional
+        More arguments of `fit`, a row a sample.
+    copies : Copies, optional
+        Copies of the samples; those of a fold's training samples join its training part.
+    progress : callable
+        Called with (folds done, folds in all).
+
+    Returns
+    -------
+    FittedFolds
+        Its `answer(X)` gives the `Result`.
+
+    Raises
+    ------
+    ProtocolError
+        If a fold shares a speaker, a sample is tested twice or never, or a class of the test part
+        does not occur in the training part at all.
+    """
+    labels, truth = np.unique(np.asarray(y), return_inverse=True)
+    names = np.asarray(speakers)
+    refuse_unfair(folds, names, truth, labels)
+    members = []
+    start = time.perf_counter()
+    for train, test in folds:
+        fitted = fit_part(
+            estimator, X, labels[truth], names, train, per_sample=per_sample, copies=copies
+        )
+        members.append((fitted, test))
+        progress(len(members), len(folds))
+    seconds = time.perf_counter() - start
+    return FittedFolds(protocol, labels, truth, names, members, seconds)
+
+
+def fit_part(
+    estimator: Any,
+    X: npt.NDArray[np.float32],
+    y: Strings,
+    speakers: Strings,
+    train: npt.NDArray[np.intp],
+    *,
+    per_sample: Mapping[str, npt.ArrayLike] | None = None,
+    copies: Copies | None = None,
+) -> Any:
+    """Fit a fresh copy of an estimator on some samples and their copies.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Cloned.
+    X, y, speakers : numpy.ndarray
+        All samples.
+    train : numpy.ndarray
+        Indices of those to learn from.
+    per_sample, copies : optional
+        As `cross_validate` takes them.
+
+    Returns
+    -------
+    classifier
+        The fitted clone.
+    """
+    rows, vectors = train, X[train]
+    if copies:
+        mine = copies.of(train)
+        rows = np.concatenate([train, copies.parent[mine]])
+        vectors = np.concatenate([vectors, copies.X[mine]])
+    given = {name: np.asarray(values)[rows] for name, values in (per_sample or {}).items()}
+    if has_fit_parameter(estimator, "groups"):
+        given["groups"] = speakers[rows]
+    if has_fit_parameter(estimator, "is_copy"):
+        given["is_copy"] = np.arange(len(rows)) >= len(train)
+    return clone(estimator).fit(vectors, y[rows], **given)
