@@ -3,7 +3,8 @@
 ::
 
     manifest.json   labels in order, front end, windows, training speakers, scores, licence
-    model.onnx      encoder, pooling, scaling, classifier and temperature in one graph
+    model.onnx      encoder, pooling, scaling, classifier and temperature in one graph; or
+    model.npz       hidden Markov models, as arrays
     CARD.md         the model card
     NOTICE          whose work is inside
     SHA256SUMS      sha256 of each of the above, as `sha256sum` writes it
@@ -33,7 +34,8 @@ MANIFEST, MODEL, CARD, NOTICE, SUMS = (
     "NOTICE",
     "SHA256SUMS",
 )
-FILES = (MANIFEST, MODEL, CARD, NOTICE)
+ARRAYS = "model.npz"  # in place of MODEL
+FILES = (MANIFEST, CARD, NOTICE)  # and one of the two
 MAX_BYTES = 4 * 2**30
 REQUIRED = {
     "name": str,
@@ -95,8 +97,9 @@ def read_bundle(place: str | Path) -> Bundle:
     place = Path(place)
     files = _read_zip(place) if place.is_file() else _read_folder(place)
     sums = _parse_sums(place, files.pop(SUMS, None))
-    if set(sums) != set(files) or not set(FILES) <= set(files):
-        odd = sorted((set(sums) ^ set(files)) | (set(FILES) - set(files)))
+    wanted = {*FILES, ARRAYS if ARRAYS in files else MODEL}
+    if set(sums) != set(files) or not wanted <= set(files):
+        odd = sorted((set(sums) ^ set(files)) | (wanted - set(files)))
         raise BundleError(
             f"{place}: {', '.join(odd)} missing or not listed in {SUMS}; "
             "get the bundle again from its source"
@@ -111,7 +114,13 @@ def read_bundle(place: str | Path) -> Bundle:
 
 
 def write_bundle(
-    folder: str | Path, manifest: dict[str, Any], *, model: bytes, card: str, notice: str
+    folder: str | Path,
+    manifest: dict[str, Any],
+    *,
+    model: bytes,
+    card: str,
+    notice: str,
+    model_file: str = MODEL,
 ) -> Path:
     """Write a bundle as a folder.
 
@@ -122,9 +131,11 @@ def write_bundle(
     manifest : dict
         All keys of `REQUIRED`; format and version are added.
     model : bytes
-        The ONNX graph.
+        The ONNX graph, or arrays.
     card, notice : str
         The model card, and whose work is inside.
+    model_file : {"model.onnx", "model.npz"}
+        Which of the two it is.
 
     Returns
     -------
@@ -140,17 +151,19 @@ def write_bundle(
     full = {"format": FORMAT, "version": VERSION} | manifest
     _check_manifest(folder, full)
     folder.mkdir(parents=True, exist_ok=True)
-    odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in (*FILES, SUMS))
+    ours = {*FILES, MODEL, ARRAYS, SUMS}
+    odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     if odd:
         raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
     contents = {
         MANIFEST: (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode(),
-        MODEL: model,
+        model_file: model,
         CARD: card.encode(),
         NOTICE: notice.encode(),
     }
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
-    (folder / SUMS).unlink(missing_ok=True)
+    for name in (SUMS, MODEL, ARRAYS):
+        (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     (folder / SUMS).write_text("".join(lines))
@@ -205,7 +218,7 @@ def _read_zip(place: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(place) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
-            allowed = {*FILES, SUMS}
+            allowed = {*FILES, MODEL, ARRAYS, SUMS}
             if not set(names) <= allowed or len(names) != len(set(names)):
                 raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
             if sum(member.file_size for member in members) > MAX_BYTES:

@@ -14,6 +14,7 @@ from serein.audio import nonspeech
 from serein.audio.read import read_audio
 from serein.errors import BundleError
 from serein.inference.bundle import (
+    ARRAYS,
     CARD,
     MODEL,
     NOTICE,
@@ -80,16 +81,19 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
         If the bundle is not sound, or int8 already.
     """
     original = read_bundle(find_model(model))
+    if int8 and ARRAYS in original.files:
+        raise BundleError(f"{original.place} holds arrays, not a network: nothing to quantise")
     if out.exists() and out.resolve() == original.place.resolve():
         raise BundleError(f"{out} is the bundle itself; name another folder or .zip file")
-    graph = quantise(original.files[MODEL]) if int8 else original.files[MODEL]
+    file = ARRAYS if ARRAYS in original.files else MODEL
+    graph = quantise(original.files[file]) if int8 else original.files[file]
     with tempfile.TemporaryDirectory() as work:
         folder = out if out.suffix != ".zip" else Path(work) / "bundle"
         made = read_bundle(_written(original, folder, graph, int8=int8))
         if out.suffix == ".zip":
             zip_bundle(folder, out)
     parity = measure_parity(Recognizer(original), Recognizer(made), test_signals(audio))
-    before, after = len(original.files[MODEL]), len(graph)
+    before, after = len(original.files[file]), len(graph)
     return f"written: {out} ({after / 1e6:.1f} MB, was {before / 1e6:.1f} MB)\n{parity}"
 
 
@@ -143,4 +147,5 @@ def _written(original: Bundle, folder: Path, graph: bytes, *, int8: bool) -> Pat
             "Precision: float32.", "Precision: int8 (matrices), float32 (the rest)."
         )
     notice = original.files[NOTICE].decode()
-    return write_bundle(folder, manifest, model=graph, card=card, notice=notice)
+    file = ARRAYS if ARRAYS in original.files else MODEL
+    return write_bundle(folder, manifest, model=graph, card=card, notice=notice, model_file=file)

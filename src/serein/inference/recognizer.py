@@ -14,7 +14,8 @@ import onnxruntime
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
 from serein.errors import BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
-from serein.inference.bundle import MODEL, Bundle, read_bundle
+from serein.inference.arrays import ArraysModel
+from serein.inference.bundle import ARRAYS, MODEL, Bundle, read_bundle
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.windows import segment_bounds, window_starts
 from serein.recordings import recordings
@@ -130,7 +131,7 @@ class Recognizer:
         self._window = round(self.manifest["window_s"] * RATE_HZ)
         self._hop = round(self.manifest["hop_s"] * RATE_HZ)
         self._front_end = _front_end(bundle)
-        self._session = _session(bundle, threads)
+        self._model = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads)
 
     def predict(
         self,
@@ -219,10 +220,7 @@ class Recognizer:
         return _labelled(bounds, dict(zip(self.labels, probability.tolist(), strict=True)))
 
     def _answer(self, window: Signal) -> tuple[npt.NDArray[np.float32], float]:
-        # One window a call: int8 scales depend on what else is in the batch.
-        network_input = self._front_end(window)[None]
-        probability, speech = self._session.run(OUTPUTS, {"input": network_input})
-        return probability[0], float(speech[0])
+        return self._model.answer(self._front_end(window))
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:
@@ -232,24 +230,47 @@ def _front_end(bundle: Bundle) -> FrontEnd:
         raise BundleError(f"{bundle.place}: {error}; update serein") from error
 
 
-def _session(bundle: Bundle, threads: int | None) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+class _Graph:
+    """The bundle's network, ready to run."""
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own errors share no other base
+            raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
+            raise BundleError(
+                f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
+                f"{len(bundle.labels)} labels and speech"
+            )
+        self._flat = len(self._session.get_inputs()[0].shape) == 2
+
+    def answer(self, features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        """Answer for the front end's output of one window."""
+        # One window a call: int8 scales depend on what else is in the batch.
+        rows = features.reshape(1, -1) if self._flat else features[None]
+        probability, speech = self._session.run(OUTPUTS, {"input": rows})
+        return probability[0], float(speech[0])
+
+
+def _arrays(bundle: Bundle) -> ArraysModel:
     try:
-        session = onnxruntime.InferenceSession(
-            bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime's own errors share no other base
-        raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
-    outputs = {output.name: output.shape for output in session.get_outputs()}
-    if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
+        model = ArraysModel.from_bytes(bundle.files[ARRAYS])
+    except ValueError as error:
+        raise BundleError(f"{bundle.place}: {ARRAYS}: {error}") from error
+    if len(model.hmm.log_prior) != len(bundle.labels):
         raise BundleError(
-            f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
-            f"{len(bundle.labels)} labels and speech"
+            f"{bundle.place}: {ARRAYS} has {len(model.hmm.log_prior)} emotions and the manifest "
+            f"{len(bundle.labels)} labels"
         )
-    return session
+    return model
 
 
 def _labelled(bounds: tuple[float, float], probabilities: dict[str, float]) -> Segment:

@@ -1,0 +1,122 @@
+"""A recogniser kept as arrays: hidden Markov models and the speech detector beside them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.models.hmm_scores import HmmArrays
+
+Array = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+MAX_BYTES = 2**30  # of the arrays, unpacked
+
+
+@dataclass(frozen=True, eq=False)
+class ArraysModel:
+    """Hidden Markov models with a temperature, and a linear speech detector on pooled frames.
+
+    Attributes
+    ----------
+    hmm : HmmArrays
+        One model an emotion.
+    temperature : float
+        Log probabilities are divided by it.
+    speech_weight : numpy.ndarray
+        Shape (4 * features,): of mean, deviation, least and greatest value of each feature.
+    speech_bias : float
+        Of the logit of speech.
+    """
+
+    hmm: HmmArrays
+    temperature: float
+    speech_weight: Floats
+    speech_bias: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature is {self.temperature}; need a number above 0")
+        wanted = (4 * len(self.hmm.centre),)
+        if self.speech_weight.shape != wanted or not np.isfinite(self.speech_weight).all():
+            raise ValueError(f"speech_weight must be {wanted[0]} finite numbers")
+        if not np.isfinite(self.speech_bias):
+            raise ValueError("speech_bias must be finite")
+
+    def answer(self, series: Array) -> tuple[Array, float]:
+        """Answer for one window.
+
+        Parameters
+        ----------
+        series : numpy.ndarray
+            Shape (time, features), from the front end.
+
+        Returns
+        -------
+        probabilities : numpy.ndarray
+            Shape (emotions,), float32.
+        speech : float
+            Probability that there is speech.
+        """
+        logits = self.hmm.log_probabilities(series) / self.temperature
+        likely = np.exp(logits - np.logaddexp.reduce(logits)).astype(np.float32)
+        frames = series.astype(np.float64)
+        pooled = [frames.mean(axis=0), frames.std(axis=0), frames.min(axis=0), frames.max(axis=0)]
+        logit = np.concatenate(pooled) @ self.speech_weight + self.speech_bias
+        return likely, float(np.exp(-np.logaddexp(0.0, -logit)))
+
+    def to_bytes(self) -> bytes:
+        """Write everything as NumPy's npz, without pickle."""
+        file = io.BytesIO()
+        np.savez(
+            file,
+            allow_pickle=False,
+            temperature=np.float64(self.temperature),
+            speech_weight=self.speech_weight,
+            speech_bias=np.float64(self.speech_bias),
+            **{f"hmm_{name}": values for name, values in self.hmm.to_arrays().items()},
+        )
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Parameters
+        ----------
+        content : bytes
+            An npz file, which may come from a stranger.
+
+        Returns
+        -------
+        ArraysModel
+            Checked.
+
+        Raises
+        ------
+        ValueError
+            If it is no such file, or its arrays do not fit.
+        """
+        try:
+            arrays = _arrays(content)
+            hmm = {name.removeprefix("hmm_"): arrays[name] for name in arrays if "hmm_" in name}
+            return cls(
+                HmmArrays.from_arrays(hmm),
+                float(arrays["temperature"]),
+                np.asarray(arrays["speech_weight"], dtype=np.float64),
+                float(arrays["speech_bias"]),
+            )
+        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError) as error:
+            raise ValueError(f"not the arrays of a recogniser: {error}") from error
+
+
+def _arrays(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"the arrays unpack to more than {MAX_BYTES} bytes")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return dict(file)
