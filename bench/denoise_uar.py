@@ -19,10 +19,11 @@ import numpy as np
 from serein.audio.augment import Noise
 from serein.audio.denoise import METHODS
 from serein.audio.read import read_audio
-from serein.evaluation.protocol import FittedFolds, cross_validate
-from serein.experiment.prepare import Prepared, make_classifier, make_folds, prepare
+from serein.evaluation.cross_validation import FittedFolds
+from serein.experiment.evaluate import fit_folds
+from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.quantised import quantised_encoder
-from serein.experiment.recipe import read_recipe
+from serein.experiment.reading import read_recipe
 
 KINDS = ("white", "pink", "music", "wind")
 SNR_DB = (None, 10.0, 5.0, 0.0)
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
     prepared = prepare(read_recipe(options.recipe), data=options.data, weights=options.weights)
-    fitted = fitted_folds(prepared)
+    fitted = fit_folds(prepared)
     methods: dict[str, Change] = {"nothing": lambda signal: signal, **METHODS}
     print(f"{'SNR dB':10} " + " ".join(f"{name:>22}" for name in methods))
     for snr_db in SNR_DB:
@@ -45,23 +46,9 @@ def main() -> None:
         print(f"{snr_db if snr_db is not None else 'clean':10} " + " ".join(row), flush=True)
 
 
-def fitted_folds(prepared: Prepared) -> FittedFolds:
-    """Learn from the clean clips."""
-    folds, words = make_folds(prepared.recipe.protocol, prepared)
-    return cross_validate(
-        make_classifier(prepared.recipe),
-        prepared.X,
-        prepared.emotions,
-        prepared.speakers,
-        folds,
-        protocol=words,
-        per_sample=prepared.per_sample(),
-    )
-
-
 def score(prepared: Prepared, fitted: FittedFolds, snr_db: float | None, clean: Change) -> float:
     """UAR on clips with noise, cleaned; with the int8 encoder, which is the one shipped."""
-    encoder = quantised_encoder(prepared.encoder)
+    encoder = quantised_encoder(prepared.front)
 
     def vector(number: int) -> np.ndarray:
         signal = read_audio(prepared.corpus.paths[number])

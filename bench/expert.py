@@ -19,7 +19,8 @@ import opensmile
 import scipy.stats
 
 from serein.corpora import Corpus
-from serein.evaluation.protocol import cross_validate, leave_one_speaker_out, ravdess_actor_folds
+from serein.evaluation.cross_validation import cross_validate
+from serein.evaluation.protocol import leave_one_speaker_out, ravdess_actor_folds
 from serein.features.expert import COLUMNS
 from serein.features.extractor import FeatureExtractor
 from serein.models.calibration import TemperatureScaled

@@ -16,17 +16,9 @@ from transformers import WhisperConfig, WhisperModel
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
-from serein.experiment.prepare import (
-    Prepared,
-    balanced_weights,
-    combine,
-    make_classifier,
-    make_folds,
-    no_progress,
-    prepare,
-    read_corpora,
-)
-from serein.experiment.recipe import Classifier, Data, Encoder, Protocol, Recipe
+from serein.experiment.clips import balanced_weights, combine, make_folds, read_corpora
+from serein.experiment.prepare import Prepared, make_classifier, no_progress, prepare
+from serein.experiment.recipe import Balance, Data, Encoder, Model, Protocol, Recipe
 from serein.models.linear import MaskedLogisticRegression
 
 
@@ -38,6 +30,11 @@ def corpus(name: str, speakers: int, *emotions: str) -> Corpus:
         for emotion in emotions
     ]
     return Corpus(name, tuple(rows))
+
+
+def twice(source: Corpus) -> Corpus:
+    """The same corpus with every clip there twice."""
+    return Corpus(source.name, source.utterances * 2)
 
 
 def recipe(**data: Any) -> Recipe:
@@ -170,9 +167,11 @@ def test_a_corpus_that_is_not_there_is_refused(tmp_path: Path, name: str, messag
 
 
 def prepared(*sources: Corpus, **options: Any) -> Prepared:
-    """A recipe with its clips, and neither encoder nor vectors: neither is needed here."""
+    """A recipe with its clips, and neither folds nor vectors: neither is needed here."""
     made = replace(recipe(), **options)
-    return Prepared(made, combine(made, sources), sources, None, np.empty(0, np.float32))
+    return Prepared(
+        made, combine(made, sources), sources, [], "", None, np.empty((0, 0), np.float32)
+    )
 
 
 def test_a_classifier_is_told_the_corpora_and_if_asked_the_weights():
@@ -180,7 +179,7 @@ def test_a_classifier_is_told_the_corpora_and_if_asked_the_weights():
     told = prepared(*sources).per_sample()
     assert list(told) == ["label_set"]
     assert told["label_set"].tolist() == ["one"] * 4 + ["two"]
-    told = prepared(*sources, classifier=Classifier(balance=True)).per_sample()
+    told = prepared(*sources, balance=Balance("corpora")).per_sample()
     np.testing.assert_allclose(told["sample_weight"], [0.625] * 4 + [2.5])
 
 
@@ -193,22 +192,22 @@ def test_a_classifier_is_told_the_corpora_and_if_asked_the_weights():
     ],
 )
 def test_folds_are_those_of_the_protocol(protocol: Protocol, count: int, words: str):
-    data = prepared(corpus("ravdess", 24, "anger", "calm", "fear"))
+    data = corpus("ravdess", 24, "anger", "calm", "fear")
     folds, said = make_folds(protocol, data)
     assert (len(folds), said) == (count, words)
-    names = np.array(data.speakers)
+    names = np.array([clip.speaker for clip in data])
     assert all(set(names[train]).isdisjoint(names[test]) for train, test in folds)
 
 
 def test_k_folds_spread_the_corpora():
     data = prepared(corpus("one", 8, "anger", "calm"), corpus("two", 4, "anger", "calm"))
-    folds, _ = make_folds(Protocol("speaker_k_fold", folds=4), data)
+    folds, _ = make_folds(Protocol("speaker_k_fold", folds=4), data.corpus)
     origin = np.array(data.origin)
     assert [(origin[test] == "two").sum() for _, test in folds] == [2] * 4
 
 
 def test_the_seed_is_the_recipes():
-    data = prepared(corpus("one", 12, "anger", "calm"))
+    data = corpus("one", 12, "anger", "calm")
     dealt = [
         make_folds(Protocol("speaker_k_fold", folds=3, seed=seed), data)[0] for seed in range(6)
     ]
@@ -217,13 +216,12 @@ def test_the_seed_is_the_recipes():
 
 def test_speakers_that_do_not_allow_a_protocol():
     with pytest.raises(ProtocolError, match="at least 2 folds"):
-        make_folds(Protocol("leave_one_speaker_out"), prepared(corpus("one", 1, "calm", "fear")))
+        make_folds(Protocol("leave_one_speaker_out"), twice(corpus("one", 1, "calm", "fear")))
 
 
 def test_the_classifier_is_the_recipes():
-    made = make_classifier(
-        replace(recipe(), classifier=Classifier(C=0.7), protocol=Protocol(calibration_folds=3))
-    )
+    options = {"model": Model("logistic", {"C": 0.7}), "protocol": Protocol(calibration_folds=3)}
+    made = make_classifier(prepared(corpus("one", 2, "calm", "anger"), **options))
     assert isinstance(made.estimator, MaskedLogisticRegression)
     assert (made.estimator.C, made.folds) == (0.7, 3)
 
@@ -258,9 +256,9 @@ def test_every_clip_is_described_by_the_recipes_encoder(tmp_path: Path):
     assert found.origin == ["one"] * 4 + ["two"] * 4
     assert found.X.shape == (8, 32)
     for row, path in enumerate(found.corpus.paths):
-        np.testing.assert_allclose(found.X[row], found.encoder(read_audio(path)), atol=1e-6)
+        np.testing.assert_allclose(found.X[row], found.front(read_audio(path)), atol=1e-6)
     assert len(np.unique(found.X[:4], axis=0)) == 4
-    assert found.encoder.front_end.level == made.encoder.level
+    assert found.front.front_end.level == made.encoder.level
     assert (
         len(list((tmp_path / "cache").rglob("*.npy"))) == 4
     )  # two's clips are one's, byte by byte

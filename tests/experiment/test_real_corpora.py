@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import balanced_accuracy_score
 
 import serein
@@ -17,7 +16,7 @@ from serein.audio.read import RATE_HZ
 from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, prepare
-from serein.experiment.recipe import read_recipe
+from serein.experiment.reading import read_recipe
 from serein.experiment.train import fit, pack
 from serein.inference.convert import convert
 
@@ -105,8 +104,7 @@ def test_from_recipe_to_answer(
     window = round(recognizer.manifest["window_s"] * RATE_HZ)
     for file in files:
         signal = serein.read_audio(file)[:window]
-        with torch.inference_mode():
-            answer, _ = fitted.network(torch.from_numpy(data.encoder.front_end(signal)[None]))
+        answer = fitted.classifier.predict_proba(data.front(signal)[None])
         np.testing.assert_allclose(recognizer.probabilities(signal), answer[0], atol=1e-4)
     report = convert(folder, tmp_path / "int8.zip", int8=True, audio=files)
     assert "parity over 22 signals" in report

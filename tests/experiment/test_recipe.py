@@ -9,9 +9,13 @@ import pytest
 
 from serein.corpora import CORPORA
 from serein.errors import RecipeError
-from serein.experiment.recipe import Recipe, read_recipe
+from serein.experiment.reading import read_recipe, short_recipe
+from serein.experiment.recipe import Encoder, Protocol, Recipe
+from serein.models.catalogue import MODELS
+from serein.training.plan import Training
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+FOLDER = Path(__file__).parents[2] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.toml"))
 SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
 
 
@@ -31,9 +35,9 @@ def read(tmp_path: Path) -> Callable[[str | bytes], Recipe]:
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 def test_the_recipes_that_come_with_serein(file: Path):
     recipe = read_recipe(file)
-    assert recipe.name == file.stem
+    assert recipe.name == "-".join(file.relative_to(FOLDER).with_suffix("").parts)
     assert set(recipe.data.corpora) <= set(CORPORA)
-    assert recipe.encoder.layers == tuple(sorted(set(recipe.encoder.layers)))
+    assert (recipe.encoder is None) != (recipe.features is None)
     assert not recipe.bundle.licence.startswith("unstated")
 
 
@@ -41,8 +45,19 @@ def test_recipes_come_with_serein():
     assert {"emodb", "multi", "ravdess"} <= {file.stem for file in RECIPES}
 
 
+@pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
+def test_every_model_has_a_recipe_and_the_short_form_is_like_it(corpus: str):
+    assert {file.stem for file in (FOLDER / corpus).glob("*.toml")} == set(MODELS)
+    for name in MODELS:
+        recipe, short = read_recipe(FOLDER / corpus / f"{name}.toml"), short_recipe(corpus, name)
+        assert (short.name, short.model.name) == (recipe.name, recipe.model.name)
+        assert short.protocol == recipe.protocol
+        assert short.features.sets == recipe.features.sets
+
+
 def test_what_is_not_said_has_its_default(read):
-    assert read(SMALL) == Recipe("small", data=read(SMALL).data)
+    plain = Recipe("small", read(SMALL).data, Encoder(), protocol=Protocol(calibration_folds=5))
+    assert read(SMALL) == plain
     assert read(SMALL).data.corpora == ("emodb",)
     assert read(SMALL).data.folder is None
     assert read(SMALL).encoder.weights is None
@@ -63,9 +78,21 @@ def test_everything_can_be_said(read, tmp_path: Path):
         layers = [6, 9]
         level = "as_recorded"
         trim = false
-        [classifier]
+        [model]
+        name = "logistic"
         C = 1
-        balance = true
+        [balance]
+        method = "corpora"
+        [augmentation]
+        copies = 2
+        chain = ["speed", "noise"]
+        ranges = { speed = { rate = [0.88, 1.12] } }
+        [training]
+        epochs = 3
+        [search]
+        method = "random"
+        trials = 7
+        space = { "model.C" = { low = 0.1, high = 1.0 } }
         [protocol]
         split = "speaker_k_fold"
         folds = 4
@@ -83,8 +110,11 @@ def test_everything_can_be_said(read, tmp_path: Path):
     assert recipe.encoder.layers == (6, 9)
     assert recipe.encoder.name == "microsoft/wavlm-large"
     assert (recipe.encoder.level, recipe.encoder.trim) == ("as_recorded", False)
-    assert (recipe.classifier.C, type(recipe.classifier.C)) == (1.0, float)
-    assert recipe.classifier.balance is True
+    assert (recipe.model.settings["C"], type(recipe.model.settings["C"])) == (1.0, float)
+    assert recipe.balance.method == "corpora"
+    assert recipe.augmentation.ranges == {"speed": {"rate": (0.88, 1.12)}}
+    assert (recipe.training.epochs, recipe.training.batch_size) == (3, Training().batch_size)
+    assert recipe.search.space == {"model.C": {"low": 0.1, "high": 1.0}}
     assert (recipe.protocol.split, recipe.protocol.folds) == ("speaker_k_fold", 4)
     assert (recipe.protocol.calibration_folds, recipe.protocol.seed) == (3, 7)
     assert (recipe.bundle.licence, recipe.bundle.window_s) == ("CC0-1.0", 5.0)
@@ -118,8 +148,23 @@ def test_a_relative_recipe_has_absolute_folders(
     ("text", "message"),
     [
         (SMALL + "[encoder]\nlayer = [2]", "encoder: unknown key 'layer'; known: layers, "),
-        (SMALL + "[classifer]\nC = 1", "unknown key 'classifer'; known: classifier, "),
-        (SMALL + "[classifier]\nc = 1", "classifier: unknown key 'c'; known: C, balance"),
+        (SMALL + "[trainig]\nepochs = 1", "unknown key 'trainig'; known: training, "),
+        (SMALL + "[model]\nc = 1", "model: unknown key 'c'; known: C"),
+        (SMALL + "[model]\nname = 'svn'", "unknown model 'svn'; known: svm, "),
+        (SMALL + "[model]\nname = 'cnn'\nchanels = [8]", "unknown key 'chanels'; known: channels"),
+        (SMALL + "[training]\nepoch = 3", "training: unknown key 'epoch'; known: epochs, "),
+        (
+            SMALL + "[model]\nname = 'stacking'\nmembers = ['svm', 'cn']",
+            "unknown member 'cn'; known: cnn, ",
+        ),
+        (
+            SMALL + "[model]\nname = 'voting'\nmembers = ['svm']\n[model.svm]\nCC = 1",
+            "model: svm: unknown key 'CC'; known: C, ",
+        ),
+        (
+            SMALL + "[search.space]\n'model.c' = { low = 1.0, high = 2.0 }",
+            "unknown setting 'model.c'; known: model.C, ",
+        ),
         (SMALL + "[protocol]\nfold = 3", "protocol: unknown key 'fold'; known: folds, "),
         (SMALL + "[bundle]\nwindow = 3", "bundle: unknown key 'window'; known: window_s, "),
         (SMALL + 'leaveout = ["joy"]', "data: unknown key 'leaveout'; known: leave_out, "),
@@ -146,8 +191,8 @@ def test_an_unknown_key_names_the_near_ones(read, text: str, message: str):
         (SMALL + "[encoder]\nlayers = 3", "encoder: layers is 3; allowed: "),
         (SMALL + "[encoder]\nlayers = [1.5]", "encoder: layers is 1.5; allowed: int"),
         (SMALL + "[encoder]\ntrim = 1", "encoder: trim is 1; allowed: bool"),
-        (SMALL + "[classifier]\nC = true", "classifier: C is True; allowed: float"),
-        (SMALL + "[classifier]\nC = '1'", "classifier: C is '1'; allowed: float"),
+        (SMALL + "[model]\nC = true", "model: C is True; allowed: float"),
+        (SMALL + "[model]\nC = '1'", "model: C is '1'; allowed: float"),
         (SMALL + "[protocol]\nfolds = 2.0", "protocol: folds is 2.0; allowed: int"),
         (SMALL + "[protocol]\nseed = true", "protocol: seed is True; allowed: int"),
         (SMALL + "[[encoder]]\ntrim = true", r"encoder is \[.*\]; allowed: a table \[encoder\]"),
@@ -171,10 +216,10 @@ def test_a_missing_key_or_a_wrong_type(read, text: str, message: str):
         (SMALL + "leave_out = ['bored']", "unknown emotion 'bored'; known: boredom, "),
         (SMALL + "[encoder]\nlevel = 'speech'", "unknown level 'speech'; known: speech_rms, "),
         (SMALL + "[protocol]\nsplit = 'random'", "unknown split 'random'; known: "),
-        (SMALL + "[classifier]\nC = 0", "classifier.C must be above 0"),
-        (SMALL + "[classifier]\nC = nan", "classifier.C must be above 0"),
+        (SMALL + "[model]\nC = 0", "C is 0.0; must be above 0"),
+        (SMALL + "[model]\nC = nan", "C is nan; must be above 0"),
         (SMALL + "[protocol]\nfolds = 1", "protocol.folds must be at least 2"),
-        (SMALL + "[protocol]\ncalibration_folds = 1", "calibration_folds must be at least 2"),
+        (SMALL + "[protocol]\ncalibration_folds = 1", "calibration_folds must be 0 or at least 2"),
         (SMALL + "[protocol]\nseed = -1", "protocol.seed must be 0 to 4294967295"),
         (SMALL + "[protocol]\nseed = 4294967296", "protocol.seed must be 0 to 4294967295"),
         (SMALL + "[bundle]\nwindow_s = 0.5", "bundle.window_s must be 1 to 30"),
@@ -209,3 +254,35 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         read_recipe(tmp_path / "gone.toml")
     with pytest.raises(RecipeError, match="cannot be read as a TOML recipe"):
         read_recipe(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[encoder]\n[features]\n", r"both \[encoder\] and \[features\]"),
+        ("[features]\nsets = ['mfc']\n", "features: unknown feature set 'mfc'; known: mfcc, "),
+        ("[features]\nsets = ['expert']\n[model]\nname = 'cnn'\n", "expert describes whole"),
+        ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
+        ("[search]\nmethod = 'bayes'\n", "unknown search method 'bayes'; known: bayesian, "),
+        ("[search]\ntrials = 0\n", "search.trials must be at least 1"),
+        ("[training]\nschedule = 'cosin'\n", "unknown schedule 'cosin'; known: cosine, "),
+        ("[training]\nschedule = 'plateau'\n", "give patience, at least 1"),
+        ("[training]\nlearning_rate = -1.0\n", "learning_rate is -1.0; allowed: 0 to 100"),
+        ("[model]\nname = 'transformer'\nheads = 5\n", "need an even multiple of heads"),
+        ("[model]\nname = 'svm'\nC = -1.0\n", "C is -1.0|'C' parameter"),
+        ("[augmentation]\ncopies = 1\n", "augmentation.copies needs augmentation.chain"),
+        ("[augmentation]\nchain = ['echo']\n", "unknown augmentation 'echo'; known: "),
+        (
+            "[augmentation]\ncopies = 1\nchain = ['speed']\n"
+            "ranges = { speed = { factor = [1, 2] } }\n",
+            "augmentation: speed: unknown option 'factor'; known: rate",
+        ),
+        (
+            "[features]\ntable = 'x.csv'\n[augmentation]\ncopies = 1\nchain = ['speed']\n",
+            "augmentation works on recordings, and features.table holds vectors",
+        ),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused_at_once(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=message):
+        read(SMALL + text)

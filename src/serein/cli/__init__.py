@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from serein import __version__
-from serein.cli.learn import corpus, evaluate, export, train
+from serein.cli.learn import corpus, evaluate, export, train, tune
 from serein.cli.recognise import models, predict
 from serein.cli.sound import denoise, features, plot
 from serein.errors import SereinError
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, models, features, plot, denoise, evaluate, train, export, corpus):
+for command in (predict, models, features, plot, denoise, evaluate, train, tune, export, corpus):
     app.command()(command)
 
 

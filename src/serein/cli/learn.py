@@ -1,4 +1,4 @@
-"""Commands that learn: evaluate, train, export, corpus."""
+"""Commands that learn: evaluate, train, tune, export, corpus."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.show import progress_bar
+from serein.cli.show import progress_bar, show_search
+from serein.errors import RecipeError
 
 if TYPE_CHECKING:
     from serein.experiment.evaluate import Evaluation
     from serein.experiment.prepare import Prepared
+    from serein.experiment.recipe import Recipe
 
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a TOML file.", metavar="RECIPE.toml")]
+RecipeFile = Annotated[
+    Path | None, typer.Argument(help="Recipe, a TOML file.", metavar="[RECIPE.toml]")
+]
+CorpusName = Annotated[
+    str | None, typer.Option("--corpus", help="Instead of a recipe: ravdess, emodb … or a CSV.")
+]
+ModelName = Annotated[
+    str | None, typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking …")
+]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
 ]
@@ -26,7 +36,9 @@ CacheFolder = Annotated[
 
 
 def evaluate(
-    recipe: RecipeFile,
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for result.json and predictions.csv.")
     ] = None,
@@ -39,7 +51,7 @@ def evaluate(
     from serein.experiment.evaluate import evaluate as judge
     from serein.experiment.evaluate import write_evaluation
 
-    prepared = _prepared(recipe, data, weights, cache)
+    prepared = _prepared(_recipe(recipe, corpus, model), data, weights, cache)
     evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
     _print_scores(evaluation)
     if out:
@@ -47,7 +59,9 @@ def evaluate(
 
 
 def train(
-    recipe: RecipeFile,
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the bundle; runs/NAME if not given.")
     ] = None,
@@ -57,14 +71,49 @@ def train(
 ) -> None:
     """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
     from serein.experiment.evaluate import evaluate as judge
-    from serein.experiment.train import fit, pack
+    from serein.experiment.train import fit, pack, refuse_unpackable
 
-    prepared = _prepared(recipe, data, weights, cache)
-    evaluation = judge(prepared, int8=True, cache=cache, progress=progress_bar)
+    wanted = _recipe(recipe, corpus, model)
+    refuse_unpackable(wanted)
+    prepared = _prepared(wanted, data, weights, cache)
+    int8 = wanted.encoder is not None
+    evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
     _print_scores(evaluation)
-    fitted = fit(prepared, progress=progress_bar)
-    folder = pack(fitted, prepared, evaluation, out or Path("runs") / prepared.recipe.name)
+    fitted = fit(prepared, cache=cache, progress=progress_bar)
+    folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
     typer.echo(f"written: {folder}")
+
+
+def tune(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    trials: Annotated[int | None, typer.Option(help="Candidates tried, in all.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="grid, random, halving or bayesian.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL or .db file; OUT/search.db if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for trials.csv and best.toml.")
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    cache: CacheFolder = None,
+) -> None:
+    """Search for better settings in folds of unseen speakers; goes on where it was stopped."""
+    from serein.experiment.reading import with_search
+    from serein.experiment.tune import tune as look
+    from serein.experiment.tune import write_search
+
+    wanted = with_search(_recipe(recipe, corpus, model), trials=trials, method=method)
+    folder = out or Path("runs") / f"{wanted.name}-search"
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = _prepared(wanted, data, weights, cache)
+    result = look(prepared, storage=storage or folder / "search.db", progress=progress_bar)
+    show_search(result)
+    typer.echo(f"written: {write_search(result, wanted, folder)}")
 
 
 def export(
@@ -96,15 +145,23 @@ def corpus(
     raise typer.Exit(0 if found.ok else 1)
 
 
+def _recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:
+    """Read a recipe, or make the one of --corpus and --model."""
+    from serein.experiment.reading import read_recipe, short_recipe
+
+    if file and not (corpus or model):
+        return read_recipe(file)
+    if file or not (corpus and model):
+        raise RecipeError("give either a recipe file, or both --corpus and --model")
+    return short_recipe(corpus, model)
+
+
 def _prepared(
-    recipe: Path, data: Path | None, weights: Path | None, cache: Path | None
+    recipe: Recipe, data: Path | None, weights: Path | None, cache: Path | None
 ) -> Prepared:
     from serein.experiment.prepare import prepare
-    from serein.experiment.recipe import read_recipe
 
-    return prepare(
-        read_recipe(recipe), data=data, weights=weights, cache=cache, progress=progress_bar
-    )
+    return prepare(recipe, data=data, weights=weights, cache=cache, progress=progress_bar)
 
 
 def _print_scores(evaluation: Evaluation) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from serein.errors import SereinError
+
+if TYPE_CHECKING:
+    from serein.evaluation.search import SearchResult
+
+TRIALS_SHOWN = 10
 
 
 @contextmanager
@@ -41,3 +46,33 @@ def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
         print_json({"file": file, "error": str(error)})
     else:
         typer.echo(f"serein: {error}", err=True)
+
+
+def show_search(result: SearchResult) -> None:
+    """Print the best trials of a search, and what it started from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    scored = [row for row in result.table if row["state"] == "complete"]
+    best = sorted(scored, key=lambda row: -row["score"])[:TRIALS_SHOWN]
+    names = sorted({name for row in result.table for name in row["values"]})
+    table = Table(title=f"{result.method} search: {result.tried} trials, the best {len(best)}")
+    for column in ("trial", "UAR", *names, "s"):
+        table.add_column(column, justify="right", overflow="fold")
+    first = [row for row in scored if row["number"] == 0 and row not in best]
+    for row in [*best, *first]:
+        values = [_short(row["values"].get(name, "as it was")) for name in names]
+        cells = [str(row["number"]), f"{row['score']:.4f}", *values, f"{row['seconds']:.1f}"]
+        table.add_row(*cells)
+    Console().print(table)
+    failed = [row for row in result.table if row["state"] == "failed"]
+    if failed:
+        typer.echo(f"{len(failed)} trials failed; the first: {failed[0]['error']}")
+    typer.echo(
+        f"best UAR {result.best_score:.4f}: chosen on these speakers, which flatters it; judge the "
+        "recipe on others"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -28,18 +28,12 @@ def model_card(manifest: dict[str, Any]) -> str:
     str
         Markdown.
     """
-    encoder = manifest["encoder"]
-    layers = ", ".join(map(str, encoder["layers"]))
     parts = [
         f"# {manifest['name']}",
         f"Speech in, one of {len(manifest['labels'])} emotions out: "
         f"{', '.join(manifest['labels'])}. Precision: {manifest['precision']}.",
         "## What is inside",
-        f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
-        f"standard deviation over time of the hidden states {layers}; scaling; logistic "
-        f"regression; temperature {manifest['temperature']:.3f}; a speech detector. Recordings "
-        f"longer than {manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s "
-        "apart.",
+        _inside(manifest),
         "## Trained on",
         _data_table(manifest["trained_on"]),
         f"Licence of these weights: {manifest['licence']}.",
@@ -75,11 +69,11 @@ def notice(manifest: dict[str, Any]) -> str:
     lines = [
         f"Recogniser {manifest['name']}: trained with serein.",
         f"Licence of these weights: {manifest['licence']}.",
-        "",
-        f"Encoder: {manifest['encoder']['name']}, cut and partly quantised.",
     ]
-    if "whisper" in manifest["encoder"]["name"]:
-        lines.append(WHISPER)
+    encoder = manifest.get("encoder")
+    if encoder:
+        lines += ["", f"Encoder: {encoder['name']}, cut and partly quantised."]
+        lines += [WHISPER] if "whisper" in encoder["name"] else []
     lines += ["", "Corpora it was trained on, none of whose recordings are inside:"]
     lines += [f"- {row['corpus']}: {row['licence']}" for row in manifest["trained_on"]]
     return "\n".join(lines) + "\n"
@@ -102,6 +96,26 @@ NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPO
 NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
 DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
 OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
+
+
+def _inside(manifest: dict[str, Any]) -> str:
+    encoder, model = manifest.get("encoder"), manifest["model"]
+    front = manifest["front_end"]
+    if encoder:
+        layers = ", ".join(map(str, encoder["layers"]))
+        described = (
+            f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
+            f"standard deviation over time of the hidden states {layers}"
+        )
+    else:
+        pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"
+        described = f"The feature sets {', '.join(front['sets'])} ({pooled})"
+    settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
+    return (
+        f"{described}; scaling; the model {model['name']}{f' ({settings})' if settings else ''}; "
+        f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
+        f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
+    )
 
 
 def _data_table(rows: list[dict[str, Any]]) -> str:

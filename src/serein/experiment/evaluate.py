@@ -12,17 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from serein.evaluation.protocol import Result, cross_validate
+from serein.errors import RecipeError, SereinError
+from serein.evaluation.cross_validation import FittedFolds, cross_validate
+from serein.evaluation.protocol import Result
 from serein.experiment.prepare import (
     Prepared,
     Progress,
+    describe,
     make_classifier,
-    make_folds,
     no_progress,
+    stack,
 )
 from serein.experiment.quantised import quantised_encoder
+from serein.features.cache import default_cache
+from serein.features.encoder import SpeechEncoder
 
-VERSIONED = ("serein", "numpy", "scikit-learn", "scipy", "torch", "transformers", "onnxruntime")
+VERSIONED = (
+    *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),
+    *("hmmlearn", "transformers", "onnxruntime"),
+)
 RESULT_VERSION = 1
 
 
@@ -38,11 +46,14 @@ class Evaluation:
         The pooled answers, features in float32.
     int8 : Result or None
         The same classifiers, tested on features of the int8 encoder.
+    curves : tuple of list of dict
+        Learning curves of a network: a list a fold, an entry an epoch.
     """
 
     prepared: Prepared
     result: Result
     int8: Result | None = None
+    curves: tuple[list[dict[str, Any]], ...] = ()
 
     def by_corpus(self, *, int8: bool = False) -> dict[str, dict[str, Any]]:
         """Return the scores of each corpus by itself; of the int8 encoder there may be none."""
@@ -102,28 +113,93 @@ def evaluate(
     ------
     ProtocolError
         If the speakers do not allow the recipe's protocol.
+    RecipeError
+        If the model cannot learn from the data; or for `int8` without an encoder.
     """
-    folds, words = make_folds(prepared.recipe.protocol, prepared)
-    with progress("cross-validation") as tick:
-        fitted = cross_validate(
-            make_classifier(prepared.recipe),
-            prepared.X,
-            prepared.emotions,
-            prepared.speakers,
-            folds,
-            protocol=words,
-            per_sample=prepared.per_sample(),
-            progress=tick,
-        )
-    evaluation = Evaluation(prepared, fitted.answer(prepared.X))
-    if int8:
-        vectors = prepared.vectors(quantised_encoder(prepared.encoder), cache, progress)
-        evaluation = replace(evaluation, int8=fitted.answer(vectors))
+    front = prepared.front
+    if int8 and not isinstance(front, SpeechEncoder):
+        raise RecipeError(f"{prepared.recipe.name}: int8 is for recipes with an [encoder]")
+    fitted = fit_folds(prepared, cache=cache, progress=progress)
+    curves = tuple(learning_curve(member) for member, _ in fitted.members)
+    evaluation = Evaluation(prepared, fitted.answer(prepared.X), curves=curves)
+    if int8 and isinstance(front, SpeechEncoder):
+        vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress)
+        evaluation = replace(evaluation, int8=fitted.answer(stack(vectors, front)))
     return evaluation
+
+
+def fit_folds(
+    prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
+) -> FittedFolds:
+    """Fit a recipe's classifier once for each fold of unseen speakers.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The recipe with its data.
+    cache : path, optional
+        Folder in which the training of networks keeps its state, so that a run that was killed goes
+        on where it was.
+    progress : callable
+        Makes a progress bar with a title.
+
+    Returns
+    -------
+    FittedFolds
+        The classifiers, each with the samples it did not learn from.
+
+    Raises
+    ------
+    RecipeError
+        If the model cannot learn from the data.
+    """
+    with progress("cross-validation") as tick:
+        try:
+            return cross_validate(
+                make_classifier(prepared, checkpoint=training_folder(cache)),
+                prepared.X,
+                prepared.emotions,
+                prepared.speakers,
+                prepared.folds,
+                protocol=prepared.protocol,
+                per_sample=prepared.per_sample(),
+                copies=prepared.copies,
+                progress=tick,
+            )
+        except ValueError as error:
+            if isinstance(error, SereinError):
+                raise
+            raise RecipeError(f"{prepared.recipe.name}: {error}") from error
+
+
+def learning_curve(fitted: Any) -> list[dict[str, Any]]:
+    """Find the learning curve of a fitted classifier, under what is wrapped around it.
+
+    Parameters
+    ----------
+    fitted : classifier
+        With `history_`, or with `estimator_` that has one.
+
+    Returns
+    -------
+    list of dict
+        An entry an epoch; empty for what is not trained in epochs.
+    """
+    if hasattr(fitted, "history_"):
+        return list(fitted.history_)
+    inner = getattr(fitted, "estimator_", None)
+    return [] if inner is None else learning_curve(inner)
+
+
+def training_folder(cache: Path | None) -> Path:
+    """Say where networks keep the state of their training."""
+    return (cache or default_cache()) / "training"
 
 
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     """Write ``result.json`` and the raw ``predictions.csv`` it is computed from.
+
+    Beside them ``curves.csv``, if it was a network.
 
     Parameters
     ----------
@@ -155,10 +231,22 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
                     *(f"{value:.6f}" for value in result.probabilities[number]),
                 ]
             )
+    _write_curves(evaluation, folder / "curves.csv")
     target = folder / "result.json"
     text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False)
     target.write_text(text + "\n", encoding="utf-8")
     return target
+
+
+def _write_curves(evaluation: Evaluation, target: Path) -> None:
+    columns = [name for curve in evaluation.curves for name in (curve[0] if curve else ())]
+    if not columns:
+        return
+    with target.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, ["fold", *dict.fromkeys(columns)], restval="")
+        rows.writeheader()
+        for fold, curve in enumerate(evaluation.curves):
+            rows.writerows({"fold": fold} | epoch for epoch in curve)
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The first half of the story: recipe -> corpora -> vectors, folds and an untrained classifier."""
+"""The first half of the story: recipe -> corpora -> features, folds and an untrained classifier."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.corpora import CORPORA, Corpus
+from serein.corpora import Corpus
 from serein.errors import CorpusError
-from serein.evaluation import protocol as protocols
-from serein.experiment.recipe import Protocol, Recipe
+from serein.evaluation.cross_validation import Copies
+from serein.evaluation.protocol import Fold
+from serein.experiment.checks import front_end
+from serein.experiment.clips import balanced_weights, combine, make_folds, read_corpora
+from serein.experiment.copies import Copy
+from serein.experiment.recipe import Recipe
+from serein.experiment.vectors import read_vectors
 from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
+from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
-from serein.models.linear import MaskedLogisticRegression
+from serein.models.catalogue import make_model
+from serein.models.series import pack
+from serein.training.balance import Balanced
 
 Array = npt.NDArray[np.float32]
 Tick = Callable[[int, int], None]
 Progress = Callable[[str], AbstractContextManager[Tick]]
+Front = SpeechEncoder | FrontEnd
 
 
 def no_progress(title: str) -> AbstractContextManager[Tick]:
@@ -43,17 +52,27 @@ class Prepared:
         All clips, emotions merged and left out as the recipe says.
     sources : tuple of Corpus
         The corpora by themselves, as read.
-    encoder : SpeechEncoder
-        The front.
+    folds : list of (train, test)
+        Of unseen speakers.
+    protocol : str
+        How the folds were made, in words.
+    front : SpeechEncoder, FrontEnd or None
+        What describes a signal; None where the vectors were read from a table.
     X : numpy.ndarray
-        Shape (clips, features), float32.
+        Shape (clips, columns), float32: vectors, or series as `serein.models.series.pack` lays
+        them out.
+    copies : Copies or None
+        Changed copies, for training folds only.
     """
 
     recipe: Recipe
     corpus: Corpus
     sources: tuple[Corpus, ...]
-    encoder: SpeechEncoder
+    folds: list[Fold]
+    protocol: str
+    front: Front | None
     X: Array
+    copies: Copies | None = None
 
     @property
     def emotions(self) -> list[str]:
@@ -70,17 +89,19 @@ class Prepared:
         """The corpus of each clip."""
         return [clip.corpus for clip in self.corpus]
 
+    @property
+    def width(self) -> int | None:
+        """Features a frame, where `X` holds series."""
+        return self.front.width if isinstance(self.front, FrontEnd) else None
+
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what the classifier is told about each clip beside its label."""
-        told: dict[str, npt.NDArray[Any]] = {"label_set": np.array(self.origin)}
-        if self.recipe.classifier.balance:
+        """Return what the classifier is told about each clip beside label and speaker."""
+        told: dict[str, npt.NDArray[Any]] = {}
+        if self.recipe.model.name == "logistic":
+            told["label_set"] = np.array(self.origin)
+        if self.recipe.balance.method == "corpora":
             told["sample_weight"] = balanced_weights(self.origin, self.emotions)
         return told
-
-    def vectors(self, extractor: Extractor, cache: Path | None, progress: Progress) -> Array:
-        """Describe all clips with another extractor."""
-        with progress("features") as tick:
-            return extract(self.corpus.paths, extractor, cache=cache, progress=tick)
 
 
 def prepare(
@@ -91,7 +112,7 @@ def prepare(
     cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Prepared:
-    """Read the corpora and describe every clip.
+    """Read the corpora, deal the folds and describe every clip.
 
     Parameters
     ----------
@@ -111,146 +132,117 @@ def prepare(
 
     Raises
     ------
-    CorpusError, EncoderError, AudioError
-        If data, encoder or a recording cannot be used.
+    CorpusError, ProtocolError
+        If data cannot be used as the recipe says; before any time is spent on features.
+    EncoderError, AudioError
+        If the encoder or a recording cannot be used.
     """
     sources = read_corpora(recipe, data)
     corpus = combine(recipe, sources)
-    encoder = SpeechEncoder(
+    folds, words = make_folds(recipe.protocol, corpus)
+    if recipe.features and recipe.features.table:
+        vectors = read_vectors(recipe.features.table, corpus)
+        return Prepared(recipe, corpus, sources, folds, words, None, vectors)
+    front = _front(recipe, weights)
+    extractors: list[Extractor] = [front]
+    changes = recipe.augmentation
+    extractors += [
+        Copy(front, changes, number, recipe.protocol.seed) for number in range(changes.copies)
+    ]
+    arrays = [describe(corpus, extractor, cache, progress) for extractor in extractors]
+    X = stack([array for each in arrays for array in each], front)
+    clips = len(corpus)
+    copies = None
+    if changes.copies:
+        copies = Copies(X[clips:], np.tile(np.arange(clips), changes.copies))
+    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], copies)
+
+
+def describe(
+    corpus: Corpus, extractor: Extractor, cache: Path | None, progress: Progress
+) -> list[Array]:
+    """Describe all clips of a corpus.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The clips.
+    extractor : Extractor
+        Turns a signal into a vector or a series.
+    cache : path or None
+        Folder of the feature cache.
+    progress : callable
+        Makes a progress bar with a title.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        One a clip.
+    """
+    inner = extractor.extractor if isinstance(extractor, Copy) else extractor
+    in_python = isinstance(inner, FrontEnd)
+    with progress("features") as tick, one_thread_each():
+        return extract(corpus.paths, extractor, cache=cache, processes=in_python, progress=tick)
+
+
+def stack(arrays: list[Array], front: Front) -> Array:
+    """Lay vectors, or series, out as one matrix.
+
+    Parameters
+    ----------
+    arrays : list of numpy.ndarray
+        Each (feature,) or (time, feature).
+    front : SpeechEncoder or FrontEnd
+        What made them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (clips, columns).
+    """
+    series = isinstance(front, FrontEnd) and front.width is not None
+    return pack(arrays) if series else np.stack(arrays)
+
+
+def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> Any:
+    """Build the untrained classifier that a recipe describes.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The recipe and the layout of its features.
+    checkpoint : path, optional
+        Folder where networks keep the state of their training.
+
+    Returns
+    -------
+    classifier
+        Calibrated, unless the recipe has no calibration folds.
+    """
+    recipe = prepared.recipe
+    classifier = make_model(
+        recipe.model.name,
+        recipe.model.settings,
+        training=recipe.training,
+        width=prepared.width,
+        random_state=recipe.protocol.seed,
+        checkpoint=checkpoint,
+    )
+    if recipe.balance.method not in {"none", "corpora"}:
+        classifier = Balanced(classifier, recipe.balance.method, random_state=recipe.protocol.seed)
+    folds = recipe.protocol.calibration_folds
+    return TemperatureScaled(classifier, folds=folds) if folds else classifier
+
+
+def _front(recipe: Recipe, weights: str | Path | None) -> Front:
+    if recipe.features:
+        return front_end(recipe.features)
+    if recipe.encoder is None:
+        raise CorpusError(f"the recipe {recipe.name!r} has neither [encoder] nor [features]")
+    return SpeechEncoder(
         recipe.encoder.name,
         layers=recipe.encoder.layers,
         level=recipe.encoder.level,
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
     )
-    with progress("features") as tick, one_thread_each():
-        X = extract(corpus.paths, encoder, cache=cache, progress=tick)
-    return Prepared(recipe, corpus, sources, encoder, X)
-
-
-def read_corpora(recipe: Recipe, data: str | Path | None = None) -> tuple[Corpus, ...]:
-    """Read each corpus that a recipe names.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Names them.
-    data : path, optional
-        Folder that holds them, in place of the recipe's.
-
-    Returns
-    -------
-    tuple of Corpus
-        In the recipe's order.
-
-    Raises
-    ------
-    CorpusError
-        If no folder is known, or a corpus is not there.
-    """
-    folder = data or recipe.data.folder
-    if folder is None:
-        raise CorpusError(
-            f"the recipe {recipe.name!r} does not say where its recordings are: "
-            "give --data DIR, or folder under [data]"
-        )
-    if not Path(folder).is_dir():
-        raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
-    return tuple(
-        Corpus.load(name, folder) if name in CORPORA else Corpus.from_csv(Path(folder) / name)
-        for name in recipe.data.corpora
-    )
-
-
-def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
-    """Merge corpora into one, with emotions merged and left out as the recipe says.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Its section [data].
-    sources : tuple of Corpus
-        The corpora.
-
-    Returns
-    -------
-    Corpus
-        All clips that take part.
-
-    Raises
-    ------
-    CorpusError
-        If none are left.
-    """
-    mapping: dict[str, str | None] = {**recipe.data.merge}
-    mapping.update(dict.fromkeys(recipe.data.leave_out))
-    corpus = sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
-    if not len(corpus):
-        raise CorpusError(f"the recipe {recipe.name!r} leaves no clip: see leave_out under [data]")
-    return corpus
-
-
-def make_folds(protocol: Protocol, prepared: Prepared) -> tuple[list[protocols.Fold], str]:
-    """Make a protocol's folds.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        Section [protocol] of a recipe.
-    prepared : Prepared
-        The clips.
-
-    Returns
-    -------
-    list of (train, test), str
-        The folds, and the protocol in words.
-
-    Raises
-    ------
-    ProtocolError
-        If the speakers do not allow it.
-    """
-    speakers = prepared.speakers
-    if protocol.split == "leave_one_speaker_out":
-        return protocols.leave_one_speaker_out(speakers), "leave one speaker out"
-    if protocol.split == "ravdess_actor_folds":
-        return protocols.ravdess_actor_folds(speakers), "six RAVDESS actor folds, unseen speakers"
-    strata = [f"{clip.corpus} {clip.emotion}" for clip in prepared.corpus]
-    folds = protocols.speaker_k_fold(
-        speakers, strata, folds=protocol.folds, random_state=protocol.seed
-    )
-    return folds, f"{protocol.folds} folds of unseen speakers"
-
-
-def make_classifier(recipe: Recipe) -> TemperatureScaled:
-    """Build the untrained classifier that a recipe describes."""
-    return TemperatureScaled(
-        MaskedLogisticRegression(C=recipe.classifier.C), folds=recipe.protocol.calibration_folds
-    )
-
-
-def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:
-    """Weigh clips so that every corpus, and every emotion within it, counts the same.
-
-    Parameters
-    ----------
-    origin, emotions : list of str
-        Corpus and emotion of each clip.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (clips,), mean 1.
-
-    Examples
-    --------
-    >>> balanced_weights(["a", "a", "a", "b"], ["joy", "joy", "fear", "joy"]).round(2).tolist()
-    [0.5, 0.5, 1.0, 2.0]
-    """
-    pairs, which, counts = np.unique(
-        np.array([origin, emotions]), axis=1, return_inverse=True, return_counts=True
-    )
-    cells = np.array([np.sum(pairs[0] == corpus) for corpus in pairs[0]])
-    weight = 1.0 / (counts * cells)[which.ravel()]
-    result: npt.NDArray[np.float64] = weight / weight.mean()
-    return result

@@ -1,20 +1,11 @@
-"""A recipe: what to learn from, with which encoder and classifier, judged how. Read from TOML."""
+"""A recipe: what to learn from, with which features and model, judged how."""
 
 from __future__ import annotations
 
-import tomllib
-import types
-import typing
-from dataclasses import MISSING, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from serein.corpora import CORPORA
-from serein.emotions import EMOTIONS
-from serein.errors import RecipeError, unknown_name
-from serein.features.frontend import LEVELS
-
-SPLITS = ("leave_one_speaker_out", "ravdess_actor_folds", "speaker_k_fold")
+from serein.training.plan import Training
 
 
 @dataclass(frozen=True)
@@ -65,19 +56,107 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """Logistic regression on the encoder's vectors.
+class Features:
+    """Which feature sets, without a pre-trained encoder.
 
     Attributes
     ----------
-    C : float
-        Inverse strength of the L2 penalty.
-    balance : bool
-        Whether every corpus, and every emotion in it, counts the same.
+    sets : tuple of str
+        Keys of `serein.features.series.SETS`; what suits the model, if not given.
+    functionals : tuple of str
+        How they are pooled to one vector a recording; none for series.
+    step : int
+        For series: so many frames of 10 ms are averaged to one.
+    normalise : bool
+        Whether each column of a series is brought to mean 0 and variance 1, recording by recording.
+    level : str
+        ``as_recorded``, or ``speech_rms`` to make the gain of the microphone irrelevant.
+    trim : bool
+        Whether silence at either end is cut off.
+    table : str or None
+        In place of all that, vectors that are there already: a CSV file with the column ``file``
+        and numbers, as ``serein features`` writes it; relative to the recipe's own folder.
     """
 
-    C: float = 0.02
-    balance: bool = False
+    sets: tuple[str, ...] = ()
+    functionals: tuple[str, ...] = ()
+    step: int = 2
+    normalise: bool = False
+    level: str = "speech_rms"
+    trim: bool = True
+    table: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained.
+
+    Attributes
+    ----------
+    name : str
+        A key of `serein.models.catalogue.MODELS`.
+    settings : dict
+        The model's own parameters; the other keys of the section.
+    """
+
+    name: str = "logistic"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is done about rare emotions, inside the training fold.
+
+    Attributes
+    ----------
+    method : str
+        A key of `serein.training.balance.METHODS`; or ``corpora``: every corpus, and every emotion
+        in it, counts the same.
+    """
+
+    method: str = "none"
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Changed copies of the training recordings; they stay with their parent.
+
+    Attributes
+    ----------
+    copies : int
+        Of each recording; 0 for none.
+    chain : tuple of str
+        Keys of `serein.audio.augment.AUGMENTATIONS`: each copy goes through all of them, drawn
+        anew.
+    ranges : dict
+        What is drawn, where it is not the default: ``speed = { rate = [0.88, 1.12] }``.
+    """
+
+    copies: int = 0
+    chain: tuple[str, ...] = ()
+    ranges: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How `serein tune` looks for better settings.
+
+    Attributes
+    ----------
+    method : str
+        A key of `serein.evaluation.search.METHODS`.
+    trials : int
+        Candidates tried.
+    folds : int
+        Folds of speakers that each is judged on.
+    space : dict
+        ``model.KEY`` or ``training.KEY`` to a range or a list of choices; the model's own if empty.
+    """
+
+    method: str = "bayesian"
+    trials: int = 30
+    folds: int = 5
+    space: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,14 +170,15 @@ class Protocol:
     folds : int
         For ``speaker_k_fold``.
     calibration_folds : int
-        Inner folds over training speakers, for the temperature.
+        Inner folds over training speakers, for the temperature; 0 leaves confidence as the model
+        gives it. If not given, 2 for networks and ensembles and 5 for all else.
     seed : int
         Seed of everything random.
     """
 
     split: str = "leave_one_speaker_out"
     folds: int = 6
-    calibration_folds: int = 5
+    calibration_folds: int | None = None
     seed: int = 0
 
 
@@ -129,135 +209,34 @@ class Recipe:
         Name of the recogniser.
     data : Data
         What to learn from.
-    encoder : Encoder
-        The pre-trained front.
-    classifier : Classifier
+    encoder : Encoder or None
+        The pre-trained front; None where features stand in its place.
+    features : Features or None
+        Feature sets in place of an encoder.
+    model : Model
         What is trained.
+    training : Training
+        How a network is trained.
+    balance : Balance
+        What is done about rare emotions.
+    augmentation : Augmentation
+        Changed copies to learn from.
     protocol : Protocol
         How it is judged.
+    search : Search
+        How better settings are looked for.
     bundle : Packing
         How it is packed.
     """
 
     name: str
     data: Data
-    encoder: Encoder = Encoder()
-    classifier: Classifier = Classifier()
+    encoder: Encoder | None = None
+    features: Features | None = None
+    model: Model = Model()
+    training: Training = field(default_factory=Training)
+    balance: Balance = Balance()
+    augmentation: Augmentation = Augmentation()
     protocol: Protocol = Protocol()
+    search: Search = Search()
     bundle: Packing = Packing()
-
-
-def read_recipe(file: str | Path) -> Recipe:
-    """Read a recipe.
-
-    Parameters
-    ----------
-    file : str or path
-        A TOML file; its keys are the attributes of `Recipe` and its sections.
-
-    Returns
-    -------
-    Recipe
-        With folders made absolute.
-
-    Raises
-    ------
-    RecipeError
-        If it cannot be read, or a key or value is wrong.
-    """
-    file = Path(file)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{file}: cannot be read as a TOML recipe: {error}") from error
-    recipe: Recipe = _section(Recipe, table, str(file))
-    _check(recipe, str(file))
-    near = file.resolve().parent
-    return replace(
-        recipe,
-        data=replace(recipe.data, folder=_beside(near, recipe.data.folder)),
-        encoder=replace(
-            recipe.encoder,
-            name=_folder_beside(near, recipe.encoder.name),
-            weights=_beside(near, recipe.encoder.weights),
-        ),
-    )
-
-
-def _section(kind: type, table: dict[str, Any], place: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    unknown = [key for key in table if key not in hints]
-    if unknown:
-        raise RecipeError(f"{place}: {unknown_name('key', unknown[0], hints)}")
-    values = {key: _value(hints[key], value, f"{place}: {key}") for key, value in table.items()}
-    defaults = {entry.name for entry in fields(kind)} - _required(kind)
-    missing = sorted(set(hints) - defaults - set(values))
-    if missing:
-        raise RecipeError(f"{place}: {missing[0]} is missing")
-    return kind(**values)
-
-
-def _required(kind: type) -> set[str]:
-    return {
-        entry.name
-        for entry in fields(kind)
-        if entry.default is MISSING and entry.default_factory is MISSING
-    }
-
-
-def _value(hint: Any, value: Any, place: str) -> Any:
-    """Check a TOML value against a field's type; lists become tuples, tables sections."""
-    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
-        if not isinstance(value, dict):
-            raise RecipeError(
-                f"{place} is {value!r}; allowed: a table [{place.rsplit(maxsplit=1)[-1]}]"
-            )
-        return _section(hint, value, place)
-    if isinstance(hint, types.UnionType):
-        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_value(arguments[0], entry, place) for entry in value)
-    if origin is dict and isinstance(value, dict):
-        return {key: _value(arguments[1], entry, place) for key, entry in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
-    if origin is None and type(value) is hint:
-        return value
-    raise RecipeError(f"{place} is {value!r}; allowed: {getattr(origin or hint, '__name__', hint)}")
-
-
-def _check(recipe: Recipe, place: str) -> None:
-    for name in recipe.data.corpora:
-        if name not in CORPORA and not name.endswith(".csv"):
-            raise RecipeError(f"{place}: {unknown_name('corpus', name, CORPORA)}; or a .csv table")
-    for emotion in (*recipe.data.merge, *recipe.data.merge.values(), *recipe.data.leave_out):
-        if emotion not in EMOTIONS:
-            raise RecipeError(f"{place}: {unknown_name('emotion', emotion, EMOTIONS)}")
-    if recipe.encoder.level not in LEVELS:
-        raise RecipeError(f"{place}: {unknown_name('level', recipe.encoder.level, LEVELS)}")
-    if recipe.protocol.split not in SPLITS:
-        raise RecipeError(f"{place}: {unknown_name('split', recipe.protocol.split, SPLITS)}")
-    checks = {
-        "data.corpora must name at least one corpus": bool(recipe.data.corpora),
-        "classifier.C must be above 0": recipe.classifier.C > 0,
-        "protocol.folds must be at least 2": recipe.protocol.folds >= 2,
-        "protocol.calibration_folds must be at least 2": recipe.protocol.calibration_folds >= 2,
-        "protocol.seed must be 0 to 4294967295": 0 <= recipe.protocol.seed < 2**32,
-        "bundle.window_s must be 1 to 30": 1 <= recipe.bundle.window_s <= 30,
-        "bundle.hop_s must be above 0 and at most window_s": 0
-        < recipe.bundle.hop_s
-        <= recipe.bundle.window_s,
-    }
-    for rule, holds in checks.items():
-        if not holds:
-            raise RecipeError(f"{place}: {rule}")
-
-
-def _folder_beside(folder: Path, name: str) -> str:
-    """Take an encoder's name as a folder beside the recipe if there is one, else as it is."""
-    return str((folder / name).resolve()) if (folder / name).is_dir() else name
-
-
-def _beside(folder: Path, path: str | None) -> str | None:
-    return None if path is None else str((folder / path).resolve())

@@ -7,10 +7,11 @@ numbers; it is judged on speakers and on kinds of sound that it did not learn fr
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,17 @@ from sklearn.model_selection import GroupKFold
 
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
-from serein.experiment.prepare import Prepared, Progress, Tick
-from serein.features.encoder import SpeechEncoder, one_thread_each
-from serein.inference.network import Linear
+from serein.errors import MissingExtraError, RecipeError
+from serein.experiment.prepare import Front, Prepared, Progress, Tick, stack
+from serein.features.encoder import one_thread_each
+from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
+from serein.models.pooled import Pooled
+
+try:
+    from joblib import Parallel, delayed
+except ImportError as error:
+    raise MissingExtraError("training", "train") from error
 
 Array = npt.NDArray[np.float32]
 
@@ -38,8 +46,8 @@ class SpeechDetector:
 
     Attributes
     ----------
-    head : Linear
-        Encoder features to the logit of speech.
+    classifier : classifier
+        Vectors, or series, to whether they are speech: its classes are False and True.
     threshold : float
         Below this probability there is no speech.
     speech_heard : float
@@ -48,19 +56,19 @@ class SpeechDetector:
         Share of sounds of unseen kinds taken for no speech.
     """
 
-    head: Linear
+    classifier: Any
     threshold: float
     speech_heard: float
     sounds_refused: float
 
 
 def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) -> SpeechDetector:
-    """Train and judge the detector on a recipe's encoder.
+    """Train and judge the detector on a recipe's features.
 
     Parameters
     ----------
     prepared : Prepared
-        Clips, their vectors and the encoder.
+        Clips, their features and what makes them; not read from a table.
     seed : int
         Draws clips, noises and sounds.
     progress : callable
@@ -71,6 +79,9 @@ def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) 
     SpeechDetector
         Fitted on everything, with its held-out shares.
     """
+    front = prepared.front
+    if front is None:
+        raise RecipeError("features read from a table make no bundle: a voice cannot go through it")
     generator = np.random.default_rng(seed)
     count = min(CLIPS, len(prepared.corpus))
     chosen = np.sort(generator.choice(len(prepared.corpus), count, replace=False))
@@ -78,15 +89,15 @@ def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) 
     kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
     drawn = [nonspeech.draw(generator, str(kind)) for kind in kinds]
     with progress("speech detector") as tick, one_thread_each():
-        vectors = _describe([*noisy, *drawn], prepared.encoder, tick)
+        described = _describe([*noisy, *drawn], front, tick)
     speakers = np.array(prepared.speakers)[chosen]
-    X = np.concatenate([prepared.X[chosen], vectors])
+    X = _below(prepared.X[chosen], stack(described, front))
     y = np.repeat([True, False], [2 * count, len(drawn)])
     groups = np.concatenate([speakers, speakers, kinds])
-    held_out = _held_out(X, y, groups)
+    held_out = _held_out(X, y, groups, prepared.width)
     threshold = float(np.clip(np.quantile(held_out[y], LOST_SPEECH), *THRESHOLD_RANGE))
     return SpeechDetector(
-        _head(_fit(X, y)),
+        _fit(X, y, prepared.width),
         threshold,
         speech_heard=float(np.mean(held_out[y] >= threshold)),
         sounds_refused=float(np.mean(held_out[~y] < threshold)),
@@ -116,32 +127,50 @@ def _draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
 
 
 def _describe(
-    drawn: Sequence[NoisySpeech | nonspeech.Sound], encoder: SpeechEncoder, tick: Tick
-) -> Array:
-    vectors = []
+    drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, tick: Tick
+) -> list[Array]:
+    found = []
+    for array in _each(drawn, front):
+        found.append(array)
+        tick(len(found), len(drawn))
+    return found
+
+
+def _each(drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front) -> Iterator[Array]:
+    if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
+        work = (delayed(_of)(sound, front) for sound in drawn)
+        yield from Parallel(n_jobs=-1, return_as="generator")(work)
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for vector in pool.map(lambda sound: encoder(sound.signal()), drawn):
-            vectors.append(vector)
-            tick(len(vectors), len(drawn))
-    return np.stack(vectors)
+        yield from pool.map(lambda sound: _of(sound, front), drawn)
 
 
-def _fit(X: Array, y: npt.NDArray[np.bool_]) -> MaskedLogisticRegression:
+def _of(sound: NoisySpeech | nonspeech.Sound, front: Front) -> Array:
+    return front(sound.signal())
+
+
+def _below(first: Array, second: Array) -> Array:
+    """Put matrices one below the other; the narrower one's series are filled up with NaN."""
+    columns = max(first.shape[1], second.shape[1])
+    rows = np.full((len(first) + len(second), columns), np.nan, np.float32)
+    rows[: len(first), : first.shape[1]] = first
+    rows[len(first) :, : second.shape[1]] = second
+    return rows
+
+
+def _fit(X: Array, y: npt.NDArray[np.bool_], width: int | None) -> Any:
     weight = np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    return MaskedLogisticRegression(C=0.02).fit(X, y, sample_weight=weight)
+    classifier: Any = MaskedLogisticRegression(C=0.02)
+    if width is not None:
+        classifier = Pooled(classifier, width=width)
+    return classifier.fit(X, y, sample_weight=weight)
 
 
 def _held_out(
-    X: Array, y: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_]
+    X: Array, y: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], width: int | None
 ) -> npt.NDArray[np.float64]:
     """Probability of speech from detectors that did not meet the speaker or the kind of sound."""
     probability = np.empty(len(y))
     for train, test in GroupKFold(5).split(X, y, groups):
-        probability[test] = _fit(X[train], y[train]).predict_proba(X[test])[:, 1]
+        probability[test] = _fit(X[train], y[train], width).predict_proba(X[test])[:, 1]
     return probability
-
-
-def _head(fitted: MaskedLogisticRegression) -> Linear:
-    """Turn two classes' logits into the one of speech."""
-    coef, intercept = fitted.coef_, fitted.intercept_
-    return Linear(fitted.mean_, fitted.scale_, coef[1:] - coef[:1], intercept[1:] - intercept[:1])

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import numpy as np
 
 from serein.corpora import Corpus
+from serein.errors import RecipeError, SereinError
+from serein.evaluation.cross_validation import fit_part
 from serein.experiment.card import model_card, notice
-from serein.experiment.evaluate import Evaluation, versions
+from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
+from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
-from serein.inference.bundle import write_bundle
+from serein.features.encoder import SpeechEncoder
+from serein.inference.arrays import ArraysModel
+from serein.inference.bundle import ARRAYS, write_bundle
+from serein.inference.converters import unwrapped
 from serein.inference.export import example_input, to_onnx
-from serein.inference.network import Linear, RecognizerNetwork
-from serein.inference.recognizer import OUTPUTS
+from serein.inference.graph import join, speech_graph, to_graph
 from serein.models.calibration import TemperatureScaled
+from serein.models.hmm import GaussianMixtureHMM
 
 
 @dataclass(frozen=True)
@@ -27,45 +33,78 @@ class Fitted:
 
     Attributes
     ----------
-    classifier : TemperatureScaled
-        Vectors to emotions.
+    classifier : classifier
+        Features to emotions.
     speech : SpeechDetector
-        Vectors to speech or not.
-    network : torch.nn.Module
-        Encoder, classifier and detector in one.
+        Features to speech or not.
     """
 
-    classifier: TemperatureScaled
+    classifier: Any
     speech: SpeechDetector
-    network: nn.Module
 
 
-def fit(prepared: Prepared, *, progress: Progress = no_progress) -> Fitted:
+def refuse_unpackable(recipe: Recipe) -> None:
+    """Raise, before any time is spent, if a recipe can be judged but makes no bundle.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is to be trained.
+
+    Raises
+    ------
+    RecipeError
+        If its features are read from a table.
+    """
+    if recipe.features and recipe.features.table:
+        raise RecipeError(
+            f"{recipe.name}: features read from a table make no bundle, since a voice cannot go "
+            "through one: evaluate it, or name sets in place of table"
+        )
+
+
+def fit(
+    prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
+) -> Fitted:
     """Fit a recipe on all its speakers.
 
     Parameters
     ----------
     prepared : Prepared
         The recipe with its data.
+    cache : path, optional
+        Folder in which the training of a network keeps its state.
     progress : callable
         Makes a progress bar with a title.
 
     Returns
     -------
     Fitted
-        Classifier, speech detector, and the network they make with the encoder.
+        Classifier and speech detector.
+
+    Raises
+    ------
+    RecipeError
+        If the model cannot learn from the data, or the features were read from a table.
     """
     with progress("final fit") as tick:
-        classifier = make_classifier(prepared.recipe).fit(
-            prepared.X, prepared.emotions, groups=prepared.speakers, **prepared.per_sample()
-        )
+        try:
+            classifier = fit_part(
+                make_classifier(prepared, checkpoint=training_folder(cache)),
+                prepared.X,
+                np.array(prepared.emotions),
+                np.array(prepared.speakers),
+                np.arange(len(prepared.X)),
+                per_sample=prepared.per_sample(),
+                copies=prepared.copies,
+            )
+        except ValueError as error:
+            if isinstance(error, SereinError):
+                raise
+            raise RecipeError(f"{prepared.recipe.name}: {error}") from error
         tick(1, 1)
     seed = prepared.recipe.protocol.seed
-    speech = train_speech_detector(prepared, seed=seed, progress=progress)
-    network = RecognizerNetwork(
-        prepared.encoder.network, emotion_head(classifier), speech.head, classifier.temperature_
-    )
-    return Fitted(classifier, speech, network.eval())
+    return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress=progress))
 
 
 def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str | Path) -> Path:
@@ -92,25 +131,70 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
     BundleError
         If the folder holds other things.
     """
-    model = to_onnx(fitted.network, example_input(prepared.encoder.front_end), OUTPUTS)
-    manifest = make_manifest(prepared, evaluation, fitted.classifier, fitted.speech)
-    return write_bundle(
-        folder, manifest, model=model, card=model_card(manifest), notice=notice(manifest)
-    )
+    manifest = make_manifest(prepared, evaluation, fitted)
+    card, words = model_card(manifest), notice(manifest)
+    arrays = arrays_of(fitted)
+    if arrays is not None:
+        content = arrays.to_bytes()
+        return write_bundle(
+            folder, manifest, model=content, card=card, notice=words, model_file=ARRAYS
+        )
+    graph = graph_of(fitted, prepared)
+    return write_bundle(folder, manifest, model=graph, card=card, notice=words)
 
 
-def emotion_head(fitted: TemperatureScaled) -> Linear:
-    """Take scaling and weights out of a fitted classifier."""
-    linear = fitted.estimator_
-    return Linear(linear.mean_, linear.scale_, linear.coef_, linear.intercept_)
+def arrays_of(fitted: Fitted) -> ArraysModel | None:
+    """Take the arrays out of fitted hidden Markov models.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        Classifier and speech detector.
+
+    Returns
+    -------
+    ArraysModel or None
+        None for any other model: it becomes a graph.
+    """
+    classifier, temperature = fitted.classifier, 1.0
+    if isinstance(classifier, TemperatureScaled):
+        classifier, temperature = classifier.estimator_, classifier.temperature_
+    classifier = unwrapped(classifier)
+    if not isinstance(classifier, GaussianMixtureHMM):
+        return None
+    speech = fitted.speech.classifier.estimator_  # under the pooling
+    weight = (speech.coef_[1] - speech.coef_[0]) / speech.scale_
+    bias = float(speech.intercept_[1] - speech.intercept_[0] - speech.mean_ @ weight)
+    return ArraysModel(classifier.arrays_, temperature, weight, bias)
 
 
-def make_manifest(
-    prepared: Prepared,
-    evaluation: Evaluation,
-    fitted: TemperatureScaled,
-    speech: SpeechDetector,
-) -> dict[str, Any]:
+def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
+    """Turn a fitted recipe into one ONNX graph.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        Classifier and speech detector.
+    prepared : Prepared
+        What they were fitted on.
+
+    Returns
+    -------
+    bytes
+        From the front end's output to emotions and speech.
+    """
+    columns = None if prepared.width else prepared.X.shape[1]
+    heads = {
+        "probability": to_graph(fitted.classifier, columns),
+        "speech": speech_graph(fitted.speech.classifier, columns),
+    }
+    front = prepared.front
+    if not isinstance(front, SpeechEncoder):
+        return join(None, heads)
+    return join(to_onnx(front.network, example_input(front.front_end), ["vector"]), heads)
+
+
+def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) -> dict[str, Any]:
     """Write down what a recogniser is and how it was judged.
 
     Parameters
@@ -119,40 +203,48 @@ def make_manifest(
         The recipe with its data.
     evaluation : Evaluation
         Scores on unseen speakers.
-    fitted : TemperatureScaled
-        The final classifier.
-    speech : SpeechDetector
-        The final detector.
+    fitted : Fitted
+        The final classifier and detector.
 
     Returns
     -------
     dict
         Plain values for `manifest.json`.
     """
-    recipe = prepared.recipe
-    return {
+    recipe, front, speech = prepared.recipe, prepared.front, fitted.speech
+    manifest = {
         "name": recipe.name,
         "precision": "float32",
-        "labels": fitted.classes_.tolist(),
-        "front_end": prepared.encoder.front_end.to_dict(),
+        "labels": fitted.classifier.classes_.tolist(),
+        "front_end": _front_end(prepared),
         "window_s": recipe.bundle.window_s,
         "hop_s": recipe.bundle.hop_s,
-        "temperature": round(fitted.temperature_, 6),
+        "temperature": round(getattr(fitted.classifier, "temperature_", 1.0), 6),
         "speech_threshold": round(speech.threshold, 6),
         "speech_heard_unseen_speakers": round(speech.speech_heard, 4),
         "sounds_refused_unseen_kinds": round(speech.sounds_refused, 4),
-        "encoder": {"name": _hub_name(prepared), "layers": list(prepared.encoder.layers)},
+        "model": {"name": recipe.model.name, **recipe.model.settings},
         "trained_on": [_described(source, prepared.corpus) for source in prepared.sources],
         "scores": _scores(evaluation),
         "licence": recipe.bundle.licence,
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
+    if isinstance(front, SpeechEncoder):
+        manifest["encoder"] = {"name": _hub_name(front), "layers": list(front.layers)}
+    return manifest
 
 
-def _hub_name(prepared: Prepared) -> str:
+def _front_end(prepared: Prepared) -> dict[str, Any]:
+    front = prepared.front
+    if front is None:
+        raise RecipeError(f"{prepared.recipe.name}: features read from a table make no bundle")
+    return (front.front_end if isinstance(front, SpeechEncoder) else front).to_dict()
+
+
+def _hub_name(encoder: SpeechEncoder) -> str:
     """Name the encoder without telling where on this machine it lay."""
-    name = prepared.encoder.name
+    name = encoder.name
     return Path(name).name if Path(name).is_absolute() else name
 
 

@@ -1,0 +1,220 @@
+"""What a recipe leaves unsaid, and what it must not say; all of it before any time is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from serein.audio.augment import AUGMENTATIONS, draw
+from serein.corpora import CORPORA
+from serein.emotions import EMOTIONS
+from serein.errors import RecipeError, unknown_name
+from serein.evaluation.search import METHODS as SEARCHES
+from serein.evaluation.space import read_space
+from serein.experiment.recipe import Encoder, Features, Model, Recipe
+from serein.experiment.sections import arguments, value_of
+from serein.features.frontend import LEVELS, FrontEnd
+from serein.models.catalogue import (
+    MODELS,
+    knows_series,
+    make_model,
+    member_names,
+)
+from serein.training.balance import METHODS as BALANCES
+
+SPLITS = ("leave_one_speaker_out", "ravdess_actor_folds", "speaker_k_fold")
+VECTORS = Features(sets=("expert", "mfcc", "mfcc_delta"), functionals=("mean", "std", "p20", "p80"))
+SERIES = Features(sets=("log_mel",))
+FEATURES = {
+    "textbook_cnn": Features(sets=("log_power",)),
+    "gmm_hmm": Features(sets=("mfcc", "mfcc_delta"), step=1),
+}
+"""What a model is given where the recipe names no features; the others by what they know."""
+NOT_IN_RECIPES = ("random_state", "width", "final")
+
+
+def complete(recipe: Recipe, place: str) -> Recipe:
+    """Fill in what depends on the model, and check everything that can be checked.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        As it was read.
+    place : str
+        Where it stands, for messages.
+
+    Returns
+    -------
+    Recipe
+        With either encoder or features, and nothing left open.
+
+    Raises
+    ------
+    RecipeError
+        If a name is unknown or a value not allowed.
+    """
+    if recipe.model.name not in MODELS:
+        raise RecipeError(f"{place}: {unknown_name('model', recipe.model.name, MODELS)}")
+    family = MODELS[recipe.model.name]
+    recipe = replace(recipe, model=_model(recipe.model, f"{place}: model"))
+    recipe = _with_front(recipe, place)
+    folds = recipe.protocol.calibration_folds
+    if folds is None:
+        folds = 2 if family.slow else 5
+        recipe = replace(recipe, protocol=replace(recipe.protocol, calibration_folds=folds))
+    for problem in _problems(recipe):
+        raise RecipeError(f"{place}: {problem}")
+    return recipe
+
+
+def front_end(features: Features) -> FrontEnd:
+    """Make the front end of a recipe without an encoder.
+
+    Parameters
+    ----------
+    features : Features
+        Its section [features].
+
+    Returns
+    -------
+    FrontEnd
+        Signal to series or vector.
+    """
+    return FrontEnd(
+        inputs="features",
+        normalise=features.normalise,
+        level=features.level,
+        trim=features.trim,
+        sets=features.sets,
+        functionals=features.functionals,
+        step=features.step,
+    )
+
+
+def _model(model: Model, place: str) -> Model:
+    """Check a model's settings, and those of an ensemble's members, key by key."""
+    names = member_names(model.name, model.settings)
+    for name in names:
+        if name not in MODELS:
+            raise RecipeError(f"{place}: {unknown_name('member', name, MODELS)}")
+    own = {key: value for key, value in model.settings.items() if key not in names}
+    settings = arguments(MODELS[model.name].build, own, place, without=NOT_IN_RECIPES)
+    for name in names:
+        if name in model.settings:
+            given = value_of(dict[str, Any], model.settings[name], f"{place}: {name}")
+            settings[name] = _model(Model(name, given), f"{place}: {name}").settings
+    return replace(model, settings=settings)
+
+
+def _with_front(recipe: Recipe, place: str) -> Recipe:
+    if recipe.encoder and recipe.features:
+        raise RecipeError(f"{place}: has both [encoder] and [features]; leave one out")
+    if recipe.encoder:
+        return recipe
+    if recipe.features is None and recipe.model == Model():
+        return replace(recipe, encoder=Encoder())
+    default = FEATURES.get(
+        recipe.model.name,
+        SERIES if knows_series(recipe.model.name, recipe.model.settings) else VECTORS,
+    )
+    features = recipe.features or default
+    if not features.sets:
+        features = replace(features, sets=default.sets, functionals=default.functionals)
+    return replace(recipe, features=features)
+
+
+def _problems(recipe: Recipe) -> Iterator[str]:
+    """Say what is wrong, worst first."""
+    yield from _wrong_names(recipe)
+    for what, attempt in _attempts(recipe).items():
+        try:
+            attempt()
+        except (ValueError, TypeError) as error:
+            yield f"{what}: {error}"
+    protocol, bundle = recipe.protocol, recipe.bundle
+    rules = {
+        "data.corpora must name at least one corpus": bool(recipe.data.corpora),
+        "protocol.folds must be at least 2": protocol.folds >= 2,
+        "protocol.calibration_folds must be 0 or at least 2": protocol.calibration_folds != 1
+        and (protocol.calibration_folds or 0) >= 0,
+        "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
+        "augmentation.copies must be 0 to 20": 0 <= recipe.augmentation.copies <= 20,
+        "augmentation.copies needs augmentation.chain": not recipe.augmentation.copies
+        or bool(recipe.augmentation.chain),
+        "augmentation works on recordings, and features.table holds vectors that are there "
+        "already: leave one out": not (
+            recipe.augmentation.copies and recipe.features and recipe.features.table
+        ),
+        "gmm_hmm learns from series: leave encoder, features.functionals and features.table out": (
+            recipe.model.name != "gmm_hmm"
+            or (
+                (recipe.features is not None and not recipe.features.functionals)
+                and not (recipe.features and recipe.features.table)
+            )
+        ),
+        "search.trials must be at least 1": recipe.search.trials >= 1,
+        "search.folds must be at least 2": recipe.search.folds >= 2,
+        "bundle.window_s must be 1 to 30": 1 <= bundle.window_s <= 30,
+        "bundle.hop_s must be above 0 and at most window_s": 0 < bundle.hop_s <= bundle.window_s,
+    }
+    yield from (rule for rule, holds in rules.items() if not holds)
+
+
+def _wrong_names(recipe: Recipe) -> Iterator[str]:
+    for name in recipe.data.corpora:
+        if name not in CORPORA and not name.endswith(".csv"):
+            yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
+    named = [
+        *(("emotion", name, EMOTIONS) for name in recipe.data.merge),
+        *(("emotion", name, EMOTIONS) for name in recipe.data.merge.values()),
+        *(("emotion", name, EMOTIONS) for name in recipe.data.leave_out),
+        ("split", recipe.protocol.split, SPLITS),
+        ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
+        ("search method", recipe.search.method, SEARCHES),
+        *(("augmentation", name, AUGMENTATIONS) for name in recipe.augmentation.chain),
+        *(("augmentation", name, recipe.augmentation.chain) for name in recipe.augmentation.ranges),
+    ]
+    if recipe.encoder:
+        named.append(("level", recipe.encoder.level, LEVELS))
+    for kind, name, allowed in named:
+        if name not in allowed:
+            yield unknown_name(kind, name, allowed)
+
+
+def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
+    """Return, by section, what raises by itself where it is wrong."""
+    model, changes = recipe.model, recipe.augmentation
+    attempts: dict[str, Callable[[], Any]] = {
+        "training": recipe.training.check,
+        "model": lambda: make_model(model.name, model.settings, training=recipe.training),
+    }
+    if recipe.search.space:
+        attempts["search.space"] = lambda: _check_space(recipe)
+    features = recipe.features
+    if features and not features.table:
+        attempts["features"] = lambda: front_end(features)
+    if "overlay" in changes.chain:
+        attempts["augmentation"] = lambda: _refuse("overlay needs a second recording: not here")
+    for name in changes.chain:
+        if name != "overlay":
+            attempts[f"augmentation: {name}"] = lambda name=name: draw(  # type: ignore[misc]
+                np.random.default_rng(0), name, **changes.ranges.get(name, {})
+            )
+    return attempts
+
+
+def _check_space(recipe: Recipe) -> None:
+    read_space(recipe.search.space)
+    known = [f"model.{key}" for key in signature(MODELS[recipe.model.name].build).parameters]
+    known += [f"training.{key}" for key in asdict(recipe.training)]
+    for name in recipe.search.space:
+        if name not in known:
+            raise ValueError(unknown_name("setting", name, known))
+
+
+def _refuse(why: str) -> None:
+    raise ValueError(why)

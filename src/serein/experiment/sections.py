@@ -1,0 +1,153 @@
+"""From a table of TOML to a section of a recipe: every key known, every value of its kind."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from serein.errors import RecipeError, unknown_name
+
+
+def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
+    """Make a dataclass from a table.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; a field that is one too is a table in the table.
+    table : mapping
+        Values as TOML has them; lists become tuples.
+    place : str
+        Where the table stands, for messages.
+
+    Returns
+    -------
+    object
+        A `kind`.
+
+    Raises
+    ------
+    RecipeError
+        If a key is unknown or missing, or a value is of another kind.
+    """
+    hints = {entry.name: typing.get_type_hints(kind)[entry.name] for entry in fields(kind)}
+    unknown = [key for key in table if key not in hints]
+    if unknown:
+        raise RecipeError(f"{place}: {unknown_name('key', unknown[0], hints)}")
+    values = {key: value_of(hints[key], value, f"{place}: {key}") for key, value in table.items()}
+    missing = sorted(_required(kind) - set(values))
+    if missing:
+        raise RecipeError(f"{place}: {missing[0]} is missing")
+    return kind(**values)
+
+
+def arguments(
+    function: Callable[..., Any], table: Mapping[str, Any], place: str, *, without: tuple[str, ...]
+) -> dict[str, Any]:
+    """Check a table against the parameters of a function; what a value must be, its default says.
+
+    Parameters
+    ----------
+    function : callable
+        A function or class, whose parameters have defaults.
+    table : mapping
+        Values as TOML has them.
+    place : str
+        Where the table stands, for messages.
+    without : tuple of str
+        Parameters that are not for a recipe.
+
+    Returns
+    -------
+    dict
+        The values, lists as tuples, to call the function with.
+
+    Raises
+    ------
+    RecipeError
+        If a key is unknown, or a value is of another kind.
+    """
+    known = {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in without and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        raise RecipeError(f"{place}: {unknown_name('key', unknown[0], known)}")
+    return {key: _like(known[key], value, f"{place}: {key}") for key, value in table.items()}
+
+
+def value_of(hint: Any, value: Any, place: str) -> Any:
+    """Check a TOML value against a type; lists become tuples, tables sections.
+
+    Parameters
+    ----------
+    hint : type
+        What it must be.
+    value : object
+        What came.
+    place : str
+        Where it stands, for messages.
+
+    Returns
+    -------
+    object
+        The value.
+
+    Raises
+    ------
+    RecipeError
+        If it is of another kind.
+    """
+    if isinstance(hint, types.UnionType):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+        if not isinstance(value, dict):
+            raise RecipeError(
+                f"{place} is {value!r}; allowed: a table [{place.rsplit(maxsplit=1)[-1]}]"
+            )
+        return section(hint, value, place)
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return plain(value)
+    if origin is tuple and isinstance(value, list):
+        return tuple(value_of(inner[0], entry, place) for entry in value)
+    if origin is dict and isinstance(value, dict):
+        return {key: value_of(inner[1], entry, place) for key, entry in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if origin is None and type(value) is hint:
+        return value
+    raise RecipeError(f"{place} is {value!r}; allowed: {getattr(origin or hint, '__name__', hint)}")
+
+
+def plain(value: Any) -> Any:
+    """Turn lists into tuples, at any depth."""
+    if isinstance(value, list):
+        return tuple(map(plain, value))
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    return value
+
+
+def _like(default: Any, value: Any, place: str) -> Any:
+    if default is inspect.Parameter.empty or default is None or isinstance(default, tuple):
+        if isinstance(default, tuple) and not isinstance(value, list):
+            raise RecipeError(f"{place} is {value!r}; allowed: a list")
+        return plain(value)
+    if isinstance(default, str) and isinstance(value, (int, float)) and type(value) is not bool:
+        return value  # "scale" or a number
+    return value_of(type(default), value, place)
+
+
+def _required(kind: type) -> set[str]:
+    return {
+        entry.name
+        for entry in fields(kind)
+        if entry.default is MISSING and entry.default_factory is MISSING
+    }

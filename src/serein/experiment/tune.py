@@ -1,0 +1,177 @@
+"""Looking for better settings of a recipe, and writing the recipe that was found."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from serein.errors import RecipeError, SereinError
+from serein.evaluation.search import SearchResult, search
+from serein.experiment.checks import complete
+from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
+from serein.experiment.recipe import Model, Recipe
+from serein.models.catalogue import search_space
+
+
+def tune(
+    prepared: Prepared,
+    *,
+    storage: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> SearchResult:
+    """Search as section [search] of a recipe says, always in folds of unseen speakers.
+
+    The recipe as it stands is tried first. Confidence is not calibrated meanwhile: the temperature
+    does not change the score.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The recipe with its data.
+    storage : str or path, optional
+        A file ending in ``.db`` or a storage URL of Optuna, where the search can be gone on with.
+    progress : callable
+        Makes a progress bar with a title.
+
+    Returns
+    -------
+    SearchResult
+        All trials and the best.
+
+    Raises
+    ------
+    RecipeError
+        If the search cannot be done, or the storage holds another one of that name.
+    """
+    recipe = prepared.recipe
+    settings = recipe.search
+
+    def candidate(values: dict[str, Any]) -> Any:
+        return make_classifier(replace(prepared, recipe=_uncalibrated(with_values(recipe, values))))
+
+    with progress("search") as tick:
+        try:
+            return search(
+                candidate,
+                prepared.X,
+                prepared.emotions,
+                prepared.speakers,
+                search_space(recipe.model.name, settings.space),
+                method=settings.method,
+                trials=settings.trials,
+                folds=settings.folds,
+                start=({},),
+                storage=storage,
+                name=recipe.name,
+                about=repr(_without_search(recipe)),
+                random_state=recipe.protocol.seed,
+                per_sample=prepared.per_sample(),
+                copies=prepared.copies,
+                progress=tick,
+            )
+        except ValueError as error:
+            if isinstance(error, SereinError):
+                raise
+            raise RecipeError(f"{recipe.name}: {error}") from error
+
+
+def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """Put values of a search into a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Stays as it is.
+    values : dict
+        ``model.KEY`` or ``training.KEY`` to value.
+
+    Returns
+    -------
+    Recipe
+        With the values.
+
+    Raises
+    ------
+    RecipeError
+        If a name is of another section.
+    """
+    settings = dict(recipe.model.settings)
+    training: dict[str, Any] = {}
+    for name, value in values.items():
+        where, _, key = name.partition(".")
+        if where not in {"model", "training"} or not key:
+            raise RecipeError(
+                f"search.space: {name!r} cannot be searched; allowed: model.KEY, training.KEY"
+            )
+        (settings if where == "model" else training)[key] = value
+    return replace(
+        recipe,
+        model=Model(recipe.model.name, settings),
+        training=replace(recipe.training, **training),
+    )
+
+
+def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Path:
+    """Write the table of trials, and the recipe with the best values.
+
+    Parameters
+    ----------
+    result : SearchResult
+        What was tried.
+    recipe : Recipe
+        What was searched.
+    folder : str or path
+        Made if it is not there.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the recipe, ``best.toml``; beside it lies ``trials.csv``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = sorted({name for row in result.table for name in row["values"]})
+    columns = ["number", "state", "score", "folds", "seconds", *names, "error"]
+    with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, columns, extrasaction="ignore")
+        rows.writeheader()
+        rows.writerows(row | row["values"] for row in result.table)
+    best = complete(with_values(recipe, result.best_values), recipe.name)
+    target = folder / "best.toml"
+    note = (
+        f"# Found by {result.method} search, {result.tried} trials: UAR {result.best_score:.4f} "
+        "on the\n# folds it was chosen by, which flatters it. Judge it on others.\n"
+    )
+    target.write_text(note + tomli_w.dumps(_table(best)), encoding="utf-8")
+    return target
+
+
+def _table(recipe: Recipe) -> dict[str, Any]:
+    """Say a recipe as TOML has it."""
+    table = asdict(recipe)
+    table["model"] = {"name": recipe.model.name, **recipe.model.settings}
+    plain: dict[str, Any] = _plain(table)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _uncalibrated(recipe: Recipe) -> Recipe:
+    return replace(recipe, protocol=replace(recipe.protocol, calibration_folds=0))
+
+
+def _without_search(recipe: Recipe) -> dict[str, Any]:
+    """Return what the scores depend on beside the data: not how many trials are made."""
+    kept = ("model", "training", "balance", "augmentation", "features", "encoder")
+    return {name: value for name, value in asdict(recipe).items() if name in kept}
