@@ -2,6 +2,8 @@
 # make test    set up, and run the tests
 # make check   lint, format and types
 # make bench   serein beside openSMILE, Praat and librosa, in one run on one thread
+# make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
+# make imbalance   what to do about rare emotions, into results/imbalance.json
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +15,7 @@ DATA ?= ../shared/corpora
 WEIGHTS ?= ../shared/weights
 PRETRAINED := src/serein/inference/pretrained
 
-.PHONY: demo test check bench samples pretrained clean
+.PHONY: demo test check bench table imbalance samples pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -29,6 +31,15 @@ check: $(VENV)/.test
 bench: $(VENV)/.bench
 	@$(BIN)/python bench/bench.py
 	@$(BIN)/python bench/features.py
+
+# one thread a corpus: quicker on two cores than one after the other on both
+table: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/table.py --data $(DATA) --corpora emodb & \
+	 OMP_NUM_THREADS=1 $(BIN)/python bench/table.py --data $(DATA) --corpora ravdess && wait
+	@$(BIN)/python bench/table.py --data $(DATA)
+
+imbalance: $(VENV)/.test
+	@$(BIN)/python bench/imbalance.py --data $(DATA)
 
 samples:
 	sh samples/make.sh

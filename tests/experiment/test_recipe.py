@@ -263,6 +263,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         ("[features]\nsets = ['mfc']\n", "features: unknown feature set 'mfc'; known: mfcc, "),
         ("[features]\nsets = ['expert']\n[model]\nname = 'cnn'\n", "expert describes whole"),
         ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
+        ("[model]\nname = 'knn'\n[balance]\nmethod = 'class_weights'\n", "knn takes none"),
+        ("[model]\nname = 'cnn'\n[balance]\nmethod = 'smote'\n", "smote makes vectors, and these"),
         ("[search]\nmethod = 'bayes'\n", "unknown search method 'bayes'; known: bayesian, "),
         ("[search]\ntrials = 0\n", "search.trials must be at least 1"),
         ("[training]\nschedule = 'cosin'\n", "unknown schedule 'cosin'; known: cosine, "),

@@ -12,7 +12,6 @@ from transformers import Wav2Vec2FeatureExtractor
 from serein.audio.read import RATE_HZ
 from serein.features.frontend import (
     FRAME,
-    INPUTS,
     LEVELS,
     SPEECH_RMS,
     TRIM_DB,
@@ -22,6 +21,8 @@ from serein.features.frontend import (
     to_speech_level,
     trim_silence,
 )
+from serein.features.functionals import FUNCTIONALS
+from serein.features.series import SETS, series
 
 Array = npt.NDArray[np.float32]
 MARGIN = TRIM_MARGIN * FRAME
@@ -29,8 +30,24 @@ MARGIN = TRIM_MARGIN * FRAME
 EVERY = [
     FrontEnd(inputs, normalise=normalise, level=level, trim=trim)
     for inputs, normalise, level, trim in itertools.product(
-        INPUTS, (False, True), LEVELS, (False, True)
+        ("log_mel", "waveform"), (False, True), LEVELS, (False, True)
     )
+]
+SERIES = [
+    FrontEnd("features", normalise=normalise, level=level, trim=True, sets=sets, step=step)
+    for normalise, level, (sets, step) in itertools.product(
+        (False, True), LEVELS, [(("mfcc",), 1), (("log_mel", "f0"), 3)]
+    )
+]
+POOLED = [
+    FrontEnd(
+        "features", normalise=normalise, level="speech_rms", sets=sets, functionals=functionals
+    )
+    for normalise, sets, functionals in [
+        (False, ("mfcc", "f0"), ("mean", "std")),
+        (True, ("intensity",), ("slope", "kurtosis")),
+        (False, ("mfcc", "rhythm"), ("mean",)),
+    ]
 ]
 
 
@@ -184,7 +201,7 @@ def test_less_than_a_frame_is_one_frame():
 # --- settings ---
 
 
-@pytest.mark.parametrize("front_end", [*EVERY, FrontEnd(bands=128)], ids=repr)
+@pytest.mark.parametrize("front_end", [*EVERY, *SERIES, *POOLED, FrontEnd(bands=128)], ids=repr)
 def test_settings_survive_a_manifest(front_end: FrontEnd):
     settings = json.loads(json.dumps(front_end.to_dict()))
     assert settings["rate_hz"] == RATE_HZ
@@ -207,3 +224,163 @@ def test_settings_that_are_not_given_have_their_defaults():
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
         FrontEnd.from_dict(settings)
+
+
+# --- features ---
+
+
+def features(*sets: str, **settings: Any) -> FrontEnd:
+    return FrontEnd("features", sets=sets, **settings)
+
+
+def test_a_series_is_its_sets_side_by_side(voice: Array):
+    found = features("mfcc", "f0", "log_mel")(voice)
+    parts = series(voice, ["mfcc", "f0", "log_mel"]).values()
+    np.testing.assert_array_equal(found, np.concatenate(list(parts), axis=1))
+    assert found.dtype == np.float32
+    assert found.shape == (101, 13 + 2 + 40)
+
+
+def test_a_vector_is_its_functionals_side_by_side(voice: Array):
+    found = features("mfcc", "intensity", "rhythm", functionals=("mean", "max"))(voice)
+    parts = series(voice, ["mfcc", "intensity", "rhythm"])
+    expected = [parts[name].astype(float) for name in ("mfcc", "intensity")]
+    pooled = [np.concatenate([rows.mean(axis=0), rows.max(axis=0)]) for rows in expected]
+    np.testing.assert_allclose(found, np.concatenate([*pooled, parts["rhythm"]]), rtol=1e-5)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 50, 100])
+def test_a_step_is_the_mean_of_its_frames(voice: Array, step: int):
+    whole = features("mfcc", "log_mel")(voice)
+    found = features("mfcc", "log_mel", step=step)(voice)
+    expected = [whole[at : at + step].mean(axis=0) for at in range(0, len(whole), step)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert found.dtype == np.float32
+
+
+def test_the_last_step_may_be_of_fewer_frames(voice: Array):
+    whole = features("log_mel")(voice)
+    assert len(whole) == 101
+    np.testing.assert_allclose(features("log_mel", step=25)(voice)[4], whole[100], rtol=1e-6)
+
+
+def test_a_step_does_not_change_vectors(voice: Array):
+    settings = {"functionals": ("mean",)}
+    np.testing.assert_array_equal(
+        features("mfcc", step=5, **settings)(voice), features("mfcc", **settings)(voice)
+    )
+
+
+def test_normalised_series_have_mean_0_and_variance_1(voice: Array):
+    found = features("mfcc", normalise=True)(voice)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(found.std(axis=0), 1, atol=1e-4)
+
+
+def test_level_and_trim_come_before_features(voice: Array):
+    signal = np.concatenate([silence(MARGIN), voice, silence(MARGIN)])
+    longer = np.float32(0.01) * np.concatenate([silence(20 * FRAME), signal, silence(9 * FRAME)])
+    front_end = features("log_mel", level="speech_rms", trim=True)
+    np.testing.assert_allclose(front_end(longer), front_end(signal), atol=1e-2)
+    assert features("log_mel")(longer).shape != features("log_mel")(signal).shape
+
+
+@pytest.mark.parametrize("name", [name for name, about in SETS.items() if about.vector is None])
+def test_width_is_the_columns_of_a_frame(voice: Array, name: str):
+    front_end = features(name, "mfcc") if name != "mfcc" else features("mfcc")
+    assert front_end(voice[:1600]).shape == (11, front_end.width)
+
+
+def test_only_series_of_features_have_a_width():
+    assert features("mfcc", "f0", step=4).width == 15
+    assert features("mfcc", functionals=("mean",)).width is None
+    assert FrontEnd().width is None
+    assert FrontEnd("waveform").width is None
+
+
+@pytest.mark.parametrize("front_end", [*SERIES, *POOLED], ids=repr)
+@pytest.mark.parametrize("kind", ["zeros", "shortest", "click"])
+def test_features_of_every_signal_are_finite(front_end: FrontEnd, kind: str):
+    signal = silence(1600 if kind == "shortest" else RATE_HZ)
+    if kind != "zeros":
+        signal[signal.size // 2] = 1.0
+    found = front_end(signal)
+    assert np.isfinite(found).all()
+    assert found.dtype == np.float32
+    if front_end.functionals:
+        assert found.ndim == 1
+    else:
+        assert found.shape[1] == front_end.width
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        features("mfcc", "f0"),
+        features("f0"),
+        features("mfcc", functionals=("mean",)),
+        features("mfcc", step=2),
+        features("mfcc", normalise=True),
+        features("mfcc", level="speech_rms"),
+        features("mfcc", trim=True),
+        FrontEnd(),
+    ],
+    ids=repr,
+)
+def test_another_setting_has_another_fingerprint(other: FrontEnd):
+    fingerprint = features("mfcc").fingerprint
+    assert fingerprint == features("mfcc").fingerprint
+    assert len(fingerprint) == 20
+    assert other.fingerprint != fingerprint
+
+
+def test_the_order_of_sets_and_functionals_counts():
+    assert features("mfcc", "f0").fingerprint != features("f0", "mfcc").fingerprint
+    one, other = (features("f0", functionals=both) for both in (("mean", "std"), ("std", "mean")))
+    assert one.fingerprint != other.fingerprint
+
+
+def test_manifests_of_encoders_are_as_before():
+    """The fingerprint of what was cached, and bundles of earlier versions, must stay."""
+    settings = FrontEnd(level="speech_rms", trim=True).to_dict()
+    assert set(settings) == {
+        *("inputs", "bands", "normalise", "level", "trim"),
+        *("rate_hz", "edition"),
+    }
+    old = {"inputs": "waveform", "normalise": True, "level": "as_recorded", "rate_hz": RATE_HZ}
+    assert FrontEnd.from_dict(old) == FrontEnd("waveform", normalise=True)
+
+
+def test_a_manifest_of_features_holds_lists():
+    settings = features("mfcc", functionals=("mean",), step=3).to_dict()
+    assert settings["sets"] == ["mfcc"]
+    assert settings["functionals"] == ["mean"]
+    assert settings["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "sets is empty; name one or more, once"),
+        ({"sets": ["f0", "f0"]}, "sets is f0, f0; name one or more, once"),
+        ({"sets": ["mfc"]}, "unknown feature set 'mfc'; known: mfcc, "),
+        ({"sets": ["rhythm"]}, "rhythm describes whole recordings: give functionals too"),
+        ({"sets": ["mfcc", "expert"]}, "expert describes whole recordings: give functionals too"),
+        ({"sets": ["mfcc"], "functionals": ["meen"]}, "unknown functional 'meen'; known: mean"),
+        ({"sets": ["mfcc"], "step": 0}, "step is 0; allowed: a whole number, 1 to 100"),
+        ({"sets": ["mfcc"], "step": 101}, "step is 101; allowed: a whole number, 1 to 100"),
+    ],
+)
+def test_wrong_settings_of_features_are_refused(settings: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        FrontEnd.from_dict({"inputs": "features"} | settings)
+
+
+def test_every_functional_can_be_a_setting():
+    assert features("f0", functionals=tuple(FUNCTIONALS)).functionals == tuple(FUNCTIONALS)
+
+
+def test_a_step_that_is_no_whole_number_is_refused():
+    with pytest.raises(ValueError, match=r"step is 1\.5; allowed: a whole number, 1 to 100"):
+        features("mfcc", step=1.5)

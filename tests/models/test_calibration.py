@@ -7,12 +7,26 @@ import numpy.typing as npt
 import pytest
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.evaluation.metrics import expected_calibration_error
 from serein.models.calibration import TemperatureScaled, likeliest_temperature
 from serein.models.linear import MaskedLogisticRegression
 
 Array = npt.NDArray[Any]
+
+
+@parametrize_with_checks(
+    [TemperatureScaled(MaskedLogisticRegression())],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "folds differ when samples are repeated",
+    },
+)
+def test_scikit_learns_contract(estimator, check):
+    check(estimator)
 
 
 def honest(samples: int, seed: int = 0) -> tuple[Array, Array]:
@@ -165,3 +179,122 @@ def test_speakers_who_share_no_class_cannot_calibrate():
     who = np.arange(30) % 3
     with pytest.raises(ValueError, match="a class that at least 2 speakers have; got none"):
         TemperatureScaled(MaskedLogisticRegression()).fit(X, who, groups=who)
+
+
+# --- groups, copies, votes ---
+
+
+class Listener(ClassifierMixin, BaseEstimator):
+    """Answers with the second and third feature as log probabilities; keeps what it was given."""
+
+    fits: list[dict[str, Array]] = []  # noqa: RUF012
+
+    def fit(self, X: Array, y: Array, groups: Array, sample_weight: Array | None = None) -> Any:
+        Listener.fits.append({"row": X[:, 0], "groups": groups, "sample_weight": sample_weight})
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_log_proba(self, X: Array) -> Array:
+        return X[:, 1:3]
+
+    def predict(self, X: Array) -> Array:
+        return self.classes_[X[:, 1:3].argmax(axis=1)]
+
+
+def told(samples: int = 400, strength: float = 3.0) -> tuple[Array, Array, Array]:
+    """Row number and, too sure by a known strength, log probabilities of two classes."""
+    generator = np.random.default_rng(2)
+    honest_ones = log_softmax(1.5 * generator.standard_normal((samples, 2)), axis=1)
+    truth = (generator.random(samples) > np.exp(honest_ones[:, 0])).astype(int)
+    X = np.column_stack([np.arange(samples), strength * honest_ones])
+    return X, truth, np.arange(samples) % 5
+
+
+@pytest.fixture
+def listened() -> list[dict[str, Array]]:
+    Listener.fits.clear()
+    return Listener.fits
+
+
+def test_groups_are_passed_on_to_a_classifier_that_takes_them(listened: list[dict[str, Array]]):
+    X, y, speakers = told()
+    TemperatureScaled(Listener(), folds=5).fit(X, y, groups=speakers, sample_weight=X[:, 0] + 1)
+    assert len(listened) == 6
+    for given in listened:
+        rows = given["row"].astype(int)
+        np.testing.assert_array_equal(given["groups"], speakers[rows])
+        np.testing.assert_array_equal(given["sample_weight"], rows + 1)
+    assert [len(set(given["groups"].tolist())) for given in listened] == [5, 4, 4, 4, 4, 4]
+
+
+def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[dict[str, Array]]):
+    X, y, speakers = told()
+    plain = TemperatureScaled(Listener()).fit(X, y, groups=speakers)
+    assert plain.temperature_ == pytest.approx(3.0, rel=0.3)
+    wrong = np.column_stack([1000 + X[:, 0], 20 * (1 - y), 20 * y]) * [1, -1, -1]
+    both = {
+        "X": np.vstack([X, wrong]),
+        "y": np.append(y, y),
+        "groups": np.append(speakers, speakers),
+    }
+    is_copy = np.arange(2 * len(y)) >= len(y)
+    listened.clear()
+    marked = TemperatureScaled(Listener()).fit(**both, is_copy=is_copy)
+    assert marked.temperature_ == plain.temperature_
+    assert TemperatureScaled(Listener()).fit(**both).temperature_ > 2 * plain.temperature_
+    assert set(listened[0]["row"].tolist()) == set(both["X"][:, 0].tolist())
+    for given in listened[1:6]:  # a copy is where its parent is
+        rows = given["row"]
+        assert set((rows[rows >= 1000] - 1000).tolist()) == set(rows[rows < 1000].tolist())
+
+
+def test_a_speaker_of_copies_alone_is_heard_and_sets_nothing(listened: list[dict[str, Array]]):
+    X, y, speakers = told()
+    is_copy = speakers == 0
+    fitted = TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_copy=is_copy)
+    rest = TemperatureScaled(Listener()).fit(X[~is_copy], y[~is_copy], groups=speakers[~is_copy])
+    assert len(listened[0]["row"]) == len(y)
+    assert fitted.temperature_ == pytest.approx(rest.temperature_, rel=1e-4)
+
+
+def test_copies_alone_cannot_calibrate():
+    X, y, speakers = told(40)
+    with pytest.raises(ValueError, match="a class that at least 2 speakers have; got none"):
+        TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_copy=np.ones(40, bool))
+
+
+@pytest.mark.parametrize(
+    "voters",
+    [
+        RandomForestClassifier(5, max_depth=4, random_state=0),
+        KNeighborsClassifier(3),
+        KNeighborsClassifier(1),
+        VotingClassifier([("knn", KNeighborsClassifier(3))], voting="soft"),
+        VotingClassifier(
+            [("linear", LogisticRegression()), ("knn", KNeighborsClassifier(3))], voting="soft"
+        ),
+    ],
+    ids=["forest", "knn", "one neighbour", "voting", "voting of two"],
+)
+def test_votes_of_zero_are_calibrated_without_a_warning(voters: Any):
+    """Warnings are errors here, so a logarithm of 0 that is not expected would fail."""
+    X, y, speakers = noisy_speakers(96, 3)
+    unseen, _, _ = noisy_speakers(60, 3, seed=1)
+    fitted = TemperatureScaled(voters, folds=3).fit(X, y, groups=speakers)
+    raw, probabilities = fitted.estimator_.predict_proba(unseen), fitted.predict_proba(unseen)
+    assert np.isfinite(fitted.temperature_)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(probabilities == 0, raw == 0)
+    np.testing.assert_array_equal(fitted.predict(unseen), fitted.estimator_.predict(unseen))
+    heard = raw > 0
+    expected = np.where(heard, raw, 0) ** (1 / fitted.temperature_)
+    np.testing.assert_allclose(probabilities, expected / expected.sum(axis=1, keepdims=True))
+
+
+def test_votes_of_zero_for_the_true_class_lower_the_confidence():
+    """Never fooled, and fooled by every tenth sample: the latter must be less sure."""
+    sure = np.where(np.eye(2)[np.arange(100) % 2] == 1, np.log(0.95), np.log(0.05))
+    truth, fooled = np.arange(100) % 2, sure.copy()
+    fooled[::10] = np.where(np.eye(2)[truth[::10]] == 1, -np.inf, 0.0)
+    assert likeliest_temperature(fooled, truth) > 2 * likeliest_temperature(sure, truth)

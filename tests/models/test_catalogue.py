@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from serein.models.catalogue import (
     MEMBERS,
@@ -108,7 +109,8 @@ def test_kinds_say_what_is_built():
             "hmm": GaussianMixtureHMM,
             "classical": Pooled,
         }
-        assert isinstance(model, expected.get(family.kind, object)), name
+        kind = Pipeline if name == "knn" else expected.get(family.kind, object)  # takes no weights
+        assert isinstance(model, kind), name
         assert family.slow is (family.kind in {"network", "ensemble"})
     assert sorted(kinds("classical")) == sorted(CLASSICAL)
     assert sorted(kinds("ensemble")) == sorted(ENSEMBLES)
@@ -142,6 +144,8 @@ def test_an_unknown_name_lists_the_near_ones():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
+        ("svm", {"C": -1.0}, "C is -1.0; must be above 0"),
+        ("logistic", {"C": -1.0}, "C is -1.0; must be above 0"),
         ("knn", {"neighbours": 0}, "'n_neighbors' parameter"),
         ("knn", {"metric": "miles"}, "'metric' parameter"),
         ("random_forest", {"trees": 0}, "'n_estimators' parameter"),
@@ -172,7 +176,51 @@ def test_boosting_needs_a_member_that_takes_weights():
         make_model("boosting", {"base": "gmm_hmm"}, width=WIDTH)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("svm", {"CC": 1.0}),
+        ("cnn", {"kernal": 3}),
+        ("voting", {"knn": {"neighbours": 3}}),
+        ("voting", {"members": ["svm"], "svm": {"CC": 1.0}}),
+    ],
+)
+def test_unknown_settings_are_refused(name: str, settings: dict[str, Any]):
+    with pytest.raises(ValueError, match="unknown"):
+        make_model(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("svm", {"kernel": "magic"}),
+        ("gmm_hmm", {"states": 0}),
+        ("gmm_hmm", {"topology": "ring"}),
+        ("bagging", {"count": 0}),
+        ("boosting", {"count": 0}),
+        ("stacking", {"C": -1.0}),
+    ],
+)
+def test_settings_of_all_models_are_refused_before_anything_is_learnt(
+    name: str, settings: dict[str, Any]
+):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        make_model(name, settings)
+
+
 # --- ensembles ---
+
+
+def test_neighbours_of_series_can_be_bagged():
+    X, y = series()
+    settings = {"base": "knn", "count": 2, "knn": {"neighbours": 3}}
+    model = make_model("bagging", settings, width=WIDTH)
+    assert model.fit(X, y).predict_proba(X).shape == (len(y), 3)
+
+
+def test_boosting_of_series_refuses_neighbours_before_anything_is_learnt():
+    with pytest.raises(ValueError, match="boosting needs a classifier whose fit takes"):
+        make_model("boosting", {"base": "knn"}, width=WIDTH)
 
 
 def test_settings_of_members_reach_them():
@@ -187,7 +235,7 @@ def test_settings_of_members_reach_them():
     parts = dict(model.estimators)
     assert list(parts) == ["svm", "knn", "mlp"]
     assert parts["svm"].get_params()["estimator__estimator__C"] == 0.125
-    assert parts["knn"].estimator.steps[-1][1].n_neighbors == 4
+    assert parts["knn"].steps[-1][1].steps[-1][1].n_neighbors == 4
     assert parts["mlp"].get_params()["width"] == WIDTH
     assert SHORT in parts["mlp"].get_params().values()
     assert model.weights == [3.0, 2.0, 1.0]

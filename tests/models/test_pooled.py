@@ -67,7 +67,9 @@ def test_weights_reach_the_classifier():
     X = pack(series)
     times = np.random.default_rng(1).integers(0, 4, len(y))
     weighted = Pooled(LogisticRegression(), width=WIDTH).fit(X, y, sample_weight=times)
-    repeated = Pooled(LogisticRegression(), width=WIDTH).fit(X.repeat(times, axis=0), y.repeat(times))
+    repeated = Pooled(LogisticRegression(), width=WIDTH).fit(
+        X.repeat(times, axis=0), y.repeat(times)
+    )
     plain = Pooled(LogisticRegression(), width=WIDTH).fit(X, y)
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-3)
     assert np.abs(weighted.predict_proba(X) - plain.predict_proba(X)).max() > 0.01

@@ -34,6 +34,7 @@ FEATURES = {
     "gmm_hmm": Features(sets=("mfcc", "mfcc_delta"), step=1),
 }
 """What a model is given where the recipe names no features; the others by what they know."""
+WEIGHTLESS = {"knn", "gmm_hmm"}
 NOT_IN_RECIPES = ("random_state", "width", "final")
 
 
@@ -149,6 +150,7 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "already: leave one out": not (
             recipe.augmentation.copies and recipe.features and recipe.features.table
         ),
+        **_balance_rules(recipe),
         "gmm_hmm learns from series: leave encoder, features.functionals and features.table out": (
             recipe.model.name != "gmm_hmm"
             or (
@@ -162,6 +164,25 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "bundle.hop_s must be above 0 and at most window_s": 0 < bundle.hop_s <= bundle.window_s,
     }
     yield from (rule for rule, holds in rules.items() if not holds)
+
+
+def _balance_rules(recipe: Recipe) -> dict[str, bool]:
+    """Return what balancing needs of the model and the features."""
+    method, name, features = recipe.balance.method, recipe.model.name, recipe.features
+    taking_part = {name, *member_names(name, recipe.model.settings)}
+    weightless = ", ".join(sorted(taking_part & WEIGHTLESS))
+    series = features is not None and not (features.functionals or features.table)
+    made = method in {"smote", "gan"}
+    return {
+        f"balance.method {method} gives weights, and {weightless} takes none: use over or under": (
+            method not in {"class_weights", "corpora"} or not weightless
+        ),
+        f"balance.method {method} makes vectors, and these features are series: give "
+        "features.functionals, or use over, under or class_weights": not (made and series),
+        f"balance.method {method} cannot say of which corpus a made vector is: use over or under": (
+            not (made and name == "logistic" and len(recipe.data.corpora) > 1)
+        ),
+    }
 
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:

@@ -97,7 +97,7 @@ class Prepared:
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
         """Return what the classifier is told about each clip beside label and speaker."""
         told: dict[str, npt.NDArray[Any]] = {}
-        if self.recipe.model.name == "logistic":
+        if self.recipe.model.name == "logistic" and len(set(self.origin)) > 1:
             told["label_set"] = np.array(self.origin)
         if self.recipe.balance.method == "corpora":
             told["sample_weight"] = balanced_weights(self.origin, self.emotions)

@@ -80,7 +80,7 @@ class Features:
 
     sets: tuple[str, ...] = ()
     functionals: tuple[str, ...] = ()
-    step: int = 2
+    step: int = 4
     normalise: bool = False
     level: str = "speech_rms"
     trim: bool = True

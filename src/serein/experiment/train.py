@@ -24,6 +24,7 @@ from serein.inference.converters import unwrapped
 from serein.inference.export import example_input, to_onnx
 from serein.inference.graph import join, speech_graph, to_graph
 from serein.models.calibration import TemperatureScaled
+from serein.models.catalogue import member_names
 from serein.models.hmm import GaussianMixtureHMM
 
 
@@ -54,8 +55,13 @@ def refuse_unpackable(recipe: Recipe) -> None:
     Raises
     ------
     RecipeError
-        If its features are read from a table.
+        If its features are read from a table, or it is an ensemble of hidden Markov models.
     """
+    if "gmm_hmm" in member_names(recipe.model.name, recipe.model.settings):
+        raise RecipeError(
+            f"{recipe.name}: an ensemble with gmm_hmm in it makes no bundle, for hidden Markov "
+            "models are no graph: evaluate it, or leave gmm_hmm out"
+        )
     if recipe.features and recipe.features.table:
         raise RecipeError(
             f"{recipe.name}: features read from a table make no bundle, since a voice cannot go "
@@ -87,6 +93,7 @@ def fit(
     RecipeError
         If the model cannot learn from the data, or the features were read from a table.
     """
+    refuse_unpackable(prepared.recipe)
     with progress("final fit") as tick:
         try:
             classifier = fit_part(

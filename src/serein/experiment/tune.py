@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,22 @@ def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Pa
 
 
 def _table(recipe: Recipe) -> dict[str, Any]:
-    """Say a recipe as TOML has it."""
-    table = asdict(recipe)
-    table["model"] = {"name": recipe.model.name, **recipe.model.settings}
-    plain: dict[str, Any] = _plain(table)
-    return plain
+    """Say a recipe as TOML has it: what is not its default."""
+    table: dict[str, Any] = _plain(_said(recipe))
+    table["model"] = {"name": recipe.model.name, **_plain(recipe.model.settings)}
+    return table
+
+
+def _said(section: Any) -> dict[str, Any]:
+    said = {}
+    for entry in fields(section):
+        value = getattr(section, entry.name)
+        default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+        if is_dataclass(value):
+            said[entry.name] = _said(value)
+        elif value != default:
+            said[entry.name] = value
+    return {name: value for name, value in said.items() if value != {}}
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def read_vectors(table: str | Path, corpus: Corpus) -> Array:
     """
     table = Path(table)
     try:
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{table}: cannot be read as a table of features: {error}") from error
@@ -49,6 +50,12 @@ def read_vectors(table: str | Path, corpus: Corpus) -> Array:
         if name in by_name:
             raise CorpusError(f"{table} has {name} twice: is it a table of frames? pool them")
         by_name[name] = row
+    names = Counter(path.name for path in corpus.paths)
+    same = [name for name, count in names.items() if count > 1]
+    if same:
+        raise CorpusError(
+            f"{corpus.name} has several clips called {same[0]}, which a table cannot tell apart"
+        )
     missing = [path.name for path in corpus.paths if path.name not in by_name]
     if missing:
         raise CorpusError(f"{table} has no row for {len(missing)} clips, {missing[0]} for one")
@@ -57,13 +64,13 @@ def read_vectors(table: str | Path, corpus: Corpus) -> Array:
 
 def _numbers(row: dict[str, str], columns: list[str], table: Path) -> Array:
     try:
-        values = np.array([float(row[name]) for name in columns], dtype=np.float32)
+        values = np.array([float(row[name]) for name in columns])
     except (TypeError, ValueError) as error:
         raise CorpusError(f"{table}: {row['file']}: not all columns are numbers: {error}") from None
-    wrong = np.flatnonzero(~np.isfinite(values))
+    wrong = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))  # NaN is not, either
     if wrong.size:
         raise CorpusError(
             f"{table}: {row['file']}: {columns[wrong[0]]} is {values[wrong[0]]}; every feature "
             "must be a finite number"
         )
-    return values
+    return values.astype(np.float32)

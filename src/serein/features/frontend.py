@@ -176,8 +176,10 @@ class FrontEnd:
         for name in self.functionals:
             if name not in FUNCTIONALS:
                 raise ValueError(unknown_name("functional", name, FUNCTIONALS))
-        if not 1 <= self.step <= 100:
-            raise ValueError(f"step is {self.step}; allowed: 1 to 100 frames of 10 ms")
+        if not isinstance(self.step, int) or not 1 <= self.step <= 100:
+            raise ValueError(
+                f"step is {self.step}; allowed: a whole number, 1 to 100 frames of 10 ms"
+            )
 
     def _features(self, signal: Array) -> Array:
         from serein.features.series import describe

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,10 @@ from serein.models.hmm_scores import HmmArrays
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 MAX_BYTES = 2**30  # of the arrays, unpacked
+UNREADABLE = (  # what zipfile and NumPy raise on files from strangers
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, MemoryError),
+    *(RuntimeError, NotImplementedError, tokenize.TokenError, SyntaxError),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +78,13 @@ class ArraysModel:
     def to_bytes(self) -> bytes:
         """Write everything as NumPy's npz, without pickle."""
         file = io.BytesIO()
+        arrays: dict[str, Any] = {f"hmm_{n}": values for n, values in self.hmm.to_arrays().items()}
         np.savez(
             file,
-            allow_pickle=False,
             temperature=np.float64(self.temperature),
             speech_weight=self.speech_weight,
             speech_bias=np.float64(self.speech_bias),
-            **{f"hmm_{name}": values for name, values in self.hmm.to_arrays().items()},
+            **arrays,
         )
         return file.getvalue()
 
@@ -103,14 +109,17 @@ class ArraysModel:
         """
         try:
             arrays = _arrays(content)
-            hmm = {name.removeprefix("hmm_"): arrays[name] for name in arrays if "hmm_" in name}
+            own = {
+                name: arrays.pop(name) for name in ("temperature", "speech_weight", "speech_bias")
+            }
+            hmm = {name.removeprefix("hmm_"): values for name, values in arrays.items()}
             return cls(
                 HmmArrays.from_arrays(hmm),
-                float(arrays["temperature"]),
-                np.asarray(arrays["speech_weight"], dtype=np.float64),
-                float(arrays["speech_bias"]),
+                float(own["temperature"]),
+                np.asarray(own["speech_weight"], dtype=np.float64),
+                float(own["speech_bias"]),
             )
-        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"not the arrays of a recogniser: {error}") from error
 
 

@@ -204,7 +204,9 @@ def _cooled(estimator: Any, write: Writer) -> None:
         logits = write.inner(estimator.estimator_)
         write.logits(write("Div", logits, write.constant([temperature])))
         return
-    probability = write.inner(estimator.estimator_)
+    # onnxruntime's votes of trees may lie a hair under 0
+    votes = write.inner(estimator.estimator_)
+    probability = write("Max", votes, write.constant([0.0]))
     axis = write.constant(np.array([1]))
     # p ** (1 / T) keeps an impossible class impossible without a logarithm of zero
     greatest = write("ReduceMax", probability, axis, keepdims=1)

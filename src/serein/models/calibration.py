@@ -10,7 +10,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupKFold
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils import get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 Floats = npt.NDArray[np.float64]
 NO_VOTE = -10.0  # log probability of a true class that no tree or neighbour voted for
@@ -56,7 +58,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         *,
-        groups: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
         is_copy: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
@@ -68,9 +70,9 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Shape (samples, features).
         y : array_like
             Shape (samples,), labels.
-        groups : array_like
+        groups : array_like, optional
             Shape (samples,), whose members stay together: speakers. The classifier is told them
-            too, if its `fit` takes them.
+            too, if its `fit` takes them. If not given, each sample is its own group.
         is_copy : array_like of bool, optional
             Shape (samples,): changed copies are learnt from, and not used to set confidence.
         **per_sample : array_like
@@ -86,29 +88,41 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If there are fewer groups than two, or no class occurs in two of them.
         """
-        X, y, groups = np.asarray(X), np.asarray(y), np.asarray(groups)
+        finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
+        checked: tuple[npt.NDArray[Any], npt.NDArray[Any]] = validate_data(
+            self, X, y, dtype="numeric", ensure_all_finite=finite
+        )
+        vectors, labels = checked
+        check_classification_targets(labels)
+        groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
         rows = {name: np.asarray(values) for name, values in per_sample.items()}
         if has_fit_parameter(self.estimator, "groups"):
             rows["groups"] = groups
-        original = np.ones(len(y), bool) if is_copy is None else ~np.asarray(is_copy, bool)
+        original = np.ones(len(labels), bool) if is_copy is None else ~np.asarray(is_copy, bool)
         count = min(self.folds, len(np.unique(groups)))
         if count < 2:
-            raise ValueError("calibration needs at least 2 speakers in the training data; got 1")
-        self.estimator_ = clone(self.estimator).fit(X, y, **rows)
-        self.classes_ = self.estimator_.classes_
-        held_out = np.empty((len(y), len(self.classes_)))
-        heard = np.zeros(len(y), dtype=bool)
-        for train, held in GroupKFold(count).split(X, y, groups):
-            test = held[original[held]]
-            part = clone(self.estimator).fit(
-                X[train], y[train], **{name: values[train] for name, values in rows.items()}
+            raise ValueError(
+                "calibration needs at least 2 speakers in the training data; got 1, "
+                f"with n_samples = {len(labels)}"
             )
-            if len(test):
-                held_out[test] = _aligned(part, X[test], self.classes_)
-            heard[test] = np.isin(y[test], part.classes_)
+        self.estimator_ = clone(self.estimator).fit(vectors, labels, **rows)
+        self.classes_ = self.estimator_.classes_
+        held_out = np.empty((len(labels), len(self.classes_)))
+        heard = np.zeros(len(labels), dtype=bool)
+        for train, held in GroupKFold(count).split(vectors, labels, groups):
+            test = held[original[held]]
+            if not len(test) or len(np.unique(labels[train])) < 2:
+                continue
+            part = clone(self.estimator).fit(
+                vectors[train],
+                labels[train],
+                **{name: values[train] for name, values in rows.items()},
+            )
+            held_out[test] = _aligned(part, vectors[test], self.classes_)
+            heard[test] = np.isin(labels[test], part.classes_)
         if not heard.any():
             raise ValueError("calibration needs a class that at least 2 speakers have; got none")
-        truth = np.searchsorted(self.classes_, y)
+        truth = np.searchsorted(self.classes_, labels)
         weight = rows["sample_weight"][heard] if "sample_weight" in rows else None
         self.temperature_ = likeliest_temperature(held_out[heard], truth[heard], weight)
         return self
@@ -127,6 +141,11 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the likeliest label of each sample; the temperature does not change it."""
         check_is_fitted(self)
         return self.estimator_.predict(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
+        return tags
 
 
 def likeliest_temperature(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
+
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from serein.errors import unknown_name
 from serein.models.architectures import ARCHITECTURES
@@ -14,6 +18,7 @@ from serein.models.ensembles import ENSEMBLES
 from serein.models.hmm import GaussianMixtureHMM
 from serein.models.network import NetworkClassifier
 from serein.models.pooled import Pooled
+from serein.models.series import Pooling
 from serein.training.plan import Training
 
 MEMBERS = ("logistic", "svm", "random_forest")  # of voting and stacking, if none are named
@@ -131,6 +136,10 @@ def make_model(
     if name not in MODELS:
         raise ValueError(unknown_name("model", name, MODELS))
     family, given = MODELS[name], dict(settings or {})
+    known = [*signature(family.build).parameters, *member_names(name, given)]
+    for key in given:
+        if key not in known:
+            raise ValueError(unknown_name(f"setting of {name}", key, known))
     if family.kind == "network":
         architecture = family.build(**given)
         architecture.check()
@@ -138,7 +147,9 @@ def make_model(
             architecture, training, width=width, random_state=random_state, checkpoint=checkpoint
         )
     if family.kind == "hmm":
-        return GaussianMixtureHMM(width, **given, random_state=random_state)
+        hmm = GaussianMixtureHMM(width, **given, random_state=random_state)
+        hmm.check()
+        return hmm
     if family.kind == "ensemble":
         return _ensemble(name, given, training, width, random_state)
     classifier = family.build(**given, random_state=random_state)
@@ -207,7 +218,11 @@ def pooled(classifier: Any, width: int | None) -> Any:
     classifier
         Of the rows.
     """
-    return classifier if width is None else Pooled(classifier, width=width)
+    if width is None:
+        return classifier
+    if not has_fit_parameter(classifier, "sample_weight"):  # Pooled would promise weights
+        return make_pipeline(Pooling(width), classifier)
+    return Pooled(classifier, width=width)
 
 
 def _ensemble(
@@ -231,6 +246,7 @@ def _ensemble(
     if name != "voting":
         given["random_state"] = random_state
     ensemble = MODELS[name].build(**given)
+    _refuse_wrong_settings(ensemble)
     return ensemble if names else pooled(ensemble, width)  # a tree of its own knows no series
 
 
@@ -264,5 +280,5 @@ def _refuse_wrong_settings(classifier: Any) -> None:
     """Let scikit-learn check its settings now; it would do so in `fit`, minutes later."""
     parts = [classifier, *classifier.get_params(deep=True).values()]
     for part in parts:
-        if type(part).__module__.startswith("sklearn.") and hasattr(part, "_validate_params"):
+        if hasattr(part, "_parameter_constraints"):  # ours have none, and check in `fit`
             part._validate_params()

@@ -17,8 +17,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from serein.errors import unknown_name
 from serein.models.linear import MaskedLogisticRegression
-from serein.models.margin_svm import MarginSVM
+from serein.models.margin_svm import KERNELS, MarginSVM
 from serein.models.scaled import Scaled
 
 RandomState = int | np.random.RandomState | None
@@ -45,6 +46,8 @@ def svm(
     """Make a support vector machine; see `MarginSVM`. Nothing in it is random."""
     del random_state
     _refuse_not_positive("C", C)
+    if kernel not in KERNELS:
+        raise ValueError(unknown_name("kernel", kernel, KERNELS))
     return Scaled(MarginSVM(kernel, C=C, gamma=gamma, degree=degree))
 
 

@@ -219,6 +219,7 @@ def bagging(
     ----------
     L. Breiman, "Bagging predictors", Machine Learning 24, 1996.
     """
+    _refuse_none(count)
     return BaggingClassifier(
         base,
         n_estimators=count,
@@ -268,6 +269,7 @@ def boosting(
             f"boosting needs a classifier whose fit takes sample_weight; {type(base).__name__} "
             "does not (neither does knn nor a hidden Markov model): use bagging, or another one"
         )
+    _refuse_none(count)
     return SeriesBoosting(
         base, n_estimators=count, learning_rate=learning_rate, random_state=random_state
     )
@@ -327,6 +329,11 @@ def stacking(
     if final is None:
         final = LogisticRegression(C=C, max_iter=2000, random_state=random_state)
     return GroupedStacking(_listed(members), final, cv=folds, stack_method="predict_proba")
+
+
+def _refuse_none(count: int) -> None:
+    if count < 1:
+        raise ValueError(f"count is {count}; need at least 1")
 
 
 def _listed(members: Members) -> list[tuple[str, BaseEstimator]]:

@@ -120,7 +120,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If a parameter is not allowed, X is no series of that width, there are fewer than two
             classes, or a class has fewer frames than a model has states.
         """
-        self._check_parameters()
+        self.check()
         rows, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=self._finite())
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
@@ -147,7 +147,8 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.models_.append(self._model(name, own, states, random))
         return self
 
-    def _check_parameters(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError if a parameter is not allowed, as `fit` does."""
         for name, allowed in (("topology", TOPOLOGIES), ("prior", PRIORS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(unknown_name(name, getattr(self, name), allowed))

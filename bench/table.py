@@ -1,0 +1,221 @@
+"""Every model family on EmoDB and RAVDESS, on speakers not heard in training: `make table`.
+
+Writes results/models.json, a row a recipe, as each is done, and the table in docs/MODELS.md. A row
+whose recipe has not changed is not measured again; a run that was killed goes on from the last
+epoch. Confidence is not calibrated here: the temperature changes neither UAR nor accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from serein.audio.read import RATE_HZ, read_audio
+from serein.cli.show import progress_bar
+from serein.evaluation.cross_validation import FittedFolds
+from serein.experiment.evaluate import fit_folds, learning_curve
+from serein.experiment.prepare import Prepared, prepare
+from serein.experiment.reading import read_recipe
+from serein.experiment.recipe import Recipe
+from serein.features.encoder import SpeechEncoder
+from serein.inference.export import example_input, to_onnx
+from serein.inference.graph import join, to_graph
+from serein.models.catalogue import MODELS
+from serein.models.hmm import GaussianMixtureHMM
+
+ROOT = Path(__file__).parents[1]
+CORPORA = ("emodb", "ravdess")
+TIMED_CLIPS = 20
+MARK = "<!-- make table -->"
+
+
+def main() -> None:
+    """Measure what is missing, then write table and document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/models.json")
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/MODELS.md")
+    parser.add_argument("--corpora", nargs="*", default=CORPORA)
+    parser.add_argument("--only", nargs="*", help="models, if not all")
+    options = parser.parse_args()
+    for recipe in recipes(options.corpora, options.only):
+        mark = fingerprint(recipe)
+        if not any(row["recipe"] == mark for row in read_rows(options.out)):
+            add_row(options.out, measure(recipe, options.data) | {"recipe": mark})
+    write_document(options.document, read_rows(options.out))
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """Read what was measured before."""
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def add_row(file: Path, row: dict[str, Any]) -> None:
+    """Put a row in the place of the one of the same model and corpus, if any."""
+    kept = [old for old in read_rows(file) if key(old) != key(row)]
+    rows = sorted([*kept, row], key=lambda row: (row["corpus"], -row["uar"]))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{row['corpus']}.part")
+    part.write_text(json.dumps(rows, indent=1) + "\n")
+    part.replace(file)
+    print(line(row), flush=True)
+
+
+def key(row: dict[str, Any]) -> tuple[str, str]:
+    """Say which row it is."""
+    return row["model"], row["corpus"]
+
+
+def recipes(corpora: list[str], only: list[str] | None) -> list[Recipe]:
+    """Read the recipe of every corpus and model, quick ones first, and of the encoder."""
+    names = sorted(MODELS, key=lambda name: (MODELS[name].slow, name))
+    files = [ROOT / "recipes" / corpus / f"{name}.toml" for corpus in corpora for name in names]
+    files += [ROOT / "recipes" / f"{corpus}.toml" for corpus in corpora]
+    return [uncalibrated(read_recipe(file)) for file in files if not only or file.stem in only]
+
+
+def uncalibrated(recipe: Recipe) -> Recipe:
+    """Leave the inner folds out, which set confidence alone."""
+    return replace(recipe, protocol=replace(recipe.protocol, calibration_folds=0))
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Name what a row depends on, wherever the data lie."""
+    settings = asdict(recipe)
+    del settings["data"]["folder"], settings["search"], settings["bundle"]
+    if settings["encoder"]:
+        del settings["encoder"]["weights"]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def measure(recipe: Recipe, data: Path) -> dict[str, Any]:
+    """Judge a recipe on unseen speakers, and time it."""
+    prepared = prepare(recipe, data=data, progress=progress_bar)
+    fitted = fit_folds(prepared, progress=progress_bar)
+    scores = fitted.answer(prepared.X).scores()
+    last = fitted.members[-1][0]
+    low, high = scores["uar_interval_95"]
+    return {
+        "model": model_name(recipe),
+        "corpus": recipe.data.corpora[0],
+        "protocol": prepared.protocol,
+        "uar": round(scores["uar"], 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "accuracy": round(scores["accuracy"], 4),
+        "parameters": parameters(last, prepared),
+        "epochs": len(learning_curve(last)) or None,
+        "train_s": round(training_seconds(fitted), 1),
+        "infer_s_per_s": float(f"{inference(last, prepared):.2g}"),
+    }
+
+
+def model_name(recipe: Recipe) -> str:
+    """Name a row."""
+    if recipe.encoder is None:
+        return recipe.model.name
+    return f"{recipe.model.name} on {Path(recipe.encoder.name).name}"
+
+
+def training_seconds(fitted: FittedFolds) -> float:
+    """Mean over the folds; of networks what their epochs took, for a run may have been resumed."""
+    curves = [learning_curve(member) for member, _ in fitted.members]
+    epochs = sum(epoch["seconds"] for curve in curves for epoch in curve)
+    return (epochs or fitted.seconds) / len(fitted.members)
+
+
+def graph(fitted: Any, prepared: Prepared) -> bytes:
+    """Turn a fold's classifier into the graph that a bundle would hold."""
+    columns = None if prepared.width else prepared.X.shape[1]
+    front, encoder = prepared.front, None
+    if isinstance(front, SpeechEncoder):
+        encoder = to_onnx(front.network, example_input(front.front_end), ["vector"])
+    return join(encoder, {"probability": to_graph(fitted, columns)})
+
+
+def parameters(fitted: Any, prepared: Prepared) -> int:
+    """Count the weights of a network, or the numbers that another model stores."""
+    if hasattr(fitted, "n_parameters_"):
+        return int(fitted.n_parameters_)
+    if isinstance(fitted, GaussianMixtureHMM):
+        return sum(array.size for array in fitted.arrays_.to_arrays().values())
+    model = onnx.load_from_string(graph(fitted, prepared))
+    constants = sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    return constants + sum(
+        len(attribute.floats) for node in model.graph.node for attribute in node.attribute
+    )
+
+
+def inference(fitted: Any, prepared: Prepared) -> float:
+    """Time front end and model on one thread, seconds per second of sound; the least of three."""
+    signals = [read_audio(path) for path in prepared.corpus.paths[:TIMED_CLIPS]]
+    answer, front = answering(fitted, prepared), prepared.front
+    front_end = front.front_end if isinstance(front, SpeechEncoder) else front
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for signal in signals:
+            answer(front_end(signal))
+        taken.append(time.perf_counter() - start)
+    return min(taken) / (sum(signal.size for signal in signals) / RATE_HZ)
+
+
+def answering(fitted: Any, prepared: Prepared) -> Any:
+    """Make the function from the front end's output to probabilities that a bundle runs."""
+    if isinstance(fitted, GaussianMixtureHMM):
+        return fitted.arrays_.log_probabilities
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    settings.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        graph(fitted, prepared), settings, providers=["CPUExecutionProvider"]
+    )
+    flat = len(session.get_inputs()[0].shape) == 2
+    return lambda features: session.run(
+        None, {"input": features.reshape(1, -1) if flat else features[None]}
+    )
+
+
+def line(row: dict[str, Any]) -> str:
+    """Write a row of the table."""
+    cells = [
+        row["model"],
+        f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+        f"{row['accuracy']:.3f}",
+        f"{row['parameters']:,}".replace(",", " "),
+        str(row["epochs"] or ""),
+        f"{row['train_s']:g}",
+        f"{row['infer_s_per_s']:g}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def write_document(document: Path, rows: list[dict[str, Any]]) -> None:
+    """Put the tables between the marks of the document."""
+    parts = []
+    for corpus in CORPORA:
+        mine = [row for row in rows if row["corpus"] == corpus]
+        if mine:
+            parts += [f"**{corpus}**, {mine[0]['protocol']}:", "", HEAD, *map(line, mine), ""]
+    if not document.exists():
+        return
+    before, _, after = document.read_text(encoding="utf-8").split(MARK)
+    document.write_text(before + MARK + "\n" + "\n".join(parts) + MARK + after, encoding="utf-8")
+
+
+HEAD = (
+    "| model | UAR (95 % interval) | accuracy | parameters | epochs | training of a fold, s "
+    "| inference, s per s |\n|---|---|---|---|---|---|---|"
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Changed copies: drawn from signal, seed and number alone, and never the recording itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from serein.audio.augment import AUGMENTATIONS
+from serein.audio.read import RATE_HZ
+from serein.errors import AudioError
+from serein.experiment.copies import Copy
+from serein.experiment.recipe import Augmentation
+from serein.features.frontend import FrontEnd
+
+Array = npt.NDArray[np.float32]
+CHAIN = ("noise", "gain", "speed")
+ALONE = [name for name in AUGMENTATIONS if name != "overlay"]  # it needs another recording
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """Gives back what it hears."""
+
+    fingerprint: str = "untouched"
+
+    def __call__(self, signal: Array) -> Array:
+        return signal
+
+
+def copy(
+    number: int = 0,
+    seed: int = 0,
+    chain: tuple[str, ...] = CHAIN,
+    ranges: dict[str, Any] | None = None,
+    extractor: Any = None,
+) -> Copy:
+    changes = Augmentation(copies=2, chain=chain, ranges=ranges or {})
+    return Copy(extractor or Untouched(), changes, number, seed)
+
+
+@pytest.fixture
+def voice() -> Array:
+    generator = np.random.default_rng(0)
+    time = np.arange(RATE_HZ) / RATE_HZ
+    buzz = np.sign(np.sin(2 * np.pi * 140 * time)) + 0.3 * generator.standard_normal(RATE_HZ)
+    return (0.05 * (1 + np.sin(2 * np.pi * 4 * time)) * buzz).astype(np.float32)
+
+
+def differ(one: Array, other: Array) -> bool:
+    return one.shape != other.shape or bool(np.abs(one - other).max() > 1e-4)
+
+
+def test_the_same_seed_and_number_give_the_same_copy(voice: Array):
+    np.testing.assert_array_equal(copy(1, 7)(voice), copy(1, 7)(voice.copy()))
+
+
+def test_another_number_seed_or_signal_draws_anew(voice: Array):
+    assert differ(copy(0)(voice), copy(1)(voice))
+    assert differ(copy(0, 0)(voice), copy(0, 1)(voice))
+    assert differ(copy(0, 1)(voice), copy(1, 0)(voice))
+    other = voice.copy()
+    other[100] += 0.001
+    assert differ(copy()(voice), copy()(other))
+
+
+def test_nothing_outside_is_drawn_from_or_changed(voice: Array):
+    before, state = voice.copy(), np.random.get_state()[1].copy()
+    first = copy()(voice)
+    np.random.default_rng(0).random(100)
+    np.testing.assert_array_equal(copy()(voice), first)
+    np.testing.assert_array_equal(voice, before)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("name", ALONE)
+def test_a_copy_is_never_the_recording_itself(voice: Array, name: str, number: int):
+    changed = copy(number, chain=(name,))(voice)
+    assert differ(changed, voice)
+    assert changed.dtype == np.float32
+    assert np.isfinite(changed).all()
+
+
+def test_ranges_are_drawn_from(voice: Array):
+    quieter = copy(chain=("gain",), ranges={"gain": {"gain_db": (-20.0, -20.0)}})(voice)
+    np.testing.assert_allclose(quieter, 0.1 * voice, rtol=1e-5)
+    slower = copy(chain=("speed",), ranges={"speed": {"rate": (0.5, 0.5)}})(voice)
+    assert slower.size == pytest.approx(2 * voice.size, rel=0.01)
+
+
+def test_the_chain_runs_in_its_order(voice: Array):
+    """Played at half speed, nothing is above 4 kHz; noise added after it is."""
+    ranges = {"speed": {"rate": (0.5, 0.5)}, "noise": {"snr_db": (0.0, 0.0)}}
+
+    def share_above_4_khz(*chain: str) -> float:
+        power = np.abs(np.fft.rfft(copy(chain=chain, ranges=ranges)(voice))) ** 2
+        return float(power[int(0.55 * power.size) :].sum() / power.sum())
+
+    assert share_above_4_khz("noise", "speed") < 0.001
+    assert share_above_4_khz("speed", "noise") > 0.1
+
+
+def test_the_extractor_describes_the_changed_signal(voice: Array):
+    front_end = FrontEnd("features", sets=("mfcc",), functionals=("mean",))
+    found = copy(3, extractor=front_end)(voice)
+    np.testing.assert_array_equal(found, front_end(copy(3)(voice)))
+    assert differ(found, front_end(voice))
+
+
+# --- fingerprint ---
+
+
+def test_equal_copies_have_equal_fingerprints():
+    one = copy(1, 2, ranges={"gain": {"gain_db": (-3, 3)}, "noise": {"kind": "pink"}})
+    other = copy(1, 2, ranges={"noise": {"kind": "pink"}, "gain": {"gain_db": (-3, 3)}})
+    assert one.fingerprint == other.fingerprint
+    assert len(one.fingerprint) == 20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        copy(1),
+        copy(seed=1),
+        copy(chain=("gain",)),
+        copy(chain=("gain", "noise", "speed")),
+        copy(ranges={"gain": {"gain_db": (-3, 3)}}),
+        copy(extractor=Untouched("another")),
+    ],
+)
+def test_whatever_changes_a_copy_changes_its_fingerprint(other: Copy):
+    assert copy().fingerprint != other.fingerprint
+    assert copy().fingerprint != Untouched().fingerprint
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"chain": ("nose",)}, "unknown augmentation 'nose'; known: noise"),
+        ({"ranges": {"gain": {"gain_bd": (0, 1)}}}, "unknown option 'gain_bd'; known: gain_db"),
+        ({"ranges": {"gain": {"gain_db": (1, 0)}}}, "need the lower number first"),
+        ({"ranges": {"gain": {"gain_db": (0, 500)}}}, "gain_db is 500; allowed: -120 to 120"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(voice: Array, settings: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        copy(**settings)(voice)
+
+
+def test_what_is_no_signal_is_refused():
+    with pytest.raises(AudioError):
+        copy()(np.zeros(10, np.float32))

@@ -1,0 +1,295 @@
+"""evaluate, train and tune as a user runs them: short forms, killed and run again, wrong usage."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import serein
+from serein import cli
+from serein.training.checkpoint import read_state
+
+RATE_HZ = 16_000
+PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
+SPEAKERS, TAKES, EPOCHS = 5, 2, 20
+DATA = '[data]\ncorpora = ["mine.csv"]\nfolder = "."\n[features]\nsets = ["mfcc"]\n'
+FOREST = """\
+functionals = ["mean", "std"]
+[model]
+name = "random_forest"
+trees = 40
+[search]
+folds = 3
+space = { "model.leaf" = [1, 9], "model.features" = { low = 0.02, high = 0.9 } }
+"""
+NETWORK = f"""\
+[model]
+name = "cnn"
+channels = [16, 16]
+[training]
+epochs = {EPOCHS}
+batch_size = 4
+[protocol]
+calibration_folds = 0
+"""
+
+
+def make_voice(emotion: str, speaker: int, take: int) -> np.ndarray:
+    """A buzz with an emotion's pitch."""
+    generator = np.random.default_rng([speaker, take])
+    time = np.arange(RATE_HZ // 2) / RATE_HZ
+    hz = PITCH_HZ[emotion] * generator.uniform(0.8, 1.2)
+    buzz = sum(np.sin(2 * np.pi * hz * part * time) / part for part in range(1, 8))
+    return (0.1 * buzz + 0.02 * generator.standard_normal(time.size)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a CSV corpus of five speakers and two recipes."""
+    folder = tmp_path_factory.mktemp("studio")
+    rows = [("file", "emotion", "speaker")]
+    for speaker in range(SPEAKERS):
+        for emotion in PITCH_HZ:
+            for take in range(TAKES):
+                name = f"{speaker}-{emotion}-{take}.wav"
+                soundfile.write(folder / name, make_voice(emotion, speaker, take), RATE_HZ)
+                rows.append((name, emotion, f"s{speaker}"))
+    with (folder / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    (folder / "forest.toml").write_text('name = "forest"\n' + DATA + FOREST)
+    (folder / "network.toml").write_text('name = "network"\n' + DATA + NETWORK)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """As OMP_NUM_THREADS has it in the processes below."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`serein` with arguments, in this process for speed; gives what it prints."""
+
+    def command(*arguments: str | Path, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["serein", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        assert (end.value.code or 0) == status, said.err
+        return said.err if status else said.out
+
+    return command
+
+
+def killed(*arguments: str | Path, when: Callable[[], bool]) -> None:
+    """Run `serein` in a process of its own and kill it as soon as something is so."""
+    command = [sys.executable, "-m", "serein", *map(str, arguments)]
+    one = {"OMP_NUM_THREADS": "1"}
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=os.environ | one, **silent) as process:
+        deadline = time.monotonic() + 240
+        while not when():
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def tried(folder: Path) -> list[tuple[str, ...]]:
+    """What trials.csv says of each trial, beside its number and how long it took."""
+    kept = ("state", "score", "folds", "model.features", "model.leaf", "error")
+    return [tuple(row[name] for name in kept) for row in rows_of(folder / "trials.csv")]
+
+
+# --- without a recipe ---
+
+
+def test_evaluate_a_table_with_a_model(run: Run, studio: Path, cache: Path, tmp_path: Path) -> None:
+    mine = ("--corpus", "mine.csv", "--data", studio, "--model", "svm")
+    text = run("evaluate", *mine, "--cache", cache, "--out", tmp_path)
+    assert text.startswith("mine-svm: leave one speaker out\nmine ")
+    assert f"{SPEAKERS * 2 * TAKES} clips, {SPEAKERS} speakers" in text
+    rows = rows_of(tmp_path / "predictions.csv")
+    assert [row["file"] for row in rows] == [row["file"] for row in rows_of(studio / "mine.csv")]
+    assert all(abs(float(row["anger"]) + float(row["sadness"]) - 1) < 2e-6 for row in rows)
+
+
+def test_train_a_table_with_a_model(
+    run: Run, studio: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serein.experiment import speech
+
+    monkeypatch.setattr(speech, "SOUNDS", 2)
+    monkeypatch.chdir(tmp_path)
+    mine = ("--corpus", "mine.csv", "--data", studio, "--model", "svm")
+    text = run("train", *mine, "--cache", cache)
+    assert text.splitlines()[-1] == f"written: {Path('runs') / 'mine-svm'}"
+    recognizer = serein.load(tmp_path / "runs" / "mine-svm")
+    assert recognizer.labels == ("anger", "sadness")
+    files = sorted(studio.glob("0-*.wav"))
+    answers = [recognizer.predict(file).emotion for file in files]
+    assert answers == [file.name.split("-")[1] for file in files]
+
+
+# --- search ---
+
+
+def test_tune_writes_the_trials_and_a_recipe_and_goes_on(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    search = ("tune", studio / "forest.toml", "--method", "random", "--cache", cache)
+    text = run(*search, "--trials", "4", "--out", tmp_path)
+    assert "random search: 4 trials, the best 4" in text
+    assert "best UAR" in text
+    assert text.splitlines()[-1] == f"written: {tmp_path / 'best.toml'}"
+    first = tried(tmp_path)
+    assert len(first) == len(set(first)) == 4
+    assert first[0][3:] == ("", "", "")  # the recipe as it stands
+    before = rows_of(tmp_path / "trials.csv")
+
+    assert "random search: 6 trials" in run(*search, "--trials", "6", "--out", tmp_path)
+    after = rows_of(tmp_path / "trials.csv")
+    assert after[:4] == before  # read, not run again: the seconds are the same
+    assert len(set(tried(tmp_path))) == len(after) == 6
+    assert "6 trials" in run(*search, "--trials", "6", "--out", tmp_path)
+    assert rows_of(tmp_path / "trials.csv") == after
+
+    best = max(after, key=lambda row: float(row["score"]))
+    found = tomllib.loads((tmp_path / "best.toml").read_text())
+    for name in ("features", "leaf"):
+        assert str(found["model"].get(name, "")) == best[f"model.{name}"]
+    assert found["model"]["trees"] == 40
+    text = run("evaluate", tmp_path / "best.toml", "--cache", cache)
+    assert text.startswith("forest: leave one speaker out\n")
+
+
+def test_a_search_goes_on_only_with_the_same_recipe(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    search = ("--method", "random", "--trials", "1", "--cache", cache, "--out", tmp_path)
+    run("tune", studio / "forest.toml", *search)
+    other = (studio / "forest.toml").read_text().replace("trees = 40", "trees = 41")
+    (studio / "other.toml").write_text(other)
+    text = run("tune", studio / "other.toml", *search, status=2)
+    assert "the storage holds a search 'forest' of other data or settings" in text
+
+
+def finished_trials(storage: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as base:
+            (count,) = base.execute("select count(*) from trials where state = 'COMPLETE'")
+            return int(count[0])
+    except sqlite3.OperationalError:  # not there yet, or being written
+        return 0
+
+
+def test_a_search_killed_in_the_middle_loses_and_repeats_nothing(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    trials = 10
+    search = ("tune", studio / "forest.toml", "--method", "random", "--trials", str(trials))
+    run(*search, "--cache", cache, "--out", tmp_path / "whole")
+    again = (*search, "--cache", cache, "--out", tmp_path / "killed")
+    storage = tmp_path / "killed" / "search.db"
+    for done in (3, 6):
+        killed(*again, when=lambda done=done: finished_trials(storage) >= done)
+        assert done <= finished_trials(storage) < trials
+    run(*again)
+    assert len(set(tried(tmp_path / "killed"))) == trials
+    assert tried(tmp_path / "killed") == tried(tmp_path / "whole")
+
+
+# --- a network, killed ---
+
+
+def test_a_killed_training_goes_on_to_the_same_predictions(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    recipe = studio / "network.toml"
+    run("evaluate", recipe, "--cache", cache, "--out", tmp_path / "whole")
+    other = tmp_path / "cache"
+    shutil.copytree(cache / "features", other / "features")
+
+    def begun() -> list[Path]:
+        return list((other / "training").glob("*.safetensors"))
+
+    killed("evaluate", recipe, "--cache", other, "--out", tmp_path / "out", when=begun)
+    assert not (tmp_path / "out").exists()
+    kept = {epoch["dur"] for file in begun() for epoch in read_state(file)["history"]}
+    assert 0 < len(kept) < SPEAKERS * EPOCHS
+    run("evaluate", recipe, "--cache", other, "--out", tmp_path / "out")
+    curves = rows_of(tmp_path / "out" / "curves.csv")
+    assert len(curves) == SPEAKERS * EPOCHS
+    assert kept < {float(row["seconds"]) for row in curves}  # gone on with, not begun anew
+    texts = {(tmp_path / name / "predictions.csv").read_bytes() for name in ("whole", "out")}
+    assert len(texts) == 1
+
+
+# --- wrong usage ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["RECIPE", "--corpus", "mine.csv", "--model", "svm"], "either a recipe file, or both"),
+        (["RECIPE", "--model", "svm"], "either a recipe file, or both --corpus and --model"),
+        ([], "either a recipe file, or both --corpus and --model"),
+        (["--corpus", "mine.csv"], "either a recipe file, or both --corpus and --model"),
+        (["--model", "svm"], "either a recipe file, or both --corpus and --model"),
+        (["--corpus", "mine.csv", "--model", "swm"], "unknown model 'swm'; known: svm"),
+        (["--corpus", "ravdes", "--model", "svm"], "unknown corpus 'ravdes'; known: ravdess"),
+        (["gone.toml"], r"gone.toml: cannot be read as a TOML recipe"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "train", "tune"])
+def test_wrong_usage_is_one_line(
+    run: Run, studio: Path, tmp_path: Path, command: str, arguments: list[str], message: str
+) -> None:
+    given: list[Any] = [studio / "forest.toml" if one == "RECIPE" else one for one in arguments]
+    text = run(command, *given, "--data", studio, "--out", tmp_path / "out", status=2)
+    assert text.startswith("serein: ")
+    assert message in text
+    assert text.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_search_method(run: Run, studio: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out")
+    text = run("tune", studio / "forest.toml", "--method", "rando", *out, status=2)
+    assert "unknown search method 'rando'; known: random" in text
+    assert "trials must be" in run("tune", studio / "forest.toml", "--trials", "0", *out, status=2)
+    assert not (tmp_path / "out").exists()
