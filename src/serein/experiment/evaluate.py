@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import time
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +33,7 @@ VERSIONED = (
     *("hmmlearn", "transformers", "onnxruntime"),
 )
 RESULT_VERSION = 1
+KEPT_S = 14 * 24 * 3600  # how long the state of a network's training is kept
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,24 @@ def learning_curve(fitted: Any) -> list[dict[str, Any]]:
 
 
 def training_folder(cache: Path | None) -> Path:
-    """Say where networks keep the state of their training."""
-    return (cache or default_cache()) / "training"
+    """Say where networks keep the state of their training, and clear out what is weeks old.
+
+    Parameters
+    ----------
+    cache : path or None
+        Folder of the cache; the user's own if not given.
+
+    Returns
+    -------
+    pathlib.Path
+        A finished training found there is read, so a recipe that was evaluated need not be
+        cross-validated again when it is trained.
+    """
+    folder = (cache or default_cache()) / "training"
+    for file in folder.glob("*.safetensors"):
+        if time.time() - file.stat().st_mtime > KEPT_S:
+            file.unlink(missing_ok=True)
+    return folder
 
 
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
