@@ -21,7 +21,7 @@ demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff check
