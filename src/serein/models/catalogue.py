@@ -130,8 +130,8 @@ def make_model(
 
     Examples
     --------
-    >>> make_model("svm", {"C": 1.0})
-    Scaled(estimator=MarginSVM(C=1.0))
+    >>> make_model("svm", {"C": 2.0})
+    Scaled(estimator=MarginSVM(C=2.0))
     """
     if name not in MODELS:
         raise ValueError(unknown_name("model", name, MODELS))
