@@ -4,5 +4,9 @@ from importlib.util import find_spec
 
 from serein.errors import MissingExtraError
 
-if not all(map(find_spec, ("onnx", "sklearn", "torch", "transformers"))):
+NEEDED = (
+    *("hmmlearn", "imblearn", "onnx", "optuna", "skl2onnx", "sklearn", "skorch", "tomli_w"),
+    *("torch", "transformers"),
+)
+if not all(map(find_spec, NEEDED)):
     raise MissingExtraError("training", "train")
