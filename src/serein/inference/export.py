@@ -58,7 +58,7 @@ def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes
     except ImportError as error:
         raise MissingExtraError("exporting a model", "train") from error
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         program = torch.onnx.export(
             network,
             (torch.from_numpy(example),),
@@ -128,8 +128,10 @@ def quantise(model: bytes) -> bytes:
         if node.op_type == "MatMul" and node.input[1] in constants and not _is_head(node)
     ]
     if not nodes:
-        raise BundleError("the graph has no float32 matrix to quantise; is it int8 already?")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+        raise BundleError(
+            "the graph has no float32 matrix to quantise: it is int8 already, or has no encoder"
+        )
+    with tempfile.TemporaryDirectory() as folder, quiet():
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(model)
         quantize_dynamic(
@@ -160,7 +162,7 @@ def _is_head(node: object) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep exporters' chatter about their own insides from the user."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from serein.errors import BundleError, MissingExtraError
-from serein.inference.export import HEAD, OPSET, _quiet
+from serein.inference.export import HEAD, OPSET, quiet
 from serein.inference.module import first_line
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
         raise MissingExtraError("exporting a model", "train") from error
     register(estimator)
     try:
-        with _quiet():
+        with quiet():
             model = convert(
                 estimator,
                 initial_types=[(INPUT, FloatTensorType([None, inputs]))],
@@ -107,49 +105,6 @@ def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
     )
     _set_output(model, SPEECH, ["batch"])
     return model
-
-
-def flatten_graph(width: int) -> ModelProto:
-    """Make the graph that stands for an encoder where there is none: it flattens series.
-
-    Parameters
-    ----------
-    width : int
-        Features a frame.
-
-    Returns
-    -------
-    onnx.ModelProto
-        ``input`` (batch, time, width) in, ``vector`` (batch, time * width) out.
-    """
-    import onnx
-
-    node = onnx.helper.make_node("Flatten", [INPUT], [VECTOR], axis=1)
-    return _model([node], ["batch", "time", width], ["batch", "columns"])
-
-
-def largest_gap(model: bytes | ModelProto, estimator: Any, X: npt.ArrayLike) -> float:
-    """Measure how far a classifier's graph is from the classifier.
-
-    Parameters
-    ----------
-    model : bytes or onnx.ModelProto
-        What `to_graph` made.
-    estimator : classifier
-        What it was made of.
-    X : array_like
-        Shape (samples, features), without NaN.
-
-    Returns
-    -------
-    float
-        Largest difference of two probabilities.
-    """
-    content = model if isinstance(model, bytes) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    rows = np.asarray(X, dtype=np.float32)
-    given = session.run([PROBABILITY], {INPUT: rows})[0]
-    return float(np.abs(given - estimator.predict_proba(rows)).max())
 
 
 def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from serein.errors import BundleError
-from serein.inference.export import OPSET, _quiet, to_onnx
+from serein.inference.export import OPSET, quiet, to_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -66,7 +66,7 @@ def _traced_program(module: nn.Module, example: Any) -> bytes:
 def _traced_script(module: nn.Module, example: Any) -> bytes:
     import torch
 
-    with io.BytesIO() as file, _quiet():
+    with io.BytesIO() as file, quiet():
         torch.onnx.export(
             module,
             (torch.from_numpy(example),),

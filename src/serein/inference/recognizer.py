@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,13 @@ import onnxruntime
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
 from serein.errors import BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
-from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, MODEL, Bundle, read_bundle
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.windows import segment_bounds, window_starts
 from serein.recordings import recordings
+
+if TYPE_CHECKING:
+    from serein.inference.arrays import ArraysModel
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "multi"
@@ -261,6 +263,8 @@ class _Graph:
 
 
 def _arrays(bundle: Bundle) -> ArraysModel:
+    from serein.inference.arrays import ArraysModel  # few bundles need it, every start would pay
+
     try:
         model = ArraysModel.from_bytes(bundle.files[ARRAYS])
     except ValueError as error:

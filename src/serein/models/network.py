@@ -117,7 +117,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Shape (samples,), not negative; all 1 if not given. Their scale does not count.
         groups : array_like, optional
             Shape (samples,), speakers, who are held out as a whole for early stopping; samples of
-            group ``""`` (copies) never are. If not given each sample is its own group.
+            group ``""`` (made, not spoken) never are. If not given each sample is its own group.
 
         Returns
         -------
