@@ -16,13 +16,13 @@ from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import (
     RAVDESS_ACTOR_FOLDS,
     Fold,
-    Result,
     folds_of,
     leave_one_speaker_out,
     ravdess_actor_folds,
     refuse_unfair,
     speaker_k_fold,
 )
+from serein.evaluation.result import Result
 from serein.models.calibration import TemperatureScaled
 from serein.models.linear import MaskedLogisticRegression
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from serein.evaluation.protocol import Fold, Result, Strings, refuse_unfair
+from serein.evaluation.protocol import Fold, Strings, refuse_unfair
+from serein.evaluation.result import Result
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,15 @@
-"""Folds of unseen speakers, and the answers that estimators gave for them."""
+"""Folds of unseen speakers."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
 from serein.errors import ProtocolError
-from serein.evaluation.metrics import (
-    accuracy,
-    confusion_matrix,
-    expected_calibration_error,
-    recalls,
-    speaker_interval,
-    uar,
-)
 
 Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 Strings = npt.NDArray[np.str_]
@@ -33,96 +23,6 @@ RAVDESS_ACTOR_FOLDS: tuple[tuple[int, ...], ...] = (
     (2, 15, 16, 18),
     (6, 13, 17, 22),
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    """Answers for speakers that the estimator had not heard, and their scores.
-
-    Attributes
-    ----------
-    protocol : str
-        How it was measured, in words.
-    labels : tuple of str
-        Classes, in the order of the columns.
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes).
-    speakers : numpy.ndarray
-        Shape (samples,).
-    fold : numpy.ndarray
-        Shape (samples,), in which fold each sample was tested.
-    """
-
-    protocol: str
-    labels: tuple[str, ...]
-    truth: npt.NDArray[np.intp]
-    probabilities: npt.NDArray[np.float64]
-    speakers: Strings
-    fold: npt.NDArray[np.intp]
-
-    @property
-    def answer(self) -> npt.NDArray[np.intp]:
-        """The likeliest class of each sample."""
-        answer: npt.NDArray[np.intp] = self.probabilities.argmax(axis=1)
-        return answer
-
-    def subset(self, rows: npt.NDArray[Any]) -> Result:
-        """Keep some samples.
-
-        Parameters
-        ----------
-        rows : numpy.ndarray
-            Indices or a mask.
-
-        Returns
-        -------
-        Result
-            The same protocol over fewer samples.
-        """
-        return Result(
-            self.protocol,
-            self.labels,
-            self.truth[rows],
-            self.probabilities[rows],
-            self.speakers[rows],
-            self.fold[rows],
-        )
-
-    def scores(self) -> dict[str, Any]:
-        """Return all scores as plain values: UAR with interval, accuracy, recalls, calibration."""
-        truth, answer = self.truth, self.answer
-        by_class = recalls(truth, answer, len(self.labels))
-        return {
-            "uar": uar(truth, answer),
-            "uar_interval_95": list(speaker_interval(uar, truth, answer, self.speakers)),
-            "accuracy": accuracy(truth, answer),
-            "recall": {
-                label: float(value)
-                for label, value in zip(self.labels, by_class, strict=True)
-                if not np.isnan(value)
-            },
-            "expected_calibration_error": expected_calibration_error(truth, self.probabilities),
-            "confusion": confusion_matrix(truth, answer, len(self.labels)).tolist(),
-            "clips": len(truth),
-            "speakers": len(np.unique(self.speakers)),
-        }
-
-    def folds(self) -> list[dict[str, Any]]:
-        """Describe each fold: its test speakers, clips and UAR."""
-        described = []
-        for number in np.unique(self.fold):
-            part = self.subset(self.fold == number)
-            described.append(
-                {
-                    "fold": int(number),
-                    "test_speakers": sorted(set(part.speakers.tolist())),
-                    "clips": len(part.truth),
-                    "uar": uar(part.truth, part.answer),
-                }
-            )
-        return described
 
 
 def leave_one_speaker_out(speakers: Sequence[str]) -> list[Fold]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from serein.errors import RecipeError, SereinError
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
-from serein.evaluation.protocol import Result
+from serein.evaluation.result import Result
 from serein.experiment.prepare import (
     Prepared,
     Progress,
