@@ -23,7 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from serein.corpora import Corpus
-from serein.evaluation.metrics import recalls, speaker_interval, uar
+from serein.evaluation.intervals import speaker_interval
+from serein.evaluation.metrics import recalls, uar
 from serein.evaluation.protocol import Fold, leave_one_speaker_out, ravdess_actor_folds
 from serein.features.extractor import FeatureExtractor
 from serein.models.architectures import MLP

@@ -1,4 +1,4 @@
-"""Scores: scikit-learn as oracle, calibration by hand, intervals by simulation."""
+"""Scores: scikit-learn as oracle, calibration by hand."""
 
 import warnings
 from typing import Any
@@ -12,10 +12,18 @@ from sklearn import metrics as sklearn_metrics
 
 from serein.evaluation.metrics import (
     accuracy,
+    auc,
+    auc_macro,
+    brier,
+    concordance,
     confusion_matrix,
     expected_calibration_error,
+    f1s,
+    log_loss,
+    overall_scores,
+    precisions,
     recalls,
-    speaker_interval,
+    roc_curve,
     uar,
 )
 
@@ -97,71 +105,109 @@ def test_honest_confidence_has_a_small_error_and_boasting_a_large_one():
     assert expected_calibration_error(truth, sure(*share**0.2)) > 0.1
 
 
-# --- intervals ---
+# --- all other scores, beside scikit-learn's ---
 
 
-def clustered(speakers: int, clips: int, seed: int) -> tuple[Array, Array, Array]:
-    """Clips of which a speaker's share of right answers varies from 0.4 to 1, on average 0.7."""
-    generator = np.random.default_rng(seed)
-    ease = generator.uniform(0.4, 1.0, speakers).repeat(clips)
-    who = np.array([f"speaker {number}" for number in range(speakers)]).repeat(clips)
-    truth = generator.integers(0, 2, speakers * clips)
-    return truth, np.where(generator.random(truth.size) < ease, truth, 1 - truth), who
+@st.composite
+def judged(draw: st.DrawFn) -> tuple[Array, Array]:
+    """Truth of every class at least once, and probabilities with ties."""
+    rows = draw(st.integers(CLASSES, 40))
+    generator = np.random.default_rng(draw(st.integers(0, 10_000)))
+    truth = np.concatenate([np.arange(CLASSES), generator.integers(CLASSES, size=rows - CLASSES)])
+    shares = generator.integers(1, 6, (rows, CLASSES)).astype(float)
+    return truth, shares / shares.sum(axis=1, keepdims=True)
 
 
-def test_intervals_are_reproducible_and_hold_the_score():
-    truth, answer, who = clustered(12, 20, seed=0)
-    low, high = speaker_interval(uar, truth, answer, who, draws=500)
-    assert (low, high) == speaker_interval(uar, truth, answer, who, draws=500)
-    assert (low, high) != speaker_interval(uar, truth, answer, who, draws=500, random_state=1)
-    assert low < uar(truth, answer) < high
-
-
-def test_the_order_of_the_clips_does_not_matter():
-    truth, answer, who = clustered(8, 10, seed=0)
-    order = np.random.default_rng(0).permutation(truth.size)
-    assert speaker_interval(uar, truth, answer, who, draws=100) == speaker_interval(
-        uar, truth[order], answer[order], who[order], draws=100
+@settings(deadline=None)
+@given(judged())
+def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
+    truth, probabilities = case
+    answer = probabilities.argmax(axis=1)
+    found = overall_scores(confusion_matrix(truth, answer, CLASSES))
+    oracle: dict[str, Any] = {"zero_division": 0}
+    precision = sklearn_metrics.precision_score(truth, answer, average="macro", **oracle)
+    expected = {
+        "uar": sklearn_metrics.balanced_accuracy_score(truth, answer),
+        "accuracy": sklearn_metrics.accuracy_score(truth, answer),
+        "precision_macro": precision,
+        "f1_macro": sklearn_metrics.f1_score(truth, answer, average="macro", **oracle),
+        "f1_weighted": sklearn_metrics.f1_score(truth, answer, average="weighted", **oracle),
+    }
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(expected)
+    np.testing.assert_allclose(
+        precisions(truth, answer, CLASSES),
+        sklearn_metrics.precision_score(truth, answer, average=None, **oracle),
+    )
+    np.testing.assert_allclose(
+        f1s(truth, answer, CLASSES),
+        sklearn_metrics.f1_score(truth, answer, average=None, **oracle),
+    )
+    assert log_loss(truth, probabilities) == pytest.approx(
+        sklearn_metrics.log_loss(truth, probabilities, labels=range(CLASSES))
+    )
+    assert brier(truth, probabilities) == pytest.approx(
+        sklearn_metrics.brier_score_loss(
+            truth, probabilities, labels=range(CLASSES), scale_by_half=False
+        )
+    )
+    assert auc_macro(truth, probabilities) == pytest.approx(
+        sklearn_metrics.roc_auc_score(truth, probabilities, multi_class="ovr", average="macro")
     )
 
 
-def test_a_higher_level_gives_a_wider_interval():
-    truth, answer, who = clustered(12, 20, seed=0)
-    low, high = speaker_interval(accuracy, truth, answer, who, level=0.5, draws=500)
-    lower, higher = speaker_interval(accuracy, truth, answer, who, level=0.99, draws=500)
-    assert lower < low < high < higher
+@settings(deadline=None)
+@given(judged())
+def test_roc_curves_are_scikit_learns(case: tuple[Array, Array]):
+    truth, probabilities = case
+    alarms, hits = roc_curve(truth == 0, probabilities[:, 0])
+    theirs = sklearn_metrics.roc_curve(truth == 0, probabilities[:, 0], drop_intermediate=False)
+    np.testing.assert_allclose(alarms, theirs[0])
+    np.testing.assert_allclose(hits, theirs[1])
+    assert auc(truth == 0, probabilities[:, 0]) == pytest.approx(
+        sklearn_metrics.roc_auc_score(truth == 0, probabilities[:, 0])
+    )
 
 
-def test_drawing_speakers_is_wider_than_drawing_clips():
-    truth, answer, who = clustered(12, 40, seed=0)
-    low, high = speaker_interval(uar, truth, answer, who, draws=500)
-    each_clip = np.arange(truth.size).astype(str)
-    narrow_low, narrow_high = speaker_interval(uar, truth, answer, each_clip, draws=500)
-    assert high - low > 1.5 * (narrow_high - narrow_low)
+def test_a_class_that_is_never_true_is_in_no_mean():
+    truth, answer = np.array([0, 0, 1]), np.array([0, 2, 1])
+    found = overall_scores(confusion_matrix(truth, answer, 4))
+    assert found["uar"] == pytest.approx((1 / 2 + 1) / 2)
+    assert found["precision_macro"] == 1.0
+    assert found["f1_macro"] == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_the_width_is_that_of_the_theory():
-    """Of a mean over speakers with as many clips each: 1.96 standard errors to either side."""
-    truth, answer, who = clustered(80, 10, seed=0)
-    by_speaker = (truth == answer).reshape(80, 10).mean(axis=1)
-    low, high = speaker_interval(accuracy, truth, answer, who)
-    assert high - low == pytest.approx(2 * 1.96 * by_speaker.std() / np.sqrt(80), rel=0.07)
+def test_no_curve_without_two_sides():
+    with pytest.raises(ValueError, match="needs samples of the class and samples of others"):
+        roc_curve(np.array([True, True]), np.array([0.1, 0.2]))
+    assert np.isnan(auc(np.array([False, False]), np.array([0.1, 0.2])))
 
 
-def test_one_speaker_has_no_spread():
-    truth, answer, who = clustered(1, 20, seed=0)
-    score = accuracy(truth, answer)
-    assert speaker_interval(accuracy, truth, answer, who, draws=50) == (score, score)
+def test_surprise_by_hand_and_never_infinite():
+    assert log_loss(np.array([0, 1]), sure(0.5, 0.5)) == pytest.approx(np.log(2))
+    assert np.isfinite(log_loss(np.array([1]), sure(1.0)))
+    assert brier(np.array([0, 1]), sure(1.0, 1.0)) == pytest.approx((0 + 2) / 2)
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    """Over many worlds with a true accuracy of 0.7, and 25 speakers heard of each."""
-    worlds, heard, by_clip = 120, 0, 0
-    for seed in range(worlds):
-        truth, answer, who = clustered(25, 20, seed)
-        low, high = speaker_interval(accuracy, truth, answer, who, level=0.9, draws=200)
-        heard += low <= 0.7 <= high
-        spread = 1.645 * np.sqrt(0.7 * 0.3 / truth.size)  # as if all clips were unrelated
-        by_clip += abs(accuracy(truth, answer) - 0.7) <= spread
-    assert 0.8 <= heard / worlds <= 0.97
-    assert by_clip / worlds < 0.75
+def test_concordance_by_hand():
+    """Lin's own decomposition: correlation times how far scale and place agree."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal(50)
+    y = 0.5 * x + 0.3 + 0.1 * generator.standard_normal(50)
+    scale, place = x.std() / y.std(), (x.mean() - y.mean()) / np.sqrt(x.std() * y.std())
+    expected = np.corrcoef(x, y)[0, 1] * 2 / (scale + 1 / scale + place**2)
+    assert concordance(x, y) == pytest.approx(expected)
+    assert concordance([1.0, 1.0], [1.0, 1.0]) == 1.0
+    assert concordance([1.0, 1.0], [2.0, 2.0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("truth", "estimate", "message"),
+    [
+        ([], [], "need two of the same"),
+        ([1.0], [1.0, 2.0], "need two of the same"),
+        ([1.0, np.nan], [1.0, 2.0], "not finite; leave its sample out of both"),
+    ],
+)
+def test_concordance_of_what_has_none(truth: list[float], estimate: list[float], message: str):
+    with pytest.raises(ValueError, match=message):
+        concordance(truth, estimate)

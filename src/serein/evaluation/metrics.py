@@ -1,12 +1,13 @@
 """Scores of a classifier. Reference before estimate; classes are column numbers.
 
 UAR, unweighted average recall, is the mean of the classes' recalls: a class with few clips counts
-as much as one with many, and guessing gives one over the number of classes.
+as much as one with many, and guessing gives one over the number of classes. Means over classes are
+over those that are true somewhere: a class that no sample is of has no recall to average.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,10 +56,7 @@ def recalls(truth: Indices, answer: Indices, classes: int) -> Floats:
     numpy.ndarray
         Shape (classes,), 0 to 1; NaN for a class without clips.
     """
-    counts = confusion_matrix(truth, answer, classes)
-    totals = counts.sum(axis=1)
-    shares = np.full(classes, np.nan)
-    return np.divide(np.diag(counts), totals, out=shares, where=totals > 0, dtype=np.float64)
+    return class_scores(confusion_matrix(truth, answer, classes))["recall"]
 
 
 def uar(truth: Indices, answer: Indices) -> float:
@@ -132,57 +130,281 @@ def expected_calibration_error(truth: Indices, probabilities: Floats, *, bins: i
     >>> expected_calibration_error(np.array([0, 0, 0, 1]), sure)
     0.0
     """
+    place, gap = confidence_gaps(truth, probabilities, bins)
+    return float(np.abs(np.bincount(place, weights=gap, minlength=bins)).sum() / len(truth))
+
+
+def confidence_gaps(truth: Indices, probabilities: Floats, bins: int) -> tuple[Indices, Floats]:
+    """Give the bin of each sample's confidence, and confidence less rightness (0 or 1)."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    gap = np.bincount(place, weights=confidence - right, minlength=bins)
-    return float(np.abs(gap).sum() / len(truth))
+    return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - right
 
 
-def speaker_interval(
-    score: Callable[[Indices, Indices], float],
-    truth: Indices,
-    answer: Indices,
-    speakers: npt.NDArray[np.str_],
-    *,
-    level: float = 0.95,
-    draws: int = 2000,
-    random_state: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a score, drawing whole speakers.
-
-    Clips of one speaker are alike, so drawing clips would give intervals that are too narrow.
+def precisions(truth: Indices, answer: Indices, classes: int) -> Floats:
+    """Give each class's precision: the share of its answers that are right.
 
     Parameters
     ----------
-    score : callable
-        (truth, answer) -> float.
     truth, answer : numpy.ndarray
         Shape (samples,), class numbers.
-    speakers : numpy.ndarray
-        Shape (samples,), who speaks.
-    level : float
-        Coverage, 0 to 1.
-    draws : int
-        Number of resamples.
-    random_state : int
-        Seed.
+    classes : int
+        Number of classes.
 
     Returns
     -------
-    tuple of float
-        Lower and upper end.
+    numpy.ndarray
+        Shape (classes,), 0 to 1; 0 for a class that is never answered.
+    """
+    return class_scores(confusion_matrix(truth, answer, classes))["precision"]
+
+
+def f1s(truth: Indices, answer: Indices, classes: int) -> Floats:
+    """Give each class's F1: the harmonic mean of its recall and its precision.
+
+    Parameters
+    ----------
+    truth, answer : numpy.ndarray
+        Shape (samples,), class numbers.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (classes,), 0 to 1; NaN for a class that is neither true nor answered.
+    """
+    return class_scores(confusion_matrix(truth, answer, classes))["f1"]
+
+
+def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
+    """Compute recall, precision and F1 of each class from confusion matrices.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (..., classes, classes): rows are truth, columns answers.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        ``recall``, ``precision`` and ``f1``, each of shape (..., classes). Recall is NaN for a
+        class that is never true; precision 0 for one that is never answered.
+    """
+    hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
+    true, said = cells.sum(axis=-1), cells.sum(axis=-2)
+    return {
+        "recall": _ratio(hits, true, np.nan),
+        "precision": _ratio(hits, said, 0.0),
+        "f1": _ratio(2 * hits, true + said, np.nan),
+    }
+
+
+def overall_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
+    """Compute the scores that are functions of confusion matrices.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (..., classes, classes): rows are truth, columns answers.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        ``uar``, ``accuracy``, ``precision_macro``, ``f1_macro`` and ``f1_weighted``, each of shape
+        (...). Means over classes are over those that are true somewhere.
+    """
+    true = cells.sum(axis=-1)
+    there = true > 0
+    by_class = class_scores(cells)
+    total = true.sum(axis=-1)
+    hits = np.trace(cells, axis1=-2, axis2=-1)
+    share = _ratio(true.astype(np.float64), total[..., None], 0.0)
+    return {
+        "uar": _mean(by_class["recall"], there),
+        "accuracy": _ratio(hits.astype(np.float64), total, np.nan),
+        "precision_macro": _mean(by_class["precision"], there),
+        "f1_macro": _mean(by_class["f1"], there),
+        "f1_weighted": (np.where(there, by_class["f1"], 0.0) * share).sum(axis=-1),
+    }
+
+
+def log_loss(truth: Indices, probabilities: Floats) -> float:
+    """Mean surprise at the true class, in nats.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes), rows summing to 1.
+
+    Returns
+    -------
+    float
+        From 0; log(classes) for guessing evenly.
+    """
+    return float(np.mean(log_losses(truth, probabilities)))
+
+
+def log_losses(truth: Indices, probabilities: Floats) -> Floats:
+    """Give the surprise at each sample's true class, shape (samples,), in nats."""
+    true = probabilities[np.arange(len(truth)), truth]
+    losses: Floats = -np.log(np.clip(true, np.finfo(np.float64).eps, 1.0))
+    return losses
+
+
+def brier(truth: Indices, probabilities: Floats) -> float:
+    """Mean squared distance of the probabilities from the truth.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes), rows summing to 1.
+
+    Returns
+    -------
+    float
+        0 to 2, as in the paper; half of it is also in use.
 
     References
     ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
+    Review 78(1), 1950.
     """
-    generator = np.random.default_rng(random_state)
-    members = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
-    scores = []
-    for _ in range(draws):
-        drawn = generator.integers(len(members), size=len(members))
-        rows = np.concatenate([members[number] for number in drawn])
-        scores.append(score(truth[rows], answer[rows]))
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return float(np.mean(briers(truth, probabilities)))
+
+
+def briers(truth: Indices, probabilities: Floats) -> Floats:
+    """Give each sample's squared distance, shape (samples,)."""
+    distance: Floats = np.square(probabilities).sum(axis=1)
+    distance += 1 - 2 * probabilities[np.arange(len(truth)), truth]
+    return distance
+
+
+def roc_curve(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
+    """Trace how hits and false alarms grow as the threshold falls.
+
+    Parameters
+    ----------
+    positive : numpy.ndarray
+        Shape (samples,), whether a sample is of the class.
+    score : numpy.ndarray
+        Shape (samples,), the higher the likelier.
+
+    Returns
+    -------
+    false_alarms, hits : numpy.ndarray
+        Shape (thresholds + 1,), shares from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If all samples are of the class, or none is.
+    """
+    if positive.all() or not positive.any():
+        raise ValueError("a ROC curve needs samples of the class and samples of others")
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    hits = np.cumsum(positive[order])[last]
+    alarms = 1 + last - hits
+    return (
+        np.append(0.0, alarms / alarms[-1]),
+        np.append(0.0, hits / hits[-1]),
+    )
+
+
+def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
+    """Area under the ROC curve: how often a sample of the class scores above one of another.
+
+    Parameters
+    ----------
+    positive : numpy.ndarray
+        Shape (samples,), whether a sample is of the class.
+    score : numpy.ndarray
+        Shape (samples,), the higher the likelier.
+
+    Returns
+    -------
+    float
+        0 to 1; 0.5 for guessing; NaN if all samples are of the class, or none is.
+
+    References
+    ----------
+    T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006.
+    """
+    if positive.all() or not positive.any():
+        return float("nan")
+    alarms, hits = roc_curve(positive, score)
+    return float(np.trapezoid(hits, alarms))
+
+
+def auc_macro(truth: Indices, probabilities: Floats) -> float:
+    """Mean over the classes of one class's AUC against all others.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes).
+
+    Returns
+    -------
+    float
+        0 to 1, over the classes that some samples are of and some are not; NaN if there is none.
+    """
+    areas = np.array([auc(truth == number, row) for number, row in enumerate(probabilities.T)])
+    return float(_mean(areas, ~np.isnan(areas)))
+
+
+def concordance(truth: npt.ArrayLike, estimate: npt.ArrayLike) -> float:
+    """Concordance correlation coefficient, for dimensions such as valence and arousal.
+
+    Parameters
+    ----------
+    truth, estimate : array_like
+        Shape (samples,), numbers on the same scale.
+
+    Returns
+    -------
+    float
+        -1 to 1; 1 only where they are equal. 0 where neither varies and they differ.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no samples, or a value is not finite.
+
+    References
+    ----------
+    L. I.-K. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics
+    45(1), 1989.
+
+    Examples
+    --------
+    >>> concordance([0.0, 1.0, 2.0], [0.0, 1.0, 2.0]), concordance([0.0, 1.0], [1.0, 0.0])
+    (1.0, -1.0)
+    """
+    x, y = np.asarray(truth, np.float64), np.asarray(estimate, np.float64)
+    if x.shape != y.shape or x.ndim != 1 or not x.size:
+        raise ValueError(f"shapes {x.shape} and {y.shape}; need two of the same (samples,)")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("a value is not finite; leave its sample out of both")
+    apart = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    if apart == 0:
+        return 1.0
+    return float(2 * np.mean((x - x.mean()) * (y - y.mean())) / apart)
+
+
+def _ratio(part: Floats, whole: npt.NDArray[Any], otherwise: float) -> Floats:
+    result = np.full(np.broadcast_shapes(part.shape, whole.shape), otherwise)
+    return np.divide(part, whole, out=result, where=whole > 0)
+
+
+def _mean(values: Floats, there: npt.NDArray[np.bool_]) -> Floats:
+    """Mean over the last axis of the values that are there; NaN where none is."""
+    total: Floats = np.where(there, values, 0.0).sum(axis=-1)
+    return _ratio(total, there.sum(axis=-1), np.nan)

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.evaluation.metrics import (
-    accuracy,
-    confusion_matrix,
-    expected_calibration_error,
-    recalls,
-    speaker_interval,
-    uar,
-)
+from serein.evaluation.intervals import SpeakerSums, speaker_intervals, wilson
+from serein.evaluation.metrics import accuracy, confusion_matrix, uar
 
 Strings = npt.NDArray[np.str_]
+Plain = dict[str, Any]
 SAMPLES = ("truth", "probabilities", "speakers", "fold")  # a row a sample
+OVERALL = (
+    *("uar", "accuracy", "precision_macro", "f1_macro", "f1_weighted", "auc_macro"),
+    *("log_loss", "expected_calibration_error", "brier"),
+)
+BY_CLASS = ("recall", "precision", "f1", "auc")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Result:
     about : mapping of numpy.ndarray
         More that is known of each sample, a column a name: ``file``, ``corpus``, ``gender``,
         ``language``, ``text``; an empty string where it is not known.
+    leaks : tuple of str
+        What would have been refused, had it not been allowed by name; it belongs into every title.
     """
 
     protocol: str
@@ -52,6 +54,12 @@ class Result:
     speakers: Strings
     fold: npt.NDArray[np.intp]
     about: Mapping[str, Strings] = field(default_factory=dict)
+    leaks: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The protocol, with a stamp on it if something was allowed that flatters the scores."""
+        return f"{self.protocol} [{STAMP}]" if self.leaks else self.protocol
 
     @property
     def answer(self) -> npt.NDArray[np.intp]:
@@ -78,24 +86,59 @@ class Result:
             about={name: column[rows] for name, column in self.about.items()},
         )
 
-    def scores(self) -> dict[str, Any]:
-        """Return all scores as plain values: UAR with interval, accuracy, recalls, calibration."""
-        truth, answer = self.truth, self.answer
-        by_class = recalls(truth, answer, len(self.labels))
-        return {
-            "uar": uar(truth, answer),
-            "uar_interval_95": list(speaker_interval(uar, truth, answer, self.speakers)),
-            "accuracy": accuracy(truth, answer),
-            "recall": {
-                label: float(value)
-                for label, value in zip(self.labels, by_class, strict=True)
-                if not np.isnan(value)
-            },
-            "expected_calibration_error": expected_calibration_error(truth, self.probabilities),
-            "confusion": confusion_matrix(truth, answer, len(self.labels)).tolist(),
-            "clips": len(truth),
-            "speakers": len(np.unique(self.speakers)),
+    def scores(self) -> Plain:
+        """Return all scores as plain values, each with its 95 % interval drawn by speaker.
+
+        Returns
+        -------
+        dict
+            Each of `OVERALL` and ``NAME_interval_95`` (None with a single speaker, or where there
+            is no such score), ``recall``, ``by_class``, ``confusion``, ``clips`` and ``speakers``.
+            A class without clips has no recall and is in no mean.
+        """
+        sums = SpeakerSums.of(self.truth, self.probabilities, self.speakers)
+        found = sums.scores(np.ones((1, len(sums.sums))))
+        intervals = speaker_intervals(self.truth, self.probabilities, self.speakers)
+        clips = np.bincount(self.truth, minlength=len(self.labels))
+        scores: Plain = {}
+        for name in OVERALL:
+            scores[name] = _plain(found[name][0])
+            scores[f"{name}_interval_95"] = _ends(intervals[name])
+        by_class: dict[str, Plain] = {}
+        for number in np.flatnonzero(clips):
+            entry: Plain = {"clips": int(clips[number])}
+            for name in BY_CLASS:
+                entry[name] = _plain(found[name][0, number])
+                entry[f"{name}_interval_95"] = _ends(intervals[name][:, number])
+            by_class[self.labels[number]] = entry
+        return scores | {
+            "recall": {label: entry["recall"] for label, entry in by_class.items()},
+            "by_class": by_class,
+            "confusion": confusion_matrix(self.truth, self.answer, len(self.labels)).tolist(),
+            "clips": len(self.truth),
+            "speakers": len(sums.sums),
         }
+
+    def by_speaker(self) -> dict[str, Plain]:
+        """Score each speaker.
+
+        Returns
+        -------
+        dict
+            Speaker to ``clips``, ``uar``, ``accuracy`` and ``accuracy_interval_95``: Wilson's, over
+            further clips of this speaker.
+        """
+        described = {}
+        for name in np.unique(self.speakers):
+            part = self.subset(self.speakers == name)
+            right = int(np.sum(part.truth == part.answer))
+            described[str(name)] = {
+                "clips": len(part.truth),
+                "uar": uar(part.truth, part.answer),
+                "accuracy": accuracy(part.truth, part.answer),
+                "accuracy_interval_95": list(wilson(right, len(part.truth))),
+            }
+        return described
 
     def folds(self) -> list[dict[str, Any]]:
         """Describe each fold: its test speakers, clips and UAR."""
@@ -111,3 +154,14 @@ class Result:
                 }
             )
         return described
+
+
+STAMP = "NOT HONEST: what flatters the scores was allowed"
+
+
+def _plain(value: np.floating[Any]) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _ends(interval: npt.NDArray[np.float64]) -> list[float] | None:
+    return None if np.isnan(interval).any() else [float(end) for end in interval]

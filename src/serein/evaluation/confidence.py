@@ -1,0 +1,143 @@
+"""Whether confidence means something: reliability, and what is gained by not answering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.evaluation.metrics import Floats, Indices
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often answers of a like confidence were right.
+
+    Attributes
+    ----------
+    confidence, accuracy : numpy.ndarray
+        Shape (bins,), means over the answers of each bin; NaN for an empty one.
+    count : numpy.ndarray
+        Shape (bins,), answers in each bin.
+    """
+
+    confidence: Floats
+    accuracy: Floats
+    count: npt.NDArray[np.intp]
+
+
+def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Reliability:
+    """Compare confidence with the share of right answers, over bins of equal width.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes), rows summing to 1.
+    bins : int
+        Number of bins of confidence between 0 and 1.
+
+    Returns
+    -------
+    Reliability
+        The points of a reliability diagram.
+
+    References
+    ----------
+    M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The Statistician
+    32, 1983.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            np.bincount(place, weights=confidence, minlength=bins) / count,
+            np.bincount(place, weights=right, minlength=bins) / count,
+            count,
+        )
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """What is answered, and how often wrongly, if the least confident are left unsure.
+
+    Attributes
+    ----------
+    threshold : numpy.ndarray
+        Shape (steps,), falling: answers of at least this confidence are given.
+    coverage : numpy.ndarray
+        Shape (steps,), share of samples that are answered.
+    risk : numpy.ndarray
+        Shape (steps,), share of wrong answers among those given.
+    """
+
+    threshold: Floats
+    coverage: Floats
+    risk: Floats
+
+    @property
+    def area(self) -> float:
+        """Mean risk over all coverages (AURC): the lower the better."""
+        share = np.diff(self.coverage, prepend=0.0)
+        return float(share @ self.risk)
+
+    def at(self, threshold: float) -> tuple[float, float | None]:
+        """Say what a threshold does.
+
+        Parameters
+        ----------
+        threshold : float
+            Answers below this confidence are "unsure".
+
+        Returns
+        -------
+        coverage : float
+            Share of samples that are answered.
+        accuracy : float or None
+            Share of right ones among the answers; None if none is given.
+        """
+        given = np.flatnonzero(self.threshold >= threshold)
+        if not given.size:
+            return 0.0, None
+        return float(self.coverage[given[-1]]), float(1 - self.risk[given[-1]])
+
+
+def risk_coverage(truth: Indices, probabilities: Floats) -> RiskCoverage:
+    """Trace risk against coverage as the threshold of the reject option falls.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes).
+
+    Returns
+    -------
+    RiskCoverage
+        A step for each distinct confidence.
+
+    References
+    ----------
+    Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> curve = risk_coverage(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
+    >>> curve.coverage.tolist(), curve.risk.tolist(), curve.at(0.7)
+    ([0.5, 1.0], [0.0, 0.5], (0.5, 1.0))
+    """
+    confidence = probabilities.max(axis=1)
+    wrong = probabilities.argmax(axis=1) != truth
+    order = np.argsort(-confidence, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(confidence[order])), len(order) - 1)
+    answered = last + 1
+    return RiskCoverage(
+        confidence[order][last],
+        answered / len(order),
+        np.cumsum(wrong[order])[last] / answered,
+    )

@@ -1,0 +1,338 @@
+"""Intervals by speaker: what a score could have been with other speakers of the same kind.
+
+Clips of one speaker are alike, so drawing clips would give intervals that are too narrow: whole
+speakers are drawn. Every score but AUC is a function of sums over speakers, so thousands of draws
+are one matrix product. With few speakers the quantiles are moved outwards (expanded percentile):
+without that, nominal 95 % held 84 % of the truths of six speakers in a simulation, and now 91 %.
+
+References
+----------
+B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69(4),
+2015, section 4.2 (expanded percentile).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.errors import MissingExtraError
+from serein.evaluation.metrics import (
+    Floats,
+    Indices,
+    briers,
+    class_scores,
+    confidence_gaps,
+    log_losses,
+    overall_scores,
+)
+
+try:
+    from scipy import stats
+except ImportError as error:
+    raise MissingExtraError("judging", "sound") from error
+
+Interval = tuple[float, float]
+BINS = 15  # of confidence, for the expected calibration error
+AT_ONCE = 250  # draws, to bound memory
+
+
+@dataclass(frozen=True)
+class SpeakerSums:
+    """Sums over each speaker's samples, from which scores of any drawing of speakers follow.
+
+    Attributes
+    ----------
+    classes : int
+        Number of classes.
+    sums : numpy.ndarray
+        Shape (speakers, ...): samples, confusion matrix, calibration gaps, log loss, Brier.
+    ranked : tuple of pair of numpy.ndarray
+        A class each: shape (speakers, distinct scores), how many samples of the class, and of
+        others, have each score, highest first.
+    """
+
+    classes: int
+    sums: Floats
+    ranked: tuple[tuple[Floats, Floats], ...]
+
+    @classmethod
+    def of(
+        cls, truth: Indices, probabilities: Floats, speakers: npt.NDArray[np.str_]
+    ) -> SpeakerSums:
+        """Sum over each speaker's samples.
+
+        Parameters
+        ----------
+        truth : numpy.ndarray
+            Shape (samples,), class numbers.
+        probabilities : numpy.ndarray
+            Shape (samples, classes).
+        speakers : numpy.ndarray
+            Shape (samples,).
+
+        Returns
+        -------
+        SpeakerSums
+            Speakers sorted by name.
+        """
+        classes = probabilities.shape[1]
+        _, who = np.unique(speakers, return_inverse=True)
+        place, gap = confidence_gaps(truth, probabilities, BINS)
+        cell = truth * classes + probabilities.argmax(axis=1)
+        columns = [
+            _spread(who, np.zeros_like(who), np.ones(len(who)), 1),
+            _spread(who, cell, np.ones(len(who)), classes * classes),
+            _spread(who, place, gap, BINS),
+            _spread(who, np.zeros_like(who), log_losses(truth, probabilities), 1),
+            _spread(who, np.zeros_like(who), briers(truth, probabilities), 1),
+        ]
+        ranked = tuple(
+            _ranked(who, truth == number, probabilities[:, number]) for number in range(classes)
+        )
+        return cls(classes, np.concatenate(columns, axis=1), ranked)
+
+    def scores(self, weight: Floats) -> dict[str, Floats]:
+        """Score drawings of speakers.
+
+        Parameters
+        ----------
+        weight : numpy.ndarray
+            Shape (draws, speakers), how often each speaker was drawn.
+
+        Returns
+        -------
+        dict of numpy.ndarray
+            Shape (draws,) each score of all samples; shape (draws, classes) those of each class:
+            ``recall``, ``precision``, ``f1`` and ``auc``.
+        """
+        areas = np.stack([_areas(weight @ of, weight @ other) for of, other in self.ranked], axis=1)
+        counted = ~np.isnan(areas)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(counted, areas, 0.0).sum(axis=1) / counted.sum(axis=1)
+        return summed_scores(weight @ self.sums, self.classes) | {"auc": areas, "auc_macro": mean}
+
+
+def summed_scores(sums: Floats, classes: int) -> dict[str, Floats]:
+    """Score from sums over samples.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray
+        Shape (draws, ...), as `SpeakerSums.sums` lays them out.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        All scores but AUC, as `SpeakerSums.scores` gives them.
+    """
+    ends = np.cumsum([1, classes * classes, BINS, 1])
+    samples, cells, gaps, surprise, distance = np.split(sums, ends, axis=1)
+    cells = cells.reshape(len(sums), classes, classes)
+    return {
+        **overall_scores(cells),
+        "log_loss": (surprise / samples)[:, 0],
+        "expected_calibration_error": np.abs(gaps).sum(axis=1) / samples[:, 0],
+        "brier": (distance / samples)[:, 0],
+        **class_scores(cells),
+    }
+
+
+def speaker_intervals(
+    truth: Indices,
+    probabilities: Floats,
+    speakers: npt.NDArray[np.str_],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    random_state: int = 0,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Bootstrap intervals of every score, drawing whole speakers.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Shape (samples,), class numbers.
+    probabilities : numpy.ndarray
+        Shape (samples, classes).
+    speakers : numpy.ndarray
+        Shape (samples,), who speaks.
+    level : float
+        Coverage, 0 to 1.
+    draws : int
+        Number of resamples.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        Score to shape (2,), lower and upper end; those of each class to (2, classes). NaN with a
+        single speaker, of whom nothing says how others would differ.
+    """
+    sums = SpeakerSums.of(truth, probabilities, speakers)
+    people = len(sums.sums)
+    weight = draw_speakers(people, draws, random_state)
+    drawn = [sums.scores(weight[start : start + AT_ONCE]) for start in range(0, draws, AT_ONCE)]
+    return {
+        name: ends(np.concatenate([part[name] for part in drawn]), people, level)
+        for name in drawn[0]
+    }
+
+
+def speaker_interval(
+    score: Callable[[Indices, Indices], float],
+    truth: Indices,
+    answer: Indices,
+    speakers: npt.NDArray[np.str_],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    random_state: int = 0,
+) -> Interval:
+    """Bootstrap interval of any score of answers, drawing whole speakers.
+
+    Parameters
+    ----------
+    score : callable
+        (truth, answer) -> float.
+    truth, answer : numpy.ndarray
+        Shape (samples,), class numbers.
+    speakers : numpy.ndarray
+        Shape (samples,), who speaks.
+    level : float
+        Coverage, 0 to 1.
+    draws : int
+        Number of resamples.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end; NaN with a single speaker.
+    """
+    members = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
+    generator = np.random.default_rng(random_state)
+    scores = []
+    for _ in range(draws):
+        drawn = generator.integers(len(members), size=len(members))
+        rows = np.concatenate([members[number] for number in drawn])
+        scores.append(score(truth[rows], answer[rows]))
+    low, high = ends(np.array(scores), len(members), level).tolist()
+    return low, high
+
+
+def draw_speakers(speakers: int, draws: int, random_state: int) -> Floats:
+    """Draw as many speakers as there are, with replacement.
+
+    Parameters
+    ----------
+    speakers, draws : int
+        Of how many, and how often.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (draws, speakers), how often each was drawn.
+    """
+    generator = np.random.default_rng(random_state)
+    drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
+    return drawn.astype(np.float64)
+
+
+def ends(scores: Floats, speakers: int, level: float = 0.95) -> npt.NDArray[np.float64]:
+    """Say between which ends the middle of bootstrapped scores lies, widened for few speakers.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        Shape (draws,) or (draws, classes); NaN where a draw had no such score.
+    speakers : int
+        How many were drawn each time.
+    level : float
+        Coverage, 0 to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (2,) or (2, classes): lower and upper; NaN with a single speaker.
+    """
+    if speakers < 2:
+        return np.full((2, *scores.shape[1:]), np.nan)
+    reach = stats.t.ppf((1 + level) / 2, speakers - 1) * np.sqrt(speakers / (speakers - 1))
+    tail = float(stats.norm.cdf(-reach))
+    missing = np.isnan(scores).all(axis=0)
+    filled = np.where(missing, 0.0, scores)
+    found: npt.NDArray[np.float64] = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    return np.where(missing, np.nan, found)
+
+
+def wilson(right: int, clips: int, *, level: float = 0.95) -> Interval:
+    """Interval of a share of right answers among clips of one speaker.
+
+    Parameters
+    ----------
+    right, clips : int
+        Right answers, of how many.
+    level : float
+        Coverage, 0 to 1.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end. It speaks of further clips of this speaker, not of other speakers.
+
+    Raises
+    ------
+    ValueError
+        If there are no clips, or more right ones than clips.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA
+    22(158), 1927.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if not 0 <= right <= clips or clips == 0:
+        raise ValueError(f"{right} of {clips} clips are right; need 0 to {clips}, of at least 1")
+    z = stats.norm.ppf((1 + level) / 2)
+    share, scale = right / clips, 1 + z**2 / clips
+    centre = (share + z**2 / (2 * clips)) / scale
+    reach = z / scale * np.sqrt(share * (1 - share) / clips + z**2 / (4 * clips**2))
+    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
+
+
+def _spread(who: Indices, place: Indices, value: Floats, columns: int) -> Floats:
+    """Sum values by speaker and column."""
+    speakers = int(who.max()) + 1
+    found = np.bincount(who * columns + place, weights=value, minlength=speakers * columns)
+    return found.reshape(speakers, columns).astype(np.float64)
+
+
+def _ranked(who: Indices, of: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
+    levels, place = np.unique(-score, return_inverse=True)
+    return (
+        _spread(who, place, of.astype(np.float64), len(levels)),
+        _spread(who, place, (~of).astype(np.float64), len(levels)),
+    )
+
+
+def _areas(of: Floats, other: Floats) -> Floats:
+    """Area under the ROC curve of each draw; NaN where one side was not drawn."""
+    above = np.cumsum(of, axis=1) - of / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area: Floats = (above * other).sum(axis=1) / (of.sum(axis=1) * other.sum(axis=1))
+    return np.where(np.isfinite(area), area, np.nan)

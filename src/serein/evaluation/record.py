@@ -1,0 +1,158 @@
+"""A result on disk: ``result.json``, and the raw ``predictions.csv`` that it is computed from."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serein.errors import ProtocolError
+from serein.evaluation.result import Result
+
+FORMAT, VERSION = "serein-result", 2
+RESULT, PREDICTIONS = "result.json", "predictions.csv"
+ABOUT = ("file", "corpus", "gender", "language", "text")
+KNOWN = (*ABOUT, "speaker", "fold", "truth", "answer")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result read from disk.
+
+    Attributes
+    ----------
+    document : dict
+        What ``result.json`` holds.
+    result : Result
+        The raw answers.
+    """
+
+    document: dict[str, Any]
+    result: Result
+
+    @property
+    def name(self) -> str:
+        """What was judged."""
+        return str(self.document["name"])
+
+
+def write_record(result: Result, document: dict[str, Any], folder: str | Path) -> Path:
+    """Write a result.
+
+    Parameters
+    ----------
+    result : Result
+        The raw answers; its columns ``about`` are written too.
+    document : dict
+        Plain values: ``name`` and whatever else is known; format and version, protocol, labels and
+        leaks are added.
+    folder : str or path
+        Made if it is not there.
+
+    Returns
+    -------
+    pathlib.Path
+        Of ``result.json``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(result, folder / PREDICTIONS)
+    whole = {
+        "format": FORMAT,
+        "version": VERSION,
+        "protocol": result.protocol,
+        "leaks": list(result.leaks),
+        "labels": list(result.labels),
+        **document,
+    }
+    target = folder / RESULT
+    target.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
+
+
+def write_predictions(result: Result, target: Path) -> None:
+    """Write a row a clip: what is known of it, truth, answer and the probability of each label."""
+    columns = [name for name in ABOUT if name in result.about]
+    with target.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow([*columns, "speaker", "fold", "truth", "answer", *result.labels])
+        for number, row in enumerate(result.probabilities):
+            rows.writerow(
+                [
+                    *(result.about[name][number] for name in columns),
+                    result.speakers[number],
+                    result.fold[number],
+                    result.labels[result.truth[number]],
+                    result.labels[result.answer[number]],
+                    *(f"{value:.6f}" for value in row),
+                ]
+            )
+
+
+def read_record(place: str | Path) -> Record:
+    """Read a result back.
+
+    Parameters
+    ----------
+    place : str or path
+        Its folder, or the ``result.json`` in it.
+
+    Returns
+    -------
+    Record
+        Document and raw answers.
+
+    Raises
+    ------
+    ProtocolError
+        If a file is missing or damaged, or of another version.
+    """
+    place = Path(place)
+    folder = place.parent if place.name == RESULT else place
+    try:
+        document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProtocolError(
+            f"{folder} holds no {RESULT} that can be read: {error}; "
+            "`serein evaluate RECIPE --out DIR` writes one"
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ProtocolError(f"{folder / RESULT} does not say it is a {FORMAT}")
+    if document.get("version") != VERSION:
+        raise ProtocolError(
+            f"{folder / RESULT} is of version {document.get('version')!r}; this serein reads "
+            f"version {VERSION}: evaluate the recipe again"
+        )
+    try:
+        result = _read_predictions(document, folder / PREDICTIONS)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProtocolError(
+            f"{folder}: {PREDICTIONS} is missing or damaged ({error}); evaluate the recipe again"
+        ) from error
+    return Record(document, result)
+
+
+def _read_predictions(document: dict[str, Any], file: Path) -> Result:
+    labels = tuple(map(str, document["labels"]))
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    if not rows:
+        raise ValueError("no row")
+    place = {label: number for number, label in enumerate(labels)}
+    probabilities = np.array([[float(row[label]) for label in labels] for row in rows])
+    if not np.isfinite(probabilities).all():
+        raise ValueError("a probability is not finite")
+    return Result(
+        str(document["protocol"]),
+        labels,
+        np.array([place[row["truth"]] for row in rows]),
+        probabilities,
+        np.array([row["speaker"] for row in rows]),
+        np.array([int(row["fold"]) for row in rows]),
+        {name: np.array([row[name] for row in rows]) for name in ABOUT if name in rows[0]},
+        tuple(map(str, document["leaks"])),
+    )
