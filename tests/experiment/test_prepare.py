@@ -16,9 +16,10 @@ from transformers import WhisperConfig, WhisperModel
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
-from serein.experiment.clips import balanced_weights, combine, make_folds, read_corpora
+from serein.experiment.clips import balanced_weights, combine, read_corpora
 from serein.experiment.prepare import Prepared, make_classifier, no_progress, prepare
 from serein.experiment.recipe import Balance, Data, Encoder, Model, Protocol, Recipe
+from serein.experiment.splits import make_folds, refuse_same_recordings
 from serein.models.linear import MaskedLogisticRegression
 
 
@@ -114,7 +115,8 @@ def write_table(folder: Path, name: str, emotions: tuple[str, ...] = ("anger", "
     for number, speaker in enumerate(("ann", "bob")):
         for step, emotion in enumerate(emotions):
             file = f"{name}-{speaker}-{emotion}.wav"
-            tone = 0.3 * np.sin(2 * np.pi * (150 + 100 * number + 37 * step) * time)
+            hz = 150 + 100 * number + 37 * step + 11 * len(name.removeprefix("one"))
+            tone = 0.3 * np.sin(2 * np.pi * hz * time)
             soundfile.write(folder / file, tone, RATE_HZ)
             lines.append(f"{file},{emotion},{speaker}")
     (folder / f"{name}.csv").write_text("\n".join(lines))
@@ -257,8 +259,108 @@ def test_every_clip_is_described_by_the_recipes_encoder(tmp_path: Path):
     assert found.X.shape == (8, 32)
     for row, path in enumerate(found.corpus.paths):
         np.testing.assert_allclose(found.X[row], found.front(read_audio(path)), atol=1e-6)
-    assert len(np.unique(found.X[:4], axis=0)) == 4
+    assert len(np.unique(found.X, axis=0)) == 8
     assert found.front.front_end.level == made.encoder.level
-    assert (
-        len(list((tmp_path / "cache").rglob("*.npy"))) == 4
-    )  # two's clips are one's, byte by byte
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 8
+    assert found.about["file"][0] == "one-ann-anger.wav"
+    assert found.left_out == [
+        "2 clips of disgust in one: left out by the recipe",
+    ]
+
+
+# --- protocols across sentences and corpora ---
+
+
+def spoken(name: str, speakers: int, sentences: str, *emotions: str) -> Corpus:
+    """Every speaker says every sentence in every emotion."""
+    rows = [
+        Utterance(
+            Path(f"{name}-{number}-{text}-{emotion}.wav"),
+            name,
+            f"{name}-{number}",
+            emotion,
+            text=text,
+        )
+        for number in range(speakers)
+        for text in sentences
+        for emotion in emotions
+    ]
+    return Corpus(name, tuple(rows))
+
+
+def test_a_sentence_left_out_is_new_and_so_is_its_speaker():
+    data = spoken("one", 4, "abc", "calm", "anger")
+    folds, words = make_folds(Protocol("leave_one_sentence_out", folds=2), data)
+    assert (len(folds), words) == (6, "leave one sentence out, unseen speakers")
+    said = np.array([clip.text for clip in data])
+    who = np.array([clip.speaker for clip in data])
+    for train, test in folds:
+        assert set(said[train]).isdisjoint(said[test])
+        assert set(who[train]).isdisjoint(who[test])
+    allowed = Protocol("leave_one_sentence_out", speaker_overlap="allow")
+    folds, words = make_folds(allowed, data)
+    assert (len(folds), words) == (3, "leave one sentence out, speakers known")
+
+
+def test_named_folds_are_as_named():
+    data = spoken("one", 4, "a", "calm", "anger")
+    named = {"north": ("one-0", "one-3"), "south": ("one-1", "one-2")}
+    folds, words = make_folds(Protocol("named_folds", named=named), data)
+    assert words == "2 named folds of unseen speakers (north, south)"
+    assert {data.utterances[row].speaker for row in folds[0][1]} == {"one-0", "one-3"}
+    with pytest.raises(ProtocolError, match="speaker one-1 is in 0 folds"):
+        make_folds(Protocol("named_folds", named={"north": ("one-0", "one-3")}), data)
+
+
+def test_across_corpora_only_common_emotions_count():
+    sources = (
+        spoken("one", 2, "a", "calm", "anger", "fear"),
+        spoken("two", 2, "a", "anger", "fear", "happiness"),
+    )
+    out = replace(recipe(), protocol=Protocol("leave_one_corpus_out"))
+    made = combine(out, sources)
+    assert made.emotions == ("anger", "fear")
+    folds, words = make_folds(out.protocol, made)
+    assert (len(folds), words) == (2, "leave one corpus out, 2 common emotions")
+    across = replace(out, protocol=Protocol("train_and_test", test=("two",)))
+    folds, words = make_folds(across.protocol, combine(across, sources))
+    assert words == "trained on one, tested on two, 2 common emotions"
+    assert len(folds) == 1
+    assert {made.utterances[row].corpus for row in folds[0][1]} == {"two"}
+    lost = Prepared(out, made, sources, folds, words, None, np.empty((0, 0), np.float32)).left_out
+    assert lost == [
+        "2 clips of calm in one: the other side of the split has none",
+        "2 clips of happiness in two: the other side of the split has none",
+    ]
+
+
+def test_corpora_with_other_emotions_cannot_be_judged_across():
+    sources = (spoken("one", 2, "a", "calm", "anger"), spoken("two", 2, "a", "fear", "anger"))
+    out = replace(recipe(), protocol=Protocol("leave_one_corpus_out"))
+    with pytest.raises(CorpusError, match=r"1 emotion\(s\) in common.*one: anger, calm;"):
+        combine(out, sources)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        (Protocol("leave_one_corpus_out"), "one is the only corpus"),
+        (Protocol("train_and_test", test=("three",)), "unknown corpus to test on 'three'"),
+        (Protocol("train_and_test", test=("one",)), "leaves nothing to train on"),
+        (Protocol("random_k_fold"), "a random split has the same speakers"),
+        (Protocol("leave_one_sentence_out"), r"1 sentence\(s\): leaving one out needs at least 2"),
+    ],
+)
+def test_protocols_that_the_corpus_does_not_allow(protocol: Protocol, message: str):
+    with pytest.raises(ProtocolError, match=message):
+        make_folds(protocol, spoken("one", 3, "a", "calm", "anger"))
+
+
+def test_the_same_bytes_on_both_sides_are_refused_before_any_feature(tmp_path: Path):
+    write_table(tmp_path, "one")
+    table = tmp_path / "one.csv"
+    (tmp_path / "again.wav").write_bytes((tmp_path / "one-ann-calm.wav").read_bytes())
+    table.write_text(table.read_text() + "\nagain.wav,calm,bob")
+    made = Corpus.from_csv(table)
+    with pytest.raises(ProtocolError, match=r"one-ann-calm\.wav.*again\.wav.*byte for byte"):
+        refuse_same_recordings(made, make_folds(Protocol("leave_one_speaker_out"), made)[0])

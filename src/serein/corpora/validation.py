@@ -190,7 +190,6 @@ def validate(
     CorpusError
         If a file cannot be read.
     """
-    sizes = _by(utterances, lambda row: _size(row.path))
     counts = Counter(row.emotion for row in utterances)
     official = spec.counts if spec else counts
     emotions = _by(utterances, lambda row: row.speaker)
@@ -199,12 +198,12 @@ def validate(
         n_utterances=len(utterances),
         n_speakers=len(emotions),
         n_emotions=len(counts),
-        duplicates=_duplicates(rows for size, rows in sizes.items() if size > 0),
+        duplicates=duplicates(utterances),
         missing={e: official[e] - counts[e] for e in EMOTIONS if counts[e] < official.get(e, 0)},
         unexpected={
             e: counts[e] - official.get(e, 0) for e in EMOTIONS if counts[e] > official.get(e, 0)
         },
-        empty=tuple(row.path for row in sizes.get(0, ())),
+        empty=tuple(row.path for row in utterances if _size(row.path) == 0),
         single_emotion_speakers=tuple(
             sorted(who for who, rows in emotions.items() if len({row.emotion for row in rows}) == 1)
         ),
@@ -214,8 +213,26 @@ def validate(
     )
 
 
-def _duplicates(same_size: Iterable[list[Utterance]]) -> list[tuple[Utterance, ...]]:
-    candidates = [row for rows in same_size if len(rows) > 1 for row in rows]
+def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:
+    """Find utterances whose files hold the same bytes.
+
+    Parameters
+    ----------
+    utterances : iterable of Utterance
+        Files of equal size are read, to compare their contents; empty ones are not copies.
+
+    Returns
+    -------
+    list of tuple of Utterance
+        One tuple for each content that is there more than once.
+
+    Raises
+    ------
+    CorpusError
+        If a file cannot be read.
+    """
+    same_size = _by(utterances, lambda row: _size(row.path)).items()
+    candidates = [row for size, rows in same_size if size and len(rows) > 1 for row in rows]
     groups = _by(candidates, lambda row: _sha256(row.path)).values()
     return [tuple(group) for group in groups if len(group) > 1]
 

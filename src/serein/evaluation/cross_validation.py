@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
+from serein.evaluation.leaks import find_leaks, refuse_leaks
 from serein.evaluation.protocol import Fold, Strings, refuse_unfair
 from serein.evaluation.result import Result
 
@@ -58,6 +59,10 @@ class FittedFolds:
         A pair a fold.
     seconds : float
         What fitting took.
+    about : mapping of numpy.ndarray
+        As a `Result` holds it, a row a sample.
+    leaks : tuple of str
+        What would have been refused, had it not been allowed.
     """
 
     protocol: str
@@ -66,6 +71,8 @@ class FittedFolds:
     speakers: Strings
     members: list[tuple[Any, npt.NDArray[np.intp]]]
     seconds: float = 0.0
+    about: Mapping[str, Strings] = field(default_factory=dict)
+    leaks: tuple[str, ...] = ()
 
     def answer(self, X: npt.NDArray[np.float32]) -> Result:
         """Let each classifier answer for the speakers it has not heard.
@@ -79,16 +86,25 @@ class FittedFolds:
         Returns
         -------
         Result
-            Pooled over the folds.
+            Pooled over the folds, a row each sample that was tested, in their order.
         """
         probabilities = np.zeros((len(self.truth), len(self.labels)))
-        fold = np.zeros(len(self.truth), dtype=np.intp)
+        fold = np.full(len(self.truth), -1, dtype=np.intp)
         for number, (fitted, test) in enumerate(self.members):
             columns = np.searchsorted(self.labels, fitted.classes_)
             probabilities[np.ix_(test, columns)] = fitted.predict_proba(X[test])
             fold[test] = number
-        labels = tuple(self.labels.tolist())
-        return Result(self.protocol, labels, self.truth, probabilities, self.speakers, fold)
+        whole = Result(
+            self.protocol,
+            tuple(self.labels.tolist()),
+            self.truth,
+            probabilities,
+            self.speakers,
+            fold,
+            self.about,
+            self.leaks,
+        )
+        return whole if (fold >= 0).all() else whole.subset(fold >= 0)
 
 
 def cross_validate(
@@ -101,6 +117,8 @@ def cross_validate(
     protocol: str,
     per_sample: Mapping[str, npt.ArrayLike] | None = None,
     copies: Copies | None = None,
+    about: Mapping[str, Strings] | None = None,
+    speaker_overlap: str = "refuse",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FittedFolds:
     """Fit a fresh copy of an estimator for each fold of unseen speakers.
@@ -122,6 +140,10 @@ def cross_validate(
         More arguments of `fit`, a row a sample.
     copies : Copies, optional
         Copies of the samples; those of a fold's training samples join its training part.
+    about : mapping of numpy.ndarray, optional
+        More that is known of each sample, for the `Result`.
+    speaker_overlap : {"refuse", "allow"}
+        ``allow`` runs what leaks (see `serein.evaluation.leaks`), and stamps the result.
     progress : callable
         Called with (folds done, folds in all).
 
@@ -133,12 +155,14 @@ def cross_validate(
     Raises
     ------
     ProtocolError
-        If a fold shares a speaker, a sample is tested twice or never, or a class of the test part
-        does not occur in the training part at all.
+        If a fold shares a speaker or has another leak, a sample is tested twice or never, or a
+        class of the test part does not occur in the training part at all.
     """
     labels, truth = np.unique(np.asarray(y), return_inverse=True)
     names = np.asarray(speakers)
-    refuse_unfair(folds, names, truth, labels)
+    refuse_unfair(folds, names, truth, labels, speaker_overlap=speaker_overlap)
+    leaks = find_leaks(estimator, X, names, folds)
+    refuse_leaks(leaks, speaker_overlap)
     members = []
     start = time.perf_counter()
     for train, test in folds:
@@ -148,7 +172,7 @@ def cross_validate(
         members.append((fitted, test))
         progress(len(members), len(folds))
     seconds = time.perf_counter() - start
-    return FittedFolds(protocol, labels, truth, names, members, seconds)
+    return FittedFolds(protocol, labels, truth, names, members, seconds, about or {}, tuple(leaks))
 
 
 def fit_part(

@@ -1,4 +1,4 @@
-"""Folds of unseen speakers."""
+"""Folds of unseen speakers, sentences and corpora."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from serein.errors import ProtocolError
+from serein.errors import ProtocolError, unknown_name
 
 Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 Strings = npt.NDArray[np.str_]
@@ -146,32 +146,196 @@ def speaker_k_fold(
     return dealt
 
 
-def refuse_unfair(
-    folds: Sequence[Fold], speakers: Strings, truth: npt.NDArray[np.intp], labels: Strings
-) -> None:
-    """Raise unless the folds are speaker-independent and test every sample once.
+def leave_one_sentence_out(
+    sentences: Sequence[str],
+    speakers: Sequence[str],
+    *,
+    folds: int = 6,
+    random_state: int = 0,
+    speaker_overlap: str = "refuse",
+) -> list[Fold]:
+    """Test each sentence with a model that never heard it, nor its speaker.
 
     Parameters
     ----------
-    folds : sequence of (train, test)
-        Index arrays.
-    speakers, truth, labels : numpy.ndarray
-        Speaker and class number of each sample; names of the classes.
+    sentences, speakers : sequence of str
+        What is said in each sample, and by whom.
+    folds : int
+        Groups of speakers: each is tested, sentence by sentence, with a model trained on the other
+        groups' other sentences. As many as there are speakers, if those are fewer.
+    random_state : int
+        Seed of the deal into groups.
+    speaker_overlap : {"refuse", "allow"}
+        With ``allow`` all speakers are tested together, by a model that knows their voices.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a sentence and group.
 
     Raises
     ------
     ProtocolError
-        If a fold shares a speaker, a sample is tested twice or never, or a class is tested that the
-        training part lacks.
+        If a sentence is not known, or there are fewer than two sentences or speakers.
     """
+    words, names = np.asarray(sentences), np.asarray(speakers)
+    unknown = int((words == "").sum())
+    if unknown:
+        raise ProtocolError(
+            f"{unknown} samples have no sentence; leaving sentences out needs the column text"
+        )
+    said = np.unique(words)
+    if len(said) < 2:
+        raise ProtocolError(
+            f"{len(said)} sentence(s): leaving one out needs at least 2; use another protocol"
+        )
+    if speaker_overlap == "allow":
+        return [(np.flatnonzero(words != one), np.flatnonzero(words == one)) for one in said]
+    count = min(folds, len(np.unique(names)))
+    groups = speaker_k_fold(speakers, sentences, folds=count, random_state=random_state)
+    crossed = [
+        (train[words[train] != one], test[words[test] == one])
+        for train, test in groups
+        for one in said
+    ]
+    return [(train, test) for train, test in crossed if len(test)]
+
+
+def leave_one_corpus_out(corpora: Sequence[str]) -> list[Fold]:
+    """Test each corpus with a model trained on all others.
+
+    Parameters
+    ----------
+    corpora : sequence of str
+        Which corpus each sample is of.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a corpus.
+
+    Raises
+    ------
+    ProtocolError
+        If there are fewer than two corpora.
+    """
+    names = np.asarray(corpora)
+    known = np.unique(names)
+    if len(known) < 2:
+        raise ProtocolError(
+            f"{', '.join(known)} is the only corpus; leaving one out needs at least 2: name more "
+            "under data.corpora"
+        )
+    return [(np.flatnonzero(names != one), np.flatnonzero(names == one)) for one in known]
+
+
+def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:
+    """Train on some corpora and test on others.
+
+    Parameters
+    ----------
+    corpora : sequence of str
+        Which corpus each sample is of.
+    test : iterable of str
+        The corpora to test on; those of the others are learnt from and not tested.
+
+    Returns
+    -------
+    list of (train, test)
+        A single pair.
+
+    Raises
+    ------
+    ProtocolError
+        If a corpus is unknown, or nothing is left for one of the two.
+    """
+    names = np.asarray(corpora)
+    wanted = set(test)
+    for name in sorted(wanted - set(names.tolist())):
+        raise ProtocolError(unknown_name("corpus to test on", name, sorted(set(names.tolist()))))
+    tested = np.isin(names, sorted(wanted))
+    if tested.all() or not tested.any():
+        raise ProtocolError(
+            f"testing on {', '.join(sorted(wanted)) or 'no corpus'} leaves nothing to "
+            f"{'train on' if tested.all() else 'test'}: name at least 2 corpora, and test on some"
+        )
+    return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
+
+
+def random_k_fold(
+    strata: Sequence[str], *, folds: int = 6, random_state: int = 0, speaker_overlap: str = "refuse"
+) -> list[Fold]:
+    """Deal samples into folds without regard to who speaks: for showing what that does.
+
+    Parameters
+    ----------
+    strata : sequence of str
+        What should be spread evenly.
+    folds : int
+        Number of folds.
+    random_state : int
+        Seed of the deal.
+    speaker_overlap : {"refuse", "allow"}
+        Has to be ``allow``.
+
+    Returns
+    -------
+    list of (train, test)
+        Index arrays, a pair a fold.
+
+    Raises
+    ------
+    ProtocolError
+        If sharing speakers was not allowed, or there are fewer samples than folds.
+    """
+    if speaker_overlap != "allow":
+        raise ProtocolError(
+            "a random split has the same speakers in training and test: split by speaker. "
+            'speaker_overlap = "allow" runs it all the same, and stamps the report'
+        )
+    if not 2 <= folds <= len(strata):
+        raise ProtocolError(f"{folds} folds of {len(strata)} samples; allowed: 2 to {len(strata)}")
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=random_state)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")
+            return list(splitter.split(strata, np.asarray(strata)))
+    except ValueError as error:
+        raise ProtocolError(f"{folds} folds cannot be dealt: {error}") from error
+
+
+def refuse_unfair(
+    folds: Sequence[Fold],
+    speakers: Strings,
+    truth: npt.NDArray[np.intp],
+    labels: Strings,
+    *,
+    speaker_overlap: str = "refuse",
+) -> None:
+    """Raise unless the folds are speaker-independent and test no sample twice.
+
+    Parameters
+    ----------
+    folds : sequence of (train, test)
+        Index arrays. A single fold may leave samples untested; several must test all.
+    speakers, truth, labels : numpy.ndarray
+        Speaker and class number of each sample; names of the classes.
+    speaker_overlap : {"refuse", "allow"}
+        Whether a speaker may be on both sides.
+
+    Raises
+    ------
+    ProtocolError
+        If a fold shares a speaker or a sample, a sample is tested twice or never, or a class is
+        tested that the training part lacks.
+    """
+    shared = shared_speakers(speakers, folds)
+    if shared and speaker_overlap == "refuse":
+        raise ProtocolError(shared)
     tested = np.zeros(len(truth), dtype=np.intp)
     for number, (train, test) in enumerate(folds):
-        shared = sorted(set(speakers[train]) & set(speakers[test]))
-        if shared:
-            raise ProtocolError(
-                f"fold {number} has {', '.join(shared[:3])} in training and test; a speaker may be "
-                "on one side only: split by speaker"
-            )
+        if np.intersect1d(train, test).size:
+            raise ProtocolError(f"fold {number} trains on samples that it tests; never allowed")
         lacking = sorted(set(truth[test]) - set(truth[train]))
         if lacking:
             raise ProtocolError(
@@ -179,7 +343,32 @@ def refuse_unfair(
                 "no clip: use fewer folds or leave the class out"
             )
         np.add.at(tested, test, 1)
-    if (tested != 1).any():
+    if (tested > 1).any() or (len(folds) != 1 and (tested == 0).any()):
         raise ProtocolError(
             f"{int((tested != 1).sum())} samples are tested twice or never; each must be once"
         )
+
+
+def shared_speakers(speakers: Strings, folds: Sequence[Fold]) -> str | None:
+    """Say who is in training and test of a fold.
+
+    Parameters
+    ----------
+    speakers : numpy.ndarray
+        Shape (samples,).
+    folds : sequence of (train, test)
+        Index arrays.
+
+    Returns
+    -------
+    str or None
+        A sentence, if anyone is.
+    """
+    for number, (train, test) in enumerate(folds):
+        shared = sorted(set(speakers[train]) & set(speakers[test]))
+        if shared:
+            return (
+                f"fold {number} has {', '.join(shared[:3])} in training and test; a speaker may be "
+                "on one side only: split by speaker"
+            )
+    return None

@@ -7,14 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from serein.errors import unknown_name
-from serein.evaluation.search import search, settable, taken
+from serein.evaluation.search import Candidate, search, settable, taken
 from serein.evaluation.space import read_space
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +49,10 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Values tried first; the default ``({},)`` is the estimator as it stands.
     random_state : int, RandomState or None
         Seed of the deal into folds and of the choices.
+    candidate : callable, optional
+        From values to an unfitted classifier; sets the estimator's parameters, if not given.
+    final : callable, optional
+        From the best values to what is fitted in the end; as `candidate`, if not given.
 
     Attributes
     ----------
@@ -83,6 +87,8 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folds: int = 5,
         start: Sequence[Mapping[str, Any]] = ({},),
         random_state: int | np.random.RandomState | None = 0,
+        candidate: Candidate | None = None,
+        final: Candidate | None = None,
     ) -> None:
         self.estimator = estimator
         self.space = space
@@ -91,6 +97,8 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.folds = folds
         self.start = start
         self.random_state = random_state
+        self.candidate = candidate
+        self.final = final
 
     def fit(
         self,
@@ -131,13 +139,10 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         X, y = checked
         check_classification_targets(y)
-        known = self.estimator.get_params()
-        for name in read_space(self.space):
-            if name not in known:
-                raise ValueError(unknown_name("parameter", name, known))
+        candidate = self.candidate or self._settable()
         speakers = np.arange(len(X)) if groups is None else np.asarray(groups)
         self.search_ = search(
-            settable(self.estimator),
+            candidate,
             X,
             y,
             speakers,
@@ -150,7 +155,7 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             per_sample=per_sample,
         )
         self.best_params_ = self.search_.best_values
-        best = clone(self.estimator).set_params(**self.best_params_)
+        best = (self.final or candidate)(self.best_params_)
         given = taken(best, per_sample)
         if has_fit_parameter(best, "groups"):
             given["groups"] = speakers
@@ -173,6 +178,13 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return log probabilities, shape (samples, classes)."""
         result: Floats = self._best().predict_log_proba(self._checked(X))
         return result
+
+    def _settable(self) -> Candidate:
+        known = self.estimator.get_params()
+        for name in read_space(self.space):
+            if name not in known:
+                raise ValueError(unknown_name("parameter", name, known))
+        return settable(self.estimator)
 
     def _best(self) -> Any:
         check_is_fitted(self)

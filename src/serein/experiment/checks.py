@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from inspect import signature
 from typing import Any
@@ -13,20 +13,22 @@ from serein.audio.augment import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
 from serein.emotions import EMOTIONS
 from serein.errors import RecipeError, unknown_name
+from serein.evaluation.leaks import OVERLAPS
 from serein.evaluation.search import METHODS as SEARCHES
 from serein.evaluation.space import read_space
 from serein.experiment.recipe import Encoder, Features, Model, Recipe
 from serein.experiment.sections import arguments, value_of
+from serein.experiment.splits import SPLITS
 from serein.features.frontend import LEVELS, FrontEnd
 from serein.models.catalogue import (
     MODELS,
     knows_series,
     make_model,
     member_names,
+    search_space,
 )
 from serein.training.balance import METHODS as BALANCES
 
-SPLITS = ("leave_one_speaker_out", "ravdess_actor_folds", "speaker_k_fold")
 VECTORS = Features(sets=("expert", "mfcc", "mfcc_delta"), functionals=("mean", "std", "p20", "p80"))
 SERIES = Features(sets=("log_mel",))
 FEATURES = {
@@ -140,6 +142,12 @@ def _problems(recipe: Recipe) -> Iterator[str]:
     rules = {
         "data.corpora must name at least one corpus": bool(recipe.data.corpora),
         "protocol.folds must be at least 2": protocol.folds >= 2,
+        'protocol.named goes with split = "named_folds", which needs it': (
+            bool(protocol.named) == (protocol.split == "named_folds")
+        ),
+        'protocol.test goes with split = "train_and_test", which needs it': (
+            bool(protocol.test) == (protocol.split == "train_and_test")
+        ),
         "protocol.calibration_folds must be 0 or at least 2": protocol.calibration_folds != 1
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
@@ -189,11 +197,12 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
     for name in recipe.data.corpora:
         if name not in CORPORA and not name.endswith(".csv"):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
-    named = [
+    named: list[tuple[str, str, Iterable[str]]] = [
         *(("emotion", name, EMOTIONS) for name in recipe.data.merge),
         *(("emotion", name, EMOTIONS) for name in recipe.data.merge.values()),
         *(("emotion", name, EMOTIONS) for name in recipe.data.leave_out),
         ("split", recipe.protocol.split, SPLITS),
+        ("speaker_overlap", recipe.protocol.speaker_overlap, OVERLAPS),
         ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
         ("search method", recipe.search.method, SEARCHES),
         *(("augmentation", name, AUGMENTATIONS) for name in recipe.augmentation.chain),
@@ -215,6 +224,8 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
     }
     if recipe.search.space:
         attempts["search.space"] = lambda: _check_space(recipe)
+    if recipe.search.nested:
+        attempts["search.nested"] = lambda: search_space(model.name, recipe.search.space)
     features = recipe.features
     if features and not features.table:
         attempts["features"] = lambda: front_end(features)

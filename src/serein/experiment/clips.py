@@ -1,17 +1,18 @@
-"""Which clips take part, how they are weighed, and how they are dealt into folds."""
+"""Which clips take part, and how they are weighed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from serein.corpora import CORPORA, Corpus
 from serein.errors import CorpusError
-from serein.evaluation import protocol as protocols
-from serein.experiment.recipe import Protocol, Recipe
+from serein.experiment.recipe import Recipe
+from serein.experiment.splits import common_emotions
 
 
 def read_corpora(recipe: Recipe, data: str | Path | None = None) -> tuple[Corpus, ...]:
@@ -66,69 +67,76 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
     Raises
     ------
     CorpusError
-        If none are left.
+        If none are left, or corpora that are judged across have fewer than two emotions in common.
     """
     mapping: dict[str, str | None] = {**recipe.data.merge}
     mapping.update(dict.fromkeys(recipe.data.leave_out))
     corpus = sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
     if not len(corpus):
         raise CorpusError(f"the recipe {recipe.name!r} leaves no clip: see leave_out under [data]")
-    return corpus
+    return common_emotions(recipe.protocol, corpus)
 
 
-def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[protocols.Fold], str]:
-    """Make a protocol's folds, and refuse what could not be learnt or judged.
+def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> list[str]:
+    """Say which clips of the corpora do not take part, and why.
 
     Parameters
     ----------
-    protocol : Protocol
-        Section [protocol] of a recipe.
+    recipe : Recipe
+        Its sections [data] and [protocol].
+    sources : tuple of Corpus
+        The corpora as read.
     corpus : Corpus
-        The clips.
+        The clips that take part.
 
     Returns
     -------
-    list of (train, test), str
-        The folds, and the protocol in words.
-
-    Raises
-    ------
-    CorpusError
-        If there is one emotion only, or a single clip of one.
-    ProtocolError
-        If the speakers do not allow it.
+    list of str
+        A sentence for each emotion of a corpus.
     """
-    _refuse_too_little(corpus)
-    speakers = [clip.speaker for clip in corpus]
-    if protocol.split == "leave_one_speaker_out":
-        folds, words = protocols.leave_one_speaker_out(speakers), "leave one speaker out"
-    elif protocol.split == "ravdess_actor_folds":
-        folds = protocols.ravdess_actor_folds(speakers)
-        words = "six RAVDESS actor folds, unseen speakers"
-    else:
-        strata = [f"{clip.corpus} {clip.emotion}" for clip in corpus]
-        folds = protocols.speaker_k_fold(
-            speakers, strata, folds=protocol.folds, random_state=protocol.seed
-        )
-        words = f"{protocol.folds} folds of unseen speakers"
-    labels, truth = np.unique([clip.emotion for clip in corpus], return_inverse=True)
-    protocols.refuse_unfair(folds, np.array(speakers), truth, labels)
-    return folds, words
+    used = set(corpus.paths)
+    lost = Counter((clip.corpus, clip.emotion) for part in sources for clip in part)
+    lost -= Counter(
+        (clip.corpus, clip.emotion) for part in sources for clip in part if clip.path in used
+    )
+    sentences = []
+    for (name, emotion), count in sorted(lost.items()):
+        named = emotion in recipe.data.leave_out
+        why = "left out by the recipe" if named else "the other side of the split has none"
+        sentences.append(f"{count} clips of {emotion} in {name}: {why}")
+    return sentences
 
 
-def _refuse_too_little(corpus: Corpus) -> None:
-    counts = Counter(clip.emotion for clip in corpus)
-    if len(counts) < 2:
-        raise CorpusError(
-            f"{corpus.name} has clips of {', '.join(counts)} only; a recogniser needs at least "
-            "2 emotions"
+def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
+    """Say of each corpus what takes part.
+
+    Parameters
+    ----------
+    sources : tuple of Corpus
+        The corpora as read.
+    used : Corpus
+        The clips that take part.
+
+    Returns
+    -------
+    list of dict
+        ``corpus``, ``licence``, ``clips``, ``emotions``, ``languages`` and ``speakers`` of each.
+    """
+    described = []
+    for source in sources:
+        names = {clip.corpus for clip in source}
+        clips = [clip for clip in used if clip.corpus in names]
+        described.append(
+            {
+                "corpus": source.name,
+                "licence": source.licence,
+                "clips": len(clips),
+                "emotions": dict(Counter(clip.emotion for clip in clips).most_common()),
+                "languages": sorted({clip.language for clip in clips if clip.language}),
+                "speakers": sorted({clip.speaker for clip in clips}),
+            }
         )
-    single = sorted(emotion for emotion, count in counts.items() if count == 1)
-    if single:
-        raise CorpusError(
-            f"{corpus.name} has a single clip of {', '.join(single)}; it cannot be learnt and "
-            "judged: record more, or name it in leave_out under [data]"
-        )
+    return described
 
 
 def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:

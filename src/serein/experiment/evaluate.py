@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
+import hashlib
 import platform
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,11 @@ import numpy as np
 
 from serein.errors import RecipeError, SereinError
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
+from serein.evaluation.importance import permutation_importance
+from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
+from serein.evaluation.tuned import Tuned
+from serein.experiment.clips import describe_corpora
 from serein.experiment.prepare import (
     Prepared,
     Progress,
@@ -27,12 +31,12 @@ from serein.experiment.prepare import (
 from serein.experiment.quantised import quantised_encoder
 from serein.features.cache import default_cache
 from serein.features.encoder import SpeechEncoder
+from serein.inference.explain import measures
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),
     *("hmmlearn", "transformers", "onnxruntime"),
 )
-RESULT_VERSION = 1
 KEPT_S = 14 * 24 * 3600  # how long the state of a network's training is kept
 
 
@@ -50,46 +54,61 @@ class Evaluation:
         The same classifiers, tested on features of the int8 encoder.
     curves : tuple of list of dict
         Learning curves of a network: a list a fold, an entry an epoch.
+    fitted : FittedFolds or None
+        The classifiers themselves.
+    importance : list of dict
+        What UAR loses without each group of features, as
+        `serein.evaluation.importance.permutation_importance` gives it; empty if not asked for.
     """
 
     prepared: Prepared
     result: Result
     int8: Result | None = None
     curves: tuple[list[dict[str, Any]], ...] = ()
+    fitted: FittedFolds | None = None
+    importance: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """Front end, labels and answers in 20 letters: other models have another."""
+        front = self.prepared.front.fingerprint if self.prepared.front else ""
+        content = "\n".join([front, *self.result.labels, *self.result.about["file"]]).encode()
+        return hashlib.sha256(content + self.result.probabilities.tobytes()).hexdigest()[:20]
 
     def by_corpus(self, *, int8: bool = False) -> dict[str, dict[str, Any]]:
         """Return the scores of each corpus by itself; of the int8 encoder there may be none."""
-        origin = np.array(self.prepared.origin)
         result = self.int8 if int8 else self.result
         if result is None:
             return {}
+        origin = result.about["corpus"]
         return {str(name): result.subset(origin == name).scores() for name in np.unique(origin)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, as `result.json` holds it."""
-        recipe = self.prepared.recipe
-        document: dict[str, Any] = {
-            "format": "serein-result",
-            "version": RESULT_VERSION,
-            "name": recipe.name,
-            "protocol": self.result.protocol,
-            "labels": list(self.result.labels),
-        }
-        document |= self.result.scores()
+        """Return everything as plain values, as `result.json` holds it beside the protocol."""
+        prepared, recipe = self.prepared, self.prepared.recipe
+        document: dict[str, Any] = {"name": recipe.name} | self.result.scores()
         document["by_corpus"] = self.by_corpus()
         if self.int8:
             document["int8"] = self.int8.scores() | {"by_corpus": self.by_corpus(int8=True)}
-        document["folds"] = self.result.folds()
-        document["seed"] = recipe.protocol.seed
-        document["recipe"] = asdict(recipe)
-        document["versions"] = versions()
-        return document
+        return document | {
+            "by_speaker": self.result.by_speaker(),
+            "folds": self.result.folds(),
+            "chosen": chosen(self),
+            "importance": self.importance,
+            "corpora": describe_corpora(prepared.sources, prepared.corpus),
+            "left_out": prepared.left_out,
+            "licence": recipe.bundle.licence,
+            "seed": recipe.protocol.seed,
+            "recipe": asdict(recipe),
+            "versions": versions(),
+        }
 
 
 def evaluate(
     prepared: Prepared,
     *,
     int8: bool = False,
+    importance: bool = False,
     cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -101,6 +120,8 @@ def evaluate(
         The recipe with its data.
     int8 : bool
         Whether to test on features of the quantised encoder as well.
+    importance : bool
+        Whether to measure which features matter, where they have names.
     cache : path, optional
         Folder of the feature cache.
     progress : callable
@@ -123,7 +144,15 @@ def evaluate(
         raise RecipeError(f"{prepared.recipe.name}: int8 is for recipes with an [encoder]")
     fitted = fit_folds(prepared, cache=cache, progress=progress)
     curves = tuple(learning_curve(member) for member, _ in fitted.members)
-    evaluation = Evaluation(prepared, fitted.answer(prepared.X), curves=curves)
+    evaluation = Evaluation(prepared, fitted.answer(prepared.X), curves=curves, fitted=fitted)
+    groups = feature_groups(prepared) if importance else {}
+    if groups:
+        with progress("importance of features") as tick:
+            seed = prepared.recipe.protocol.seed
+            found = permutation_importance(
+                fitted, prepared.X, groups, random_state=seed, progress=tick
+            )
+        evaluation = replace(evaluation, importance=found)
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress)
         evaluation = replace(evaluation, int8=fitted.answer(stack(vectors, front)))
@@ -166,6 +195,8 @@ def fit_folds(
                 protocol=prepared.protocol,
                 per_sample=prepared.per_sample(),
                 copies=prepared.copies,
+                about=prepared.about,
+                speaker_overlap=prepared.recipe.protocol.speaker_overlap,
                 progress=tick,
             )
         except ValueError as error:
@@ -193,6 +224,69 @@ def learning_curve(fitted: Any) -> list[dict[str, Any]]:
     return [] if inner is None else learning_curve(inner)
 
 
+def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
+    """Group the columns of a recipe's vectors by what they are.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The recipe with its data.
+
+    Returns
+    -------
+    dict of str to list of int
+        By what they measure; by layer of an encoder; empty for series and for vectors from a table.
+    """
+    front = prepared.front
+    if isinstance(front, SpeechEncoder):
+        kinds = ("mean", "deviation")
+        names = [f"layer {layer}, {kind}" for layer in front.layers for kind in kinds]
+        blocks = np.array_split(np.arange(prepared.X.shape[1]), len(names))
+        return {name: block.tolist() for name, block in zip(names, blocks, strict=True)}
+    if front is None or front.width is not None:
+        return {}
+    return measures(front)
+
+
+def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Say what was chosen by data, and on which.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Its classifiers are asked.
+
+    Returns
+    -------
+    list of dict
+        ``fold``, ``what``, ``value`` and ``on``; everything else stands in the recipe.
+    """
+    recipe = evaluation.prepared.recipe
+    rows: list[dict[str, Any]] = []
+    for fold, (member, _) in enumerate(evaluation.fitted.members if evaluation.fitted else ()):
+        inner = member
+        if isinstance(inner, Tuned):
+            on = (
+                f"{inner.search_.tried} trials in {inner.folds} inner folds of the training "
+                f"speakers (UAR there {inner.search_.best_score:.3f})"
+            )
+            best = inner.best_params_ or {"nothing": "the recipe as it stands was best"}
+            rows += [
+                {"fold": fold, "what": what, "value": value, "on": on}
+                for what, value in best.items()
+            ]
+            inner = inner.estimator_
+        if hasattr(inner, "temperature_"):
+            on = f"{recipe.protocol.calibration_folds} inner folds of the training speakers"
+            value = round(float(inner.temperature_), 4)
+            rows.append({"fold": fold, "what": "temperature", "value": value, "on": on})
+        epochs = len(learning_curve(inner))
+        if recipe.training.patience and epochs:
+            on = "held-out training speakers (early stopping)"
+            rows.append({"fold": fold, "what": "epochs", "value": epochs, "on": on})
+    return rows
+
+
 def training_folder(cache: Path | None) -> Path:
     """Say where networks keep the state of their training, and clear out what is weeks old.
 
@@ -217,7 +311,7 @@ def training_folder(cache: Path | None) -> Path:
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     """Write ``result.json`` and the raw ``predictions.csv`` it is computed from.
 
-    Beside them ``curves.csv``, if it was a network.
+    Beside them ``curves.csv``, if it was a network, and ``predictions-int8.csv``.
 
     Parameters
     ----------
@@ -232,27 +326,10 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
         Of ``result.json``.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    result = evaluation.result
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["file", "corpus", "speaker", "fold", "truth", "answer", *result.labels])
-        for number, clip in enumerate(evaluation.prepared.corpus):
-            rows.writerow(
-                [
-                    clip.path.name,
-                    clip.corpus,
-                    clip.speaker,
-                    result.fold[number],
-                    clip.emotion,
-                    result.labels[result.answer[number]],
-                    *(f"{value:.6f}" for value in result.probabilities[number]),
-                ]
-            )
+    target = write_record(evaluation.result, evaluation.to_dict(), folder)
+    if evaluation.int8:
+        write_predictions(evaluation.int8, folder / "predictions-int8.csv")
     _write_curves(evaluation, folder / "curves.csv")
-    target = folder / "result.json"
-    text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False)
-    target.write_text(text + "\n", encoding="utf-8")
     return target
 
 

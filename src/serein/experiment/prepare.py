@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,18 @@ from serein.corpora import Corpus
 from serein.errors import CorpusError
 from serein.evaluation.cross_validation import Copies
 from serein.evaluation.protocol import Fold
+from serein.evaluation.tuned import Tuned
 from serein.experiment.checks import front_end
-from serein.experiment.clips import balanced_weights, combine, make_folds, read_corpora
+from serein.experiment.clips import balanced_weights, combine, left_out, read_corpora
 from serein.experiment.copies import Copy
-from serein.experiment.recipe import Recipe
+from serein.experiment.recipe import Recipe, uncalibrated, with_values
+from serein.experiment.splits import make_folds, refuse_same_recordings
 from serein.experiment.vectors import read_vectors
 from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
-from serein.models.catalogue import make_model
+from serein.models.catalogue import make_model, search_space
 from serein.models.series import pack
 from serein.training.balance import Balanced
 
@@ -90,6 +92,23 @@ class Prepared:
         return [clip.corpus for clip in self.corpus]
 
     @property
+    def about(self) -> dict[str, npt.NDArray[np.str_]]:
+        """What else is known of each clip, a column a name."""
+        columns = {
+            "file": [clip.path.name for clip in self.corpus],
+            "corpus": self.origin,
+            "gender": [clip.gender or "" for clip in self.corpus],
+            "language": [clip.language or "" for clip in self.corpus],
+            "text": [clip.text or "" for clip in self.corpus],
+        }
+        return {name: np.array(column) for name, column in columns.items()}
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each emotion of a corpus that does not take part."""
+        return left_out(self.recipe, self.sources, self.corpus)
+
+    @property
     def width(self) -> int | None:
         """Features a frame, where `X` holds series."""
         return self.front.width if isinstance(self.front, FrontEnd) else None
@@ -140,6 +159,8 @@ def prepare(
     sources = read_corpora(recipe, data)
     corpus = combine(recipe, sources)
     folds, words = make_folds(recipe.protocol, corpus)
+    if recipe.protocol.speaker_overlap == "refuse":
+        refuse_same_recordings(corpus, folds)
     if recipe.features and recipe.features.table:
         vectors = read_vectors(recipe.features.table, corpus)
         return Prepared(recipe, corpus, sources, folds, words, None, vectors)
@@ -217,8 +238,11 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
     Returns
     -------
     classifier
-        Calibrated, unless the recipe has no calibration folds.
+        Calibrated, unless the recipe has no calibration folds; one that searches, if the search is
+        nested.
     """
+    if prepared.recipe.search.nested:
+        return _searching(prepared, checkpoint)
     recipe = prepared.recipe
     classifier = make_model(
         recipe.model.name,
@@ -232,6 +256,31 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
         classifier = Balanced(classifier, recipe.balance.method, random_state=recipe.protocol.seed)
     folds = recipe.protocol.calibration_folds
     return TemperatureScaled(classifier, folds=folds) if folds else classifier
+
+
+def _searching(prepared: Prepared, checkpoint: Path | None) -> Tuned:
+    """Build the classifier that looks for its own settings, as section [search] says."""
+    recipe = replace(prepared.recipe, search=replace(prepared.recipe.search, nested=False))
+    settings = recipe.search
+
+    def final(values: dict[str, Any]) -> Any:
+        found = replace(prepared, recipe=with_values(recipe, values))
+        return make_classifier(found, checkpoint=checkpoint)
+
+    def candidate(values: dict[str, Any]) -> Any:
+        tried = replace(prepared, recipe=uncalibrated(with_values(recipe, values)))
+        return make_classifier(tried)
+
+    return Tuned(
+        candidate({}),
+        search_space(recipe.model.name, settings.space),
+        method=settings.method,
+        trials=settings.trials,
+        folds=settings.folds,
+        random_state=recipe.protocol.seed,
+        candidate=candidate,
+        final=final,
+    )
 
 
 def _front(recipe: Recipe, weights: str | Path | None) -> Front:

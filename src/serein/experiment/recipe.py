@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from serein.errors import RecipeError
 from serein.training.plan import Training
 
 
@@ -151,12 +152,16 @@ class Search:
         Folds of speakers that each is judged on.
     space : dict
         ``model.KEY`` or ``training.KEY`` to a range or a list of choices; the model's own if empty.
+    nested : bool
+        Whether `serein evaluate` and `serein train` search too, anew inside each training part, so
+        that no test speaker has a say in what is chosen.
     """
 
     method: str = "bayesian"
     trials: int = 30
     folds: int = 5
     space: dict[str, Any] = field(default_factory=dict)
+    nested: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,17 @@ class Protocol:
     Attributes
     ----------
     split : str
-        One of `SPLITS`; no speaker is ever on both sides.
+        A key of `serein.experiment.splits.SPLITS`.
     folds : int
-        For ``speaker_k_fold``.
+        Groups of speakers, for ``speaker_k_fold`` and ``leave_one_sentence_out``.
+    named : dict of str to tuple of str
+        For ``named_folds``: the test speakers of each fold.
+    test : tuple of str
+        For ``train_and_test``: the corpora to test on; those of data.corpora that are left are
+        learnt from.
+    speaker_overlap : str
+        ``refuse``; or ``allow`` to run what leaks, such as a speaker on both sides, and to stamp
+        the report with it.
     calibration_folds : int
         Inner folds over training speakers, for the temperature; 0 leaves confidence as the model
         gives it. If not given, 2 for networks and ensembles and 5 for all else.
@@ -178,6 +191,9 @@ class Protocol:
 
     split: str = "leave_one_speaker_out"
     folds: int = 6
+    named: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    test: tuple[str, ...] = ()
+    speaker_overlap: str = "refuse"
     calibration_folds: int | None = None
     seed: int = 0
 
@@ -240,3 +256,44 @@ class Recipe:
     protocol: Protocol = Protocol()
     search: Search = Search()
     bundle: Packing = Packing()
+
+
+def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """Put values of a search into a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Stays as it is.
+    values : dict
+        ``model.KEY`` or ``training.KEY`` to value.
+
+    Returns
+    -------
+    Recipe
+        With the values.
+
+    Raises
+    ------
+    RecipeError
+        If a name is of another section.
+    """
+    settings = dict(recipe.model.settings)
+    training: dict[str, Any] = {}
+    for name, value in values.items():
+        where, _, key = name.partition(".")
+        if where not in {"model", "training"} or not key:
+            raise RecipeError(
+                f"search.space: {name!r} cannot be searched; allowed: model.KEY, training.KEY"
+            )
+        (settings if where == "model" else training)[key] = value
+    return replace(
+        recipe,
+        model=Model(recipe.model.name, settings),
+        training=replace(recipe.training, **training),
+    )
+
+
+def uncalibrated(recipe: Recipe) -> Recipe:
+    """Leave out the inner folds that set confidence: they change neither UAR nor accuracy."""
+    return replace(recipe, protocol=replace(recipe.protocol, calibration_folds=0))

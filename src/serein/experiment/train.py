@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serein.corpora import Corpus
 from serein.errors import RecipeError, SereinError
 from serein.evaluation.cross_validation import fit_part
+from serein.evaluation.tuned import Tuned
 from serein.experiment.card import model_card, notice
+from serein.experiment.clips import describe_corpora
 from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.recipe import Recipe
@@ -105,6 +105,8 @@ def fit(
                 per_sample=prepared.per_sample(),
                 copies=prepared.copies,
             )
+            if isinstance(classifier, Tuned):  # what was searched is packed, not the search
+                classifier = classifier.estimator_
         except ValueError as error:
             if isinstance(error, SereinError):
                 raise
@@ -231,7 +233,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "speech_heard_unseen_speakers": round(speech.speech_heard, 4),
         "sounds_refused_unseen_kinds": round(speech.sounds_refused, 4),
         "model": {"name": recipe.model.name, **recipe.model.settings},
-        "trained_on": [_described(source, prepared.corpus) for source in prepared.sources],
+        "trained_on": describe_corpora(prepared.sources, prepared.corpus),
         "scores": _scores(evaluation),
         "licence": recipe.bundle.licence,
         "seed": recipe.protocol.seed,
@@ -253,19 +255,6 @@ def _hub_name(encoder: SpeechEncoder) -> str:
     """Name the encoder without telling where on this machine it lay."""
     name = encoder.name
     return Path(name).name if Path(name).is_absolute() else name
-
-
-def _described(source: Corpus, used: Corpus) -> dict[str, Any]:
-    names = {clip.corpus for clip in source}
-    clips = [clip for clip in used if clip.corpus in names]
-    return {
-        "corpus": source.name,
-        "licence": source.licence,
-        "clips": len(clips),
-        "emotions": dict(Counter(clip.emotion for clip in clips).most_common()),
-        "languages": sorted({clip.language for clip in clips if clip.language}),
-        "speakers": sorted({clip.speaker for clip in clips}),
-    }
 
 
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from serein.errors import RecipeError, SereinError
 from serein.evaluation.search import SearchResult, search
 from serein.experiment.checks import complete
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
-from serein.experiment.recipe import Model, Recipe
+from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.models.catalogue import search_space
 
 
@@ -52,7 +52,7 @@ def tune(
     settings = recipe.search
 
     def candidate(values: dict[str, Any]) -> Any:
-        return make_classifier(replace(prepared, recipe=_uncalibrated(with_values(recipe, values))))
+        return make_classifier(replace(prepared, recipe=uncalibrated(with_values(recipe, values))))
 
     with progress("search") as tick:
         try:
@@ -78,42 +78,6 @@ def tune(
             if isinstance(error, SereinError):
                 raise
             raise RecipeError(f"{recipe.name}: {error}") from error
-
-
-def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    """Put values of a search into a recipe.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Stays as it is.
-    values : dict
-        ``model.KEY`` or ``training.KEY`` to value.
-
-    Returns
-    -------
-    Recipe
-        With the values.
-
-    Raises
-    ------
-    RecipeError
-        If a name is of another section.
-    """
-    settings = dict(recipe.model.settings)
-    training: dict[str, Any] = {}
-    for name, value in values.items():
-        where, _, key = name.partition(".")
-        if where not in {"model", "training"} or not key:
-            raise RecipeError(
-                f"search.space: {name!r} cannot be searched; allowed: model.KEY, training.KEY"
-            )
-        (settings if where == "model" else training)[key] = value
-    return replace(
-        recipe,
-        model=Model(recipe.model.name, settings),
-        training=replace(recipe.training, **training),
-    )
 
 
 def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Path:
@@ -176,10 +140,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _uncalibrated(recipe: Recipe) -> Recipe:
-    return replace(recipe, protocol=replace(recipe.protocol, calibration_folds=0))
 
 
 def _without_search(recipe: Recipe) -> dict[str, Any]:
