@@ -144,3 +144,35 @@ def test_hears_the_corpora_it_learnt(
     clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]
     right = [recognizer.predict(clip.path).emotion == clip.emotion for clip in clips]
     assert np.mean(right) > 0.9
+
+
+# --- doubt ---
+
+def test_below_the_threshold_the_answer_is_unsure():
+    sure = serein.load("multi").predict(PAUSE)
+    assert sure.emotion == sure.likeliest
+    doubtful = serein.load("multi", unsure_below=1.0).predict(PAUSE)
+    assert doubtful.emotion == "unsure"
+    assert (doubtful.likeliest, doubtful.confidence) == (sure.emotion, sure.confidence)
+    assert doubtful.probabilities == sure.probabilities
+    assert doubtful.to_dict()["emotion_zh"] == "不确定"
+    assert {segment.emotion for segment in doubtful.timeline} <= {"unsure", None}
+
+
+def test_a_confidence_at_the_threshold_is_sure():
+    confidence = serein.load("multi").predict(PAUSE).confidence
+    assert serein.load("multi", unsure_below=confidence).predict(PAUSE).emotion != "unsure"
+    above = np.nextafter(confidence, 1)
+    assert serein.load("multi", unsure_below=above).predict(PAUSE).emotion == "unsure"
+
+
+def test_silence_is_no_doubt():
+    silence = np.zeros(16_000, np.float32)
+    answer = serein.load("multi", unsure_below=1.0).predict(silence, rate=16_000)
+    assert (answer.emotion, answer.likeliest, answer.speech) == (None, None, False)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_outside_0_to_1_is_refused(threshold: float):
+    with pytest.raises(ValueError, match=r"unsure_below is .*; allowed: 0 to 1"):
+        serein.load("multi", unsure_below=threshold)

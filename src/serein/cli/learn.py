@@ -1,61 +1,23 @@
-"""Commands that learn: evaluate, train, tune, export, corpus."""
+"""Commands that learn: train, tune, export, corpus."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from serein.cli.show import progress_bar, show_search
-from serein.errors import RecipeError
-
-if TYPE_CHECKING:
-    from serein.experiment.evaluate import Evaluation
-    from serein.experiment.prepare import Prepared
-    from serein.experiment.recipe import Recipe
-
-RecipeFile = Annotated[
-    Path | None, typer.Argument(help="Recipe, a TOML file.", metavar="[RECIPE.toml]")
-]
-CorpusName = Annotated[
-    str | None, typer.Option("--corpus", help="Instead of a recipe: ravdess, emodb … or a CSV.")
-]
-ModelName = Annotated[
-    str | None, typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking …")
-]
-DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
-]
-WeightsFolder = Annotated[
-    Path | None, typer.Option("--weights", help="Folder searched for the encoder before the hub.")
-]
-CacheFolder = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
-]
-
-
-def evaluate(
-    recipe: RecipeFile = None,
-    corpus: CorpusName = None,
-    model: ModelName = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for result.json and predictions.csv.")
-    ] = None,
-    data: DataFolder = None,
-    weights: WeightsFolder = None,
-    cache: CacheFolder = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
-) -> None:
-    """Judge a recipe on speakers it has not heard; print the scores, and write them to --out."""
-    from serein.experiment.evaluate import evaluate as judge
-    from serein.experiment.evaluate import write_evaluation
-
-    prepared = _prepared(_recipe(recipe, corpus, model), data, weights, cache)
-    evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
-    _print_scores(evaluation)
-    if out:
-        typer.echo(f"written: {write_evaluation(evaluation, out)}")
+from serein.cli.recipes import (
+    CacheFolder,
+    CorpusName,
+    DataFolder,
+    ModelName,
+    RecipeFile,
+    WeightsFolder,
+    chosen_recipe,
+    prepared_recipe,
+)
+from serein.cli.show import progress_bar, show_scores, show_search
 
 
 def train(
@@ -73,12 +35,12 @@ def train(
     from serein.experiment.evaluate import evaluate as judge
     from serein.experiment.train import fit, pack, refuse_unpackable
 
-    wanted = _recipe(recipe, corpus, model)
+    wanted = chosen_recipe(recipe, corpus, model)
     refuse_unpackable(wanted)
-    prepared = _prepared(wanted, data, weights, cache)
+    prepared = prepared_recipe(wanted, data, weights, cache)
     int8 = wanted.encoder is not None
     evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
-    _print_scores(evaluation)
+    show_scores(evaluation)
     fitted = fit(prepared, cache=cache, progress=progress_bar)
     folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
     typer.echo(f"written: {folder}")
@@ -107,10 +69,10 @@ def tune(
     from serein.experiment.tune import tune as look
     from serein.experiment.tune import write_search
 
-    wanted = with_search(_recipe(recipe, corpus, model), trials=trials, method=method)
+    wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
     folder = out or Path("runs") / f"{wanted.name}-search"
     folder.mkdir(parents=True, exist_ok=True)
-    prepared = _prepared(wanted, data, weights, cache)
+    prepared = prepared_recipe(wanted, data, weights, cache)
     result = look(prepared, storage=storage or folder / "search.db", progress=progress_bar)
     show_search(result)
     typer.echo(f"written: {write_search(result, wanted, folder)}")
@@ -143,39 +105,3 @@ def corpus(
     found = (table or Corpus.load(name, folder)).validate()
     typer.echo(found.summary())
     raise typer.Exit(0 if found.ok else 1)
-
-
-def _recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:
-    """Read a recipe, or make the one of --corpus and --model."""
-    from serein.experiment.reading import read_recipe, short_recipe
-
-    if file and not (corpus or model):
-        return read_recipe(file)
-    if file or not (corpus and model):
-        raise RecipeError("give either a recipe file, or both --corpus and --model")
-    return short_recipe(corpus, model)
-
-
-def _prepared(
-    recipe: Recipe, data: Path | None, weights: Path | None, cache: Path | None
-) -> Prepared:
-    from serein.experiment.prepare import prepare
-
-    return prepare(recipe, data=data, weights=weights, cache=cache, progress=progress_bar)
-
-
-def _print_scores(evaluation: Evaluation) -> None:
-    def line(name: str, scores: dict[str, Any]) -> str:
-        low, high = scores["uar_interval_95"]
-        return (
-            f"{name:16} UAR {scores['uar']:.4f} (95 % {low:.3f} to {high:.3f})   "
-            f"accuracy {scores['accuracy']:.4f}   "
-            f"ECE {scores['expected_calibration_error']:.3f}   "
-            f"{scores['clips']} clips, {scores['speakers']} speakers"
-        )
-
-    typer.echo(f"{evaluation.prepared.recipe.name}: {evaluation.result.protocol}")
-    for corpus_name, scores in evaluation.by_corpus().items():
-        typer.echo(line(corpus_name, scores))
-    for corpus_name, scores in evaluation.by_corpus(int8=True).items():
-        typer.echo(line(f"{corpus_name} int8", scores))

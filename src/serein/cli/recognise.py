@@ -33,6 +33,9 @@ def predict(
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Longest recording that is accepted.")
     ] = 7200.0,
+    unsure_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
+    ] = 0.0,
 ) -> None:
     """Tell the emotion of recordings.
 
@@ -43,7 +46,8 @@ def predict(
     from serein.inference.recognizer import load
     from serein.recordings import recordings
 
-    recognizer = load(model, threads=threads, limits=Limits(max_s=max_seconds))
+    limits = Limits(max_s=max_seconds)
+    recognizer = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
     failed = False
     for entry in inputs:
         try:
@@ -83,6 +87,7 @@ def models(
             low, high = row["uar_interval_95"]
             typer.echo(
                 f"  {row['corpus']}: UAR {row['uar']:.3f} (95 % {low:.3f} to {high:.3f}), "
+                f"ECE {row['expected_calibration_error']:.3f}, "
                 f"{row['precision']}, {row['protocol']}"
             )
 
@@ -98,9 +103,12 @@ def _print_answer(answer: Prediction, width: int, *, timeline: bool, lang: Langu
 
 
 def _words(answer: Segment, lang: Language) -> str:
-    from serein.emotions import in_chinese
+    from serein.inference.prediction import UNSURE, chinese_answer
 
-    if answer.emotion is None:
+    if answer.emotion is None or answer.likeliest is None:
         return "没有语音" if lang is Language.zh else "no speech"
-    name = in_chinese(answer.emotion) if lang is Language.zh else answer.emotion
-    return f"{name} {answer.confidence:.2f}"
+    name, likeliest = answer.emotion, answer.likeliest
+    if lang is Language.zh:
+        name, likeliest = chinese_answer(name), chinese_answer(likeliest)
+    guess = f" ({likeliest}?)" if answer.emotion == UNSURE else ""
+    return f"{name} {answer.confidence:.2f}{guess}"

@@ -13,6 +13,7 @@ from serein.errors import SereinError
 
 if TYPE_CHECKING:
     from serein.evaluation.search import SearchResult
+    from serein.experiment.evaluate import Evaluation
 
 TRIALS_SHOWN = 10
 
@@ -71,6 +72,52 @@ def show_search(result: SearchResult) -> None:
     typer.echo(
         f"best UAR {result.best_score:.4f}: chosen on these speakers, which flatters it; judge the "
         "recipe on others"
+    )
+
+
+def show_scores(evaluation: Evaluation) -> None:
+    """Print the scores of each corpus, with what they were measured by."""
+    result = evaluation.result
+    typer.echo(f"{evaluation.prepared.recipe.name}: {result.title}")
+    for sentence in result.leaks:
+        typer.echo(f"  allowed: {sentence}")
+    for corpus_name, scores in evaluation.by_corpus().items():
+        typer.echo(_scores(corpus_name, scores))
+    for corpus_name, scores in evaluation.by_corpus(int8=True).items():
+        typer.echo(_scores(f"{corpus_name} int8", scores))
+
+
+def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
+    """Print the honest score beside those of leaking splits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{name}: what a leak would do")
+    table.add_column("split")
+    for column in ("UAR", "95 % by speaker", "inflated by"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row["split"],
+            f"{row['uar']:.3f}",
+            interval_words(row["uar_interval_95"]),
+            f"{row['inflation']:+.3f}" if row["leaks"] else "",
+        )
+    Console().print(table)
+    typer.echo(f"honest: {rows[0]['protocol']}; copies: {rows[2]['protocol']}")
+
+
+def interval_words(interval: list[float] | None) -> str:
+    """Say an interval; that of a single speaker is not known."""
+    return "one speaker" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _scores(name: str, scores: dict[str, Any]) -> str:
+    return (
+        f"{name:16} UAR {scores['uar']:.4f} (95 % {interval_words(scores['uar_interval_95'])})   "
+        f"accuracy {scores['accuracy']:.4f}   "
+        f"ECE {scores['expected_calibration_error']:.3f}   "
+        f"{scores['clips']} clips, {scores['speakers']} speakers"
     )
 
 

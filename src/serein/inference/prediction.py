@@ -8,6 +8,9 @@ from typing import Any
 
 from serein.emotions import in_chinese
 
+UNSURE, UNSURE_ZH = "unsure", "不确定"
+"""The answer in place of an emotion whose confidence is below the threshold asked for."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -18,9 +21,10 @@ class Segment:
     start, end : float
         Seconds from the beginning.
     emotion : str or None
-        What a listener would most likely hear; None where there is no speech.
+        What a listener would most likely hear; ``unsure`` where its confidence is below the
+        threshold that the recogniser was loaded with; None where there is no speech.
     confidence : float or None
-        Calibrated probability of `emotion`, 0 to 1.
+        Calibrated probability of the likeliest emotion, 0 to 1.
     probabilities : mapping of str to float
         Calibrated probability of each emotion; empty where there is no speech.
     """
@@ -36,6 +40,11 @@ class Segment:
         """Whether there is speech to judge."""
         return self.emotion is not None
 
+    @property
+    def likeliest(self) -> str | None:
+        """The likeliest emotion, be it sure or not; None where there is no speech."""
+        return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful."""
         return {
@@ -43,7 +52,7 @@ class Segment:
             "end": round(self.end, 3),
             "speech": self.speech,
             "emotion": self.emotion,
-            "emotion_zh": in_chinese(self.emotion) if self.emotion else None,
+            "emotion_zh": chinese_answer(self.emotion) if self.emotion else None,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
         }
@@ -96,3 +105,8 @@ class Prediction(Segment):
         if timeline:
             result["timeline"] = [segment.to_dict() for segment in self.timeline]
         return result
+
+
+def chinese_answer(emotion: str) -> str:
+    """Say an answer in Chinese: an emotion, or that it is unsure."""
+    return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)

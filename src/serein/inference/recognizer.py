@@ -15,7 +15,7 @@ from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audi
 from serein.errors import BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.bundle import ARRAYS, MODEL, Bundle, read_bundle
-from serein.inference.prediction import Prediction, Segment
+from serein.inference.prediction import UNSURE, Prediction, Segment
 from serein.inference.windows import segment_bounds, window_starts
 from serein.recordings import recordings
 
@@ -33,6 +33,7 @@ def load(
     *,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    unsure_below: float = 0.0,
 ) -> Recognizer:
     """Load a recogniser.
 
@@ -44,6 +45,8 @@ def load(
         CPU threads for the network; all cores, at most 4, if not given.
     limits : Limits
         What is accepted as a recording.
+    unsure_below : float
+        Where the likeliest emotion's confidence, 0 to 1, is below this, the answer is ``unsure``.
 
     Returns
     -------
@@ -55,7 +58,8 @@ def load(
     BundleError
         If there is no such model, or its bundle is not sound.
     """
-    return Recognizer(read_bundle(find_model(model)), threads=threads, limits=limits)
+    bundle = read_bundle(find_model(model))
+    return Recognizer(bundle, threads=threads, limits=limits, unsure_below=unsure_below)
 
 
 def bundled_models() -> list[str]:
@@ -102,6 +106,8 @@ class Recognizer:
         CPU threads for the network; all cores, at most 4, if not given.
     limits : Limits
         What is accepted as a recording.
+    unsure_below : float
+        Answers of less confidence, 0 to 1, are ``unsure``.
 
     Attributes
     ----------
@@ -114,6 +120,8 @@ class Recognizer:
     ------
     BundleError
         If the graph or its settings cannot be used.
+    ValueError
+        If `unsure_below` is not from 0 to 1.
 
     Examples
     --------
@@ -124,12 +132,20 @@ class Recognizer:
     """
 
     def __init__(
-        self, bundle: Bundle, *, threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        unsure_below: float = 0.0,
     ) -> None:
+        if not 0 <= unsure_below <= 1:
+            raise ValueError(f"unsure_below is {unsure_below}; allowed: 0 to 1")
         self.manifest = bundle.manifest
         self.name: str = bundle.manifest["name"]
         self.labels = bundle.labels
         self.limits = limits
+        self.unsure_below = unsure_below
         self._window = round(self.manifest["window_s"] * RATE_HZ)
         self._hop = round(self.manifest["hop_s"] * RATE_HZ)
         self._front_end = _front_end(bundle)
@@ -170,7 +186,7 @@ class Recognizer:
             )
         )
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return _summary(file, self.name, timeline)
+        return _summary(file, self.name, timeline, self.unsure_below)
 
     def predict_all(
         self, files: Iterable[str | Path]
@@ -214,15 +230,35 @@ class Recognizer:
         """
         return self._answer(signal[: self._window])[0]
 
+    def answer_features(
+        self, features: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Ask the network about what the front end made of one window.
+
+        Parameters
+        ----------
+        features : numpy.ndarray
+            As the bundle's `FrontEnd` gives them.
+
+        Returns
+        -------
+        probability : numpy.ndarray
+            Shape (labels,), float32.
+        speech : float
+            Probability of speech, 0 to 1.
+        """
+        return self._model.answer(features)
+
     def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
         silent = loud_rms(frame_rms(window)) < SILENCE_RMS
         probability, speech = (None, 0.0) if silent else self._answer(window)
         if probability is None or speech < self.manifest["speech_threshold"]:
             return Segment(*bounds, emotion=None, confidence=None, probabilities={})
-        return _labelled(bounds, dict(zip(self.labels, probability.tolist(), strict=True)))
+        named = dict(zip(self.labels, probability.tolist(), strict=True))
+        return _labelled(bounds, named, self.unsure_below)
 
     def _answer(self, window: Signal) -> tuple[npt.NDArray[np.float32], float]:
-        return self._model.answer(self._front_end(window))
+        return self.answer_features(self._front_end(window))
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:
@@ -277,12 +313,18 @@ def _arrays(bundle: Bundle) -> ArraysModel:
     return model
 
 
-def _labelled(bounds: tuple[float, float], probabilities: dict[str, float]) -> Segment:
+def _labelled(
+    bounds: tuple[float, float], probabilities: dict[str, float], unsure_below: float
+) -> Segment:
     emotion = max(probabilities, key=probabilities.__getitem__)
-    return Segment(*bounds, emotion, probabilities[emotion], probabilities)
+    confidence = probabilities[emotion]
+    answer = UNSURE if confidence < unsure_below else emotion
+    return Segment(*bounds, answer, confidence, probabilities)
 
 
-def _summary(file: str | None, model: str, timeline: tuple[Segment, ...]) -> Prediction:
+def _summary(
+    file: str | None, model: str, timeline: tuple[Segment, ...], unsure_below: float
+) -> Prediction:
     """Average the segments with speech, each by its length."""
     spoken = [segment for segment in timeline if segment.speech]
     end = timeline[-1].end
@@ -291,9 +333,8 @@ def _summary(file: str | None, model: str, timeline: tuple[Segment, ...]) -> Pre
         lengths = np.array([segment.end - segment.start for segment in spoken])
         rows = np.array([list(segment.probabilities.values()) for segment in spoken])
         mean = lengths @ rows / lengths.sum()
-        whole = _labelled(
-            (0.0, end), dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
-        )
+        named = dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
+        whole = _labelled((0.0, end), named, unsure_below)
     return Prediction(
         0.0, end, whole.emotion, whole.confidence, whole.probabilities, file, model, timeline
     )

@@ -1,0 +1,106 @@
+"""Commands that judge a recipe: evaluate, check-leaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.recipes import (
+    CacheFolder,
+    CorpusName,
+    DataFolder,
+    ModelName,
+    RecipeFile,
+    WeightsFolder,
+    chosen_recipe,
+    prepared_recipe,
+)
+from serein.cli.show import print_json, progress_bar, show_leaks, show_scores
+from serein.errors import RecipeError
+
+if TYPE_CHECKING:
+    from serein.experiment.evaluate import Evaluation
+
+
+def evaluate(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for report.html, result.json and predictions.csv."),
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    cache: CacheFolder = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Also test under noise, codecs, rooms …, and by group.")
+    ] = False,
+    stress_clips: Annotated[
+        int, typer.Option(min=0, help="Clips drawn for --stress; 0 is all.")
+    ] = 400,
+) -> None:
+    """Judge a recipe on speakers it has not heard; print the scores, and report them in --out."""
+    from serein.experiment.evaluate import evaluate as judge
+    from serein.experiment.evaluate import write_evaluation
+
+    prepared = prepared_recipe(chosen_recipe(recipe, corpus, model), data, weights, cache)
+    evaluation = judge(
+        prepared, int8=int8, importance=out is not None, cache=cache, progress=progress_bar
+    )
+    show_scores(evaluation)
+    if out:
+        write_evaluation(evaluation, out)
+    if stress:
+        _stress(evaluation, out, stress_clips, cache)
+    if out:
+        from serein.evaluation.report import write_report
+
+        typer.echo(f"written: {write_report(out)}")
+
+
+def check_leaks(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    cache: CacheFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Judge a recipe honestly, by a random split, and with copies before the split."""
+    from serein.experiment.leakage import check_leaks as check
+
+    prepared = prepared_recipe(chosen_recipe(recipe, corpus, model), data, weights, cache)
+    rows = check(prepared, cache=cache, progress=progress_bar).rows()
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        show_leaks(prepared.recipe.name, rows)
+
+
+def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | None) -> None:
+    from serein.cli.stress import show_stress
+    from serein.trials.stress import stress_folds
+
+    prepared, fitted = evaluation.prepared, evaluation.fitted
+    if prepared.front is None or fitted is None:
+        raise RecipeError("features read from a table cannot be put to the test: no sound is there")
+    with progress_bar("stress") as tick:
+        report = stress_folds(
+            fitted,
+            prepared.front,
+            prepared.corpus,
+            name=prepared.recipe.name,
+            fingerprint=evaluation.fingerprint,
+            clips=clips,
+            cache=cache,
+            tick=tick,
+        )
+    show_stress(report)
+    if out:
+        report.write(out)
