@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.show import print_error, print_json
+from serein.cli.show import interval_words, print_error, print_json
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def models(
         typer.echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
         typer.echo(f"  licence: {manifest['licence']}")
         for row in manifest["scores"]:
-            low, high = row["uar_interval_95"]
+            interval = interval_words(row["uar_interval_95"])
             typer.echo(
-                f"  {row['corpus']}: UAR {row['uar']:.3f} (95 % {low:.3f} to {high:.3f}), "
+                f"  {row['corpus']}: UAR {row['uar']:.3f} (95 % {interval}), "
                 f"ECE {row['expected_calibration_error']:.3f}, "
                 f"{row['precision']}, {row['protocol']}"
             )

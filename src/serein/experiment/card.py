@@ -44,6 +44,11 @@ def model_card(manifest: dict[str, Any]) -> str:
         "speaker. ECE is the expected calibration error: how far confidence is from the share of "
         "right answers. In each fold scaling, classifier and temperature were learnt from the "
         "other speakers alone.",
+        '## What an "unsure" buys',
+        _doubt_table(manifest["scores"]),
+        "With `serein predict --unsure-below T`, answers of less confidence are unsure. Each cell "
+        "is the share of clips that are still answered, and the share of right ones among those; "
+        "same protocol as above.",
         f"Speech detector, on speakers and kinds of sound it had not met: "
         f"{manifest['speech_heard_unseen_speakers']:.1%} of clips heard as speech, "
         f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
@@ -135,8 +140,26 @@ def _score_table(rows: list[dict[str, Any]]) -> str:
     ]
     lines += [
         f"| {row['corpus']} | {row['protocol']} | {row['precision']} | {row['uar']:.3f} "
-        f"| {row['uar_interval_95'][0]:.3f} to {row['uar_interval_95'][1]:.3f} "
+        f"| {_interval(row['uar_interval_95'])} "
         f"| {row['accuracy']:.3f} | {row['expected_calibration_error']:.3f} |"
         for row in rows
     ]
+    return "\n".join(lines)
+
+
+def _interval(ends: list[float] | None) -> str:
+    return "one speaker" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
+def _doubt_table(rows: list[dict[str, Any]]) -> str:
+    thresholds = [entry["unsure_below"] for entry in rows[0]["doubt"]]
+    lines = [
+        f"| corpus | precision | {' | '.join(f'T = {threshold:g}' for threshold in thresholds)} |",
+        "|---" * (len(thresholds) + 2) + "|",
+    ]
+    for row in rows:
+        cells = [
+            f"{entry['answered']:.0%}, {entry['right'] or 0:.1%} right" for entry in row["doubt"]
+        ]
+        lines.append(f"| {row['corpus']} | {row['precision']} | {' | '.join(cells)} |")
     return "\n".join(lines)

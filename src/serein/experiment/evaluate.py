@@ -31,7 +31,7 @@ from serein.experiment.prepare import (
 from serein.experiment.quantised import quantised_encoder
 from serein.features.cache import default_cache
 from serein.features.encoder import SpeechEncoder
-from serein.inference.explain import measures
+from serein.features.measures import measures
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from serein.errors import RecipeError, SereinError
+from serein.evaluation.confidence import risk_coverage
 from serein.evaluation.cross_validation import fit_part
+from serein.evaluation.result import Result
 from serein.evaluation.tuned import Tuned
 from serein.experiment.card import model_card, notice
 from serein.experiment.clips import describe_corpora
@@ -26,6 +28,9 @@ from serein.inference.graph import join, speech_graph, to_graph
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import member_names
 from serein.models.hmm import GaussianMixtureHMM
+
+KEPT = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "clips", "speakers")
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # of confidence, below which an answer may be left unsure
 
 
 @dataclass(frozen=True)
@@ -259,10 +264,27 @@ def _hub_name(encoder: SpeechEncoder) -> str:
 
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One row a corpus and precision: pooled answers for speakers not heard in training."""
-    kept = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "clips", "speakers")
+    rows = []
+    for precision, result in (("float32", evaluation.result), ("int8", evaluation.int8)):
+        if result is None:
+            continue
+        for corpus in np.unique(result.about["corpus"]):
+            part = result.subset(result.about["corpus"] == corpus)
+            scores = part.scores()
+            row = {"corpus": str(corpus), "protocol": part.title, "precision": precision}
+            rows.append(row | {key: scores[key] for key in KEPT} | {"doubt": _doubt(part)})
+    return rows
+
+
+def _doubt(result: Result) -> list[dict[str, Any]]:
+    """Say what is answered, and how much of it rightly, if less confident answers are unsure."""
+    curve = risk_coverage(result.truth, result.probabilities)
+    found = ((threshold, *curve.at(threshold)) for threshold in THRESHOLDS)
     return [
-        {"corpus": corpus, "protocol": evaluation.result.protocol, "precision": precision}
-        | {key: scores[key] for key in kept}
-        for precision in ("float32", "int8")
-        for corpus, scores in evaluation.by_corpus(int8=precision == "int8").items()
+        {
+            "unsure_below": threshold,
+            "answered": round(answered, 4),
+            "right": None if right is None else round(right, 4),
+        }
+        for threshold, answered, right in found
     ]

@@ -1,0 +1,84 @@
+"""The command that puts results side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import print_json
+
+if TYPE_CHECKING:
+    from serein.evaluation.record import Record
+    from serein.evaluation.side_by_side import SideBySide
+
+
+def compare(
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `serein evaluate … --out` wrote.", metavar="A B …"),
+    ],
+    score: Annotated[
+        str, typer.Option(help="Score of the tests: uar, accuracy, f1_macro …")
+    ] = "uar",
+    out: Annotated[Path | None, typer.Option("--out", help="HTML page to write.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Put results side by side; test each against the first on the same clips."""
+    from serein.evaluation.record import read_record
+    from serein.evaluation.side_by_side import side_by_side, write_comparison
+
+    records = [read_record(place) for place in results]
+    table = side_by_side(records, score=score, names=_names(results, records))
+    if as_json:
+        print_json(table.to_dict())
+    else:
+        _show(table)
+    if out:
+        typer.echo(f"written: {write_comparison(table, out)}", err=as_json)
+
+
+def _names(places: Sequence[Path], records: Sequence[Record]) -> list[str] | None:
+    """Tell results of one name apart by their folders."""
+    names = [record.name for record in records]
+    if len(set(names)) == len(names):
+        return None
+    return [
+        f"{name} ({place})" if names.count(name) > 1 else name
+        for place, name in zip(places, names, strict=True)
+    ]
+
+
+def _show(table: SideBySide) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from serein.evaluation.page import p_value, score, signed, span
+
+    said = table.shown[table.score]
+    grid = Table(title=f"{said}, each tested against the first over the speakers of the same clips")
+    grid.add_column("system", overflow="fold")
+    for column in (said, "95 %", "difference", "95 % of it", "p", "p (Holm)"):
+        grid.add_column(column, justify="right")
+    grid.add_column("warnings", overflow="fold")
+    for row in table.rows:
+        value, interval = row.scores[table.score]
+        test, first = row.test, row is table.rows[0]
+        tested = ["first" if first else "–", "", "", ""]
+        if test:
+            tested = [
+                signed(test.difference),
+                span(test.interval_95, sign=True),
+                p_value(test.p_value),
+                p_value(row.p_holm),
+            ]
+        warnings = ", ".join(row.warnings)
+        grid.add_row(escape(row.name), score(value), span(interval), *tested, warnings)
+    Console().print(grid)
+    for row in table.rows:
+        typer.echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
+        for word, sentence in row.warnings.items():
+            typer.echo(f"  {word}: {sentence}")

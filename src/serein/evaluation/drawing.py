@@ -1,0 +1,188 @@
+"""Figures as inline SVG: one look, no raster images, the same bytes every time.
+
+Colours are those of Okabe and Ito, without their yellow, which is lost on white paper, and four
+more that people with any colour vision can tell from them; lines differ by their dashes too.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from serein.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH_PX = 400
+PX_PER_INCH = 96
+INK, MUTED, FAINT = "#1d2733", "#55606e", "#d5dbe2"
+BLUE, VERMILLION, GREEN = "#0072b2", "#d55e00", "#009e73"
+COLOURS = (
+    *(BLUE, VERMILLION, GREEN, "#cc79a7", "#56b4e9", "#e69f00", "#000000"),
+    *("#882255", "#7f7f00", "#6a51a3"),
+)
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+SHADES = ("#ffffff", "#c9e2f2", "#6fb1dc", "#0072b2", "#003c63")
+"""Few to many: lightness falls all the way, so it can be read in grey."""
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.5,
+    "savefig.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+def draw(key: str, words: str, height_px: float, paint: Callable[[Figure], None]) -> str:
+    """Make a figure and return it as inline SVG.
+
+    Parameters
+    ----------
+    key : str
+        Name of the figure, other than that of any other figure on the page: ids begin with it.
+    words : str
+        What is to be seen, for those who cannot see it.
+    height_px : float
+        Natural height; the width is `WIDTH_PX`.
+    paint : callable
+        Draws on the empty figure.
+
+    Returns
+    -------
+    str
+        An ``svg`` element; every text in it is escaped.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        return _inline(_saved(key, height_px, paint, "path"), key, words)
+    except _MissingGlyphError:  # let the browser's fonts write it
+        return _inline(_saved(key, height_px, paint, "none"), key, words)
+
+
+def short(text: str, most: int = 18) -> str:
+    """Put a text on one line and cut it to a length, with a sign that it was cut.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+    most : int
+        Characters.
+
+    Returns
+    -------
+    str
+        At most so long.
+
+    Examples
+    --------
+    >>> short("happiness"), short("a name that is much too long", 12)
+    ('happiness', 'a name that…')
+    """
+    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return plain if len(plain) <= most else plain[: most - 1].rstrip() + "…"
+
+
+def unit_axis(axis: Any, name: str) -> None:
+    """Let an axis reach from 0 to 1, in steps of 0.2.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+        Horizontal or vertical.
+    name : str
+        Written beside it.
+    """
+    axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    axis.set_label_text(name)
+    getattr(axis.axes, f"set_{axis.axis_name}lim")(0, 1)
+
+
+def name_rows(axes: Axes, names: list[str], *, most: int = 24) -> None:
+    """Write a name beside each row, the first on top, with a line to lead the eye.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Rows are at 0, 1, 2 …
+    names : list of str
+        Cut if long.
+    most : int
+        Characters.
+    """
+    axes.set_yticks(range(len(names)), [short(name, most) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.spines["left"].set_visible(False)
+
+
+class _MissingGlyphError(Exception):
+    """The font has no picture for a letter."""
+
+
+def _saved(key: str, height_px: float, paint: Callable[[Figure], None], letters: str) -> str:
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("the report", "sound") from error
+
+    file = io.StringIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # a user's own settings do not change a report
+        look: Any = STYLE | {"svg.hashsalt": key, "svg.fonttype": letters}
+        mpl.rcParams.update(look)
+        warnings.filterwarnings("error" if letters == "path" else "ignore", r"Glyph \d+")
+        size = (WIDTH_PX / PX_PER_INCH, height_px / PX_PER_INCH)
+        figure = Figure(figsize=size, layout="constrained")
+        try:
+            paint(figure)
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            figure.savefig(file, format="svg", metadata=nothing)
+        except UserWarning as warning:
+            if "Glyph" not in str(warning):
+                raise
+            raise _MissingGlyphError from warning
+    return file.getvalue()
+
+
+def _inline(svg: str, key: str, words: str) -> str:
+    """Leave out what only a file of its own needs, and make ids the page's own."""
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    for needless in (r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<defs>\s*<style.*?</defs>"):
+        body = re.sub(needless, "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    box = re.search(r'viewBox="([^"]*)"', svg)
+    viewed, said = box.group(1) if box else "", html.escape(words)
+    return (
+        f'<svg role="img" aria-label="{said}" viewBox="{viewed}" width="{WIDTH_PX}">'
+        f"<title>{said}</title>{body}"
+    )

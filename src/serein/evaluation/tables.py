@@ -1,0 +1,259 @@
+"""What the tables of a report hold, as plain values."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serein.errors import ProtocolError
+from serein.evaluation.confidence import RiskCoverage
+from serein.evaluation.fairness import SIGNIFICANT
+from serein.evaluation.metrics import Floats
+from serein.evaluation.result import Result
+
+Plain = dict[str, Any]
+HARDEST = 20
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+CURVES = {"loss": ("train_loss", "valid_loss"), "UAR": ("train_uar", "valid_uar")}
+
+
+def hardest(result: Result, count: int = HARDEST) -> list[Plain]:
+    """List the clips whose true emotion was given the lowest probability.
+
+    Parameters
+    ----------
+    result : Result
+        The column ``file`` names clips; without it they are counted.
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of dict
+        ``file``, ``corpus``, ``speaker``, ``truth``, ``answer``, ``p_true`` and ``p_answer``,
+        hardest first.
+    """
+    true = result.probabilities[np.arange(len(result.truth)), result.truth]
+    answer, about = result.answer, result.about
+    return [
+        {
+            "file": str(about["file"][row]) if "file" in about else f"clip {row + 1}",
+            "corpus": str(about["corpus"][row]) if "corpus" in about else "",
+            "speaker": str(result.speakers[row]),
+            "truth": result.labels[result.truth[row]],
+            "answer": result.labels[answer[row]],
+            "p_true": float(true[row]),
+            "p_answer": float(result.probabilities[row, answer[row]]),
+        }
+        for row in np.argsort(true, kind="stable")[:count]
+    ]
+
+
+def answered(curve: RiskCoverage) -> list[Plain]:
+    """Say what each threshold of the reject option does.
+
+    Parameters
+    ----------
+    curve : RiskCoverage
+        Of all clips.
+
+    Returns
+    -------
+    list of dict
+        ``threshold``, ``coverage`` and ``accuracy`` (None if nothing is answered).
+    """
+    told = [(threshold, *curve.at(threshold)) for threshold in (0.0, *THRESHOLDS)]
+    return [dict(zip(("threshold", "coverage", "accuracy"), row, strict=True)) for row in told]
+
+
+def worst_first(by_speaker: Mapping[str, Plain]) -> list[Plain]:
+    """List speakers, those who are recognised worst first.
+
+    Parameters
+    ----------
+    by_speaker : mapping of str to dict
+        As `Result.by_speaker` gives it.
+
+    Returns
+    -------
+    list of dict
+        With ``speaker``.
+    """
+    rows = [{"speaker": name, **entry} for name, entry in by_speaker.items()]
+    return sorted(rows, key=lambda row: (row["accuracy"], row["speaker"]))
+
+
+def corpora(described: Sequence[Plain]) -> list[Plain]:
+    """Describe corpora in the words of the table.
+
+    Parameters
+    ----------
+    described : sequence of dict
+        ``corpus``, ``clips``, ``emotions``, ``languages``, ``licence`` and ``speakers``: how many,
+        or their names.
+
+    Returns
+    -------
+    list of dict
+        ``speakers`` is how many.
+    """
+    rows = []
+    for row in described:
+        people = row["speakers"]
+        rows.append({**row, "speakers": people if isinstance(people, int) else len(people)})
+    return rows
+
+
+def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
+    """Read the learning curves of a network.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        ``curves.csv``, a row a fold and epoch; it need not be there.
+
+    Returns
+    -------
+    dict of str to dict of str to numpy.ndarray
+        Kind of curve (``loss``, ``UAR``) to name to shape (folds, epochs), NaN where there is none.
+
+    Raises
+    ------
+    ProtocolError
+        If it is damaged.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        with file.open(newline="", encoding="utf-8") as opened:
+            rows = list(csv.DictReader(opened))
+        folds = {name: number for number, name in enumerate(dict.fromkeys(r["fold"] for r in rows))}
+        shape = (len(folds), max((int(row["epoch"]) for row in rows), default=0))
+        found: dict[str, dict[str, Floats]] = {}
+        for kind, names in CURVES.items():
+            for name in names:
+                values = np.full(shape, np.nan)
+                for row in rows:
+                    place = folds[row["fold"]], int(row["epoch"]) - 1
+                    values[place] = float(row.get(name) or "nan")
+                if np.isfinite(values).any():
+                    found.setdefault(kind, {})[name] = values
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ProtocolError(f"{file} is damaged ({error}): evaluate the recipe again") from error
+    return found
+
+
+def read_stress(file: Path) -> Plain | None:
+    """Read what `serein stress` wrote, in the shape that the page shows it in.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        ``stress.json``; it need not be there.
+
+    Returns
+    -------
+    dict or None
+        ``name``, ``stamp``, ``title``, ``notes``, ``clips``, ``speakers``, ``clean``,
+        ``conditions`` (those of a test beside each other) and ``fairness`` (worst groups first).
+
+    Raises
+    ------
+    ProtocolError
+        If it is damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        conditions = [
+            {"name": name, "test": str(entry["settings"]["test"]), **entry}
+            for name, entry in document["conditions"].items()
+        ]
+        tests = list(dict.fromkeys(entry["test"] for entry in conditions))
+        conditions.sort(key=lambda entry: tests.index(entry["test"]))
+        return {
+            "name": str(document["name"]),
+            **_stamped(str(document["title"])),
+            "notes": list(document["notes"]),
+            "clips": int(document["clips"]),
+            "speakers": int(document["speakers"]),
+            "clean": float(document["clean"]["uar"]),
+            "conditions": conditions,
+            "fairness": [_grouping(by, entry) for by, entry in document["fairness"].items()],
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"{file} is damaged ({error!r}): run `serein stress` again") from error
+
+
+def _stamped(title: str) -> dict[str, str]:
+    """Take a stamp in capitals off the front of a title."""
+    stamp, _, rest = title.partition(": ")
+    return {"stamp": stamp, "title": rest} if stamp.isupper() else {"stamp": "", "title": title}
+
+
+def _grouping(by: str, entry: Plain) -> Plain:
+    groups = [_group(group) for group in entry["groups"]]
+    told = [end for group in groups for end in (group["value"], *(group["chance_95"] or ()))]
+    reach = [abs(end) for end in told if end is not None]
+    return {
+        "by": by,
+        "notes": list(entry["notes"]),
+        "groups": sorted(groups, key=lambda group: (group["value"] is None, group["value"] or 0)),
+        "reach": np.ceil(max(reach, default=0.1) * 20 + 0.01) / 20,
+    }
+
+
+def _group(group: Plain) -> Plain:
+    outside = [
+        f"{label} {difference['value']:+.2f}".replace("-", "−")
+        for label, difference in group["recall_difference"].items()
+        if difference["p_holm"] is not None and difference["p_holm"] <= SIGNIFICANT
+    ]
+    whole = group["uar_difference"]
+    return {
+        **{name: group[name] for name in ("name", "clips", "speakers", "uar", "verdict")},
+        **{name: whole[name] for name in ("value", "p_holm")},
+        "chance_95": None if None in whole["chance_95"] else whole["chance_95"],
+        "classes_outside": outside,
+    }
+
+
+def as_toml(recipe: Mapping[str, Any], path: Sequence[str] = ()) -> str:
+    """Write a recipe as text to be read: a table a section, what is not set left out.
+
+    Parameters
+    ----------
+    recipe : mapping
+        Nested plain values.
+    path : sequence of str
+        Names of the tables around it.
+
+    Returns
+    -------
+    str
+        Lines.
+
+    Examples
+    --------
+    >>> print(as_toml({"name": "mine", "model": {"name": "svm", "C": 1.0, "gamma": None}}))
+    name = "mine"
+    <BLANKLINE>
+    [model]
+    name = "svm"
+    C = 1.0
+    """
+    lines = [f"[{'.'.join(path)}]"] if path else []
+    inner = []
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            inner.append(as_toml(value, (*path, str(name))))
+        elif value is not None:
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}")
+    own = [] if path and len(lines) == 1 else lines
+    return "\n\n".join(part for part in ("\n".join(own), *inner) if part)

@@ -1,0 +1,92 @@
+"""serein compare as a user runs it: a table, one JSON object, a page, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serein import cli
+from serein.evaluation.record import write_record
+
+MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_results.py")))
+Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command; give what it printed, on standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def command(*words: str | Path, status: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["serein", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert (ended.value.code or 0) == status
+        told = capsys.readouterr()
+        return told.out, told.err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A result, a better one of the same name, and one on other emotions."""
+    root = tmp_path_factory.mktemp("results")
+    places = []
+    for name, labels, skill in (("a", "xyz", 1.0), ("b", "xyz", 1.6), ("[c]", "uv", 1.0)):
+        result = MADE["made_result"](tuple(labels), speakers=8, clips=18, skill=skill)
+        called = "model" if name in "ab" else name
+        write_record(result, MADE["scores_of"](result, called), root / name)
+        places.append(root / name)
+    return places
+
+
+def test_a_table_with_tests_and_warnings(folders: list[Path], run: Run) -> None:
+    out, _ = run("compare", *folders)
+    assert "p (Holm)" in out
+    assert "not comparable: the results have other labels: x, y, z and u, v" in out
+    for folder in folders[:2]:  # of one name, so told apart by their folders
+        assert f"model ({folder}): 8 folds of unseen speakers" in out
+    assert "[c]: 8 folds" in out
+    assert "144 clips, 8 speakers" in out
+
+
+def test_json_and_a_page_at_once(folders: list[Path], run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    out, err = run("compare", *folders[:2], "--json", "--score", "accuracy", "--out", page)
+    told = json.loads(out)
+    assert told["score"] == "accuracy"
+    assert told["rows"][1]["test"]["score"] == "accuracy"
+    assert told["rows"][1]["p_holm"] < 0.05
+    assert err == f"written: {page}\n"
+    assert "<svg" in page.read_text()
+
+
+def test_a_page_is_named(folders: list[Path], run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    out, _ = run("compare", *folders[:2], "--out", page)
+    assert out.endswith(f"written: {page}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["0"], "serein: 1 result came; a comparison needs at least two"),
+        (["0", "nowhere"], "holds no result.json that can be read"),
+        (["0", "1", "--score", "auc"], "serein: unknown score 'auc'; known: "),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    folders: list[Path], run: Run, words: list[str], told: str
+) -> None:
+    given = [folders[int(word)] if word.isdigit() else word for word in words]
+    out, err = run("compare", *given, status=2)
+    assert out == ""
+    assert told in err
+    assert err.count("\n") == 1
