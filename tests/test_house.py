@@ -26,13 +26,14 @@ ROOMS: dict[str, set[str]] = {
     "models": {"training"},
     "evaluation": {"emotions"},
     "inference": {"emotions", "audio", "features", "models"},
+    "trials": {"emotions", "audio", "corpora", "features", "models", "evaluation", "inference"},
     "experiment": {
         *{"emotions", "audio", "training", "corpora"},
         *{"features", "models", "evaluation", "inference"},
     },
     "serve": {"inference"},
-    "cli": {"experiment", "serve", "inference", "evaluation", "features", "corpora", "audio"}
-    | {"emotions", "__init__"},
+    "cli": {"experiment", "trials", "serve", "inference", "evaluation", "features", "corpora"}
+    | {"audio", "emotions", "__init__"},
     "__main__": {"cli"},
 }
 

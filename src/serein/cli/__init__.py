@@ -12,9 +12,13 @@ from typing import Annotated
 import typer
 
 from serein import __version__
-from serein.cli.learn import corpus, evaluate, export, train, tune
+from serein.cli.compare import compare
+from serein.cli.explain import explain
+from serein.cli.judge import check_leaks, evaluate
+from serein.cli.learn import corpus, export, train, tune
 from serein.cli.recognise import models, predict
 from serein.cli.sound import denoise, features, plot
+from serein.cli.stress import stress
 from serein.errors import SereinError
 
 app = typer.Typer(
@@ -25,7 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, models, features, plot, denoise, evaluate, train, tune, export, corpus):
+for command in (
+    *(predict, models, explain, features, plot, denoise),
+    *(evaluate, compare, check_leaks, stress, train, tune, export, corpus),
+):
     app.command()(command)
 
 

@@ -1,0 +1,228 @@
+"""What a recording meets on its way to a recogniser: lines, codecs, loud and cut recordings.
+
+Each is an `Augmentation` as in `serein.audio.augment`: a frozen dataclass that changes a signal and
+draws nothing while doing so. `serein.audio.conditions` puts recognisers to the test with them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from serein.audio.augment import Augmentation, Span
+from serein.audio.read import RATE_HZ, Signal
+from serein.errors import AudioError, unknown_name
+
+LINE_HZ = 8000
+LAME_DELAY = 1105  # samples put in front by encoder (576) and decoder (529) of an MP3
+PAD = 4096  # so that no end of a filter's response comes round; also a size FFTs are fast with
+
+
+class Codec(NamedTuple):
+    """How libsndfile is told a bit rate: its compression level falls from 1 to 0 as rates rise."""
+
+    container: str
+    subtype: str
+    kbps: tuple[float, ...]
+    levels: tuple[float, ...]
+    mode: str | None = None
+
+
+CODECS = {  # as libsndfile 1.2.2 maps them for one channel at 16 kHz; measured
+    "mp3": Codec("MP3", "MPEG_LAYER_III", (8, 160), (0.999, 0), "CONSTANT"),
+    "opus": Codec("OGG", "OPUS", (6, 256), (1, 0)),
+    "vorbis": Codec(
+        *("OGG", "VORBIS"), (24, 32, 40, 48, 56, 64, 100), (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0)
+    ),
+}
+
+
+def _number(limits: Span, *, drawn: Span | None = None, default: Any = MISSING) -> Any:
+    metadata = {"limits": limits} | ({"drawn": drawn} if drawn else {})
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Telephone(Augmentation):
+    """A telephone line: 300 to 3400 Hz, 8000 samples a second of 8 bits, mu-law.
+
+    ITU-T Recommendation G.711, "Pulse code modulation (PCM) of voice frequencies", 1988; the band
+    as in G.712.
+    """
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        line = soxr.resample(_shaped(signal, _phone_band), RATE_HZ, LINE_HZ)
+        return _fitted(soxr.resample(_companded(line), LINE_HZ, RATE_HZ), signal.size)
+
+
+@dataclass(frozen=True)
+class Coded(Augmentation):
+    """Encoded at a bit rate and decoded again; the encoder's delay is taken out.
+
+    ``kbps`` is in kbit/s: constant for "mp3", aimed at by "opus", nominal for "vorbis". Speech with
+    pauses takes less than it is allowed with the latter two.
+    """
+
+    codec: str
+    kbps: float = _number((6, 256))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.codec not in CODECS:
+            raise ValueError(unknown_name("codec", self.codec, CODECS))
+        low, *_, high = CODECS[self.codec].kbps
+        if not low <= self.kbps <= high:
+            raise ValueError(f"kbps is {self.kbps}; {self.codec} does {low:g} to {high:g} kbit/s")
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        codec, file = CODECS[self.codec], io.BytesIO()
+        options = {
+            "compression_level": float(np.interp(self.kbps, codec.kbps, codec.levels)),
+            "bitrate_mode": codec.mode,
+        }
+        layout = {"format": codec.container, "subtype": codec.subtype}
+        try:
+            soundfile.write(file, np.clip(signal, -1, 1), RATE_HZ, **layout, **options)
+            file.seek(0)
+            decoded: Signal = soundfile.read(file, dtype="float32")[0]
+        except soundfile.SoundFileError as cause:
+            raise AudioError(
+                f"this libsndfile, {soundfile.__libsndfile_version__}, does not do {self.codec} "
+                f"({cause}); install soundfile from a wheel, or leave this condition out"
+            ) from cause
+        if self.codec == "mp3" and decoded.size > signal.size:  # too low a rate for LAME's header,
+            decoded = decoded[LAME_DELAY:]  # from which the decoder would know the delay
+        return _fitted(decoded, signal.size)
+
+
+@dataclass(frozen=True)
+class Clipped(Augmentation):
+    """The loudest share of the samples cut at one level, as an overloaded input does."""
+
+    share: float = _number((0, 1), drawn=(0.001, 0.05))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        level = np.quantile(np.abs(signal), 1 - self.share).astype(np.float32)
+        return np.clip(signal, -level, level)
+
+
+@dataclass(frozen=True)
+class Overdriven(Augmentation):
+    """Louder, and cut where full scale ends: what `Gain` turns down as a whole, this one clips."""
+
+    gain_db: float = _number((0, 60), drawn=(6, 20))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        return np.clip(signal * np.float32(10 ** (self.gain_db / 20)), -1, 1)
+
+
+@dataclass(frozen=True)
+class Resampled(Augmentation):
+    """Brought to a lower rate and back: nothing is left above half of it."""
+
+    rate_hz: int = _number((4000, RATE_HZ), default=8000)
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        there = soxr.resample(signal, RATE_HZ, self.rate_hz)
+        return _fitted(soxr.resample(there, self.rate_hz, RATE_HZ), signal.size)
+
+
+@dataclass(frozen=True)
+class Offset(Augmentation):
+    """Another beginning: ``cut_s`` of it missing, or ``silence_s`` of digital silence before it."""
+
+    cut_s: float = _number((0, 3600), default=0.0)
+    silence_s: float = _number((0, 3600), default=0.0)
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        silence = np.zeros(round(self.silence_s * RATE_HZ), np.float32)
+        return np.concatenate([silence, signal[round(self.cut_s * RATE_HZ) :]])
+
+
+@dataclass(frozen=True)
+class Tone(Augmentation):
+    """A sine added; its peak is ``snr_db`` under the peak of the signal."""
+
+    hz: float = _number((1, RATE_HZ / 2), drawn=(5000, 7000))
+    snr_db: float = _number((-40, 100), drawn=(40, 50))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        peak = float(np.abs(signal).max()) * 10 ** (-self.snr_db / 20)
+        phase = 2 * np.pi * self.hz / RATE_HZ * np.arange(signal.size)
+        return signal + (peak * np.sin(phase)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Highpass(Augmentation):
+    """A Butterworth filter of order 1: 3 dB less at the cutoff, 6 dB less an octave below."""
+
+    cutoff_hz: float = _number((1, 7900), drawn=(50, 150))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        return _shaped(signal, lambda hz: 1 - _lowpass(hz, self.cutoff_hz))
+
+
+@dataclass(frozen=True)
+class Lowpass(Augmentation):
+    """A Butterworth filter of order 1: 3 dB less at the cutoff, and less above it."""
+
+    cutoff_hz: float = _number((1, 7900), drawn=(6500, 7500))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        return _shaped(signal, lambda hz: _lowpass(hz, self.cutoff_hz))
+
+
+@dataclass(frozen=True)
+class Tilt(Augmentation):
+    """Brighter or duller: ``tilt_db`` more at 8 kHz than at 0 Hz, linear in dB; the same power."""
+
+    tilt_db: float = _number((-80, 80), drawn=(-20, 20))
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        tilted = _shaped(signal, lambda hz: 10 ** (self.tilt_db * hz / (RATE_HZ / 2) / 20))
+        before, after = np.square(signal).mean(), np.square(tilted).mean()
+        return tilted * np.sqrt(before / after) if after > 0 else tilted
+
+
+def _shaped(signal: Signal, response: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Signal:
+    """Multiply the spectrum by a response, a function of the frequency in Hz."""
+    size = PAD * (2 + signal.size // PAD)
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    changed = np.fft.irfft(np.fft.rfft(signal, size) * response(hz), size)
+    return changed[: signal.size].astype(np.float32)
+
+
+def _lowpass(hz: npt.NDArray[Any], cutoff_hz: float) -> npt.NDArray[Any]:
+    """Give a first-order Butterworth's response, made digital by the bilinear transform."""
+    slope = np.tan(np.pi * cutoff_hz / RATE_HZ)
+    back = np.exp(-2j * np.pi * hz / RATE_HZ)
+    response: npt.NDArray[Any] = slope * (1 + back) / (1 + slope + (slope - 1) * back)
+    return response
+
+
+def _phone_band(hz: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Let 300 to 3400 Hz through, nothing under 200 or over 3600 Hz, without a jump."""
+    inside = np.clip(np.minimum((hz - 200) / 100, (3600 - hz) / 200), 0, 1)
+    return np.sin(np.pi / 2 * inside) ** 2
+
+
+def _companded(line: Signal) -> Signal:
+    """Turn a line's signal into 8-bit mu-law and back."""
+    layout = {"samplerate": LINE_HZ, "format": "RAW", "subtype": "ULAW"}
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(line, -1, 1), **layout)
+    file.seek(0)
+    heard: Signal = soundfile.read(file, dtype="float32", channels=1, **layout)[0]
+    return heard
+
+
+def _fitted(changed: Signal, size: int) -> Signal:
+    """Cut or fill up to the length it had."""
+    return np.pad(changed[:size], (0, max(0, size - changed.size)))

@@ -1,0 +1,207 @@
+"""Conditions that a recogniser is put to the test with: recordings made harder, each by its name.
+
+They follow the tests of audEERING's ser-tests, whose "small changes" are subtle; these are what
+happens.
+
+References
+----------
+J. Wagner et al., "Dawn of the transformer era in speech emotion recognition: closing the valence
+gap", IEEE TPAMI 45(9), 2023; the tests: https://audeering.github.io/ser-tests/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from serein.audio.augment import Augmentation, Gain, Generator, Noise, Overlay, Reverb
+from serein.audio.channel import (
+    Clipped,
+    Coded,
+    Highpass,
+    Lowpass,
+    Offset,
+    Overdriven,
+    Resampled,
+    Telephone,
+    Tilt,
+    Tone,
+)
+from serein.audio.read import Signal
+from serein.errors import AudioError, unknown_name
+
+VOICES = 5  # in a babble; ser-tests mixes 4 to 7
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way in which a recording is made harder.
+
+    Attributes
+    ----------
+    test : str
+        The test of ser-tests that it belongs to.
+    kind : type of Augmentation
+        What is done.
+    numbers : mapping
+        Its fields; what is drawn and not given here is drawn for each recording.
+    voices : int
+        How many other recordings it lays under the signal, added up at equal power.
+    """
+
+    test: str
+    kind: type[Augmentation]
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    voices: int = 0
+
+    def apply(self, signal: Signal, generator: Generator, others: Sequence[Signal] = ()) -> Signal:
+        """Change a signal.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono, 16 kHz.
+        generator : numpy.random.Generator
+            Draws what is not fixed.
+        others : sequence of numpy.ndarray
+            Recordings of other people; `voices` of them are drawn, or all if there are fewer.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (samples,), float32; `Offset` changes the length.
+
+        Raises
+        ------
+        AudioError
+            If the signal is not one, or others are needed and there are none.
+
+        Examples
+        --------
+        >>> signal = np.ones(16_000, np.float32)
+        >>> CONDITIONS["start cut 250 ms"].apply(signal, np.random.default_rng(0)).shape
+        (12000,)
+        """
+        numbers = dict(self.numbers)
+        if self.voices:
+            numbers |= {"other": babble(others, generator, self.voices), "repeat": True}
+        return self.kind.draw(generator, **numbers).apply(signal)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; equal ones change a recording in the same way."""
+        return {"test": self.test, "kind": self.kind.__name__, **self.numbers} | (
+            {"voices": self.voices} if self.voices else {}
+        )
+
+
+def babble(others: Sequence[Signal], generator: Generator, voices: int = VOICES) -> Signal:
+    """Let several recordings sound at once, none louder than another.
+
+    Parameters
+    ----------
+    others : sequence of numpy.ndarray
+        Each (samples,), float32; at least one.
+    generator : numpy.random.Generator
+        Draws which, and where each begins.
+    voices : int
+        How many, or all if there are fewer.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples of the longest drawn,), float32; the shorter ones repeat.
+
+    Raises
+    ------
+    AudioError
+        If there is none.
+    """
+    if not others:
+        raise AudioError("babble is made of other people's recordings and none came; give some")
+    drawn = generator.choice(len(others), min(voices, len(others)), replace=False)
+    length = max(others[number].size for number in drawn)
+    mixed = np.zeros(length, np.float32)
+    for number in drawn:
+        voice = np.resize(others[number], length)
+        loudness = np.sqrt(np.square(voice, dtype=np.float64).mean())
+        scale = np.float32(0.1 / loudness) if loudness > 0 else np.float32(0)
+        mixed += scale * np.roll(voice, int(generator.integers(length)))
+    return mixed
+
+
+def _noises() -> dict[str, Condition]:
+    """White noise and babble at each ratio; the power of a signal is its mean, pauses included."""
+    noise, levels_db = "background noise", (20, 10, 5, 0)
+    white = {f"white noise {db} dB": Condition(noise, Noise, {"snr_db": db}) for db in levels_db}
+    voices = {
+        f"babble {db} dB": Condition(noise, Overlay, {"snr_db": db}, VOICES) for db in levels_db
+    }
+    return white | voices
+
+
+PHONE, ROOM, SMALL = "low quality phone", "simulated recording condition", "small changes"
+CONDITIONS: dict[str, Condition] = _noises() | {
+    "music 10 dB": Condition("background noise", Noise, {"snr_db": 10, "kind": "music"}),
+    "telephone": Condition(PHONE, Telephone),
+    "resampled 8 kHz": Condition(PHONE, Resampled, {"rate_hz": 8000}),
+    "MP3 16 kbit/s": Condition(PHONE, Coded, {"codec": "mp3", "kbps": 16}),
+    "MP3 32 kbit/s": Condition(PHONE, Coded, {"codec": "mp3", "kbps": 32}),
+    "Opus 8 kbit/s": Condition(PHONE, Coded, {"codec": "opus", "kbps": 8}),
+    "Opus 16 kbit/s": Condition(PHONE, Coded, {"codec": "opus", "kbps": 16}),
+    "Vorbis 32 kbit/s": Condition(PHONE, Coded, {"codec": "vorbis", "kbps": 32}),
+    "reverberation 0.3 s": Condition(ROOM, Reverb, {"rt60_s": 0.3, "direct_db": 0}),
+    "reverberation 0.8 s": Condition(ROOM, Reverb, {"rt60_s": 0.8, "direct_db": 0}),
+    "gain -20 dB": Condition(SMALL, Gain, {"gain_db": -20}),
+    "gain +20 dB clipped": Condition(SMALL, Overdriven, {"gain_db": 20}),
+    "clipping 1 %": Condition(SMALL, Clipped, {"share": 0.01}),
+    "clipping 10 %": Condition(SMALL, Clipped, {"share": 0.1}),
+    "start cut 250 ms": Condition(SMALL, Offset, {"cut_s": 0.25}),
+    "silence 500 ms before": Condition(SMALL, Offset, {"silence_s": 0.5}),
+    "additive tone": Condition(SMALL, Tone),
+    "highpass 150 Hz": Condition(SMALL, Highpass, {"cutoff_hz": 150}),
+    "lowpass 6500 Hz": Condition(SMALL, Lowpass, {"cutoff_hz": 6500}),
+    "downward tilt": Condition("spectral tilt", Tilt, {"tilt_db": -20}),
+    "upward tilt": Condition("spectral tilt", Tilt, {"tilt_db": 20}),
+}
+"""Name -> what is done to a recording; the recording as it is goes without saying."""
+
+
+def choose_conditions(words: Iterable[str]) -> dict[str, Condition]:
+    """Find conditions by name, by the beginning of the name, or by the test they belong to.
+
+    Parameters
+    ----------
+    words : iterable of str
+        For instance ``"telephone"``, ``"babble"`` for all four, ``"small changes"``.
+
+    Returns
+    -------
+    dict of str to Condition
+        In the order of `CONDITIONS`.
+
+    Raises
+    ------
+    ValueError
+        If a word is none of these.
+
+    Examples
+    --------
+    >>> list(choose_conditions(["MP3", "telephone"]))
+    ['telephone', 'MP3 16 kbit/s', 'MP3 32 kbit/s']
+    """
+    chosen: set[str] = set()
+    for word in words:
+        wanted = word.strip().lower()
+        found = {
+            name
+            for name, condition in CONDITIONS.items()
+            if f"{name} ".lower().startswith(f"{wanted} ") or condition.test == wanted
+        }
+        if not found:
+            tests = sorted({condition.test for condition in CONDITIONS.values()})
+            raise ValueError(unknown_name("condition", word, [*CONDITIONS, *tests]))
+        chosen |= found
+    return {name: condition for name, condition in CONDITIONS.items() if name in chosen}

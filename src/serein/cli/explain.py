@@ -1,0 +1,149 @@
+"""The command that says why: explain."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import print_error, print_json, progress_bar
+from serein.errors import SereinError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from serein.audio.read import Signal
+    from serein.inference.explanation import Explanation
+
+BACKGROUND = 30  # recordings: of a folder with more, so many are drawn
+LEAST = 0.005  # of probability: what moves the answer less is not worth a line
+LINES = 3  # of each kind
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="Recording.", metavar="FILE")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="PNG to write; FILE.explained.png if not given."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    emotion: Annotated[
+        str | None, typer.Option(help="Emotion to explain; the answered one if not given.")
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of other recordings, to learn which features mattered; for models of "
+            "named features."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object; a picture only with --out.")
+    ] = False,
+) -> None:
+    """Say which moments and frequencies spoke for the answer, and draw them over the waveform.
+
+    Each is taken out by itself; what counts is how much less probable the emotion gets. For some
+    models features are judged as well.
+    """
+    from serein.audio.read import read_audio
+    from serein.inference import explain as why
+    from serein.inference.recognizer import load
+
+    target = None if as_json and out is None else _target(file, out)
+    if target is not None:  # without matplotlib this fails at once, not after the work
+        from serein.inference.explanation_picture import draw_explanation
+    signal = read_audio(file)
+    recognizer = load(model)
+    others = None if background is None else _read(background)
+    try:
+        with progress_bar("asking") as tick:
+            found = why.explain(
+                recognizer, signal, emotion=emotion, background=others, progress=tick
+            )
+    except ValueError as error:
+        raise SereinError(f"{file}: {error}") from error
+    found = replace(found, answer=replace(found.answer, file=str(file)))
+    if target is not None:
+        _save(target, draw_explanation(signal, found, title=file.name))
+    if as_json:
+        print_json(found.to_dict() | {"picture": None if target is None else str(target)})
+    else:
+        _print_explanation(found)
+        typer.echo(f"written: {target}")
+
+
+def _target(file: Path, out: Path | None) -> Path:
+    """Say where the picture goes: never over the recording."""
+    target = out or file.with_suffix(".explained.png")
+    if target.suffix.lower() != ".png":
+        raise SereinError(f"{target}: name the picture .png")
+    if not target.parent.is_dir():
+        raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+    if target.resolve() == file.resolve():
+        raise SereinError(f"{target} is the recording itself; name another picture with --out")
+    return target
+
+
+def _read(folder: Path) -> list[Signal]:
+    """Read recordings of a folder; a bad one does not stop the others."""
+    import numpy as np
+
+    from serein.audio.read import read_audio
+    from serein.recordings import recordings
+
+    files = recordings(folder)
+    drawn = np.random.default_rng(0).permutation(len(files))[:BACKGROUND]
+    found = []
+    for place in [files[number] for number in sorted(drawn)]:
+        try:
+            found.append(read_audio(place))
+        except SereinError as error:
+            print_error(str(place), error, as_json=False)
+    if not found:
+        raise SereinError(f"{folder}: none of its recordings can be read; name another background")
+    return found
+
+
+def _save(target: Path, figure: Figure) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
+        try:
+            figure.savefig(target, format="png")
+        except OSError as error:
+            raise SereinError(f"cannot write {target}: {error.strerror}") from error
+
+
+def _print_explanation(found: Explanation) -> None:
+    answer = found.answer
+    typer.echo(
+        f"{answer.file}   {answer.emotion} {answer.confidence:.2f}   ({answer.duration:.1f} s)"
+    )
+    if found.emotion != answer.emotion:
+        typer.echo(f"explained: {found.emotion} {found.probability:.2f}")
+    if found.examined_s < answer.duration - 0.05:
+        typer.echo(f"examined: {found.examined_s:.1f} s of speech")
+    typer.echo(f"by how much {found.emotion} is less probable without")
+    for line in _lines(found) or ["nothing: no part alone moves the answer"]:
+        typer.echo(f"  {line}")
+    if found.note:
+        typer.echo(found.note)
+
+
+def _lines(found: Explanation) -> list[str]:
+    """Write the strongest of each kind."""
+    kinds = [
+        [(part.importance, f"{part.start:.2f} to {part.end:.2f} s") for part in found.strongest()],
+        [(part.importance, f"{part.low_hz:.0f} to {part.high_hz:.0f} Hz") for part in found.bands],
+        [(part.importance, part.name) for part in found.features],
+    ]
+    strongest = [sorted(kind, key=lambda row: -abs(row[0]))[:LINES] for kind in kinds]
+    return [
+        f"{importance:+.2f}   {words}"
+        for kind in strongest
+        for importance, words in kind
+        if abs(importance) >= LEAST
+    ]

@@ -1,0 +1,194 @@
+"""The command that puts a model to the test: stress."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import print_json, progress_bar
+from serein.errors import SereinError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from serein.evaluation.fairness import Fairness, Group
+    from serein.trials.stress_report import StressReport
+
+SHOWN = 8  # groups of one kind
+
+
+class Overlap(StrEnum):
+    """What becomes of speakers that the model heard in training."""
+
+    refuse = "refuse"
+    allow = "allow"
+
+
+def stress(
+    model: Annotated[str, typer.Argument(help="Bundled model, or bundle.", metavar="MODEL")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of recordings, or a CSV table.")],
+    corpus: Annotated[
+        str | None, typer.Option("--corpus", help="What the folder is: ravdess, emodb … or a CSV.")
+    ] = None,
+    merge: Annotated[
+        list[str] | None, typer.Option("--merge", help="Take an emotion for another: calm=neutral.")
+    ] = None,
+    clips: Annotated[
+        int, typer.Option(min=0, help="Clips drawn from all speakers and emotions; 0 is all.")
+    ] = 400,
+    conditions: Annotated[
+        str | None,
+        typer.Option(help="Some only: names, beginnings of names or tests, separated by commas."),
+    ] = None,
+    overlap: Annotated[
+        Overlap, typer.Option("--speaker-overlap", help="Speakers that were heard in training.")
+    ] = Overlap.refuse,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for stress.json and stress-predictions.csv."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder where answers are kept.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Test how a model bears noise, telephones, rooms and codecs, and whom it serves worse.
+
+    Speakers that it heard in training are left out. A run that was stopped goes on where it was.
+    """
+    from serein.audio.conditions import CONDITIONS, choose_conditions
+    from serein.trials.data import find_corpus
+    from serein.trials.stress import stress_model
+
+    try:
+        chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
+    except ValueError as error:
+        raise SereinError(f"{error}; separate several with commas") from error
+    recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
+    with progress_bar("stress") as tick:
+        report = stress_model(
+            model,
+            recordings,
+            overlap=overlap.value,
+            conditions=chosen,
+            clips=clips,
+            cache=cache,
+            tick=tick,
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        show_stress(report)
+    if out:
+        typer.echo(f"written: {report.write(out)}", err=as_json)
+
+
+def show_stress(report: StressReport) -> None:
+    """Print what each condition changes, how groups compare, and what was left out."""
+    typer.echo(report.title)
+    _show_conditions(report)
+    _show_groups(report)
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+
+
+def _mapping(merges: list[str]) -> dict[str, str | None]:
+    mapping: dict[str, str | None] = {}
+    for word in merges:
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise SereinError(f"--merge {word!r}: need OLD=NEW, for instance calm=neutral")
+        mapping[old] = new
+    return mapping
+
+
+def _show_conditions(report: StressReport) -> None:
+    from rich.console import Console
+
+    from serein.trials.data import NO_SPEECH
+    from serein.trials.stress_report import CLEAN
+
+    said = {
+        name: [result.labels[number] for number in result.answer]
+        for name, result in {CLEAN: report.clean, **report.changed}.items()
+    }
+    silent = any(NO_SPEECH in answers for answers in said.values())
+    columns = ("UAR", "change", "95 % interval", "unchanged", *[NO_SPEECH] * silent)
+    table = _table("Robustness", "condition", 31, columns)
+
+    def unheard(name: str) -> list[str]:
+        return [f"{said[name].count(NO_SPEECH) / len(said[name]):.0%}"] * silent
+
+    table.add_row(CLEAN, f"{report.clean_uar:.3f}", "", "", "", *unheard(CLEAN))
+    test = ""
+    for name, change in report.changes.items():
+        if report.conditions[name].test != test:
+            test = report.conditions[name].test
+            table.add_section()
+            table.add_row(f"[italic]{test}")
+        table.add_row(
+            name,
+            f"{change.uar:.3f}",
+            f"{change.difference:+.3f}",
+            _span(change.interval_95) if change.interval_95 else "one speaker",
+            f"{change.unchanged:.0%}",
+            *unheard(name),
+        )
+    Console().print(table)
+
+
+def _show_groups(report: StressReport) -> None:
+    from rich.console import Console
+
+    columns = ("clips", "UAR", "diff.", "95 % of chance", "p")
+    table = _table("Fairness: UAR, and its difference from everybody else's", "group", 22, columns)
+    table.add_column("verdict", no_wrap=True)
+    for by, entry in report.fairness.items():
+        if entry.groups:
+            table.add_section()
+            table.add_row(f"[italic]{by}")
+        for group in _widest(entry):
+            gap = group.uar_difference
+            numbers = (f"{gap.value:+.3f}", _span(gap.chance_95), f"{gap.p_holm:.3f}")
+            table.add_row(
+                group.name,
+                str(group.clips),
+                f"{group.uar:.3f}",
+                *(numbers if gap.value == gap.value else ("", "", "")),  # NaN is not
+                group.verdict.removesuffix(" chance"),
+            )
+    if table.row_count:
+        Console().print(table)
+    for by, entry in report.fairness.items():
+        more = len(entry.groups) - len(_widest(entry))
+        notes = [*entry.notes, *[f"{more} more are nearer to chance"] * bool(more)]
+        typer.echo(f"{by}: {'; '.join(notes)}")
+        for group in entry.groups:
+            for label in group.classes_outside:
+                gap = group.recall_difference[label]
+                span = _span(gap.chance_95)
+                typer.echo(f"  {group.name}, recall of {label}: {gap.value:+.3f}, chance {span}")
+
+
+def _table(title: str, word: str, widest: int, numbers: tuple[str, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True)
+    table.add_column(word, max_width=widest, overflow="ellipsis", no_wrap=True)
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _widest(entry: Fairness) -> list[Group]:
+    """Pick the groups that differ least by chance, in the order of their names."""
+    order = sorted(entry.groups, key=lambda group: group.uar_difference.p_value)
+    return [group for group in entry.groups if group in order[:SHOWN]]
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:+.2f} to {interval[1]:+.2f}"

@@ -1,0 +1,124 @@
+"""What a stress test found, and how it is written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serein.audio.conditions import Condition
+from serein.evaluation.fairness import Fairness
+from serein.evaluation.metrics import recalls, uar
+from serein.evaluation.result import Result
+from serein.evaluation.robustness import Change
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class StressReport:
+    """How a model bears harder recordings, and how it serves groups of people.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    title : str
+        What was asked about, in words; stamped if its speakers were heard in training.
+    clean : Result
+        Answers to the recordings as they are.
+    changed : mapping of str to Result
+        Answers under each condition.
+    changes : mapping of str to Change
+        What each condition changes.
+    fairness : mapping of str to Fairness
+        By gender, language, speaker and sentence, for the recordings as they are.
+    conditions : mapping of str to Condition
+        What was done.
+    notes : tuple of str
+        What was left out, and why.
+    """
+
+    name: str
+    title: str
+    clean: Result
+    changed: Mapping[str, Result]
+    changes: Mapping[str, Change]
+    fairness: Mapping[str, Fairness]
+    conditions: Mapping[str, Condition]
+    notes: tuple[str, ...]
+
+    @property
+    def clean_uar(self) -> float:
+        """UAR for the recordings as they are, 0 to 1."""
+        return uar(self.clean.truth, self.clean.answer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the single answers as plain values, as `stress.json` holds it."""
+        conditions = {
+            name: {"settings": self.conditions[name].to_dict()} | asdict(entry)
+            for name, entry in self.changes.items()
+        }
+        plain: dict[str, Any] = _without_nan(
+            {
+                "format": "serein-stress",
+                "version": 1,
+                "name": self.name,
+                "title": self.title,
+                "labels": self.clean.labels,
+                "clips": len(self.clean.truth),
+                "speakers": len(set(self.clean.speakers.tolist())),
+                "clean": {"uar": self.clean_uar, "recall": self._recall()},
+                "conditions": conditions,
+                "fairness": {by: entry.to_dict() for by, entry in self.fairness.items()},
+                "notes": self.notes,
+            }
+        )
+        return plain
+
+    def _recall(self) -> dict[str, float | None]:
+        labels, truth, answer = self.clean.labels, self.clean.truth, self.clean.answer
+        return dict(zip(labels, recalls(truth, answer, len(labels)).tolist(), strict=True))
+
+    def write(self, folder: str | Path) -> Path:
+        """Write ``stress.json``, and every answer to ``stress-predictions.csv`` beside it.
+
+        Parameters
+        ----------
+        folder : str or path
+            Made if it is not there.
+
+        Returns
+        -------
+        pathlib.Path
+            Of ``stress.json``.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "stress-predictions.csv").open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file", "speaker", "condition", "truth", "answer", "confidence"])
+            for condition, result in ({CLEAN: self.clean} | dict(self.changed)).items():
+                labels = np.array(result.labels)
+                truth, answer = labels[result.truth], labels[result.answer]
+                confidence = [f"{value:.6f}" for value in result.probabilities.max(axis=1)]
+                who = result.about["file"], result.speakers, [condition] * len(truth)
+                rows.writerows(zip(*who, truth, answer, confidence, strict=True))
+        target = folder / "stress.json"
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        target.write_text(text + "\n", encoding="utf-8")
+        return target
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
