@@ -19,9 +19,10 @@ def segment(start: float, end: float, emotion: str | None = "anger") -> Segment:
 
 
 def test_shows_f0_and_the_timeline() -> None:
-    figure = draw_recording(TONE, [segment(0, 2), segment(2, 3, None)], title="call.wav")
+    figure = draw_recording(TONE, [segment(0, 2), segment(2, 3, None)], title="a $call$.wav")
     wave, spectrum, emotions = figure.axes
-    assert wave.get_title(loc="left") == "call.wav"
+    assert wave.get_title(loc="left") == "a $call$.wav"
+    assert not wave._left_title.get_parse_math()
     (f0,) = [line for line in spectrum.lines if line.get_label() == "F0"]
     assert np.median(f0.get_ydata()) == pytest.approx(200, rel=0.01)
     assert [text.get_text() for text in emotions.texts] == ["anger 0.80", "no speech"]

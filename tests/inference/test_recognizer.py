@@ -148,6 +148,7 @@ def test_hears_the_corpora_it_learnt(
 
 # --- doubt ---
 
+
 def test_below_the_threshold_the_answer_is_unsure():
     sure = serein.load("multi").predict(PAUSE)
     assert sure.emotion == sure.likeliest

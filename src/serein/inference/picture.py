@@ -71,16 +71,25 @@ def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "
     signal = check_signal(signal)
     figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
     wave, spectrum, emotions = figure.subplots(3, 1, sharex=True, height_ratios=[2, 5, 1.4])
-    _draw_wave(wave, signal)
+    draw_wave(wave, signal)
     _draw_spectrogram(spectrum, signal)
     _draw_voice(spectrum, signal)
     _draw_emotions(emotions, timeline)
-    wave.set_title(title, loc="left")
+    wave.set_title(title, loc="left", parse_math=False)
     wave.set_xlim(0, signal.size / RATE_HZ)
     return figure
 
 
-def _draw_wave(axes: Axes, signal: Array) -> None:
+def draw_wave(axes: Axes, signal: Array) -> None:
+    """Draw the waveform of a recording.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where; its horizontal axis is in seconds.
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    """
     low, high = _extremes(signal)
     time_s = np.linspace(0, signal.size / RATE_HZ, low.size)
     axes.fill_between(time_s, low, high, color="#333333", linewidth=0.5)

@@ -1,0 +1,63 @@
+"""What the columns of a vector measure, in plain words: loudness, pitch, formants and so on."""
+
+from __future__ import annotations
+
+import re
+
+from serein.features.frontend import FrontEnd
+from serein.features.series import SETS
+
+MEASURES = {  # what a column measures, by how its name begins; the first that fits
+    "rhythm and pauses": r"syllables|pause|(un)?voiced_s|loudness_peaks",
+    "pitch (F0)": r"f0_",
+    "voicing": r"voicing",
+    "loudness": r"loudness|intensity|rms_energy",
+    "jitter": r"jitter",
+    "shimmer": r"shimmer",
+    "harmonics to noise": r"hnr",
+    "harmonics, formant levels": r"h1_|f\d_level",
+    "formants": r"f\d_hz",
+    "formant bandwidths": r"b\d_hz",
+    "spectral balance": r"alpha_ratio|hammarberg|slope_",
+    "spectral change": r"(spectral_)?flux",
+    "spectral contrast": r"spectral_contrast",
+    "spectral shape": r"spectral_|zero_crossing_rate",
+    "changes of MFCC": r"mfcc_\d+_delta",
+    "MFCC": r"mfcc_",
+    "linear prediction": r"lpcc?_",
+    "perceptual prediction": r"plp_",
+    "chroma": r"chroma",
+    "spectrum": r"(log_)?(power|mel)_",
+}
+
+
+def measures(front_end: FrontEnd) -> dict[str, list[int]]:
+    """Group the columns of a front end's vector by what they measure.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+        Whose `inputs` are ``features``, pooled by functionals.
+
+    Returns
+    -------
+    dict of str to list of int
+        Name of a measure -> its columns; every column is in one.
+
+    Examples
+    --------
+    >>> measures(FrontEnd("features", sets=("f0",), functionals=("mean", "std")))
+    {'pitch (F0)': [0, 2], 'voicing': [1, 3]}
+    """
+    columns: list[str] = []
+    for name in front_end.sets:
+        times = 1 if SETS[name].vector is not None else len(front_end.functionals)
+        columns += SETS[name].columns * times
+    groups: dict[str, list[int]] = {}
+    for number, column in enumerate(columns):
+        groups.setdefault(_measure(column.removeprefix("expert_")), []).append(number)
+    return groups
+
+
+def _measure(column: str) -> str:
+    return next((name for name, words in MEASURES.items() if re.match(words, column)), column)

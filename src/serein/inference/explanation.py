@@ -1,0 +1,133 @@
+"""An explanation: what spoke for an emotion, over time, frequency and features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from serein.inference.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A stretch of a recording: seconds from its beginning, and its importance.
+
+    The importance is -1 to 1: how much less probable the emotion was, in the windows that hear this
+    moment, while it was replaced by quiet.
+    """
+
+    start: float
+    end: float
+    importance: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of frequencies in Hz, and its importance, -1 to 1."""
+
+    low_hz: float
+    high_hz: float
+    importance: float
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Features that measure the same, how many columns they are, and their importance, -1 to 1."""
+
+    name: str
+    columns: int
+    importance: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What spoke for an emotion, and what against it.
+
+    Attributes
+    ----------
+    answer : Prediction
+        What the recogniser answered.
+    emotion : str
+        The emotion that is explained: the answered one, unless another was asked for.
+    probability : float
+        Of that emotion in the answer, 0 to 1.
+    moments : tuple of Moment
+        In order of time, each `hop_s` long. Moments without speech, and those of a long recording
+        that were not examined, are left out.
+    bands : tuple of Band
+        In order of frequency.
+    features : tuple of FeatureGroup
+        Those that moved the answer most first, for or against; empty where `note` says why.
+    note : str
+        Why there are no features; empty if there are.
+    window_s, hop_s : float
+        Length of the stretches that were hidden, and the step from one to the next.
+    examined_s : float
+        How much of the recording was examined, in seconds.
+    questions : int
+        How often the model was asked, beyond the answer itself.
+    """
+
+    answer: Prediction
+    emotion: str
+    probability: float
+    moments: tuple[Moment, ...]
+    bands: tuple[Band, ...]
+    features: tuple[FeatureGroup, ...]
+    note: str
+    window_s: float
+    hop_s: float
+    examined_s: float
+    questions: int
+
+    def strongest(self, count: int = 3) -> tuple[Moment, ...]:
+        """Join neighbouring moments that moved the answer at least half as much as any did.
+
+        Parameters
+        ----------
+        count : int
+            At most so many.
+
+        Returns
+        -------
+        tuple of Moment
+            The strongest first, for or against, each with the importance of its strongest moment.
+        """
+        most = max((abs(moment.importance) for moment in self.moments), default=0.0)
+        runs: list[Moment] = []
+        for moment in self.moments:
+            if abs(moment.importance) < most / 2 or not most:
+                continue
+            if runs and runs[-1].end == moment.start and _same_side(runs[-1], moment):
+                peak = max(runs[-1].importance, moment.importance, key=abs)
+                runs[-1] = Moment(runs[-1].start, moment.end, peak)
+            else:
+                runs.append(moment)
+        return tuple(sorted(runs, key=lambda run: -abs(run.importance))[:count])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, rounded to what is meaningful."""
+        return {
+            **self.answer.to_dict(timeline=False),
+            "explained": {"emotion": self.emotion, "probability": round(self.probability, 4)},
+            "window_s": round(self.window_s, 3),
+            "hop_s": round(self.hop_s, 3),
+            "examined_s": round(self.examined_s, 3),
+            "questions": self.questions,
+            "strongest": [_plain(moment) for moment in self.strongest()],
+            "moments": [_plain(moment) for moment in self.moments],
+            "bands": [_plain(band) for band in self.bands],
+            "features": [_plain(group) for group in self.features],
+            "note": self.note,
+        }
+
+
+def _same_side(one: Moment, other: Moment) -> bool:
+    return (one.importance > 0) == (other.importance > 0)
+
+
+def _plain(part: Moment | Band | FeatureGroup) -> dict[str, Any]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in vars(part).items()
+    }
