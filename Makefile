@@ -2,6 +2,9 @@
 # make test    set up, and run the tests
 # make check   lint, format and types
 # make bench   serein beside openSMILE, Praat and librosa, in one run on one thread
+# make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
+# make stress  the recipes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
+# make leaks   what a random split, and copies before it, would score
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
@@ -15,7 +18,7 @@ DATA ?= ../shared/corpora
 WEIGHTS ?= ../shared/weights
 PRETRAINED := src/serein/inference/pretrained
 
-.PHONY: demo test check bench table imbalance samples pretrained clean
+.PHONY: demo test check bench peers stress leaks table imbalance samples pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -31,6 +34,18 @@ check: $(VENV)/.test
 bench: $(VENV)/.bench
 	@$(BIN)/python bench/bench.py
 	@$(BIN)/python bench/features.py
+
+# nkululeko runs in an environment of its own; answers that are in results/peers are not asked anew.
+PEERS := $(VENV)-nkululeko
+peers: $(VENV)/.test $(PEERS)/.done
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/peers.py --data $(DATA) --weights $(WEIGHTS) \
+	  --nkululeko $(PEERS)/bin/python
+
+stress: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/stress.py --data $(DATA) --weights $(WEIGHTS)
+
+leaks: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/leaks.py --data $(DATA) --weights $(WEIGHTS)
 
 # One thread a corpus: quicker on two cores than one corpus after the other on both. The rest keeps
 # large arrays from going back to the kernel after each use, which takes a third of a CNN's time.
@@ -67,5 +82,10 @@ $(VENV)/.bench: $(VENV)/.core bench/requirements.txt
 	@$(PIP) -e '.[sound]' -r bench/requirements.txt
 	@touch $@
 
+$(PEERS)/.done: bench/requirements-nkululeko.txt
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(PEERS) runs

@@ -25,6 +25,10 @@ def main(environment: str) -> None:
     check_names_the_extra("train", ["export", "multi", "--int8", "--out", "x"])
     check_names_the_extra("sound", ["features", "samples", "--out", "x.csv"])
     check_names_the_extra("sound", ["plot", "samples/silence.flac", "--out", "x.png"])
+    check_names_the_extra("sound", ["explain", "samples/espeak-german.flac"])
+    check_names_the_extra("sound", ["stress", "multi", "--data", "samples"])
+    check_names_the_extra("sound", ["compare", "a", "b"])
+    check_names_the_extra("train", ["check-leaks", "recipes/emodb.toml"])
 
 
 def check_names_the_extra(extra: str, arguments: list[str]) -> None:

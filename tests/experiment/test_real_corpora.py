@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 import serein
 from serein.audio.read import RATE_HZ
+from serein.evaluation.leaks import find_leaks
 from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, prepare
@@ -90,6 +94,18 @@ def test_result_can_be_recomputed_from_the_raw_predictions(
     for row in rows:
         likeliest = max(result["labels"], key=lambda label: float(row[label]))
         assert row["answer"] == likeliest
+
+
+@pytest.mark.parametrize("name", ["emodb", "ravdess"])
+def test_no_false_alarm_of_a_leak(prepared: Callable[[str], Prepared], name: str) -> None:
+    """Clips of different speakers are as far apart as docs/EVALUATION.md says."""
+    data = prepared(name)
+    assert find_leaks(LogisticRegression(), data.X, np.array(data.speakers), data.folds) == []
+    scaled = StandardScaler().fit_transform(data.X)
+    distance, near = NearestNeighbors(n_neighbors=20).fit(scaled).kneighbors()
+    speakers = np.array(data.speakers)
+    stranger = speakers[near[:, :-1]] != speakers[:, None]
+    assert (distance[:, :-1] / distance[:, -1:])[stranger].min() > 0.6
 
 
 def test_from_recipe_to_answer(

@@ -1,0 +1,108 @@
+"""How the recipes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
+
+Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
+wrote into runs/, runs it where nothing is there (a run that was killed goes on where it was), and
+writes results/stress.json and the table in docs/EVALUATION.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CORPORA = ("emodb", "ravdess")
+CLIPS = 240
+MARK = "<!-- stress -->"
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measure what is missing, then write rows and document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
+    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    options = parser.parse_args()
+    found = {}
+    for corpus in CORPORA:
+        file = options.runs / corpus / "stress.json"
+        if not file.exists():
+            evaluate(corpus, options)
+        found[corpus] = json.loads(file.read_text(encoding="utf-8"))
+    out = ROOT / "results/stress.json"
+    measured = [row for corpus, report in found.items() for row in rows(corpus, report)]
+    out.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    write_document(ROOT / "docs/EVALUATION.md", measured)
+
+
+def evaluate(corpus: str, options: argparse.Namespace) -> None:
+    """Judge a recipe, and put its folds' models to the test."""
+    command = [sys.executable, "-m", "serein", "evaluate", str(ROOT / f"recipes/{corpus}.toml")]
+    command += ["--data", str(options.data), "--weights", str(options.weights), "--int8"]
+    command += ["--out", str(options.runs / corpus), "--stress", "--stress-clips", str(CLIPS)]
+    subprocess.run(command, check=True)
+
+
+def rows(corpus: str, report: dict[str, Any]) -> list[Row]:
+    """Take the rows of one corpus out of its report: conditions, then groups of speakers."""
+    head = {"corpus": corpus, "protocol": report["title"], "clips": report["clips"]}
+    clean = {"condition": "clean", "test": "", "uar": report["clean"]["uar"], "unchanged": 1.0}
+    listed = [head | clean | {"change": 0.0, "low": 0.0, "high": 0.0}]
+    for name, entry in report["conditions"].items():
+        low, high = entry["interval_95"]
+        numbers = {key: entry[key] for key in ("uar", "unchanged")}
+        change = {"change": entry["difference"], "low": low, "high": high}
+        listed.append(
+            head | {"condition": name, "test": entry["settings"]["test"]} | numbers | change
+        )
+    return [
+        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        for row in listed
+    ]
+
+
+def write_document(document: Path, measured: list[Row]) -> None:
+    """Put the table between the marks of the document."""
+    before, _, after = document.read_text(encoding="utf-8").split(MARK)
+    text = f"{before}{MARK}\n{markdown(measured)}\n{MARK}{after}"
+    document.write_text(text, encoding="utf-8")
+
+
+def markdown(measured: list[Row]) -> str:
+    """Write a row a condition, with the corpora side by side."""
+    first = {row["corpus"]: row for row in reversed(measured)}
+    about = [
+        f"{corpus}: {first[corpus]['protocol']}, {first[corpus]['clips']} clips" for corpus in first
+    ]
+    lines = [
+        "`make stress`; " + "; ".join(sorted(about)) + ". 95 % intervals of the change by speaker.",
+        "",
+        "| condition | " + " | ".join(f"{c} UAR | change | unchanged" for c in CORPORA) + " |",
+        "|---" * (1 + 3 * len(CORPORA)) + "|",
+    ]
+    for condition in dict.fromkeys(row["condition"] for row in measured):
+        cells = [
+            cell(row)
+            for corpus in CORPORA
+            for row in measured
+            if row["condition"] == condition and row["corpus"] == corpus
+        ]
+        lines.append(f"| {condition} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(row: Row) -> str:
+    """Write the three cells of a corpus."""
+    if row["condition"] == "clean":
+        return f"{row['uar']:.3f} | | "
+    change = f"{row['change']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return f"{row['uar']:.3f} | {change} | {row['unchanged']:.0%}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""docs/EVALUATION.md and the READMEs say what the results say, and what the code knows."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from serein.experiment.splits import SPLITS
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "EVALUATION.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "results"
+
+
+def bench(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, f"bench_{name}", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["peers", "stress", "leaks"])
+def test_the_tables_are_the_results(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = json.loads((RESULTS / f"{name}.json").read_text())
+    document = tmp_path / "EVALUATION.md"
+    document.write_text(TEXT, encoding="utf-8")
+    bench(name, monkeypatch).write_document(document, rows)
+    assert document.read_text(encoding="utf-8") == TEXT
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_the_readmes_show_the_peers(
+    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    copy = tmp_path / readme
+    copy.write_text(text, encoding="utf-8")
+    rows = json.loads((RESULTS / "peers.json").read_text())
+    bench("peers", monkeypatch).write_readme(copy, rows)
+    assert copy.read_text(encoding="utf-8") == text
+    leaks = [row for row in json.loads((RESULTS / "leaks.json").read_text())]
+    assert all(f"{row['uar']:.3f}" in text for row in leaks if row["recipe"] == "ravdess/svm")
+
+
+def test_the_peers_can_be_computed_again_from_their_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = json.loads((RESULTS / "peers.json").read_text())
+    assert bench("peers", monkeypatch).measured(RESULTS / "peers") == rows
+    assert {row["corpus"] for row in rows} == {"emodb", "ravdess"}
+    assert len(rows) == 10
+    found = set()
+    for file in (RESULTS / "peers").glob("*.csv"):
+        with file.open(encoding="utf-8") as opened:
+            answers = list(csv.DictReader(opened))
+        truth, said = ([row[name] for row in answers] for name in ("truth", "answer"))
+        uar, accuracy = balanced_accuracy_score(truth, said), accuracy_score(truth, said)
+        found.add((file.name.split("-")[0], round(uar, 4), round(accuracy, 4)))
+        speakers = {(row["speaker"], row["fold"]) for row in answers}
+        assert len(speakers) == len({speaker for speaker, _ in speakers})
+    assert found == {(row["corpus"], row["uar"], row["accuracy"]) for row in rows}
+
+
+def test_every_split_is_described() -> None:
+    assert all(f"| `{name}` |" in TEXT for name in SPLITS)
+
+
+def test_commands_exist() -> None:
+    used = set(re.findall(r"^serein ([a-z-]+)", TEXT, re.M))
+    assert used == {"evaluate", "check-leaks", "compare", "stress", "explain"}
+    command = [sys.executable, "-m", "serein", "--help"]
+    help_text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(name in help_text for name in used)
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`make (\w+)`", TEXT):
+        assert f"\n{target}: " in makefile
