@@ -24,10 +24,11 @@ from serein.evaluation.protocol import Fold, Strings, shared_speakers
 Matrix = npt.NDArray[np.float32]
 
 OVERLAPS = ("refuse", "allow")
-NEIGHBOURS = 20  # the last of them says how far apart samples are hereabouts
+NEIGHBOURS = 8  # the last of them says how far apart samples are hereabouts
 NEAR = 0.15  # of that distance: a single sample so near another is a copy of it
-ALIKE, SHARE = 0.35, 0.02  # or this share of samples so near: natural ones are at 0.6 and more
+ALIKE, SHARE = 0.35, 0.02  # or this share of samples so near: natural ones are at 0.69 and more
 ON_LINE = 1e-3  # a sample this little beside the line between two others was drawn on it
+FEWEST_SAMPLES = 50  # of fewer, none can say how far apart they are
 FEWEST_COLUMNS = 8  # in fewer, points are near each other or in line by chance
 CHECKED = 4000  # test samples whose neighbours are looked at; more are drawn from
 MIXED = 6  # neighbours that may lie in one line with a sample
@@ -195,7 +196,7 @@ def near_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
         A sentence, if a test sample is far nearer to a training sample than samples are to each
         other (a changed copy), or lies on the line between one of each side (SMOTE and its kin).
     """
-    if X.shape[1] < FEWEST_COLUMNS or len(X) <= NEIGHBOURS:
+    if X.shape[1] < FEWEST_COLUMNS or len(X) < FEWEST_SAMPLES:
         return None
     rows = _standardised(X)
     tested = np.unique(np.concatenate([test for _, test in folds]))
