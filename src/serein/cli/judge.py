@@ -54,6 +54,7 @@ def evaluate(
     show_scores(evaluation)
     if out:
         write_evaluation(evaluation, out)
+        (out / "stress.json").unlink(missing_ok=True)  # of what was judged before
     if stress:
         _stress(evaluation, out, stress_clips, cache)
     if out:

@@ -48,7 +48,7 @@ def stress(
     ] = Overlap.refuse,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for stress.json and stress-predictions.csv."),
+        typer.Option("--out", help="Folder for report.html, stress.json and raw answers."),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Folder where answers are kept.")
@@ -83,7 +83,10 @@ def stress(
     else:
         show_stress(report)
     if out:
-        typer.echo(f"written: {report.write(out)}", err=as_json)
+        from serein.evaluation.report import write_report
+
+        report.write(out)
+        typer.echo(f"written: {write_report(out)}", err=as_json)
 
 
 def show_stress(report: StressReport) -> None:

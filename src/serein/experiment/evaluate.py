@@ -336,6 +336,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
 def _write_curves(evaluation: Evaluation, target: Path) -> None:
     columns = [name for curve in evaluation.curves for name in (curve[0] if curve else ())]
     if not columns:
+        target.unlink(missing_ok=True)  # of what was judged before
         return
     with target.open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, ["fold", *dict.fromkeys(columns)], restval="")
