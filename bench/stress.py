@@ -1,7 +1,7 @@
 """How the recipes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
 
 Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
-wrote into runs/, runs it where nothing is there (a run that was killed goes on where it was), and
+wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was), and
 writes results/stress.json and the table in docs/EVALUATION.md.
 """
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
     parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/stress")
     options = parser.parse_args()
     found = {}
     for corpus in CORPORA:

@@ -16,6 +16,7 @@ from serein.evaluation.metrics import (
     accuracy,
     auc_macro,
     brier,
+    concordance,
     expected_calibration_error,
     log_loss,
     uar,
@@ -121,6 +122,20 @@ def test_both_ways_to_an_interval_agree():
     one = speaker_interval(uar, truth, answer, who)
     other = speaker_intervals(truth, one_hot(answer), who)["uar"]
     np.testing.assert_allclose(one, other, atol=0.02)
+
+
+def test_dimensions_have_intervals_too():
+    """Speakers who are each off by a constant lower concordance and widen its interval."""
+    generator = np.random.default_rng(0)
+    who = np.repeat([f"s{number}" for number in range(12)], 20)
+    truth = generator.uniform(-1, 1, who.size)
+    close = truth + 0.1 * generator.standard_normal(who.size)
+    apart = close + generator.normal(0, 0.5, 12).repeat(20)
+    low, high = speaker_interval(concordance, truth, close, who, draws=500)
+    lower, higher = speaker_interval(concordance, truth, apart, who, draws=500)
+    assert low < concordance(truth, close) < high
+    assert lower < concordance(truth, apart) < higher < low
+    assert higher - lower > 3 * (high - low)
 
 
 def test_a_share_of_one_speakers_clips():

@@ -86,7 +86,7 @@ def models(
         for row in manifest["scores"]:
             interval = interval_words(row["uar_interval_95"])
             typer.echo(
-                f"  {row['corpus']}: UAR {row['uar']:.3f} (95 % {interval}), "
+                f"  {row['corpus']}: UAR {row['uar']:.3f} ({interval}), "
                 f"ECE {row['expected_calibration_error']:.3f}, "
                 f"{row['precision']}, {row['protocol']}"
             )

@@ -94,7 +94,7 @@ def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
 
     table = Table(title=f"{name}: what a leak would do")
     table.add_column("split")
-    for column in ("UAR", "95 % by speaker", "inflated by"):
+    for column in ("UAR", "interval by speaker", "inflated by"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -109,12 +109,14 @@ def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
 
 def interval_words(interval: list[float] | None) -> str:
     """Say an interval; that of a single speaker is not known."""
-    return "one speaker" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    if interval is None:
+        return "one speaker: no interval"
+    return f"95 % {interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _scores(name: str, scores: dict[str, Any]) -> str:
     return (
-        f"{name:16} UAR {scores['uar']:.4f} (95 % {interval_words(scores['uar_interval_95'])})   "
+        f"{name:16} UAR {scores['uar']:.4f} ({interval_words(scores['uar_interval_95'])})   "
         f"accuracy {scores['accuracy']:.4f}   "
         f"ECE {scores['expected_calibration_error']:.3f}   "
         f"{scores['clips']} clips, {scores['speakers']} speakers"

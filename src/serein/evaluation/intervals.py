@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -191,9 +192,9 @@ def speaker_intervals(
 
 
 def speaker_interval(
-    score: Callable[[Indices, Indices], float],
-    truth: Indices,
-    answer: Indices,
+    score: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
+    truth: npt.NDArray[Any],
+    answer: npt.NDArray[Any],
     speakers: npt.NDArray[np.str_],
     *,
     level: float = 0.95,
@@ -205,9 +206,10 @@ def speaker_interval(
     Parameters
     ----------
     score : callable
-        (truth, answer) -> float.
+        (truth, answer) -> float, such as `serein.evaluation.metrics.uar` or, of dimensions,
+        `serein.evaluation.metrics.concordance`.
     truth, answer : numpy.ndarray
-        Shape (samples,), class numbers.
+        Shape (samples,), class numbers, or values of a dimension.
     speakers : numpy.ndarray
         Shape (samples,), who speaks.
     level : float
