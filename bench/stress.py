@@ -76,9 +76,7 @@ def write_document(document: Path, measured: list[Row]) -> None:
 def markdown(measured: list[Row]) -> str:
     """Write a row a condition, with the corpora side by side."""
     first = {row["corpus"]: row for row in reversed(measured)}
-    about = [
-        f"{corpus}: {first[corpus]['protocol']}, {first[corpus]['clips']} clips" for corpus in first
-    ]
+    about = [row["protocol"] for row in first.values()]
     lines = [
         "`make stress`; " + "; ".join(sorted(about)) + ". 95 % intervals of the change by speaker.",
         "",
