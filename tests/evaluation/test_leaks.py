@@ -187,3 +187,14 @@ def test_honest_data_pass_whatever_the_draw():
         near = np.concatenate([X, X + 1e-3 * np.random.default_rng(seed).normal(size=X.shape)], 1)
         for rows in (X, X[:, :3], near.astype(np.float32), np.round(X, 1)):
             assert find_leaks(GaussianNB(), rows, who, folds) == []
+
+
+def test_of_many_samples_some_are_looked_at(monkeypatch: pytest.MonkeyPatch):
+    """Folds of which none is looked at are passed over; copies of all are still found."""
+    monkeypatch.setattr("serein.evaluation.leaks.CHECKED", 5)
+    X, y, who = voices()
+    assert find_leaks(GaussianNB(), X, who, leave_one_speaker_out(who.tolist())) == []
+    jitter = 0.01 * np.random.default_rng(1).normal(size=X.shape)
+    both, names = np.concatenate([X, X + jitter]).astype(np.float32), apart(2 * len(X))
+    (leak,) = find_leaks(GaussianNB(), both, names, dealt(np.tile(y, 2)))
+    assert "copies of training samples" in leak

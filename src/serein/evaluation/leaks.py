@@ -210,6 +210,8 @@ def near_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
     place[tested] = np.arange(len(tested))
     for number, (train, test) in enumerate(folds):
         mine = test[place[test] >= 0]
+        if not mine.size:
+            continue
         learnt = np.isin(near[place[mine]], train)
         close = np.where(learnt[:, :-1], closeness[place[mine]], np.inf).min(axis=1, initial=np.inf)
         if (close < NEAR).any() or (close < ALIKE).mean() > SHARE:
