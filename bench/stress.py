@@ -1,8 +1,8 @@
 """How the recipes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
 
 Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
-wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was), and
-writes results/stress.json and the table in docs/EVALUATION.md.
+wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was),
+and writes results/stress.json and the table in docs/EVALUATION.md.
 """
 
 from __future__ import annotations
