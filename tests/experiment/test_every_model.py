@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import serein
 from serein.audio.read import RATE_HZ
-from serein.cli import learn
+from serein.cli import judge, learn
 from serein.errors import AudioError, CorpusError, ProtocolError, RecipeError
 from serein.evaluation.cross_validation import fit_part
 from serein.experiment import speech, train
@@ -294,7 +294,7 @@ def test_train_refuses_a_table_before_it_looks_at_the_data(tmp_path: Path) -> No
     with pytest.raises(RecipeError, match="read from a table make no bundle"):
         learn.train(tmp_path / "x.toml", out=tmp_path / "out")
     with pytest.raises(CorpusError, match="is not a folder"):  # the data is what is seen else
-        learn.evaluate(tmp_path / "x.toml")
+        judge.evaluate(tmp_path / "x.toml")
     assert not (tmp_path / "out").exists()
 
 
@@ -326,7 +326,7 @@ def test_data_that_cannot_be_judged_is_refused_before_any_recording_is_read(
 ) -> None:
     write_table(tmp_path / "mine.csv", rows)
     for name, _, _ in rows:
-        (tmp_path / name).write_text("not audio")
+        (tmp_path / name).write_text(f"not audio, {name}")
     data = {"corpora": ["mine.csv"], "folder": "."}
     table = {"name": "x", "data": data, "model": {"name": "svm"}, "protocol": protocol}
     with pytest.raises(error, match=message):
@@ -337,7 +337,7 @@ def test_data_that_cannot_be_judged_is_refused_before_any_recording_is_read(
 def test_a_table_of_features_must_hold_numbers(tmp_path: Path, wrong: str) -> None:
     write_table(tmp_path / "mine.csv", FAIR)
     for name, _, _ in FAIR:
-        (tmp_path / name).write_text("not audio")
+        (tmp_path / name).write_text(f"not audio, {name}")
     vectors = "".join(f"{name},{wrong if k == 4 else k}\n" for k, (name, _, _) in enumerate(FAIR))
     (tmp_path / "vectors.csv").write_text("file,pitch\n" + vectors)
     table = {
