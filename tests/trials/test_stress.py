@@ -305,6 +305,23 @@ def test_clips_that_no_fold_tested_are_left_out(corpus: Corpus) -> None:
         stress_folds(fitted, lambda signal: signal[:100], corpus)
 
 
+def test_groups_are_compared_on_all_clips_where_their_answers_are_known(corpus: Corpus) -> None:
+    members = [(Fold(), np.arange(0, 40)), (Fold(), np.arange(40, 64))]
+    fitted = SimpleNamespace(members=members, labels=np.array(sorted(HZ)), protocol="two folds")
+    options = {"conditions": {}, "workers": 1}
+
+    def sizes(report: StressReport) -> int:
+        return sum(group.clips for group in report.fairness["speaker"].groups)
+
+    whole = stress_folds(fitted, lambda signal: signal[:100], corpus, clips=0, **options)
+    drawn = stress_folds(
+        fitted, lambda signal: signal[:100], corpus, clips=20, judged=whole.clean, **options
+    )
+    assert len(drawn.clean.truth) < 64
+    assert sizes(drawn) == sizes(whole)
+    assert "groups are compared on all 64 clips" in drawn.notes
+
+
 def test_a_bundled_model_may_hear_no_speech(tmp_path: Path) -> None:
     lines = ["file,emotion,speaker"]
     for name, speaker in (("espeak-german", "a"), ("espeak-mandarin", "b"), ("silence", "a")):

@@ -97,6 +97,7 @@ def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | 
             prepared.front,
             prepared.corpus,
             name=prepared.recipe.name,
+            judged=evaluation.result,
             fingerprint=evaluation.fingerprint,
             clips=clips,
             cache=cache,

@@ -20,6 +20,7 @@ from serein.audio.read import RATE_HZ, Signal
 from serein.corpora import Corpus, Utterance
 from serein.errors import ProtocolError, unknown_name
 from serein.evaluation.fairness import GROUPINGS, fairness
+from serein.evaluation.result import Result
 from serein.evaluation.robustness import change
 from serein.inference.bundle import read_bundle
 from serein.inference.recognizer import Recognizer, find_model
@@ -182,6 +183,7 @@ def stress_folds(
     corpus: Corpus,
     *,
     name: str = "model",
+    judged: Result | None = None,
     fingerprint: str | None = None,
     cache: Path | None = None,
     **options: Any,
@@ -197,6 +199,9 @@ def stress_folds(
     corpus : Corpus
         The clips that were cross-validated, in their order; those that no fold tested are left
         out.
+    judged : Result, optional
+        The answers for all clips as they are: groups are compared on these, if they are there, and
+        not on the clips that are drawn.
     name, fingerprint, cache : optional
         As `stress` takes them.
     **options
@@ -239,7 +244,9 @@ def stress_folds(
         place=answers_folder(fingerprint, cache),
         fold=fold,
     )
-    return _report(asked, [clips[row] for row in sorted(folds)], (), **options)
+    taking = [clips[row] for row in sorted(folds)]
+    notes = (f"groups are compared on all {len(taking)} clips",) if judged else ()
+    return _report(asked, taking, notes, judged=judged, **options)
 
 
 def _report(
@@ -247,6 +254,7 @@ def _report(
     taking: Sequence[Utterance],
     notes: tuple[str, ...],
     *,
+    judged: Result | None = None,
     conditions: Conditions = CONDITIONS,
     clips: int = CLIPS,
     seed: int = 0,
@@ -275,7 +283,7 @@ def _report(
         clean,
         results,
         {name: change(clean, result) for name, result in results.items()},
-        {by: fairness(clean, by) for by in GROUPINGS},
+        {by: fairness(judged or clean, by) for by in GROUPINGS},
         conditions,
         notes,
     )
