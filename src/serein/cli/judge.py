@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -22,6 +22,7 @@ from serein.errors import RecipeError
 
 if TYPE_CHECKING:
     from serein.experiment.evaluate import Evaluation
+    from serein.experiment.prepare import Front
 
 
 def evaluate(
@@ -47,14 +48,18 @@ def evaluate(
     from serein.experiment.evaluate import evaluate as judge
     from serein.experiment.evaluate import write_evaluation
 
-    prepared = prepared_recipe(chosen_recipe(recipe, corpus, model), data, weights, cache)
+    wanted = chosen_recipe(recipe, corpus, model)
+    if stress and wanted.features and wanted.features.table:
+        raise RecipeError("features read from a table cannot be put to the test: no sound is there")
+    prepared = prepared_recipe(wanted, data, weights, cache)
     evaluation = judge(
         prepared, int8=int8, importance=out is not None, cache=cache, progress=progress_bar
     )
     show_scores(evaluation)
     if out:
         write_evaluation(evaluation, out)
-        (out / "stress.json").unlink(missing_ok=True)  # of what was judged before
+        for name in ("stress.json", "stress-predictions.csv"):
+            (out / name).unlink(missing_ok=True)  # of what was judged before
     if stress:
         _stress(evaluation, out, stress_clips, cache)
     if out:
@@ -88,13 +93,11 @@ def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | 
     from serein.cli.stress import show_stress
     from serein.trials.stress import stress_folds
 
-    prepared, fitted = evaluation.prepared, evaluation.fitted
-    if prepared.front is None or fitted is None:
-        raise RecipeError("features read from a table cannot be put to the test: no sound is there")
+    prepared = evaluation.prepared
     with progress_bar("stress") as tick:
         report = stress_folds(
-            fitted,
-            prepared.front,
+            evaluation.fitted,
+            cast("Front", prepared.front),  # of a table there is none: refused above
             prepared.corpus,
             name=prepared.recipe.name,
             judged=evaluation.result,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from serein.evaluation.metrics import Floats, Indices
+from serein.evaluation.metrics import Floats, Indices, confidence_gaps
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,13 @@ def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Rel
     M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The Statistician
     32, 1983.
     """
+    place, gap = confidence_gaps(truth, probabilities, bins)
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         return Reliability(
             np.bincount(place, weights=confidence, minlength=bins) / count,
-            np.bincount(place, weights=right, minlength=bins) / count,
+            np.bincount(place, weights=confidence - gap, minlength=bins) / count,
             count,
         )
 

@@ -16,7 +16,6 @@ from serein.evaluation.result import Result
 FORMAT, VERSION = "serein-result", 2
 RESULT, PREDICTIONS = "result.json", "predictions.csv"
 ABOUT = ("file", "corpus", "gender", "language", "text")
-KNOWN = (*ABOUT, "speaker", "fold", "truth", "answer")
 
 
 @dataclass(frozen=True)

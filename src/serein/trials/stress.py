@@ -20,6 +20,7 @@ from serein.audio.read import RATE_HZ, Signal
 from serein.corpora import Corpus, Utterance
 from serein.errors import ProtocolError, unknown_name
 from serein.evaluation.fairness import GROUPINGS, fairness
+from serein.evaluation.result import STAMP as NOT_HONEST
 from serein.evaluation.result import Result
 from serein.evaluation.robustness import change
 from serein.inference.bundle import read_bundle
@@ -237,7 +238,7 @@ def stress_folds(
 
     asked = Asked(
         name,
-        "",
+        f"{NOT_HONEST}: " if judged and judged.leaks else "",
         f"{fitted.protocol}, each clip by the model of its own fold",
         labels=tuple(labels.tolist()),
         ask=ask,
