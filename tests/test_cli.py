@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 import serein
+from serein.emotions import circumplex
 
 ROOT = Path(__file__).parents[1]
 VOICE = ROOT / "samples" / "espeak-german.flac"
@@ -45,10 +46,44 @@ def test_json_is_one_object_a_line() -> None:
     by_name = {Path(answer["file"]).name: answer for answer in answers}
     assert by_name["silence.flac"]["emotion"] is None
     assert by_name["pink-noise.flac"]["speech"] is False
+    assert by_name["silence.flac"]["valence"] is by_name["silence.flac"]["arousal"] is None
     spoken = by_name[VOICE.name]
     assert spoken["emotion"] in spoken["probabilities"]
     assert spoken["confidence"] == max(spoken["probabilities"].values())
-    assert "timeline" not in spoken
+    keys = ["file", "model", "duration", "speech", "emotion", "emotion_zh", "confidence"]
+    assert list(spoken) == [*keys, "probabilities", "valence", "arousal"]
+    valence, arousal = circumplex(spoken["probabilities"])
+    assert spoken["valence"] == pytest.approx(valence, abs=1e-3)
+    assert spoken["arousal"] == pytest.approx(arousal, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("lang", "valence", "arousal"), [("en", "valence", "arousal"), ("zh", "效价", "唤醒度")]
+)
+def test_affect_ends_the_line(lang: str, valence: str, arousal: str) -> None:
+    answer = serein.load().predict(VOICE)
+    (plain,) = run("predict", VOICE, "--lang", lang).stdout.splitlines()
+    ending = f"   {valence} {answer.valence:+.2f} {arousal} {answer.arousal:+.2f}\n"
+    assert run("predict", VOICE, "--lang", lang, "--affect").stdout == plain + ending
+
+
+def test_affect_ends_every_row_that_has_speech(tmp_path: Path) -> None:
+    pause = np.zeros(14 * RATE_HZ, np.float32)
+    soundfile.write(tmp_path / "call.wav", np.append(serein.read_audio(VOICE), pause), RATE_HZ)
+    answer = serein.load().predict(tmp_path / "call.wav")
+    rows = run("predict", tmp_path / "call.wav", "--timeline", "--affect").stdout.splitlines()
+    assert {segment.speech for segment in answer.timeline} == {True, False}
+    for row, segment in zip(rows, answer.timeline, strict=True):
+        if segment.speech:
+            ending = f"valence {segment.valence:+.2f} arousal {segment.arousal:+.2f}"
+        else:
+            ending = "no speech"
+        assert row.endswith(f"   {ending}")
+
+
+def test_help_says_that_affect_is_derived() -> None:
+    text = run("predict", "--help").stdout
+    assert "derived from the probabilities" in " ".join(text.replace("│", " ").split())
 
 
 def test_timeline_is_one_row_a_segment(tmp_path: Path) -> None:

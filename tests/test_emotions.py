@@ -1,10 +1,11 @@
 import subprocess
 import sys
 from itertools import chain
+from statistics import mean
 
 import pytest
 
-from serein.emotions import EMOTIONS, Emotion, canonical_emotion, in_chinese
+from serein.emotions import EMOTIONS, Emotion, canonical_emotion, circumplex, in_chinese
 from serein.errors import CorpusError
 
 
@@ -81,6 +82,33 @@ def test_places_on_the_circumplex():
     excited = {name for name, (_, arousal) in place.items() if arousal > 0}
     assert pleasant == {"calm", "happiness", "surprise"}
     assert set(EMOTIONS) - excited == {"neutral", "calm", "sadness", "boredom"}
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS.values(), ids=list(EMOTIONS))
+def test_one_sure_emotion_is_at_its_place(emotion: Emotion):
+    probabilities = dict.fromkeys(EMOTIONS, 0.0) | {emotion.name: 1.0}
+    assert circumplex(probabilities) == (emotion.valence, emotion.arousal)
+
+
+def test_emotions_as_likely_as_each_other_are_at_the_mean():
+    valence = mean(emotion.valence for emotion in EMOTIONS.values())
+    arousal = mean(emotion.arousal for emotion in EMOTIONS.values())
+    assert circumplex(dict.fromkeys(EMOTIONS, 0.1)) == pytest.approx((valence, arousal))
+
+
+def test_a_place_is_weighted_by_probability():
+    place = circumplex({"anger": 0.75, "calm": 0.25})
+    assert place == pytest.approx((0.75 * -0.6 + 0.25 * 0.7, 0.75 * 0.8 + 0.25 * -0.7))
+
+
+def test_a_word_without_a_place_is_left_out_of_the_mean():
+    assert circumplex({"anger": 0.2, "neutral": 0.2, "wut": 0.6}) == pytest.approx((-0.3, 0.4))
+    assert circumplex({"angry": 0.5, "愤怒": 0.5}) == pytest.approx((-0.6, 0.8))
+
+
+@pytest.mark.parametrize("probabilities", [{}, {"wut": 1.0}, {"wut": 1.0, "anger": 0.0}])
+def test_nothing_known_has_no_place(probabilities: dict[str, float]):
+    assert circumplex(probabilities) is None
 
 
 def test_importing_emotions_and_corpora_is_light():

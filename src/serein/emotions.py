@@ -19,6 +19,7 @@ References
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serein.errors import CorpusError, unknown_name
@@ -135,6 +136,40 @@ def in_chinese(name: str) -> str:
     '愤怒'
     """
     return EMOTIONS[canonical_emotion(name)].chinese
+
+
+def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None:
+    """Mix the probabilities of emotions into valence and arousal.
+
+    The mean of the emotions' fixed places, weighted by probability: derived, not measured, so it
+    says no more than the probabilities do.
+
+    Parameters
+    ----------
+    probabilities : mapping of str to float
+        Canonical name or alias -> probability, 0 to 1. A word that is not known has no place, and
+        is left out of the mean.
+
+    Returns
+    -------
+    tuple of float, or None
+        Valence and arousal, each from -1 to 1; None if no known emotion has any probability.
+
+    Examples
+    --------
+    >>> circumplex({"anger": 1.0, "neutral": 0.0})
+    (-0.6, 0.8)
+    >>> circumplex({"anger": 0.5, "neutral": 0.5})
+    (-0.3, 0.4)
+    """
+    named = [(_NAMES.get(_plain(word)), weight) for word, weight in probabilities.items()]
+    known = [(EMOTIONS[name], weight) for name, weight in named if name is not None]
+    total = sum(weight for _, weight in known)
+    if not total:
+        return None
+    valence = sum(weight * emotion.valence for emotion, weight in known)
+    arousal = sum(weight * emotion.arousal for emotion, weight in known)
+    return valence / total, arousal / total
 
 
 def _plain(word: object) -> str:

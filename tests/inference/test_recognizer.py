@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import serein
 from serein.audio.nonspeech import KINDS, draw
 from serein.audio.read import RATE_HZ
 from serein.errors import SereinError
+from serein.inference.prediction import Segment
 from serein.inference.recognizer import Recognizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -79,7 +81,11 @@ def test_silence_is_no_emotion(recognizer: Recognizer, seconds: float) -> None:
     assert answer.emotion is None
     assert answer.confidence is None
     assert answer.probabilities == {}
-    assert answer.to_dict()["speech"] is False
+    assert (answer.valence, answer.arousal) == (None, None)
+    plain = answer.to_dict()
+    assert plain["speech"] is False
+    assert (plain["valence"], plain["arousal"]) == (None, None)
+    assert (plain["timeline"][0]["valence"], plain["timeline"][0]["arousal"]) == (None, None)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -144,6 +150,44 @@ def test_hears_the_corpora_it_learnt(
     clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]
     right = [recognizer.predict(clip.path).emotion == clip.emotion for clip in clips]
     assert np.mean(right) > 0.9
+
+
+# --- valence and arousal ---
+
+
+def segment(probabilities: dict[str, float]) -> Segment:
+    likeliest = max(probabilities, key=probabilities.__getitem__)
+    return Segment(0.0, 1.0, likeliest, probabilities[likeliest], probabilities)
+
+
+def test_pure_anger_has_the_place_of_anger() -> None:
+    answer, anger = segment({"anger": 1.0, "calm": 0.0}), serein.EMOTIONS["anger"]
+    assert (answer.valence, answer.arousal) == (anger.valence, anger.arousal)
+
+
+def test_emotions_as_likely_as_each_other_give_the_mean_place() -> None:
+    answer = segment({"anger": 0.25, "calm": 0.25, "surprise": 0.25, "neutral": 0.25})
+    assert answer.valence == pytest.approx((-0.6 + 0.7 + 0.3 + 0.0) / 4)
+    assert answer.arousal == pytest.approx((0.8 - 0.7 + 0.9 + 0.0) / 4)
+
+
+def test_valence_and_arousal_follow_the_probabilities_in_json() -> None:
+    plain = segment({"anger": 1 / 3, "neutral": 2 / 3}).to_dict()
+    assert list(plain)[-3:] == ["probabilities", "valence", "arousal"]
+    assert (plain["valence"], plain["arousal"]) == (-0.2, 0.2667)
+
+
+def test_nearly_nothing_is_not_minus_zero_in_json() -> None:
+    plain = segment({"neutral": 1 - 1e-6, "sadness": 1e-6}).to_dict()
+    assert json.dumps([plain["valence"], plain["arousal"]]) == "[0.0, 0.0]"
+
+
+def test_the_place_of_a_recording_is_the_mean_of_its_segments(recognizer: Recognizer) -> None:
+    answer = recognizer.predict(voice(20), rate=RATE_HZ)
+    lengths = [part.end - part.start for part in answer.timeline]
+    for name in ("valence", "arousal"):
+        parts = [getattr(part, name) for part in answer.timeline]
+        assert getattr(answer, name) == pytest.approx(np.average(parts, weights=lengths))
 
 
 # --- doubt ---

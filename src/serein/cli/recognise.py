@@ -28,6 +28,10 @@ def predict(
     model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
+    affect: Annotated[
+        bool,
+        typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
+    ] = False,
     lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     max_seconds: Annotated[
@@ -64,7 +68,7 @@ def predict(
             elif as_json:
                 print_json(answer.to_dict(timeline=timeline))
             else:
-                _print_answer(answer, width, timeline=timeline, lang=lang)
+                _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
     raise typer.Exit(int(failed))
 
 
@@ -92,14 +96,18 @@ def models(
             )
 
 
-def _print_answer(answer: Prediction, width: int, *, timeline: bool, lang: Language) -> None:
+def _print_answer(
+    answer: Prediction, width: int, *, timeline: bool, affect: bool, lang: Language
+) -> None:
     name = (answer.file or "").ljust(width)
     if not timeline:
-        typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s)")
+        ending = _affect_words(answer, lang) if affect else ""
+        typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s){ending}")
         return
     for segment in answer.timeline:
         span = f"{segment.start:8.2f} {segment.end:8.2f}"
-        typer.echo(f"{name}   {span}   {_words(segment, lang)}")
+        ending = _affect_words(segment, lang) if affect else ""
+        typer.echo(f"{name}   {span}   {_words(segment, lang)}{ending}")
 
 
 def _words(answer: Segment, lang: Language) -> str:
@@ -112,3 +120,10 @@ def _words(answer: Segment, lang: Language) -> str:
         name, likeliest = chinese_answer(name), chinese_answer(likeliest)
     guess = f" ({likeliest}?)" if answer.emotion == UNSURE else ""
     return f"{name} {answer.confidence:.2f}{guess}"
+
+
+def _affect_words(answer: Segment, lang: Language) -> str:
+    if answer.valence is None or answer.arousal is None:
+        return ""
+    valence, arousal = ("效价", "唤醒度") if lang is Language.zh else ("valence", "arousal")
+    return f"   {valence} {answer.valence:+z.2f} {arousal} {answer.arousal:+z.2f}"

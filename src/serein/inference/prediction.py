@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serein.emotions import in_chinese
+from serein.emotions import circumplex, in_chinese
 
 UNSURE, UNSURE_ZH = "unsure", "不确定"
 """The answer in place of an emotion whose confidence is below the threshold asked for."""
@@ -45,16 +45,44 @@ class Segment:
         """The likeliest emotion, be it sure or not; None where there is no speech."""
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
+    @property
+    def valence(self) -> float | None:
+        """From unpleasant, -1, to pleasant, 1; None where there is no speech.
+
+        Derived from `probabilities` by the fixed place of each emotion, not measured: it says no
+        more than they do. See `serein.emotions.circumplex`.
+        """
+        place = circumplex(self.probabilities)
+        return None if place is None else place[0]
+
+    @property
+    def arousal(self) -> float | None:
+        """From sleepy, -1, to excited, 1; None where there is no speech.
+
+        Derived from `probabilities` by the fixed place of each emotion, not measured: it says no
+        more than they do. See `serein.emotions.circumplex`.
+        """
+        place = circumplex(self.probabilities)
+        return None if place is None else place[1]
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, rounded to what is meaningful."""
+        """Return plain values for JSON, rounded to what is meaningful.
+
+        Returns
+        -------
+        dict
+            ``start end speech emotion emotion_zh confidence probabilities valence arousal``.
+        """
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "speech": self.speech,
             "emotion": self.emotion,
             "emotion_zh": chinese_answer(self.emotion) if self.emotion else None,
-            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "confidence": _rounded(self.confidence),
             "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
+            "valence": _rounded(self.valence),
+            "arousal": _rounded(self.arousal),
         }
 
 
@@ -96,7 +124,8 @@ class Prediction(Segment):
         Returns
         -------
         dict
-            ``file model duration speech emotion emotion_zh confidence probabilities timeline``.
+            ``file model duration speech emotion emotion_zh confidence probabilities valence
+            arousal timeline``.
         """
         whole = super().to_dict()
         duration = whole.pop("end")
@@ -110,3 +139,7 @@ class Prediction(Segment):
 def chinese_answer(emotion: str) -> str:
     """Say an answer in Chinese: an emotion, or that it is unsure."""
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4) + 0.0  # 0.0 in place of -0.0
