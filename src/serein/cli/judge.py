@@ -37,6 +37,10 @@ def evaluate(
     weights: WeightsFolder = None,
     cache: CacheFolder = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
+    adapt: Annotated[
+        bool,
+        typer.Option("--adapt", help="Also with utterances of each speaker known, unlabelled."),
+    ] = False,
     stress: Annotated[
         bool, typer.Option("--stress", help="Also test under noise, codecs, rooms …, and by group.")
     ] = False,
@@ -53,13 +57,18 @@ def evaluate(
         raise RecipeError("features read from a table cannot be put to the test: no sound is there")
     prepared = prepared_recipe(wanted, data, weights, cache)
     evaluation = judge(
-        prepared, int8=int8, importance=out is not None, cache=cache, progress=progress_bar
+        prepared,
+        int8=int8,
+        importance=out is not None,
+        adaptation=adapt,
+        cache=cache,
+        progress=progress_bar,
     )
     show_scores(evaluation)
     if out:
-        write_evaluation(evaluation, out)
-        for name in ("stress.json", "stress-predictions.csv"):
+        for name in ("stress.json", "stress-predictions.csv", "predictions-adapted.csv"):
             (out / name).unlink(missing_ok=True)  # of what was judged before
+        write_evaluation(evaluation, out)
     if stress:
         _stress(evaluation, out, stress_clips, cache)
     if out:

@@ -85,6 +85,8 @@ def show_scores(evaluation: Evaluation) -> None:
         typer.echo(_scores(corpus_name, scores))
     for corpus_name, scores in evaluation.by_corpus(int8=True).items():
         typer.echo(_scores(f"{corpus_name} int8", scores))
+    for case in evaluation.adapted:
+        typer.echo(_adapted(case.to_dict()))
 
 
 def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
@@ -112,6 +114,11 @@ def interval_words(interval: list[float] | None) -> str:
     if interval is None:
         return "one speaker: no interval"
     return f"95 % {interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _adapted(row: dict[str, Any]) -> str:
+    words = row["protocol"].rpartition("; ")[2]
+    return f"UAR {row['uar']:.4f} ({interval_words(row['uar_interval_95'])})   {words}"
 
 
 def _scores(name: str, scores: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ SECTIONS = {  # in the order of the page
     "speakers": "Each speaker",
     "classes": "Each emotion",
     "origins": "Each corpus",
+    "adapted": "Adapted to the speaker",
     "learning": "Learning curves",
     "calibration": "Calibration",
     "selective": "Leaving clips unanswered",
@@ -163,7 +164,7 @@ def _whole(record: Record, curves: dict[str, Any], stress: dict[str, Any] | None
         "figures": _figures(record, curves, stress),
     }
     shown = {*ALWAYS, *(name for name in ("recipe", "origins") if values[name])}
-    shown |= {name for name in ("chosen", "importance", "corpora") if document.get(name)}
+    shown |= {name for name in ("chosen", "importance", "corpora", "adapted") if document.get(name)}
     shown |= {"learning"} if curves else set()
     shown |= {"versions"} if {"seed", "versions", "licence", "made"} & set(document) else set()
     return values | {"shown": _contents(shown, stress)}

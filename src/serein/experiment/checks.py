@@ -21,6 +21,7 @@ from serein.experiment.sections import arguments, value_of
 from serein.experiment.splits import SPLITS
 from serein.features.frontend import LEVELS, FrontEnd
 from serein.models.catalogue import (
+    MASKED,
     MODELS,
     knows_series,
     make_model,
@@ -188,7 +189,7 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
         f"balance.method {method} makes vectors, and these features are series: give "
         "features.functionals, or use over, under or class_weights": not (made and series),
         f"balance.method {method} cannot say of which corpus a made vector is: use over or under": (
-            not (made and name == "logistic" and len(recipe.data.corpora) > 1)
+            not (made and name in MASKED and len(recipe.data.corpora) > 1)
         ),
     }
 

@@ -19,6 +19,7 @@ from serein.evaluation.importance import permutation_importance
 from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
 from serein.evaluation.tuned import Tuned
+from serein.experiment.adaptation import Adapted, adapt
 from serein.experiment.clips import describe_corpora
 from serein.experiment.prepare import (
     Prepared,
@@ -59,6 +60,8 @@ class Evaluation:
     importance : list of dict
         What UAR loses without each group of features, as
         `serein.evaluation.importance.permutation_importance` gives it; empty if not asked for.
+    adapted : tuple of Adapted
+        The answers with some utterances of the speaker known; empty if not asked for.
     """
 
     prepared: Prepared
@@ -67,6 +70,7 @@ class Evaluation:
     curves: tuple[list[dict[str, Any]], ...] = ()
     fitted: FittedFolds | None = None
     importance: list[dict[str, Any]] = field(default_factory=list)
+    adapted: tuple[Adapted, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -90,6 +94,8 @@ class Evaluation:
         document["by_corpus"] = self.by_corpus()
         if self.int8:
             document["int8"] = self.int8.scores() | {"by_corpus": self.by_corpus(int8=True)}
+        if self.adapted:
+            document["adapted"] = [case.to_dict() for case in self.adapted]
         return document | {
             "by_speaker": self.result.by_speaker(),
             "folds": self.result.folds(),
@@ -109,6 +115,7 @@ def evaluate(
     *,
     int8: bool = False,
     importance: bool = False,
+    adaptation: bool = False,
     cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -122,6 +129,8 @@ def evaluate(
         Whether to test on features of the quantised encoder as well.
     importance : bool
         Whether to measure which features matter, where they have names.
+    adaptation : bool
+        Whether to judge with some of each speaker's other utterances known, without labels, too.
     cache : path, optional
         Folder of the feature cache.
     progress : callable
@@ -137,7 +146,8 @@ def evaluate(
     ProtocolError
         If the speakers do not allow the recipe's protocol.
     RecipeError
-        If the model cannot learn from the data; or for `int8` without an encoder.
+        If the model cannot learn from the data; for `int8` without an encoder; for `adaptation`
+        without calibration.
     """
     front = prepared.front
     if int8 and not isinstance(front, SpeechEncoder):
@@ -153,6 +163,10 @@ def evaluate(
                 fitted, prepared.X, groups, random_state=seed, progress=tick
             )
         evaluation = replace(evaluation, importance=found)
+    if adaptation:
+        with progress("adaptation") as tick:
+            cases = adapt(fitted, evaluation.result, seed=prepared.recipe.protocol.seed, tick=tick)
+        evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress)
         evaluation = replace(evaluation, int8=fitted.answer(stack(vectors, front)))
@@ -311,7 +325,8 @@ def training_folder(cache: Path | None) -> Path:
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     """Write ``result.json`` and the raw ``predictions.csv`` it is computed from.
 
-    Beside them ``curves.csv``, if it was a network, and ``predictions-int8.csv``.
+    Beside them ``curves.csv``, if it was a network, ``predictions-int8.csv`` and
+    ``predictions-adapted.csv``, if they were asked for.
 
     Parameters
     ----------
@@ -329,6 +344,9 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     target = write_record(evaluation.result, evaluation.to_dict(), folder)
     if evaluation.int8:
         write_predictions(evaluation.int8, folder / "predictions-int8.csv")
+    for case in evaluation.adapted:
+        if case.known is None and not case.one_emotion:
+            write_predictions(case.result, folder / "predictions-adapted.csv")
     _write_curves(evaluation, folder / "curves.csv")
     return target
 

@@ -26,7 +26,7 @@ from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
-from serein.models.catalogue import make_model, search_space
+from serein.models.catalogue import MASKED, make_model, search_space
 from serein.models.series import pack
 from serein.training.balance import Balanced
 
@@ -116,7 +116,7 @@ class Prepared:
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
         """Return what the classifier is told about each clip beside label and speaker."""
         told: dict[str, npt.NDArray[Any]] = {}
-        if self.recipe.model.name == "logistic" and len(set(self.origin)) > 1:
+        if self.recipe.model.name in MASKED and len(set(self.origin)) > 1:
             told["label_set"] = np.array(self.origin)
         if self.recipe.balance.method == "corpora":
             told["sample_weight"] = balanced_weights(self.origin, self.emotions)

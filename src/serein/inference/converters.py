@@ -37,6 +37,7 @@ from serein.models.linear import MaskedLogisticRegression
 from serein.models.margin_svm import MarginSVM
 from serein.models.network import NetworkClassifier
 from serein.models.pooled import Pooled
+from serein.models.ridge import MaskedRidge
 from serein.models.scaled import Scaled
 from serein.models.series import Pooling
 
@@ -305,6 +306,7 @@ WITH_LOGITS = (
     LogisticRegression,
     MarginSVM,
     MaskedLogisticRegression,
+    MaskedRidge,
     NetworkClassifier,
 )
 
@@ -313,6 +315,7 @@ CONVERTERS: dict[type, Callable[[Any, Writer], None]] = {
     LogisticRegression: _logistic,
     KNeighborsClassifier: _neighbours,
     MaskedLogisticRegression: _linear,
+    MaskedRidge: _linear,
     MarginSVM: _margin,
     NetworkClassifier: _network,
     Pooled: _pooled,

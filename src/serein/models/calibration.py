@@ -14,6 +14,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
+from serein.models.adaptation import SpeakerPrior
+
 Floats = npt.NDArray[np.float64]
 NO_VOTE = -10.0  # log probability of a true class that no tree or neighbour voted for
 
@@ -41,6 +43,9 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Fitted on all training samples.
     temperature_ : float
         Log probabilities are divided by this: above 1 it lowers confidence.
+    speaker_prior_ : SpeakerPrior or None
+        How the held-out answers differ from speaker to speaker, for adaptation; None without
+        groups, or if a class was never held out.
     classes_ : numpy.ndarray
         The classifier's labels.
 
@@ -94,6 +99,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         vectors, labels = checked
         check_classification_targets(labels)
+        told = groups is not None
         groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
         rows = {name: np.asarray(values) for name, values in per_sample.items()}
         if has_fit_parameter(self.estimator, "groups"):
@@ -125,6 +131,10 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth = np.searchsorted(self.classes_, labels)
         weight = rows["sample_weight"][heard] if "sample_weight" in rows else None
         self.temperature_ = likeliest_temperature(held_out[heard], truth[heard], weight)
+        self.speaker_prior_ = None
+        if told and len(np.unique(truth[heard])) == len(self.classes_):
+            calibrated = np.exp(_cooled(held_out[heard], self.temperature_))
+            self.speaker_prior_ = SpeakerPrior.learn(calibrated, truth[heard], groups[heard])
         return self
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:

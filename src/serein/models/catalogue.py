@@ -24,6 +24,8 @@ from serein.training.plan import Training
 MEMBERS = ("logistic", "svm", "random_forest")  # of voting and stacking, if none are named
 BASE = {"bagging": "svm"}  # boosting has a tree of its own
 NO_SERIES = ("mlp",)
+MASKED = ("logistic", "ridge")
+"""Models whose `fit` can be told which emotions a sample's corpus has."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ RATE = {"training.learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 DROPOUT = {"model.dropout": {"low": 0.0, "high": 0.6}}
 SPACES: dict[str, dict[str, Any]] = {
     "logistic": {"model.C": {"low": 1e-4, "high": 10.0, "log": True}},
+    "ridge": {"model.penalty": {"low": 3e-5, "high": 0.03, "log": True}},
     "svm": {
         "model.C": {"low": 0.03, "high": 100.0, "log": True},
         "model.gamma": {"low": 1e-5, "high": 0.1, "log": True},

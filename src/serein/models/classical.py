@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from serein.errors import unknown_name
 from serein.models.linear import MaskedLogisticRegression
 from serein.models.margin_svm import KERNELS, MarginSVM
+from serein.models.ridge import MaskedRidge
 from serein.models.scaled import Scaled
 
 RandomState = int | np.random.RandomState | None
@@ -33,6 +34,16 @@ def logistic(*, C: float = 0.02, random_state: RandomState = None) -> MaskedLogi
     del random_state
     _refuse_not_positive("C", C)
     return MaskedLogisticRegression(C)
+
+
+def ridge(*, penalty: float = 5e-4, random_state: RandomState = None) -> MaskedRidge:
+    """Make a linear classifier by penalised least squares; nothing in it is random.
+
+    `penalty`, above 0, of the weights is beside the mean squared error; see `MaskedRidge`.
+    """
+    del random_state
+    _refuse_not_positive("penalty", penalty)
+    return MaskedRidge(penalty)
 
 
 def svm(
@@ -152,6 +163,7 @@ def gradient_boosting(
 
 CLASSICAL: dict[str, Callable[..., Any]] = {
     "logistic": logistic,
+    "ridge": ridge,
     "svm": svm,
     "naive_bayes": naive_bayes,
     "random_forest": random_forest,

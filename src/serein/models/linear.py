@@ -1,4 +1,4 @@
-"""Multinomial logistic regression that can learn from several label sets at once."""
+"""Linear classifiers that can learn from several label sets at once: here logistic regression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,101 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 Floats = npt.NDArray[np.float64]
 
 
-class MaskedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """What fitted linear classifiers share: scaled features times weights are logits.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray
+        Shape (classes,), sorted labels.
+    mean_, scale_ : numpy.ndarray
+        Shape (features,), the scaling learnt from the training samples.
+    coef_ : numpy.ndarray
+        Shape (classes, features), on scaled features.
+    intercept_ : numpy.ndarray
+        Shape (classes,).
+    """
+
+    classes_: npt.NDArray[Any]
+    mean_: Floats
+    scale_: Floats
+    coef_: Floats
+    intercept_: Floats
+
+    def decision_function(self, X: npt.ArrayLike) -> Floats:
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (samples, classes); for two classes, as scikit-learn has it, the difference of the
+            two, shape (samples,).
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def _logits(self, X: npt.ArrayLike) -> Floats:
+        check_is_fitted(self)
+        vectors: Floats = validate_data(self, X, dtype=np.float64, reset=False)
+        result: Floats = (vectors - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
+        return result
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        logits = self._logits(X)
+        result: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
+        return result
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes), rows summing to 1."""
+        result: Floats = np.exp(self.predict_log_proba(X))
+        return result
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        logits = self._logits(X)
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _checked(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        label_set: npt.ArrayLike | None,
+    ) -> tuple[Floats, npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_] | None]:
+        """Check what `fit` is given, learn classes and scaling, and return what is to be fitted.
+
+        Returns
+        -------
+        scaled : numpy.ndarray
+            Shape (samples, features).
+        index : numpy.ndarray
+            Shape (samples,), class numbers.
+        weight : numpy.ndarray
+            Shape (samples,).
+        possible : numpy.ndarray or None
+            Shape (samples, classes): whether a class occurs in the sample's corpus; None if all do.
+        """
+        checked: tuple[Floats, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float64)
+        vectors, labels = checked
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
+            )
+        weight = _weights(sample_weight, len(index))
+        possible = None if label_set is None else _possible_classes(index, label_set)
+        self.mean_, self.scale_ = _scaling(vectors, weight)
+        return (vectors - self.mean_) / self.scale_, index, weight, possible
+
+
+class MaskedLogisticRegression(LinearClassifier):
     """Logistic regression on scaled features, with classes that may be absent for a sample.
 
     Corpora differ in the emotions they hold. Where a sample comes from a corpus without a class,
@@ -88,20 +182,8 @@ class MaskedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         ValueError
             If shapes do not agree, or there are fewer than two classes.
         """
-        checked: tuple[Floats, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float64)
-        vectors, y = checked
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
-            )
-        weight = _weights(sample_weight, len(index))
-        barred = None
-        if label_set is not None:
-            barred = np.where(_possible_classes(index, label_set), 0.0, -np.inf)
-        self.mean_, self.scale_ = _scaling(vectors, weight)
-        scaled = (vectors - self.mean_) / self.scale_
+        scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
+        barred = None if possible is None else np.where(possible, 0.0, -np.inf)
         wide = scaled.shape[0] < scaled.shape[1]
         if wide:  # the solution lies in the span of the samples: look for it there
             basis, scaled = _span(scaled)
@@ -111,45 +193,6 @@ class MaskedLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         if wide:
             self.coef_ = self.coef_ @ basis.T
         return self
-
-    def decision_function(self, X: npt.ArrayLike) -> Floats:
-        """Return the logits.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples, classes); for two classes, as scikit-learn has it, the difference of the
-            two, shape (samples,).
-        """
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
-
-    def _logits(self, X: npt.ArrayLike) -> Floats:
-        check_is_fitted(self)
-        vectors: Floats = validate_data(self, X, dtype=np.float64, reset=False)
-        result: Floats = (vectors - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
-        return result
-
-    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return log probabilities, shape (samples, classes)."""
-        logits = self._logits(X)
-        result: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
-        return result
-
-    def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        logits = self._logits(X)
-        return self.classes_[logits.argmax(axis=1)]
 
 
 def _weights(sample_weight: npt.ArrayLike | None, samples: int) -> Floats:

@@ -1,0 +1,143 @@
+"""What it buys to know some utterances of the speaker, whose emotions nobody says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.errors import RecipeError
+from serein.evaluation.cross_validation import FittedFolds
+from serein.evaluation.result import Result
+from serein.experiment.prepare import Tick
+from serein.models.adaptation import SpeakerPrior, adapted
+
+Floats = npt.NDArray[np.float64]
+KNOWN = (1, 2, 5, 10, None)  # other utterances of the speaker; None for all of them
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Answers adapted to each test speaker.
+
+    Attributes
+    ----------
+    known : int or None
+        How many other utterances of the speaker were known, without labels; None for all.
+    one_emotion : bool
+        Whether all of those were of the judged utterance's own emotion: the hardest case, since
+        what is the speaker's and what is the emotion's can hardly be told apart.
+    result : Result
+        The answers; the protocol says that they are adapted.
+    """
+
+    known: int | None
+    one_emotion: bool
+    result: Result
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores as plain values."""
+        scores = self.result.scores()
+        kept = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error")
+        told = {"known": self.known, "one_emotion": self.one_emotion}
+        return told | {"protocol": self.result.title} | {key: scores[key] for key in kept}
+
+
+def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> list[Adapted]:
+    """Judge again, with some of the speaker's other utterances known and without their labels.
+
+    Parameters
+    ----------
+    fitted : FittedFolds
+        The classifiers, calibrated.
+    result : Result
+        Their answers, a row each sample tested.
+    seed : int
+        Draws the utterances that are known.
+    tick : callable
+        Called with (steps done, steps in all).
+
+    Returns
+    -------
+    list of Adapted
+        For each of `KNOWN`; last, for all utterances of one emotion.
+
+    Raises
+    ------
+    RecipeError
+        If the classifiers did not learn how speakers differ.
+    """
+    priors = [speaker_prior(member) for member, _ in fitted.members]
+    cases = [(known, False) for known in KNOWN] + [(None, True)]
+    judged = []
+    for done, (known, one_emotion) in enumerate(cases, start=1):
+        probabilities = result.probabilities.copy()
+        for row, others in _evidence(result, known, one_emotion, seed):
+            if len(others):
+                lean = priors[result.fold[row]].lean(result.probabilities[others])
+                probabilities[row] = adapted(result.probabilities[[row]], lean)[0]
+        words = f"{result.protocol}; {_words(known, one_emotion)}"
+        answers = replace(result, protocol=words, probabilities=probabilities)
+        judged.append(Adapted(known, one_emotion, answers))
+        tick(done, len(cases))
+    return judged
+
+
+def speaker_prior(classifier: Any) -> SpeakerPrior:
+    """Find what a fitted classifier learnt of speakers, under what is wrapped around it.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Fitted.
+
+    Returns
+    -------
+    SpeakerPrior
+        From its calibration.
+
+    Raises
+    ------
+    RecipeError
+        If there is none.
+    """
+    while not hasattr(classifier, "speaker_prior_"):
+        classifier = getattr(classifier, "estimator_", None)
+        if classifier is None:
+            raise RecipeError(
+                "to adapt, a recogniser must have learnt how speakers differ, which is done where "
+                "confidence is set: give protocol.calibration_folds of 2 or more"
+            )
+    if classifier.speaker_prior_ is None:
+        raise RecipeError(
+            "to adapt, every emotion must occur for a speaker held out in calibration: an emotion "
+            "that a single speaker has does not; leave it out, or give more calibration_folds"
+        )
+    prior: SpeakerPrior = classifier.speaker_prior_
+    return prior
+
+
+def _evidence(
+    result: Result, known: int | None, one_emotion: bool, seed: int
+) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """Draw, for each sample, other samples of its speaker."""
+    generator = np.random.default_rng(seed)
+    for row, speaker in enumerate(result.speakers):
+        alike = result.speakers == speaker
+        if one_emotion:
+            alike = alike & (result.truth == result.truth[row])
+        others = np.flatnonzero(alike)
+        others = others[others != row]
+        if known is not None and known < len(others):
+            others = generator.choice(others, known, replace=False)
+        yield row, others
+
+
+def _words(known: int | None, one_emotion: bool) -> str:
+    count = "all other" if known is None else f"{known} other"
+    which = "of the same emotion, " if one_emotion else ""
+    noun = "utterance" if known == 1 else "utterances"
+    return f"adapted to the speaker by {count} {noun}, {which}without labels"
