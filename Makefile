@@ -5,6 +5,7 @@
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
 # make stress  the recipes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and copies before it, would score
+# make accuracy   the recipes beside a linear probe, in each corpus and across, adapted or not
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
@@ -18,7 +19,7 @@ DATA ?= ../shared/corpora
 WEIGHTS ?= ../shared/weights
 PRETRAINED := src/serein/inference/pretrained
 
-.PHONY: demo test check bench peers stress leaks table imbalance samples pretrained clean
+.PHONY: demo test check bench peers stress leaks accuracy table imbalance samples pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -46,6 +47,9 @@ stress: $(VENV)/.test
 
 leaks: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/leaks.py --data $(DATA) --weights $(WEIGHTS)
+
+accuracy: $(VENV)/.test
+	@$(BIN)/python bench/accuracy.py --data $(DATA) --weights $(WEIGHTS)
 
 # One thread a corpus: quicker on two cores than one corpus after the other on both. The rest keeps
 # large arrays from going back to the kernel after each use, which takes a third of a CNN's time.

@@ -50,8 +50,8 @@ def test_json_is_one_object_a_line() -> None:
     spoken = by_name[VOICE.name]
     assert spoken["emotion"] in spoken["probabilities"]
     assert spoken["confidence"] == max(spoken["probabilities"].values())
-    keys = ["file", "model", "duration", "speech", "emotion", "emotion_zh", "confidence"]
-    assert list(spoken) == [*keys, "probabilities", "valence", "arousal"]
+    keys = ["file", "model", "duration", "utterances_known", "speech", "emotion", "emotion_zh"]
+    assert list(spoken) == [*keys, "confidence", "probabilities", "valence", "arousal"]
     valence, arousal = circumplex(spoken["probabilities"])
     assert spoken["valence"] == pytest.approx(valence, abs=1e-3)
     assert spoken["arousal"] == pytest.approx(arousal, abs=1e-3)
@@ -232,3 +232,24 @@ def test_a_closed_pipe_is_no_error() -> None:
         command, shell=True, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stderr == ""
+
+
+def test_same_speaker_adapts_and_says_so() -> None:
+    files = sorted((ROOT / "samples").glob("espeak-*.flac"))
+    lines = run("predict", *files, "--same-speaker").stdout.splitlines()
+    assert all("adapted by" in line for line in lines)
+    answers = [
+        json.loads(line)
+        for line in run("predict", *files, "--same-speaker", "--json").stdout.splitlines()
+    ]
+    assert {answer["utterances_known"] for answer in answers} == {answers[0]["utterances_known"]}
+    assert answers[0]["utterances_known"] >= len(files)
+    assert "适应说话人" in run("predict", files[0], "--same-speaker", "--lang", "zh").stdout
+
+
+def test_same_speaker_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF nothing")
+    (tmp_path / VOICE.name).write_bytes(VOICE.read_bytes())
+    answered = run("predict", tmp_path, "--same-speaker", code=1)
+    assert "adapted by 1 utterance" in answered.stdout
+    assert "broken.wav" in answered.stderr

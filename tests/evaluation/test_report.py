@@ -152,6 +152,29 @@ def test_data_folds_and_versions_are_listed(page: Page) -> None:
     assert test_speakers in page.text
 
 
+def test_what_it_buys_to_know_the_speaker_is_told(full: Path, html: str, page: Page) -> None:
+    document = read_record(full).document
+    (section,) = re.findall(r'<section[^>]* id="adapted".*?</section>', html, re.S)
+    told = Page(section)
+    assert [row["known"] for row in document["adapted"]] == [1, 2, 5, 10, None, None]
+    heads = ["1", "2", "5", "10", "all", "all of one emotion"]
+    for head, row in zip(heads, document["adapted"], strict=True):
+        low, high = row["uar_interval_95"]
+        error = row["expected_calibration_error"]
+        assert f"{head} {row['uar']:.3f} {low:.3f}–{high:.3f} {error:.3f}" in told.text
+    assert len([tag for tag, _ in told.tags if tag == "tr"]) == 1 + len(heads)
+    assert "whose emotions nobody says" in told.text
+
+
+def test_a_single_speaker_can_be_adapted_to(plain: Path) -> None:
+    row = {"known": 1, "one_emotion": False, "uar": 0.5, "uar_interval_95": None}
+    rows = [row | {"protocol": "x", "accuracy": 0.5, "expected_calibration_error": 0.125}]
+    edit(plain, lambda document: document.update(adapted=rows))
+    page = Page(write_report(plain).read_text())
+    assert "adapted" in page.all("id")
+    assert re.search(r"1 0\.500\D{0,9}0\.125", page.text)
+
+
 def test_the_stress_test_is_told(full: Path, page: Page) -> None:
     document = json.loads((full / "stress.json").read_text())
     for name, entry in document["conditions"].items():
@@ -195,7 +218,7 @@ def test_the_same_files_give_the_same_bytes(full: Path, html: str) -> None:
 def test_what_is_not_known_is_left_out(plain: Path) -> None:
     page = Page(write_report(plain).read_text())
     shown = {name for name in page.all("id") if name in SECTIONS}
-    gone = {"origins", "learning", "robustness", "fairness", "chosen", "importance"}
+    gone = {"origins", "adapted", "learning", "robustness", "fairness", "chosen", "importance"}
     assert shown == set(SECTIONS) - gone - {"corpora", "recipe", "versions"}
     assert STAMP not in page.text
     assert "guessing among 2 emotions gets 50." in page.text

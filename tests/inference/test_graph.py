@@ -83,6 +83,7 @@ def members() -> list[tuple[str, Any]]:
 KINDS: dict[str, Any] = {
     "masked": MaskedLogisticRegression,
     "logistic": classical.logistic,
+    "ridge": classical.ridge,
     "svm": classical.svm,
     "svm linear": lambda: classical.svm(kernel="linear"),
     "svm poly": lambda: classical.svm(kernel="poly"),
@@ -156,7 +157,7 @@ def test_temperature_around_each(kind: str, temperature: float) -> None:
     np.testing.assert_allclose(given, softmax(logits / temperature, axis=1), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["naive bayes", "logistic", "masked", "svm"])
+@pytest.mark.parametrize("kind", ["naive bayes", "logistic", "masked", "ridge", "svm"])
 def test_what_float32_takes_for_impossible_is_cooled_rightly(kind: str) -> None:
     X, y = vectors(3)
     fitted = KINDS[kind]().fit(X, y)

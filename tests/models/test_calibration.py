@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.evaluation.metrics import expected_calibration_error
+from serein.models.adaptation import SpeakerPrior
 from serein.models.calibration import TemperatureScaled, likeliest_temperature
 from serein.models.linear import MaskedLogisticRegression
 
@@ -298,3 +299,59 @@ def test_votes_of_zero_for_the_true_class_lower_the_confidence():
     truth, fooled = np.arange(100) % 2, sure.copy()
     fooled[::10] = np.where(np.eye(2)[truth[::10]] == 1, -np.inf, 0.0)
     assert likeliest_temperature(fooled, truth) > 2 * likeliest_temperature(sure, truth)
+
+
+# --- how speakers differ ---
+
+
+def test_how_speakers_differ_is_learnt_from_the_calibrated_held_out_answers():
+    """What `Listener` answers for a row is the same in every fold, so all of it is known."""
+    X, y, speakers = told()
+    fitted = TemperatureScaled(Listener(), folds=5).fit(X, y, groups=speakers)
+    cooled = softmax(X[:, 1:3] / fitted.temperature_, axis=1)
+    expected = SpeakerPrior.learn(cooled, y, speakers)
+    for name in ("means", "within", "between"):
+        found = getattr(fitted.speaker_prior_, name)
+        np.testing.assert_allclose(found, getattr(expected, name), atol=1e-9)
+    raw = SpeakerPrior.learn(softmax(X[:, 1:3], axis=1), y, speakers)
+    assert np.abs(raw.means - expected.means).max() > 0.5
+
+
+def test_what_was_learnt_from_shows_no_speaker():
+    """Answers for voices that are known differ from those for voices that are not."""
+    X, y, speakers = noisy_speakers(240, 100)
+    fitted = TemperatureScaled(MaskedLogisticRegression(C=100.0)).fit(X, y, groups=speakers)
+    by_heart = SpeakerPrior.learn(fitted.predict_proba(X), y, speakers)
+    assert np.trace(fitted.speaker_prior_.means) < 0.6 * np.trace(by_heart.means)
+
+
+def test_copies_and_weights_do_not_tell_how_speakers_differ():
+    X, y, speakers = told()
+    plain = TemperatureScaled(Listener()).fit(X, y, groups=speakers)
+    wrong = np.column_stack([1000 + X[:, 0], 20 * y, 20 * (1 - y)])
+    marked = TemperatureScaled(Listener()).fit(
+        np.vstack([X, wrong]),
+        np.append(y, y),
+        groups=np.append(speakers, speakers),
+        is_copy=np.arange(2 * len(y)) >= len(y),
+        sample_weight=np.ones(2 * len(y)),
+    )
+    assert marked.speaker_prior_.to_dict() == plain.speaker_prior_.to_dict()
+
+
+def test_without_groups_nothing_is_known_of_speakers():
+    X, y, speakers = noisy_speakers(120, 4)
+    assert TemperatureScaled(MaskedLogisticRegression()).fit(X, y).speaker_prior_ is None
+    told_who = TemperatureScaled(MaskedLogisticRegression()).fit(X, y, groups=speakers)
+    assert told_who.speaker_prior_.means.shape == (3, 3)
+
+
+def test_if_a_class_was_never_held_out_nothing_is_known_of_speakers():
+    X, y, speakers = noisy_speakers(240, 4)
+    y = y.copy()
+    y[np.flatnonzero(speakers == 0)[:3]] = 3
+    fitted = TemperatureScaled(MaskedLogisticRegression()).fit(X, y, groups=speakers)
+    assert fitted.speaker_prior_ is None
+    y[np.flatnonzero(speakers < 3)[:6]] = 3  # of speakers who are in other folds
+    again = TemperatureScaled(MaskedLogisticRegression()).fit(X, y, groups=speakers)
+    assert again.speaker_prior_.means.shape == (4, 4)

@@ -39,7 +39,7 @@ def train(
     refuse_unpackable(wanted)
     prepared = prepared_recipe(wanted, data, weights, cache)
     int8 = wanted.encoder is not None
-    evaluation = judge(prepared, int8=int8, cache=cache, progress=progress_bar)
+    evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
     show_scores(evaluation)
     fitted = fit(prepared, cache=cache, progress=progress_bar)
     folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)

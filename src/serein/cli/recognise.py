@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serein.cli.show import interval_words, print_error, print_json
-from serein.errors import SereinError
+from serein.errors import AudioError, SereinError
 
 if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
+    from serein.inference.recognizer import Recognizer
 
 
 class Language(StrEnum):
@@ -40,6 +42,10 @@ def predict(
     unsure_below: Annotated[
         float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
     ] = 0.0,
+    same_speaker: Annotated[
+        bool,
+        typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
+    ] = False,
 ) -> None:
     """Tell the emotion of recordings.
 
@@ -52,6 +58,8 @@ def predict(
 
     limits = Limits(max_s=max_seconds)
     recognizer = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
+    if same_speaker:
+        _learn_speaker(recognizer, inputs)
     failed = False
     for entry in inputs:
         try:
@@ -70,6 +78,19 @@ def predict(
             else:
                 _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
     raise typer.Exit(int(failed))
+
+
+def _learn_speaker(recognizer: Recognizer, inputs: list[str]) -> None:
+    """Adapt to all recordings that can be; what is wrong with the others is said afterwards."""
+    from serein.recordings import recordings
+
+    for entry in inputs:
+        try:
+            for file in recordings(entry):
+                with suppress(AudioError):  # unreadable, or without speech
+                    recognizer.adapt(file)
+        except AudioError:
+            continue
 
 
 def models(
@@ -102,6 +123,7 @@ def _print_answer(
     name = (answer.file or "").ljust(width)
     if not timeline:
         ending = _affect_words(answer, lang) if affect else ""
+        ending += _adapted_words(answer, lang)
         typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s){ending}")
         return
     for segment in answer.timeline:
@@ -127,3 +149,12 @@ def _affect_words(answer: Segment, lang: Language) -> str:
         return ""
     valence, arousal = ("效价", "唤醒度") if lang is Language.zh else ("valence", "arousal")
     return f"   {valence} {answer.valence:+z.2f} {arousal} {answer.arousal:+z.2f}"
+
+
+def _adapted_words(answer: Prediction, lang: Language) -> str:
+    count = answer.utterances_known
+    if not count:
+        return ""
+    if lang is Language.zh:
+        return f"   已按 {count} 段语音适应说话人"
+    return f"   adapted by {count} utterance{'s' if count > 1 else ''}"

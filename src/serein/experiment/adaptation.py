@@ -38,6 +38,11 @@ class Adapted:
     one_emotion: bool
     result: Result
 
+    @property
+    def whole(self) -> bool:
+        """Whether all other utterances of the speaker were known, of whatever emotion."""
+        return self.known is None and not self.one_emotion
+
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain values."""
         scores = self.result.scores()
@@ -84,6 +89,14 @@ def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> 
         judged.append(Adapted(known, one_emotion, answers))
         tick(done, len(cases))
     return judged
+
+
+def can_adapt(fitted: FittedFolds) -> bool:
+    """Say whether classifiers learnt how speakers differ."""
+    try:
+        return all(speaker_prior(member) for member, _ in fitted.members)
+    except RecipeError:
+        return False
 
 
 def speaker_prior(classifier: Any) -> SpeakerPrior:

@@ -19,7 +19,7 @@ from serein.evaluation.importance import permutation_importance
 from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
 from serein.evaluation.tuned import Tuned
-from serein.experiment.adaptation import Adapted, adapt
+from serein.experiment.adaptation import Adapted, adapt, can_adapt
 from serein.experiment.clips import describe_corpora
 from serein.experiment.prepare import (
     Prepared,
@@ -115,7 +115,7 @@ def evaluate(
     *,
     int8: bool = False,
     importance: bool = False,
-    adaptation: bool = False,
+    adaptation: bool | None = False,
     cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -129,8 +129,9 @@ def evaluate(
         Whether to test on features of the quantised encoder as well.
     importance : bool
         Whether to measure which features matter, where they have names.
-    adaptation : bool
-        Whether to judge with some of each speaker's other utterances known, without labels, too.
+    adaptation : bool or None
+        Whether to judge with some of each speaker's other utterances known, without labels, too;
+        None for where the classifiers allow it.
     cache : path, optional
         Folder of the feature cache.
     progress : callable
@@ -163,7 +164,7 @@ def evaluate(
                 fitted, prepared.X, groups, random_state=seed, progress=tick
             )
         evaluation = replace(evaluation, importance=found)
-    if adaptation:
+    if adaptation or (adaptation is None and can_adapt(fitted)):
         with progress("adaptation") as tick:
             cases = adapt(fitted, evaluation.result, seed=prepared.recipe.protocol.seed, tick=tick)
         evaluation = replace(evaluation, adapted=tuple(cases))
@@ -345,7 +346,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     if evaluation.int8:
         write_predictions(evaluation.int8, folder / "predictions-int8.csv")
     for case in evaluation.adapted:
-        if case.known is None and not case.one_emotion:
+        if case.whole:
             write_predictions(case.result, folder / "predictions-adapted.csv")
     _write_curves(evaluation, folder / "curves.csv")
     return target

@@ -244,6 +244,9 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
+    prior = getattr(fitted.classifier, "speaker_prior_", None)
+    if prior is not None:
+        manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
         manifest["encoder"] = {"name": _hub_name(front), "layers": list(front.layers)}
     return manifest
@@ -265,7 +268,9 @@ def _hub_name(encoder: SpeechEncoder) -> str:
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One row a corpus and precision: pooled answers for speakers not heard in training."""
     rows = []
-    for precision, result in (("float32", evaluation.result), ("int8", evaluation.int8)):
+    judged = [("float32", evaluation.result), ("int8", evaluation.int8)]
+    judged += [("float32", case.result) for case in evaluation.adapted if case.whole]
+    for precision, result in judged:
         if result is None:
             continue
         for corpus in np.unique(result.about["corpus"]):

@@ -98,6 +98,8 @@ class Prediction(Segment):
         Name of the model that answered.
     timeline : tuple of Segment
         Answers over time, without gaps or overlaps.
+    utterances_known : int
+        By how many utterances of the speaker the answer is adapted; 0 for a stranger.
 
     Notes
     -----
@@ -107,6 +109,7 @@ class Prediction(Segment):
     file: str | None
     model: str
     timeline: tuple[Segment, ...]
+    utterances_known: int = 0
 
     @property
     def duration(self) -> float:
@@ -124,13 +127,14 @@ class Prediction(Segment):
         Returns
         -------
         dict
-            ``file model duration speech emotion emotion_zh confidence probabilities valence
-            arousal timeline``.
+            ``file model duration utterances_known speech emotion emotion_zh confidence
+            probabilities valence arousal timeline``.
         """
         whole = super().to_dict()
         duration = whole.pop("end")
         del whole["start"]
-        result = {"file": self.file, "model": self.model, "duration": duration} | whole
+        result = {"file": self.file, "model": self.model, "duration": duration}
+        result |= {"utterances_known": self.utterances_known} | whole
         if timeline:
             result["timeline"] = [segment.to_dict() for segment in self.timeline]
         return result

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
-from serein.errors import BundleError, SereinError, unknown_name
+from serein.errors import AudioError, BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
-from serein.inference.bundle import ARRAYS, MODEL, Bundle, read_bundle
+from serein.inference.bundle import Bundle, read_bundle
+from serein.inference.network import open_network
 from serein.inference.prediction import UNSURE, Prediction, Segment
 from serein.inference.windows import segment_bounds, window_starts
+from serein.models.adaptation import SpeakerPrior, adapted
 from serein.recordings import recordings
-
-if TYPE_CHECKING:
-    from serein.inference.arrays import ArraysModel
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "multi"
 SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
-OUTPUTS = ("probability", "speech")
+
+Source = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
 
 
 def load(
@@ -149,11 +149,19 @@ class Recognizer:
         self._window = round(self.manifest["window_s"] * RATE_HZ)
         self._hop = round(self.manifest["hop_s"] * RATE_HZ)
         self._front_end = _front_end(bundle)
-        self._model = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads)
+        self._model = open_network(bundle, threads)
+        self._prior = _speaker_prior(bundle)
+        self._heard: list[npt.NDArray[np.float32]] = []
+        self._lean: npt.NDArray[np.float64] | None = None
+
+    @property
+    def utterances_known(self) -> int:
+        """By how many utterances of the speaker it is adapted; 0 for a stranger."""
+        return len(self._heard)
 
     def predict(
         self,
-        source: str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any],
+        source: Source,
         *,
         rate: int | None = None,
     ) -> Prediction:
@@ -179,14 +187,58 @@ class Recognizer:
         """
         signal = read_audio(source, rate=rate, limits=self.limits)
         starts = window_starts(signal.size, self._window, self._hop)
+        bounds = segment_bounds(starts, self._window, signal.size)
         timeline = tuple(
-            self._segment(signal[start : start + self._window], bounds)
-            for start, bounds in zip(
-                starts, segment_bounds(starts, self._window, signal.size), strict=True
-            )
+            self._segment(signal[start : start + self._window], span)
+            for start, span in zip(starts, bounds, strict=True)
         )
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return _summary(file, self.name, timeline, self.unsure_below)
+        whole = _summary(file, self.name, timeline, self.unsure_below)
+        return replace(whole, utterances_known=self.utterances_known)
+
+    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
+        """Learn what is particular to a speaker; answers are for this speaker from then on.
+
+        No emotion need be known. Each window with speech is an utterance; the more, and the more
+        varied in emotion, the more is learnt; from a single emotion next to nothing. What earlier
+        calls learnt of the speaker is kept.
+
+        Parameters
+        ----------
+        recordings : path, bytes, binary file, array; or an iterable of them
+            Of one speaker; a folder is all recordings in it.
+        rate : int, optional
+            Sampling rate in Hz, for arrays.
+
+        Returns
+        -------
+        Recognizer
+            Itself.
+
+        Raises
+        ------
+        AudioError
+            If one cannot be read, or none holds speech: then nothing has been learnt.
+        BundleError
+            If the model was trained without what adaptation needs.
+        """
+        if self._prior is None:
+            raise BundleError(
+                f"the model {self.name!r} did not learn how speakers differ, so it cannot adapt: "
+                "train it again with protocol.calibration_folds of 2 or more"
+            )
+        sources = list(_each(recordings))
+        found = [row for source in sources for row in self._utterances(source, rate)]
+        if not found:
+            raise AudioError(
+                f"no speech in {len(sources)} recording(s): nothing can be learnt of the speaker"
+            )
+        self._heard, self._lean = [*self._heard, *found], None
+        return self
+
+    def forget_speaker(self) -> None:
+        """Answer for a stranger again."""
+        self._heard, self._lean = [], None
 
     def predict_all(
         self, files: Iterable[str | Path]
@@ -247,7 +299,22 @@ class Recognizer:
         speech : float
             Probability of speech, 0 to 1.
         """
-        return self._model.answer(features)
+        probability, speech = self._model.answer(features)
+        if self._prior is not None and self._heard:
+            if self._lean is None:
+                self._lean = self._prior.lean(self._heard)
+            probability = adapted(probability[None], self._lean)[0].astype(np.float32)
+        return probability, speech
+
+    def _utterances(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
+        """Answer for each window with speech as for a stranger."""
+        signal = read_audio(source, rate=rate, limits=self.limits)
+        for start in window_starts(signal.size, self._window, self._hop):
+            window = signal[start : start + self._window]
+            if loud_rms(frame_rms(window)) >= SILENCE_RMS:
+                probability, speech = self._model.answer(self._front_end(window))
+                if speech >= self.manifest["speech_threshold"]:
+                    yield probability
 
     def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
         silent = loud_rms(frame_rms(window)) < SILENCE_RMS
@@ -261,56 +328,31 @@ class Recognizer:
         return self.answer_features(self._front_end(window))
 
 
+def _each(given: Source | Iterable[Source]) -> Iterator[Source]:
+    """List single recordings, folders opened."""
+    one = isinstance(given, (str, os.PathLike, bytes, np.ndarray)) or hasattr(given, "read")
+    for entry in cast("Iterable[Source]", [given] if one else given):
+        if isinstance(entry, (str, os.PathLike)):
+            yield from recordings(Path(entry))
+        else:
+            yield entry
+
+
+def _speaker_prior(bundle: Bundle) -> SpeakerPrior | None:
+    values = bundle.manifest.get("adaptation")
+    if values is None:
+        return None
+    try:
+        return SpeakerPrior.from_dict(values, len(bundle.labels))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{bundle.place}: adaptation: {error}") from error
+
+
 def _front_end(bundle: Bundle) -> FrontEnd:
     try:
         return FrontEnd.from_dict(bundle.manifest["front_end"])
     except (TypeError, ValueError) as error:
         raise BundleError(f"{bundle.place}: {error}; update serein") from error
-
-
-class _Graph:
-    """The bundle's network, ready to run."""
-
-    def __init__(self, bundle: Bundle, threads: int | None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own errors share no other base
-            raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
-            raise BundleError(
-                f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
-                f"{len(bundle.labels)} labels and speech"
-            )
-        self._flat = len(self._session.get_inputs()[0].shape) == 2
-
-    def answer(self, features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        """Answer for the front end's output of one window."""
-        # One window a call: int8 scales depend on what else is in the batch.
-        rows = features.reshape(1, -1) if self._flat else features[None]
-        probability, speech = self._session.run(OUTPUTS, {"input": rows})
-        return probability[0], float(speech[0])
-
-
-def _arrays(bundle: Bundle) -> ArraysModel:
-    from serein.inference.arrays import ArraysModel  # few bundles need it, every start would pay
-
-    try:
-        model = ArraysModel.from_bytes(bundle.files[ARRAYS])
-    except ValueError as error:
-        raise BundleError(f"{bundle.place}: {ARRAYS}: {error}") from error
-    if len(model.hmm.log_prior) != len(bundle.labels):
-        raise BundleError(
-            f"{bundle.place}: {ARRAYS} has {len(model.hmm.log_prior)} emotions and the manifest "
-            f"{len(bundle.labels)} labels"
-        )
-    return model
 
 
 def _labelled(

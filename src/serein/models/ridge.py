@@ -119,12 +119,13 @@ def _least_squares(
         rows = X[mine] * root[mine, None]
         products.append(rows.T @ rows)
         moments.append(rows.T @ (target[mine] * root[mine, None]).astype(np.float32))
-    result = np.empty((X.shape[1], len(kinds[0])))
+    result = np.zeros((X.shape[1], len(kinds[0])))
     patterns, pattern_of = np.unique(kinds, axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T):
         classes = np.flatnonzero(pattern_of == number)
         taking_part = np.flatnonzero(pattern)
         product = sum(products[kind] for kind in taking_part) + np.diag(penalty)
         moment = sum(moments[kind][:, classes] for kind in taking_part)
-        result[:, classes] = solve(product, moment, assume_a="pos")
+        if product[-1, -1] > 0:  # else no sample counts that may have these classes
+            result[:, classes] = solve(product, moment, assume_a="pos")
     return result

@@ -1,0 +1,91 @@
+"""A bundle's network, ready to run: features of one window in, probabilities and speech out."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from serein.errors import BundleError
+from serein.inference.bundle import ARRAYS, MODEL, Bundle
+
+Array = npt.NDArray[np.float32]
+OUTPUTS = ("probability", "speech")
+
+
+class Network(Protocol):
+    """What answers for the front end's output of one window."""
+
+    def answer(self, features: Array) -> tuple[Array, float]:
+        """Return the probability of each label, shape (labels,), and that of speech."""
+
+
+def open_network(bundle: Bundle, threads: int | None) -> Network:
+    """Make a bundle's network ready to run.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        A graph, or hidden Markov models as arrays.
+    threads : int or None
+        CPU threads; all cores, at most 4, if not given.
+
+    Returns
+    -------
+    Network
+        Its `answer` takes what the bundle's front end gives.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be run, or does not answer for the bundle's labels.
+    """
+    return _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads)
+
+
+class _Graph:
+    """The bundle's network, ready to run."""
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own errors share no other base
+            raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
+            raise BundleError(
+                f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
+                f"{len(bundle.labels)} labels and speech"
+            )
+        self._flat = len(self._session.get_inputs()[0].shape) == 2
+
+    def answer(self, features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+        """Answer for the front end's output of one window."""
+        # One window a call: int8 scales depend on what else is in the batch.
+        rows = features.reshape(1, -1) if self._flat else features[None]
+        probability, speech = self._session.run(OUTPUTS, {"input": rows})
+        return probability[0], float(speech[0])
+
+
+def _arrays(bundle: Bundle) -> Network:
+    from serein.inference.arrays import ArraysModel  # few bundles need it, every start would pay
+
+    try:
+        model = ArraysModel.from_bytes(bundle.files[ARRAYS])
+    except ValueError as error:
+        raise BundleError(f"{bundle.place}: {ARRAYS}: {error}") from error
+    if len(model.hmm.log_prior) != len(bundle.labels):
+        raise BundleError(
+            f"{bundle.place}: {ARRAYS} has {len(model.hmm.log_prior)} emotions and the manifest "
+            f"{len(bundle.labels)} labels"
+        )
+    return model
