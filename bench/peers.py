@@ -366,9 +366,9 @@ SYSTEMS = {  # slug -> system, quick ones first
         partial(linear_svm, feature_set="ComParE_2016"),
     ),
     "serein": System(
-        "serein: Whisper-base + logistic regression",
-        "the encoder as it is; on RAVDESS the front end is the best of three tried on these folds "
-        "(UAR 0.755 to 0.769)",
+        "serein: Whisper-base + ridge classifier",
+        "the encoder as it is; layers, penalty and copies were chosen with these folds in view "
+        "(docs/ACCURACY.md)",
         partial(recipe, file="{}.toml"),
     ),
     "nkululeko": System(

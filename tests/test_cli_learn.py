@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -146,6 +147,71 @@ def test_evaluate_a_table_with_a_model(run: Run, studio: Path, cache: Path, tmp_
     rows = rows_of(tmp_path / "predictions.csv")
     assert [row["file"] for row in rows] == [row["file"] for row in rows_of(studio / "mine.csv")]
     assert all(abs(float(row["anger"]) + float(row["sadness"]) - 1) < 2e-6 for row in rows)
+
+
+def write_leaning(studio: Path) -> Path:
+    """A recipe of features that every speaker moves by as much as emotions do."""
+    generator = np.random.default_rng(0)
+    own = {str(speaker): 1.5 * generator.standard_normal() for speaker in range(SPEAKERS)}
+    with (studio / "leaning.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("file", "leaning"))
+        for row in rows_of(studio / "mine.csv"):
+            noise = generator.standard_normal() / 2
+            rows.writerow((row["file"], (row["emotion"] == "anger") + own[row["file"][0]] + noise))
+    data = '[data]\ncorpora = ["mine.csv"]\nfolder = "."\n[features]\ntable = "leaning.csv"\n'
+    target = studio / "leaning.toml"
+    target.write_text('name = "leaning"\n' + data + '[model]\nname = "ridge"\n')
+    return target
+
+
+def test_evaluate_adapted_to_the_speaker(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    judge = ("evaluate", write_leaning(studio), "--cache", cache, "--out", tmp_path)
+    lines = run(*judge, "--adapt").splitlines()
+    words = ["1 other utterance", *(f"{known} other utterances" for known in (2, 5, 10))]
+    words += ["all other utterances", "all other utterances, of the same emotion"]
+    assert lines[1].startswith("mine ")
+    told = [line.split("   ") for line in lines[2:8]]
+    assert [end for _, end in told] == [
+        f"adapted to the speaker by {how}, without labels" for how in words
+    ]
+    result = json.loads((tmp_path / "result.json").read_text())
+    rows = result["adapted"]
+    assert [row["known"] for row in rows] == [1, 2, 5, 10, None, None]
+    assert [row["one_emotion"] for row in rows] == [False] * 5 + [True]
+    for (start, _), row in zip(told, rows, strict=True):
+        low, high = row["uar_interval_95"]
+        assert start == f"UAR {row['uar']:.4f} (95 % {low:.3f} to {high:.3f})"
+
+    plain = rows_of(tmp_path / "predictions.csv")
+    adapted = rows_of(tmp_path / "predictions-adapted.csv")
+    same = ("file", "speaker", "fold", "truth")
+    assert [[row[name] for name in same] for row in adapted] == [
+        [row[name] for name in same] for row in plain
+    ]
+    assert [row["anger"] for row in adapted] != [row["anger"] for row in plain]
+    right = np.mean([row["answer"] == row["truth"] for row in adapted])
+    assert right == pytest.approx(rows[4]["accuracy"])  # by all of whatever emotion
+    assert "Adapted to the speaker" in (tmp_path / "report.html").read_text()
+
+    assert "adapted to the speaker" not in run(*judge)
+    assert not (tmp_path / "predictions-adapted.csv").exists()
+    assert "adapted" not in json.loads((tmp_path / "result.json").read_text())
+    assert "Adapted to the speaker" not in (tmp_path / "report.html").read_text()
+
+
+def test_without_calibration_there_is_no_adapting(
+    run: Run, studio: Path, cache: Path, tmp_path: Path
+) -> None:
+    text = 'name = "raw"\n' + DATA + '[model]\nname = "ridge"\n[protocol]\ncalibration_folds = 0\n'
+    (tmp_path / "raw.toml").write_text(text)
+    asked = ("evaluate", tmp_path / "raw.toml", "--data", studio, "--cache", cache)
+    said = run(*asked, "--adapt", "--out", tmp_path / "out", status=2)
+    assert said.splitlines()[-1].startswith("serein: to adapt, a recogniser must have learnt how")
+    assert "give protocol.calibration_folds of 2 or more" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_a_table_with_a_model(

@@ -16,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 import serein
 from serein.audio.read import RATE_HZ
+from serein.evaluation.comparison import compare
 from serein.evaluation.leaks import find_leaks
 from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
+from serein.experiment.adaptation import adapt
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.reading import read_recipe
@@ -70,6 +72,18 @@ def test_reaches_its_figure_and_int8_keeps_it(
     assert int8["uar"] >= float32["uar"] - 0.01
     assert float32["expected_calibration_error"] <= 0.05
     assert int8["expected_calibration_error"] <= 0.05
+
+
+def test_it_pays_to_know_a_speaker_and_one_emotion_of_them_costs_nothing(
+    evaluated: Callable[[str], Evaluation],
+) -> None:
+    evaluation = evaluated("emodb")
+    assert evaluation.fitted is not None
+    cases = adapt(evaluation.fitted, evaluation.result, tick=lambda done, total: None)
+    *_, whole, one_emotion = (compare(evaluation.result, case.result) for case in cases)
+    assert whole.difference > 0
+    assert whole.interval_95[1] > 0
+    assert one_emotion.interval_95[1] >= 0
 
 
 def test_ravdess_is_judged_on_the_six_actor_folds(

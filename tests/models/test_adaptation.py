@@ -110,6 +110,18 @@ def test_a_planted_vector_is_found_if_all_emotions_are_heard(prior: SpeakerPrior
         assert lean @ own > 0.95 * np.linalg.norm(lean) * np.linalg.norm(own)
 
 
+@pytest.mark.parametrize("each", [1, 4, 50])
+def test_if_all_emotions_are_heard_as_often_it_is_their_shrunken_mean(each: int):
+    """How far it is shrunken, by hand: all covariances are multiples of the same matrix."""
+    plane = np.eye(EMOTIONS) - 1 / EMOTIONS
+    between, within, emotions = 0.64, 0.36, 3.0**2 / EMOTIONS
+    prior = SpeakerPrior(MEANS, within * plane, between * plane)
+    own = np.array([0.4, -0.3, 0.2, 0.1, -0.4])
+    lean = prior.lean(softmax(np.tile(MEANS + own, (each, 1)), axis=1))
+    noise = (within + emotions) / (EMOTIONS * each)
+    np.testing.assert_allclose(lean, own * between / (between + noise), rtol=0.03)
+
+
 def test_what_is_taken_off_helps(prior: SpeakerPrior):
     """Leans as large as the emotions are apart: many answers are wrong, until they are gone."""
     generator = np.random.default_rng(2)

@@ -212,7 +212,7 @@ class Packing:
 
     licence: str = "unstated: see the licences of the corpora"
     window_s: float = 4.0
-    hop_s: float = 2.5
+    hop_s: float = 4.0
 
 
 @dataclass(frozen=True)
