@@ -44,8 +44,9 @@ def model_card(manifest: dict[str, Any]) -> str:
         "speaker. ECE is the expected calibration error: how far confidence is from the share of "
         "right answers. In each fold scaling, classifier and temperature were learnt from the "
         "other speakers alone.",
+        *_adaptation(manifest),
         '## What an "unsure" buys',
-        _doubt_table(manifest["scores"]),
+        _doubt_table([row for row in manifest["scores"] if not row.get("adapted")]),
         "With `serein predict --unsure-below T`, answers of less confidence are unsure. Each cell "
         "is the share of clips that are still answered, and the share of right ones among those; "
         "same protocol as above.",
@@ -117,10 +118,26 @@ def _inside(manifest: dict[str, Any]) -> str:
         described = f"The feature sets {', '.join(front['sets'])} ({pooled})"
     settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
     return (
-        f"{described}; scaling; the model {model['name']}{f' ({settings})' if settings else ''}; "
+        f"{described}; scaling; the model {model['name']}{f' ({settings})' if settings else ''}"
+        f"{_copies(manifest)}; "
         f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )
+
+
+def _copies(manifest: dict[str, Any]) -> str:
+    changes = manifest.get("augmentation")
+    if not changes:
+        return ""
+    drawn = [
+        " ".join([name, *(f"{key} {_span(value)}" for key, value in options.items())])
+        for name, options in ((name, changes["ranges"].get(name, {})) for name in changes["chain"])
+    ]
+    return f", which learnt from {changes['copies']} copies of each clip too ({', '.join(drawn)})"
+
+
+def _span(value: Any) -> str:
+    return " to ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _data_table(rows: list[dict[str, Any]]) -> str:
@@ -145,6 +162,18 @@ def _score_table(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _adaptation(manifest: dict[str, Any]) -> list[str]:
+    if "adaptation" not in manifest:
+        return []
+    return [
+        "Rows that say adapted are for a speaker whose other utterances are known, without labels "
+        "(`recognizer.adapt`, `serein predict --same-speaker`). These speakers voiced all emotions "
+        "about equally often, which suits adaptation: take them for the most that it can buy.",
+        "Valence and arousal are derived from the probabilities, by a fixed place of each emotion; "
+        "they were not measured.",
+    ]
 
 
 def _interval(ends: list[float] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +244,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
+    if recipe.augmentation.copies:
+        manifest["augmentation"] = asdict(recipe.augmentation)
     prior = getattr(fitted.classifier, "speaker_prior_", None)
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
@@ -267,17 +269,18 @@ def _hub_name(encoder: SpeechEncoder) -> str:
 
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One row a corpus and precision: pooled answers for speakers not heard in training."""
+    judged = [("float32", evaluation.result, False), ("int8", evaluation.int8, False)]
+    judged += [("float32", case.result, True) for case in evaluation.adapted if case.whole]
     rows = []
-    judged = [("float32", evaluation.result), ("int8", evaluation.int8)]
-    judged += [("float32", case.result) for case in evaluation.adapted if case.whole]
-    for precision, result in judged:
+    for precision, result, known in judged:
         if result is None:
             continue
         for corpus in np.unique(result.about["corpus"]):
             part = result.subset(result.about["corpus"] == corpus)
             scores = part.scores()
             row = {"corpus": str(corpus), "protocol": part.title, "precision": precision}
-            rows.append(row | {key: scores[key] for key in KEPT} | {"doubt": _doubt(part)})
+            row |= {key: scores[key] for key in KEPT} | {"doubt": _doubt(part)}
+            rows.append(row | {"adapted": known})
     return rows
 
 
