@@ -82,7 +82,6 @@ def test_it_pays_to_know_a_speaker_and_one_emotion_of_them_costs_nothing(
     cases = adapt(evaluation.fitted, evaluation.result, tick=lambda done, total: None)
     *_, whole, one_emotion = (compare(evaluation.result, case.result) for case in cases)
     assert whole.difference > 0
-    assert whole.interval_95[1] > 0
     assert one_emotion.interval_95[1] >= 0
 
 

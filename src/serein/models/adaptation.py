@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 LEAST = 1e-9  # probabilities below this say no more than this
 ROUNDS = 50  # of expectation and maximisation, at most
 STILL = 1e-4  # a vector that moves less than this has been found
+SAME_AGAIN = 2 / 3  # how likely, before listening, one more utterance is of the same emotion
 RIDGE = (
     1e-3  # share of the mean variance that is added to all, for log probabilities lack a direction
 )
@@ -100,10 +101,11 @@ class SpeakerPrior:
     def lean(self, probabilities: npt.ArrayLike) -> Floats:
         """Find a speaker's own vector from utterances whose emotions are not known.
 
-        Two estimates are blended by how varied the utterances are. One lets each be any emotion,
-        by expectation and maximisation; the other, the better the more emotions there are, takes
-        their plain mean. And the less varied they are, the less is believed at all: a speaker heard
-        in a single emotion cannot be told from that emotion, and stays as they are.
+        If they are of several emotions, two estimates are blended by how varied they are. One lets
+        each be any emotion, by expectation and maximisation; the other, the better the more
+        emotions there are, takes their plain mean. But a speaker heard in a single emotion cannot
+        be told from that emotion, and must stay as they are: so all is multiplied by the
+        probability that there are several, given how widely a single one is answered.
 
         Parameters
         ----------
@@ -116,12 +118,14 @@ class SpeakerPrior:
             Shape (classes,), to be taken off log probabilities.
         """
         given = centred(probabilities)
-        own, share = self._any_emotion(given)
-        variety = _heard(share)
-        return variety * ((1 - variety) * own + variety * self._every_emotion(given))
+        own, weight = self._any_emotion(given)
+        variety = _variety(weight.mean(axis=0))
+        varied = (1 - variety) * own + variety * self._every_emotion(given)
+        result: Floats = self._several(given, own) * varied
+        return result
 
     def _any_emotion(self, given: Floats) -> tuple[Floats, Floats]:
-        """Return the likeliest vector, and the emotions' shares of the utterances."""
+        """Return the likeliest vector, and of each utterance how likely each emotion is."""
         precision = np.linalg.inv(_full(self.within))
         gain = np.linalg.solve(
             np.linalg.inv(_full(self.between)) + len(given) * precision, precision
@@ -131,13 +135,12 @@ class SpeakerPrior:
         for _ in range(ROUNDS):
             rest = apart - own
             likelihood = -0.5 * np.sum(rest @ precision * rest, axis=2)
-            weight = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
-            weight /= weight.sum(axis=1, keepdims=True)
+            weight = np.exp(likelihood - _log_sum(likelihood)[:, None])
             moved = gain @ np.tensordot(weight, apart)
             own, step = moved, np.abs(moved - own).max()
             if step < STILL:
                 break
-        return own, weight.mean(axis=0)
+        return own, weight
 
     def _every_emotion(self, given: Floats) -> Floats:
         """Return the likeliest vector if all emotions are as frequent as each other."""
@@ -147,6 +150,27 @@ class SpeakerPrior:
         between = np.trace(self.between)
         result: Floats = between / (between + noise) * (given.mean(axis=0) - centre)
         return result
+
+    def _several(self, given: Floats, own: Floats) -> float:
+        """Return the probability that the utterances are of several emotions, not of one.
+
+        What both have in common is left out; the integral over the speaker's vector is exact for a
+        single emotion, and taken at `own` for several.
+        """
+        count, classes = given.shape
+        within, between = _full(self.within), _full(self.between)
+        precision = np.linalg.inv(within)
+        rest = given[:, None] - own - self.means
+        each = -0.5 * np.sum(rest @ precision * rest, axis=2)
+        several = np.sum(_log_sum(each)) - count * np.log(classes)
+        several -= 0.5 * own @ np.linalg.solve(between, own)
+        middle = given.mean(axis=0)
+        spread = np.sum((given - middle) @ precision * (given - middle))
+        apart = middle - self.means
+        distance = np.sum(apart @ np.linalg.inv(within + count * between) * apart, axis=1)
+        single = _log_sum(-0.5 * (spread + count * distance)[None])[0] - np.log(classes)
+        single += (count - 1) * np.log(SAME_AGAIN)
+        return float(1 / (1 + np.exp(np.clip(single - several, -500, 500))))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a manifest."""
@@ -211,7 +235,7 @@ def centred(probabilities: npt.ArrayLike) -> Floats:
     return result
 
 
-def _heard(share: Floats) -> float:
+def _variety(share: Floats) -> float:
     """Say how many emotions are heard: 0 for a single one, 1 for all of them equally often.
 
     In between it rises slowly, then fast, then slowly: a few emotions taken for others are not
@@ -221,6 +245,13 @@ def _heard(share: Floats) -> float:
     count = np.exp(-(some * np.log(some)).sum())
     rate = (count - 1) / (len(share) - 1)
     return float(rate**2 * (3 - 2 * rate))
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """Return the logarithm of the sum of exponentials of each row."""
+    most = logs.max(axis=1)
+    result: Floats = most + np.log(np.exp(logs - most[:, None]).sum(axis=1))
+    return result
 
 
 def _full(covariance: Floats) -> Floats:
