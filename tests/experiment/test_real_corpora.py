@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from serein.experiment.adaptation import adapt
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.reading import read_recipe
+from serein.experiment.recipe import Augmentation
 from serein.experiment.train import fit, pack
 from serein.inference.convert import convert
 
@@ -43,6 +45,12 @@ def prepared(corpora_dir: Path, weights_dir: Path, cache: Path) -> Callable[[str
     def get(name: str) -> Prepared:
         if name not in made:
             recipe = read_recipe(RECIPES / f"{name}.toml")
+            # Without copies of the clips: a point lower, and a quarter of the time.
+            recipe = replace(
+                recipe,
+                augmentation=Augmentation(),
+                protocol=replace(recipe.protocol, calibration_folds=3),
+            )
             made[name] = prepare(recipe, data=corpora_dir, weights=weights_dir, cache=cache)
         return made[name]
 

@@ -16,6 +16,10 @@ from serein.experiment.prepare import Tick
 from serein.models.adaptation import SpeakerPrior, adapted
 
 Floats = npt.NDArray[np.float64]
+NO_PRIOR = (
+    "to adapt, a recogniser must have learnt how speakers differ, which is done where confidence "
+    "is set: give protocol.calibration_folds of 2 or more"
+)
 KNOWN = (1, 2, 5, 10, None)  # other utterances of the speaker; None for all of them
 
 
@@ -120,10 +124,7 @@ def speaker_prior(classifier: Any) -> SpeakerPrior:
     while not hasattr(classifier, "speaker_prior_"):
         classifier = getattr(classifier, "estimator_", None)
         if classifier is None:
-            raise RecipeError(
-                "to adapt, a recogniser must have learnt how speakers differ, which is done where "
-                "confidence is set: give protocol.calibration_folds of 2 or more"
-            )
+            raise RecipeError(NO_PRIOR)
     if classifier.speaker_prior_ is None:
         raise RecipeError(
             "to adapt, every emotion must occur for a speaker held out in calibration: an emotion "

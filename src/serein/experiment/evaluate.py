@@ -19,7 +19,7 @@ from serein.evaluation.importance import permutation_importance
 from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
 from serein.evaluation.tuned import Tuned
-from serein.experiment.adaptation import Adapted, adapt, can_adapt
+from serein.experiment.adaptation import NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.clips import describe_corpora
 from serein.experiment.prepare import (
     Prepared,
@@ -153,6 +153,8 @@ def evaluate(
     front = prepared.front
     if int8 and not isinstance(front, SpeechEncoder):
         raise RecipeError(f"{prepared.recipe.name}: int8 is for recipes with an [encoder]")
+    if adaptation and not prepared.recipe.protocol.calibration_folds:
+        raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
     fitted = fit_folds(prepared, cache=cache, progress=progress)
     curves = tuple(learning_curve(member) for member, _ in fitted.members)
     evaluation = Evaluation(prepared, fitted.answer(prepared.X), curves=curves, fitted=fitted)

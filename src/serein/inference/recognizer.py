@@ -199,9 +199,9 @@ class Recognizer:
     def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
         """Learn what is particular to a speaker; answers are for this speaker from then on.
 
-        No emotion need be known. Each window with speech is an utterance; the more, and the more
-        varied in emotion, the more is learnt; from a single emotion next to nothing. What earlier
-        calls learnt of the speaker is kept.
+        No emotion need be known. Each window with speech is an utterance; the more there are, and
+        the more varied in emotion, the more is learnt, and little from what may be one emotion.
+        What earlier calls learnt of the speaker is kept.
 
         Parameters
         ----------

@@ -196,7 +196,7 @@ class SpeakerPrior:
         Raises
         ------
         ValueError
-            If a part is missing, of another shape, or not finite.
+            If a part is missing, of another shape, not finite, or no covariance.
         """
         parts = {}
         for name in ("means", "within", "between"):
@@ -204,6 +204,11 @@ class SpeakerPrior:
             if part.shape != (classes, classes) or not np.isfinite(part).all():
                 raise ValueError(f"{name} is not a matrix of {classes} rows and columns")
             parts[name] = part
+        for name in ("within", "between"):
+            if not np.allclose(parts[name], parts[name].T, atol=1e-4) or (
+                np.linalg.eigvalsh(parts[name]).min() < -1e-3
+            ):
+                raise ValueError(f"{name} is not a covariance: symmetric, and nowhere negative")
         return cls(**parts)
 
 

@@ -186,7 +186,7 @@ class MaskedLogisticRegression(LinearClassifier):
         barred = None if possible is None else np.where(possible, 0.0, -np.inf)
         wide = scaled.shape[0] < scaled.shape[1]
         if wide:  # the solution lies in the span of the samples: look for it there
-            basis, scaled = _span(scaled)
+            basis, scaled = span(scaled)
         self.coef_, self.intercept_, self.n_iter_ = _minimise(
             scaled, index, weight, barred, self.C, self.max_iter, self.tol
         )
@@ -223,8 +223,21 @@ def _scaling(X: Floats, weight: Floats) -> tuple[Floats, Floats]:
     return mean, np.where(scale > 1e-12, scale, 1.0)
 
 
-def _span(X: Floats) -> tuple[Floats, Floats]:
-    """Find an orthonormal basis of the samples' span, and the samples' coordinates in it."""
+def span(X: Floats) -> tuple[Floats, Floats]:
+    """Find an orthonormal basis of the samples' span, and the samples' coordinates in it.
+
+    Parameters
+    ----------
+    X : numpy.ndarray
+        Shape (samples, features), fewer samples than features.
+
+    Returns
+    -------
+    basis : numpy.ndarray
+        Shape (features, samples), orthonormal columns.
+    coordinates : numpy.ndarray
+        Shape (samples, samples); times the basis, turned, they are X.
+    """
     basis, coordinates = np.linalg.qr(X.T)
     return basis, coordinates.T
 

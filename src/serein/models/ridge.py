@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve
 
-from serein.models.linear import LinearClassifier
+from serein.models.linear import LinearClassifier, span
 
 Floats = npt.NDArray[np.float64]
 SHARPNESS = 8.0  # scores of -1 to 1 times this are logits of about the right confidence
@@ -81,13 +81,17 @@ class MaskedRidge(LinearClassifier):
         scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
         if possible is None:
             possible = np.ones((len(index), len(self.classes_)), dtype=bool)
+        strength = self.penalty * scaled.shape[1] * weight.sum()
+        wide = scaled.shape[0] < scaled.shape[1] / 2
+        if wide:  # the solution lies in the span of the samples: look for it there
+            basis, scaled = span(scaled)
         columns = np.column_stack([scaled, np.ones(len(scaled))]).astype(np.float32)
-        penalty = np.full(
-            columns.shape[1], self.penalty * scaled.shape[1] * weight.sum(), np.float32
-        )
+        penalty = np.full(columns.shape[1], strength, np.float32)
         penalty[-1] = 0.0  # of the intercept
         found = _least_squares(columns, _targets(index, possible), weight, possible, penalty)
         self.coef_, self.intercept_ = SHARPNESS * found[:-1].T, SHARPNESS * found[-1]
+        if wide:
+            self.coef_ = self.coef_ @ basis.T
         return self
 
 
