@@ -3,7 +3,7 @@
 # make check   lint, format and types
 # make bench   serein beside openSMILE, Praat and librosa, in one run on one thread
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
-# make stress  the recipes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
+# make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and copies before it, would score
 # make accuracy   the recipes beside a linear probe, in each corpus and across, adapted or not
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md

@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RECIPES = {
     "ravdess/svm": "SVM on acoustic features",
-    "ravdess": "Whisper-base + ridge classifier",
+    "ravdess/probe": "Whisper-base + logistic regression",
 }
 MARK = "<!-- make leaks -->"
 Row = dict[str, Any]

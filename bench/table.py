@@ -80,6 +80,7 @@ def recipes(corpora: list[str], only: list[str] | None) -> list[Recipe]:
     """Read the recipe of every corpus and model, quick ones first, and of the encoder."""
     names = sorted(MODELS, key=lambda name: (MODELS[name].slow, name))
     files = [ROOT / "recipes" / corpus / f"{name}.toml" for corpus in corpora for name in names]
+    files += [ROOT / "recipes" / corpus / "probe.toml" for corpus in corpora]
     files += [ROOT / "recipes" / f"{corpus}.toml" for corpus in corpora]
     return [uncalibrated(read_recipe(file)) for file in files if not only or file.stem in only]
 

@@ -166,12 +166,12 @@ def test_of_few_utterances_little_is_believed(prior: SpeakerPrior):
         assert sizes[0] < 0.6 * sizes[-1] < np.linalg.norm(own)
 
 
-def test_of_one_utterance_half_is_believed_at_most(prior: SpeakerPrior):
+def test_of_one_utterance_not_all_is_believed(prior: SpeakerPrior):
     generator = np.random.default_rng(3)
     for own in vectors(generator, 10):
         for emotion in range(EMOTIONS):
             lean = prior.lean(speaker(generator, own, np.array([emotion])))
-            assert np.linalg.norm(lean) < 0.5 * np.linalg.norm(own)
+            assert np.linalg.norm(lean) < 0.8 * np.linalg.norm(own)
 
 
 def test_the_order_of_utterances_does_not_matter(prior: SpeakerPrior):
