@@ -1,4 +1,4 @@
-"""How the linear probes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
+"""How the probes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
 
 Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
 wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was),
@@ -42,7 +42,8 @@ def main() -> None:
 
 def evaluate(corpus: str, options: argparse.Namespace) -> None:
     """Judge a recipe, and put its folds' models to the test."""
-    command = [sys.executable, "-m", "serein", "evaluate", str(ROOT / f"recipes/{corpus}/probe.toml")]
+    recipe = ROOT / "recipes" / corpus / "probe.toml"
+    command = [sys.executable, "-m", "serein", "evaluate", str(recipe)]
     command += ["--data", str(options.data), "--weights", str(options.weights), "--int8"]
     command += ["--out", str(options.runs / corpus), "--stress", "--stress-clips", str(CLIPS)]
     subprocess.run(command, check=True)
