@@ -250,6 +250,6 @@ def test_same_speaker_adapts_and_says_so() -> None:
 def test_same_speaker_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF nothing")
     (tmp_path / VOICE.name).write_bytes(VOICE.read_bytes())
-    answered = run("predict", tmp_path, "--same-speaker", code=1)
+    answered = run("predict", tmp_path, "--same-speaker", status=1)
     assert "adapted by 1 utterance" in answered.stdout
     assert "broken.wav" in answered.stderr

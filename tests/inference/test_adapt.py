@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def test_every_kind_of_source_teaches_the_same(recognizer: Recognizer, tmp_path:
         ([VOICE], None),
         (tmp_path, None),
         (VOICE.read_bytes(), None),
-        (VOICE.open("rb"), None),
+        (io.BytesIO(VOICE.read_bytes()), None),
         (signal, RATE_HZ),
         (iter([signal]), RATE_HZ),
     ):
