@@ -90,6 +90,7 @@ def test_every_setting_arrives(name: str):
     """Another value of a setting makes another estimator."""
     other = {
         "C": 0.5,
+        "penalty": 0.01,
         "kernel": "poly",
         "gamma": 0.25,
         "degree": 2,
