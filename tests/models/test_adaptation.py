@@ -294,6 +294,13 @@ def test_damaged_values_are_refused(prior: SpeakerPrior, name: str, value: Any):
         SpeakerPrior.from_dict(prior.to_dict() | {name: value}, EMOTIONS)
 
 
+@pytest.mark.parametrize("name", ["within", "between"])
+@pytest.mark.parametrize("value", [np.triu(np.ones((5, 5))), -np.eye(5)])
+def test_what_is_no_covariance_is_refused(prior: SpeakerPrior, name: str, value: Array):
+    with pytest.raises(ValueError, match=f"{name} is not a covariance"):
+        SpeakerPrior.from_dict(prior.to_dict() | {name: value.tolist()}, EMOTIONS)
+
+
 def test_missing_parts_are_named(prior: SpeakerPrior):
     values = prior.to_dict()
     del values["between"]

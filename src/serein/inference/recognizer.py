@@ -280,7 +280,7 @@ class Recognizer:
         numpy.ndarray
             Shape (labels,), float32.
         """
-        return self._answer(signal[: self._window])[0]
+        return self.answer_features(self._front_end(signal[: self._window]))[0]
 
     def answer_features(
         self, features: npt.NDArray[np.float32]
@@ -300,32 +300,37 @@ class Recognizer:
             Probability of speech, 0 to 1.
         """
         probability, speech = self._model.answer(features)
-        if self._prior is not None and self._heard:
-            if self._lean is None:
-                self._lean = self._prior.lean(self._heard)
-            probability = adapted(probability[None], self._lean)[0].astype(np.float32)
-        return probability, speech
+        return self._own(probability), speech
+
+    def _own(self, probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Adapt an answer to the speaker, if one is known."""
+        if self._prior is None or not self._heard:
+            return probability
+        if self._lean is None:
+            self._lean = self._prior.lean(self._heard)
+        return adapted(probability[None], self._lean)[0].astype(np.float32)
+
+    def _spoken(self, window: Signal) -> npt.NDArray[np.float32] | None:
+        """Answer for a window as for a stranger; None without speech."""
+        if loud_rms(frame_rms(window)) < SILENCE_RMS:
+            return None
+        probability, speech = self._model.answer(self._front_end(window))
+        return None if speech < self.manifest["speech_threshold"] else probability
 
     def _utterances(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
         """Answer for each window with speech as for a stranger."""
         signal = read_audio(source, rate=rate, limits=self.limits)
         for start in window_starts(signal.size, self._window, self._hop):
-            window = signal[start : start + self._window]
-            if loud_rms(frame_rms(window)) >= SILENCE_RMS:
-                probability, speech = self._model.answer(self._front_end(window))
-                if speech >= self.manifest["speech_threshold"]:
-                    yield probability
+            probability = self._spoken(signal[start : start + self._window])
+            if probability is not None:
+                yield probability
 
     def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
-        silent = loud_rms(frame_rms(window)) < SILENCE_RMS
-        probability, speech = (None, 0.0) if silent else self._answer(window)
-        if probability is None or speech < self.manifest["speech_threshold"]:
+        probability = self._spoken(window)
+        if probability is None:
             return Segment(*bounds, emotion=None, confidence=None, probabilities={})
-        named = dict(zip(self.labels, probability.tolist(), strict=True))
+        named = dict(zip(self.labels, self._own(probability).tolist(), strict=True))
         return _labelled(bounds, named, self.unsure_below)
-
-    def _answer(self, window: Signal) -> tuple[npt.NDArray[np.float32], float]:
-        return self.answer_features(self._front_end(window))
 
 
 def _each(given: Source | Iterable[Source]) -> Iterator[Source]:

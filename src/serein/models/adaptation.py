@@ -1,10 +1,10 @@
 """What is particular to a speaker, learnt from a few utterances without labels.
 
 A recogniser that has not heard a voice leans, for all that this voice says, towards some emotions:
-a high voice sounds happier to it than it is. In log probabilities that lean is one vector, added to
-whatever emotion is voiced. Training speakers, answered for by models that did not hear them, show
-how large such vectors are; a new speaker's is then found from what the recogniser answers for a few
-utterances, and taken off. numpy alone, so that a bundle's recogniser needs no more.
+a high voice may sound happier to it than it is. In log probabilities that lean is one vector, added
+to whatever emotion is voiced. Training speakers, answered for by models that did not hear them,
+show how large such vectors are; a new speaker's is then found from what the recogniser answers for
+a few utterances, and taken off. numpy alone, so that a bundle's recogniser needs no more.
 """
 
 from __future__ import annotations

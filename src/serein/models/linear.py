@@ -128,14 +128,8 @@ class MaskedLogisticRegression(LinearClassifier):
 
     Attributes
     ----------
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    mean_, scale_ : numpy.ndarray
-        Shape (features,), the scaling learnt from the training samples.
-    coef_ : numpy.ndarray
-        Shape (classes, features), on scaled features.
-    intercept_ : numpy.ndarray
-        Shape (classes,).
+    classes_, mean_, scale_, coef_, intercept_ : numpy.ndarray
+        As `LinearClassifier` has them.
     n_iter_ : int
         Iterations that were needed.
 
