@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from serein.audio.augment import (
-    AUGMENTATIONS,
     Augmentation,
-    Chain,
     Gain,
     Noise,
     Overlay,
@@ -19,13 +17,14 @@ from serein.audio.augment import (
     Shuffle,
     Speed,
     Stretch,
-    draw,
 )
+from serein.audio.chain import AUGMENTATIONS, Chain, draw
 from serein.audio.nonspeech import KINDS
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, MissingExtraError
 
 names = pytest.mark.parametrize("name", AUGMENTATIONS)
+FIXED = ("telephone",)  # draws nothing
 NEEDS = {"overlay": {"start_s": (0.0, 0.05)}}
 
 
@@ -62,10 +61,10 @@ def test_the_same_seed_is_the_same_sound(name: str):
     signal = sine(220, 1.0) + rough()
     one, same, other = drawn(name, 7), drawn(name, 7), drawn(name, 8)
     assert one == same
-    assert one != other
+    assert (one == other) is (name in FIXED)
     heard = one.apply(signal)
     assert heard.tobytes() == one.apply(signal).tobytes() == same.apply(signal).tobytes()
-    assert heard.tobytes() != other.apply(signal).tobytes()
+    assert (heard.tobytes() == other.apply(signal).tobytes()) is (name in FIXED)
 
 
 @names

@@ -12,6 +12,7 @@ from serein.audio.augment import Augmentation, Gain
 from serein.audio.channel import (
     Clipped,
     Coded,
+    Equaliser,
     Highpass,
     Lowpass,
     Offset,
@@ -193,3 +194,25 @@ def test_wrong_numbers_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         kind(**numbers)
+
+
+# --- equaliser ---
+
+
+def test_an_equaliser_of_0_db_changes_nothing():
+    np.testing.assert_allclose(Equaliser(0.0, seed=3).apply(rough()), rough(), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_equaliser_colours_gently_and_within_what_its_parts_may_add(seed: int):
+    octaves = [125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 7500.0]
+    gains = np.array([gain_at_db(Equaliser(6.0, seed), hz) for hz in octaves])
+    assert np.ptp(gains) > 1
+    assert np.abs(gains).max() <= 4 * 6 + 0.1
+    half = np.array([gain_at_db(Equaliser(3.0, seed), hz) for hz in octaves])
+    np.testing.assert_allclose(half, gains / 2, atol=0.1)
+
+
+def test_another_seed_is_another_microphone():
+    gains = [gain_at_db(Equaliser(6.0, seed), 3000) for seed in range(10)]
+    assert np.std(gains) > 2

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from serein.audio.augment import AUGMENTATIONS
+from serein.audio.chain import AUGMENTATIONS
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
 from serein.experiment.copies import Copy
@@ -35,8 +35,9 @@ def copy(
     chain: tuple[str, ...] = CHAIN,
     ranges: dict[str, Any] | None = None,
     extractor: Any = None,
+    probability: dict[str, float] | None = None,
 ) -> Copy:
-    changes = Augmentation(copies=2, chain=chain, ranges=ranges or {})
+    changes = Augmentation(2, chain, ranges or {}, probability or {})
     return Copy(extractor or Untouched(), changes, number, seed)
 
 
@@ -102,6 +103,22 @@ def test_the_chain_runs_in_its_order(voice: Array):
     assert share_above_4_khz("speed", "noise") > 0.1
 
 
+def test_a_copy_goes_through_an_augmentation_with_its_probability(voice: Array):
+    def changed(probability: float) -> float:
+        copies = (copy(n, chain=("gain",), probability={"gain": probability}) for n in range(60))
+        return float(np.mean([differ(one(voice), voice) for one in copies]))
+
+    assert changed(0.0) == 0.0
+    assert changed(1.0) == 1.0
+    assert changed(0.5) == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_probability_leaves_other_augmentations_of_the_chain_to_themselves(voice: Array):
+    never = copy(chain=("noise", "gain"), probability={"noise": 0.0})(voice)
+    scale = float(never[100] / voice[100])
+    np.testing.assert_allclose(never, scale * voice, atol=1e-6)
+
+
 def test_the_extractor_describes_the_changed_signal(voice: Array):
     front_end = FrontEnd("features", sets=("mfcc",), functionals=("mean",))
     found = copy(3, extractor=front_end)(voice)
@@ -155,3 +172,7 @@ def test_what_cannot_be_drawn_is_refused(voice: Array, settings: dict[str, Any],
 def test_what_is_no_signal_is_refused():
     with pytest.raises(AudioError):
         copy()(np.zeros(10, np.float32))
+
+
+def test_a_probability_has_another_fingerprint():
+    assert copy().fingerprint != copy(probability={"noise": 0.5}).fingerprint

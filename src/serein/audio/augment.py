@@ -2,7 +2,8 @@
 
 Drawing is apart from applying: ``draw`` picks concrete numbers from ranges, ``apply`` turns a
 signal into a changed one and draws nothing, so the same seed replays the same sound. The numbers
-drawn are ``to_dict()``; ``AUGMENTATIONS[name](**numbers)`` is the same augmentation again.
+drawn are ``to_dict()``; the class called with them is the same augmentation again. The names by
+which recipes call them are in `serein.audio.chain`.
 
 Nothing is ever clipped: what would rise over full scale (or over the input's own peak, where that
 is higher) is turned down as a whole. What gets shorter than 0.1 s is filled up with silence.
@@ -50,7 +51,10 @@ class Augmentation:
         for name in options:
             if name not in known:
                 raise ValueError(unknown_name("option", name, known))
-        numbers = dict(options)
+        numbers = {  # a list of what may be, where no number is drawn, is drawn from
+            name: value[generator.integers(len(value))] if isinstance(value, tuple) else value
+            for name, value in options.items()
+        }
         for part in fields(cls):
             if part.name == "seed":
                 numbers["seed"] = int(generator.integers(SEEDS))
@@ -246,65 +250,6 @@ class Reverb(Augmentation):
         room = noise * 10 ** (-3 * time_s / self.rt60_s)
         room *= 10 ** (-self.direct_db / 20) / np.sqrt(np.square(room).sum())
         return np.concatenate([[1.0], room]).astype(np.float32)
-
-
-AUGMENTATIONS: dict[str, type[Augmentation]] = {
-    "noise": Noise,
-    "overlay": Overlay,
-    "stretch": Stretch,
-    "pitch": Pitch,
-    "speed": Speed,
-    "gain": Gain,
-    "shuffle": Shuffle,
-    "reverb": Reverb,
-}
-
-
-def draw(generator: Generator, name: str, **options: Any) -> Augmentation:
-    """Draw an augmentation.
-
-    Parameters
-    ----------
-    generator : numpy.random.Generator
-        Source of randomness.
-    name : str
-        One of `AUGMENTATIONS`.
-    **options
-        Its fields: for a number that is drawn a range (lowest, highest) in place of the default
-        one, or a fixed number; for any other field its value.
-
-    Returns
-    -------
-    Augmentation
-        With concrete numbers.
-
-    Raises
-    ------
-    ValueError
-        If the name or an option is unknown, or a range is not within the limits.
-
-    Examples
-    --------
-    >>> draw(np.random.default_rng(0), "gain", gain_db=(-6, -6))
-    Gain(gain_db=-6.0)
-    """
-    if name not in AUGMENTATIONS:
-        raise ValueError(unknown_name("augmentation", name, AUGMENTATIONS))
-    return AUGMENTATIONS[name].draw(generator, **options)
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Augmentations one after the other."""
-
-    steps: tuple[Augmentation, ...]
-
-    def apply(self, signal: Signal) -> Signal:
-        """Apply each to what the one before it gave; none of them give a copy."""
-        result = check_signal(signal).copy()
-        for step in self.steps:
-            result = step.apply(result)
-        return result
 
 
 def _check(name: str, value: float, limits: Span | None) -> None:

@@ -191,6 +191,33 @@ class Tilt(Augmentation):
         return tilted * np.sqrt(before / after) if after > 0 else tilted
 
 
+@dataclass(frozen=True)
+class Equaliser(Augmentation):
+    """Another microphone and place: a tilt and three broad bands, louder or softer by chance.
+
+    ``gain_db`` is the most that each of the four adds or takes; they add up. The tilt is linear in
+    octaves, from 120 Hz to 8 kHz; bands are 0.7 to 2.4 octaves wide, at half their height.
+    """
+
+    gain_db: float = _number((0, 40), drawn=(6, 6))
+    seed: int = 0
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        generator = np.random.default_rng(self.seed)
+        tilt, *gains = generator.uniform(-self.gain_db, self.gain_db, 4)
+        centres, widths = generator.uniform(7, 13, 3), generator.uniform(0.3, 1, 3)
+
+        def response(hz: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            octave = np.log2(np.maximum(hz, 60))
+            level_db = tilt * (octave - 10) / 3
+            for gain, centre, width in zip(gains, centres, widths, strict=True):
+                level_db += gain * np.exp(-0.5 * ((octave - centre) / width) ** 2)
+            amplitude: npt.NDArray[Any] = 10 ** (level_db / 20)
+            return amplitude
+
+        return _shaped(signal, response)
+
+
 def _shaped(signal: Signal, response: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Signal:
     """Multiply the spectrum by a response, a function of the frequency in Hz."""
     size = PAD * (2 + signal.size // PAD)

@@ -109,9 +109,11 @@ def _inside(manifest: dict[str, Any]) -> str:
     front = manifest["front_end"]
     if encoder:
         layers = ", ".join(map(str, encoder["layers"]))
+        halved = encoder.get("halve_after")
         described = (
             f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
             f"standard deviation over time of the hidden states {layers}"
+            f"{f', frames halved after layer {halved}' if halved else ''}"
         )
     else:
         pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"
@@ -129,10 +131,12 @@ def _copies(manifest: dict[str, Any]) -> str:
     changes = manifest.get("augmentation")
     if not changes:
         return ""
-    drawn = [
-        " ".join([name, *(f"{key} {_span(value)}" for key, value in options.items())])
-        for name, options in ((name, changes["ranges"].get(name, {})) for name in changes["chain"])
-    ]
+    drawn = []
+    for name in changes["chain"]:
+        options = changes["ranges"].get(name, {})
+        words = [name, *(f"{key} {_span(value)}" for key, value in options.items())]
+        chance = changes["probability"].get(name, 1)
+        drawn.append(" ".join(words) + (f" for {chance:.0%}" if chance < 1 else ""))
     return f", which learnt from {changes['copies']} copies of each clip too ({', '.join(drawn)})"
 
 

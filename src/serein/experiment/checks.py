@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serein.audio.augment import AUGMENTATIONS, draw
+from serein.audio.chain import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
 from serein.emotions import EMOTIONS
 from serein.errors import RecipeError, unknown_name
@@ -155,6 +155,9 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "augmentation.copies must be 0 to 20": 0 <= recipe.augmentation.copies <= 20,
         "augmentation.copies needs augmentation.chain": not recipe.augmentation.copies
         or bool(recipe.augmentation.chain),
+        "augmentation.probability must be 0 to 1": all(
+            0 <= chance <= 1 for chance in recipe.augmentation.probability.values()
+        ),
         "augmentation works on recordings, and features.table holds vectors that are there "
         "already: leave one out": not (
             recipe.augmentation.copies and recipe.features and recipe.features.table
@@ -208,6 +211,10 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
         ("search method", recipe.search.method, SEARCHES),
         *(("augmentation", name, AUGMENTATIONS) for name in recipe.augmentation.chain),
         *(("augmentation", name, recipe.augmentation.chain) for name in recipe.augmentation.ranges),
+        *(
+            ("augmentation", name, recipe.augmentation.chain)
+            for name in recipe.augmentation.probability
+        ),
     ]
     if recipe.encoder:
         named.append(("level", recipe.encoder.level, LEVELS))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.augment import Chain, draw
+from serein.audio.chain import Chain, draw
 from serein.experiment.recipe import Augmentation
 from serein.features.cache import Extractor
 
@@ -43,6 +43,7 @@ class Copy:
     def fingerprint(self) -> str:
         """Extractor, changes, number and seed in 20 letters."""
         drawn = [self.changes.chain, self.changes.ranges, self.number, self.seed]
+        drawn += [self.changes.probability] if self.changes.probability else []
         text = json.dumps([self.extractor.fingerprint, drawn], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -51,5 +52,10 @@ class Copy:
         content = zlib.crc32(np.ascontiguousarray(signal).tobytes())
         generator = np.random.default_rng([self.seed, self.number, content])
         ranges: Mapping[str, dict[str, object]] = self.changes.ranges
-        steps = [draw(generator, name, **ranges.get(name, {})) for name in self.changes.chain]
+        steps = [
+            draw(generator, name, **ranges.get(name, {}))
+            for name in self.changes.chain
+            if name not in self.changes.probability
+            or generator.random() < self.changes.probability[name]
+        ]
         return self.extractor(Chain(tuple(steps)).apply(signal))

@@ -294,4 +294,5 @@ def _front(recipe: Recipe, weights: str | Path | None) -> Front:
         level=recipe.encoder.level,
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
+        halve_after=recipe.encoder.halve_after,
     )

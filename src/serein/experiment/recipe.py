@@ -47,6 +47,8 @@ class Encoder:
         ``as_recorded``, or ``speech_rms`` to make the gain of the microphone irrelevant.
     trim : bool
         Whether silence at either end is cut off.
+    halve_after : int
+        For Whisper: the layer after which frames are averaged two by two; 0 for never.
     """
 
     name: str = "openai/whisper-base"
@@ -54,6 +56,7 @@ class Encoder:
     layers: tuple[int, ...] = (2, 3, 4)
     level: str = "speech_rms"
     trim: bool = True
+    halve_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,15 +130,19 @@ class Augmentation:
     copies : int
         Of each recording; 0 for none.
     chain : tuple of str
-        Keys of `serein.audio.augment.AUGMENTATIONS`: each copy goes through all of them, drawn
-        anew.
+        Keys of `serein.audio.chain.AUGMENTATIONS`: each copy goes through them in this order,
+        drawn anew.
     ranges : dict
         What is drawn, where it is not the default: ``speed = { rate = [0.88, 1.12] }``.
+    probability : dict
+        With which each copy goes through an augmentation of the chain, where it is not 1:
+        ``{ reverb = 0.5 }``.
     """
 
     copies: int = 0
     chain: tuple[str, ...] = ()
     ranges: dict[str, dict[str, Any]] = field(default_factory=dict)
+    probability: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ class SpeechEncoder:
         Settings of the `FrontEnd`.
     weights : path, optional
         A folder that is searched for `name` before the hub is asked.
+    halve_after : int
+        For Whisper: the layer after which frames are averaged two by two, which makes the layers
+        after it twice as fast; 0 for never.
 
     Attributes
     ----------
@@ -57,7 +60,7 @@ class SpeechEncoder:
     Raises
     ------
     EncoderError
-        If the encoder cannot be found, is of an unknown family, or lacks a layer.
+        If the encoder cannot be found, is of an unknown family, lacks a layer or cannot halve.
     MissingExtraError
         If torch and transformers are not installed.
     """
@@ -70,12 +73,16 @@ class SpeechEncoder:
         level: str = "as_recorded",
         trim: bool = False,
         weights: str | Path | None = None,
+        halve_after: int = 0,
     ) -> None:
         folder = find_encoder(name, weights)
         self.name = str(name)
         self.layers = tuple(sorted(layers))
-        self.network, self.front_end, self.dimensions = _build(folder, self.layers, level, trim)
-        self.fingerprint = _fingerprint(folder, self.layers, self.front_end)
+        self.halve_after = halve_after
+        self.network, self.front_end, self.dimensions = _build(
+            folder, self.layers, halve_after, level, trim
+        )
+        self.fingerprint = _fingerprint(folder, self.layers, halve_after, self.front_end)
 
     def __call__(self, signal: Array) -> Array:
         """Describe one signal.
@@ -149,7 +156,7 @@ def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
 
 
 def _build(
-    source: str, layers: tuple[int, ...], level: str, trim: bool
+    source: str, layers: tuple[int, ...], halve_after: int, level: str, trim: bool
 ) -> tuple[nn.Module, FrontEnd, int]:
     try:
         from transformers import AutoConfig
@@ -161,10 +168,15 @@ def _build(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     config = _from_hub(AutoConfig.from_pretrained, source)
     if config.model_type == "whisper":
-        build, depth, width = networks.whisper, config.encoder_layers, config.d_model
+        build: Callable[..., nn.Module] = networks.whisper
+        depth, width = config.encoder_layers, config.d_model
+        options = {"halve_after": halve_after} if halve_after else {}
         front_end = FrontEnd(bands=config.num_mel_bins, level=level, trim=trim)
     elif config.model_type in networks.WAVEFORM_FAMILIES:
-        build, depth, width = networks.waveform, config.num_hidden_layers, config.hidden_size
+        build, options = networks.waveform, {}
+        depth, width = config.num_hidden_layers, config.hidden_size
+        if halve_after:
+            raise EncoderError(f"halve_after is {halve_after}; only Whisper's frames are halved")
         normalise = config.feat_extract_norm == "layer"
         front_end = FrontEnd("waveform", normalise=normalise, level=level, trim=trim)
     else:
@@ -172,7 +184,9 @@ def _build(
         raise EncoderError(f"{source} is of the family {config.model_type!r}; known: {known}")
     if not layers or min(layers) < 1 or max(layers) > depth or len(set(layers)) != len(layers):
         raise EncoderError(f"layers are {list(layers)}; {source} has the layers 1 to {depth}")
-    network = _from_hub(lambda place: build(place, layers), source)
+    if not 0 <= halve_after <= depth:
+        raise EncoderError(f"halve_after is {halve_after}; allowed: 0 (never) to {depth}")
+    network = _from_hub(lambda place: build(place, layers, **options), source)
     return network, front_end, 2 * width * len(layers)
 
 
@@ -190,8 +204,11 @@ def _from_hub(load: Callable[[str], Any], source: str) -> Any:
         ) from error
 
 
-def _fingerprint(source: str, layers: tuple[int, ...], front_end: FrontEnd) -> str:
-    digest = hashlib.sha256(json.dumps([layers, front_end.to_dict()], sort_keys=True).encode())
+def _fingerprint(
+    source: str, layers: tuple[int, ...], halve_after: int, front_end: FrontEnd
+) -> str:
+    settings = [layers, *([halve_after] if halve_after else []), front_end.to_dict()]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     folder = Path(source)
     files = sorted(file for pattern in WEIGHT_FILES for file in folder.glob(pattern))
     if not files:

@@ -19,7 +19,7 @@ from serein.errors import EncoderError
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
 
 
-def whisper(source: str, layers: tuple[int, ...]) -> nn.Module:
+def whisper(source: str, layers: tuple[int, ...], halve_after: int = 0) -> nn.Module:
     """Load the encoder half of a Whisper model.
 
     Parameters
@@ -28,6 +28,8 @@ def whisper(source: str, layers: tuple[int, ...]) -> nn.Module:
         Folder or hub name; the weights may be the encoder's alone.
     layers : tuple of int
         Hidden states to pool, counted from 1.
+    halve_after : int
+        The layer after which frames are averaged two by two; 0 for never.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def whisper(source: str, layers: tuple[int, ...]) -> nn.Module:
         encoder = _load(WhisperEncoder, source, spare)
     else:
         encoder = _load(WhisperModel, source, spare).get_encoder()
-    return PooledWhisper(encoder, layers).eval().requires_grad_(requires_grad=False)
+    return PooledWhisper(encoder, layers, halve_after).eval().requires_grad_(requires_grad=False)
 
 
 def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
@@ -97,13 +99,15 @@ class PooledWhisper(nn.Module):
     """The first layers of a Whisper encoder, without its padding to 30 s.
 
     The two convolutions are written as matrix products over neighbouring frames, which they are:
-    so one kind of int8 kernel serves the whole network.
+    so one kind of int8 kernel serves the whole network. Neighbouring hidden states have much in
+    common by the second layer: averaged two by two, those after it take half the time.
     """
 
-    def __init__(self, encoder: Any, layers: tuple[int, ...]) -> None:
+    def __init__(self, encoder: Any, layers: tuple[int, ...], halve_after: int = 0) -> None:
         super().__init__()
         self.rates: torch.Tensor
         self.wanted = layers
+        self.halve_after = halve_after
         self.conv1 = _as_linear(encoder.conv1)
         self.conv2 = _as_linear(encoder.conv2)
         self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
@@ -120,6 +124,8 @@ class PooledWhisper(nn.Module):
             hidden = block(hidden, None)
             if number in self.wanted:
                 states.append(hidden)
+            if number == self.halve_after:
+                hidden = _halved(hidden)
         return pool(states)
 
     def _positions(self, length: int) -> torch.Tensor:
@@ -170,6 +176,12 @@ def _as_linear(conv: nn.Conv1d) -> nn.Linear:
     if conv.bias is not None:
         linear.bias.data = conv.bias.data.clone()
     return linear
+
+
+def _halved(series: torch.Tensor) -> torch.Tensor:
+    """Average frames two by two; a last one without a partner stays as it is."""
+    padded = torch.cat([series, series[:, -1:]], dim=1)
+    return (padded[:, :-1:2] + padded[:, 1::2]) / 2
 
 
 def _neighbours(series: torch.Tensor, *, step: int) -> torch.Tensor:
