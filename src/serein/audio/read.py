@@ -124,6 +124,89 @@ def check_signal(signal: npt.NDArray[Any], *, limits: Limits = DEFAULT_LIMITS) -
     return _checked(signal, "<array>", limits)
 
 
+def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
+    """Check what a header claims, before anything is decoded or allocated.
+
+    Parameters
+    ----------
+    name : str
+        What error messages call the recording.
+    rate : float
+        Sampling rate in Hz.
+    channels : int
+        How many there are.
+    limits : Limits
+        Its ``min_rate_hz``, ``max_rate_hz`` and ``max_channels`` apply.
+
+    Raises
+    ------
+    AudioError
+        If the rate or the channels are outside the limits.
+
+    Examples
+    --------
+    >>> check_layout("a.wav", 44_100, 12, DEFAULT_LIMITS)
+    Traceback (most recent call last):
+    serein.errors.AudioError: a.wav: has 12 channels; need 1 to 8: keep those with the voice
+    """
+    if not limits.min_rate_hz <= rate <= limits.max_rate_hz:
+        raise AudioError(
+            f"{name}: has a sampling rate of {rate} Hz; need {limits.min_rate_hz} to "
+            f"{limits.max_rate_hz} Hz: {AGAIN}"
+        )
+    if not 1 <= channels <= limits.max_channels:
+        raise AudioError(
+            f"{name}: has {channels} channels; need 1 to {limits.max_channels}: "
+            "keep those with the voice"
+        )
+
+
+def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
+    """Average, resample and join blocks, and stop at the limit.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, shape (frames, channels)
+        Full scale is -1 to 1; each is done with before the next is asked for.
+    rate : float
+        Sampling rate of the blocks in Hz.
+    name : str
+        What error messages call the recording.
+    limits : Limits
+        Its ``min_s`` and ``max_s`` apply.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples,)
+        The average of the channels at ``RATE_HZ``, C-contiguous.
+
+    Raises
+    ------
+    AudioError
+        If it is not finite, too short or too long, or cannot be resampled.
+
+    Examples
+    --------
+    >>> halves = [np.zeros((22_050, 2), np.float32)] * 2
+    >>> collect(halves, 44_100, "a.wav", DEFAULT_LIMITS).shape
+    (16000,)
+    """
+    joined, frames = bytearray(), 0  # grows in place; a list of blocks takes the memory twice
+    try:
+        resample = _resampler(rate)
+        for block in blocks:
+            frames += len(block)
+            if frames > limits.max_s * rate:
+                raise _too_long(name, limits)
+            joined += resample(_mono(block, name), False).data
+        joined += resample(np.empty(0, np.float32), True).data
+    except RuntimeError as cause:  # from soxr alone: _decode_into answers for soundfile
+        raise AudioError(
+            f"{name}: cannot be resampled from {rate} Hz ({cause}); {AGAIN}"
+        ) from cause
+    return _checked(np.frombuffer(joined, np.float32), name, limits)
+
+
 def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
     """Check a signal on behalf of the source that has this name."""
     if not isinstance(signal, np.ndarray) or signal.ndim != 1 or signal.dtype.kind != "f":
@@ -148,8 +231,8 @@ def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
 def _decode(file: Source, limits: Limits) -> Signal:
     """Decode an open file block by block."""
     with _open_sound(file) as sound:
-        _check_layout(file.label, sound.samplerate, sound.channels, limits)
-        return _collect(_file_blocks(sound, file), sound.samplerate, file.label, limits)
+        check_layout(file.label, sound.samplerate, sound.channels, limits)
+        return collect(_file_blocks(sound, file), sound.samplerate, file.label, limits)
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
@@ -172,20 +255,6 @@ def _open_sound(file: Source) -> _Forward:
             f"{file.label}: cannot be decoded ({_reason(cause)}); need WAV, FLAC, Ogg, MP3 or "
             f"AIFF: {CONVERT}"
         ) from cause
-
-
-def _check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
-    """Check what a header claims, before anything is decoded or allocated."""
-    if not limits.min_rate_hz <= rate <= limits.max_rate_hz:
-        raise AudioError(
-            f"{name}: has a sampling rate of {rate} Hz; need {limits.min_rate_hz} to "
-            f"{limits.max_rate_hz} Hz: {AGAIN}"
-        )
-    if not 1 <= channels <= limits.max_channels:
-        raise AudioError(
-            f"{name}: has {channels} channels; need 1 to {limits.max_channels}: "
-            "keep those with the voice"
-        )
 
 
 def _file_blocks(sound: _Forward, file: Source) -> Iterator[Signal]:
@@ -233,8 +302,8 @@ def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> 
             f"<array>: rate is {rate!r}; an array does not carry its sampling rate: "
             "pass rate=... in Hz"
         )
-    _check_layout("<array>", rate, frames.shape[1], limits)
-    return _collect(_array_blocks(frames, rate), rate, "<array>", limits)
+    check_layout("<array>", rate, frames.shape[1], limits)
+    return collect(_array_blocks(frames, rate), rate, "<array>", limits)
 
 
 def _check_array(array: npt.NDArray[Any]) -> None:
@@ -265,27 +334,6 @@ def _array_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
             )
         else:
             yield block.astype(np.float32)
-
-
-def _collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
-    """Average, resample and join blocks, and stop at the limit.
-
-    A bytearray grows in place; joining a list of blocks would take the memory twice.
-    """
-    joined, frames = bytearray(), 0
-    try:
-        resample = _resampler(rate)
-        for block in blocks:
-            frames += len(block)
-            if frames > limits.max_s * rate:
-                raise _too_long(name, limits)
-            joined += resample(_mono(block, name), False).data
-        joined += resample(np.empty(0, np.float32), True).data
-    except RuntimeError as cause:  # from soxr alone: _decode_into answers for soundfile
-        raise AudioError(
-            f"{name}: cannot be resampled from {rate} Hz ({cause}); {AGAIN}"
-        ) from cause
-    return _checked(np.frombuffer(joined, np.float32), name, limits)
 
 
 def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:

@@ -1,0 +1,391 @@
+"""The sound of a video -> a signal; and the one place where a video is opened. Extra [face].
+
+A video is a stranger's file. It is opened as the format that its first bytes name, through the
+bytes alone: no address, playlist or second file that it may name is ever followed. Time 0 is the
+start of the container, for the sound and for the pictures, so that they share one timeline.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serein.audio.container import AGAIN, Source, opened
+from serein.audio.read import DEFAULT_LIMITS, Limits, Signal, check_layout, collect
+from serein.errors import AudioError, MissingExtraError, VideoError
+
+VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview
+Formats = Mapping[tuple[int, bytes], str]
+
+CONVERT = "convert it to MP4, for instance with: ffmpeg -i video.xyz video.mp4"
+VIDEOS: Formats = {  # (position, magic bytes) -> what FFmpeg calls the format
+    (4, b"ftyp"): "mov",
+    (4, b"moov"): "mov",
+    (4, b"mdat"): "mov",
+    (4, b"wide"): "mov",
+    (0, b"\x1a\x45\xdf\xa3"): "matroska",
+    (8, b"AVI "): "avi",
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "asf",
+    (0, b"FLV\x01"): "flv",
+    (0, b"\x00\x00\x01\xba"): "mpeg",
+    (188, b"G"): "mpegts",  # and at 0: see format_of
+}
+NOT_VIDEO = (b"M4A ", b"M4B ", b"M4P ", b"heic", b"heix", b"mif1", b"avif")  # MP4's kin
+KNOWS_ITS_END = ("mov", "matroska")  # their headers tell the duration exactly, if at all
+SLACK_S = 0.5  # tracks may end a little before the whole
+MAX_PIXELS = 4096 * 4096
+
+
+@dataclass(frozen=True)
+class OpenVideo:
+    """A video that is open for reading.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        What PyAV opened.
+    name : str
+        What error messages call it.
+    format : str
+        A value of `VIDEOS`, or of what else was allowed.
+    """
+
+    container: Any
+    name: str
+    format: str
+
+    @property
+    def start_s(self) -> float:
+        """Where the container's own clock starts, in seconds: time 0 of serein's timeline."""
+        return (self.container.start_time or 0) / 1e6
+
+    @property
+    def duration_s(self) -> float:
+        """What the header promises, in seconds; 0 if it does not say."""
+        return max(0.0, (self.container.duration or 0) / 1e6)
+
+
+def is_video(source: VideoSource) -> bool:
+    """Tell whether a file is a video, by its content.
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        Any file.
+
+    Returns
+    -------
+    bool
+        Whether it is in a video container and holds moving pictures. A damaged one is a video. If
+        the extra [face] is not installed, the container alone decides.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read or is empty.
+
+    Examples
+    --------
+    >>> is_video(b"RIFF....WAVEfmt ")
+    False
+    """
+    with opened(source, DEFAULT_LIMITS.max_bytes) as file:
+        if format_of(file, VIDEOS) is None:
+            return False
+    try:
+        with opened_video(source) as video:
+            return bool(picture_streams(video))
+    except (MissingExtraError, VideoError):
+        return True
+
+
+def has_sound(source: VideoSource) -> bool:
+    """Tell whether a video has a sound track.
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        A video.
+
+    Returns
+    -------
+    bool
+        Whether there is one; it may be silent or damaged.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read, is empty or too large.
+    VideoError
+        If it is no video, or its header is damaged.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+    with opened_video(source) as video:
+        return bool(video.container.streams.audio)
+
+
+def read_video_sound(source: VideoSource, *, limits: Limits = DEFAULT_LIMITS) -> Signal:
+    """Read the sound of a video as one mono signal at 16 kHz.
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        MP4, MOV, WebM, Matroska, AVI, WMV, FLV, MPEG; the content decides, not the name.
+    limits : Limits
+        What is accepted, as of a sound file.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples,)
+        The average of the channels of the first sound track at 16 kHz. Sample 0 is the start of
+        the video: a track that starts later is led by silence.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or the sound is outside the limits.
+    VideoError
+        If it is no video, has no sound, or is damaged or truncated.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+    with opened_video(source, max_bytes=limits.max_bytes) as video:
+        stream = next(iter(video.container.streams.audio), None)
+        if stream is None:
+            raise VideoError(
+                f"{video.name}: is a video without sound; give one with a sound track, or the "
+                "sound in a file of its own"
+            )
+        context = codec_of(video, stream)
+        check_layout(video.name, context.sample_rate or 0, context.channels or 0, limits)
+        _check_duration(video, limits)
+        blocks = _blocks(video, stream, context.sample_rate)
+        return collect(blocks, context.sample_rate, video.name, limits)
+
+
+@contextmanager
+def opened_video(
+    source: VideoSource,
+    *,
+    max_bytes: int = DEFAULT_LIMITS.max_bytes,
+    max_pixels: int = MAX_PIXELS,
+    formats: Formats = VIDEOS,
+) -> Iterator[OpenVideo]:
+    """Open a video, and close it.
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        What to open.
+    max_bytes : int
+        How large it may be.
+    max_pixels : int
+        Width times height of the largest picture that memory is set aside for.
+    formats : mapping
+        What it may be, in the manner of `VIDEOS`.
+
+    Yields
+    ------
+    OpenVideo
+        Its header is read.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read, is empty or too large.
+    VideoError
+        If it is of another format, or its header is damaged.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+    av = _av()
+    with opened(source, max_bytes) as file:
+        kind = format_of(file, formats)
+        if kind is None:
+            raise VideoError(
+                f"{file.label}: is no video that can be read; need MP4, MOV, WebM, Matroska, AVI, "
+                f"WMV, FLV or MPEG: {CONVERT}"
+            )
+        try:
+            container = av.open(
+                _Bytes(file),
+                format=kind,
+                metadata_errors="replace",
+                options={"max_pixels": str(max_pixels)},
+                io_open=_refuse,
+            )
+        except AudioError:  # the file itself could not be read
+            raise
+        except (av.FFmpegError, ValueError, MemoryError) as cause:
+            raise VideoError(
+                f"{file.label}: has a damaged or truncated header ({_reason(cause)}); {AGAIN}"
+            ) from cause
+        with container:
+            yield OpenVideo(container, file.label, kind)
+
+
+def format_of(file: Source, formats: Formats) -> str | None:
+    """Tell the format that the first bytes of an open file name; None if it is none of these."""
+    head = file.read_at(0, 256)
+    if head[4:8] == b"ftyp" and head[8:12] in NOT_VIDEO:
+        return None
+    for (position, magic), kind in formats.items():
+        if head[position:].startswith(magic) and (kind != "mpegts" or head.startswith(b"G")):
+            return kind
+    return None
+
+
+def picture_streams(video: OpenVideo) -> list[Any]:
+    """Give the tracks of pictures, without the cover of an album."""
+    av = _av()
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in video.container.streams.video if not stream.disposition & cover]
+
+
+def codec_of(video: OpenVideo, stream: Any) -> Any:
+    """Give the decoder of a track, or refuse a track that FFmpeg knows none for."""
+    if stream.codec_context is None:
+        raise VideoError(
+            f"{video.name}: has a track of {stream.type} in a form that is not known; {CONVERT}"
+        )
+    return stream.codec_context
+
+
+def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
+    """Decode one track, frame by frame.
+
+    Parameters
+    ----------
+    video : OpenVideo
+        What is open.
+    stream : av.stream.Stream
+        One of its tracks of sound or pictures.
+
+    Yields
+    ------
+    av.frame.Frame
+        As it is stored.
+
+    Raises
+    ------
+    VideoError
+        If the track is damaged, or the file ends before its header says it does.
+    """
+    av, reached_s = _av(), 0.0
+    try:
+        for packet in video.container.demux():
+            reached_s = max(reached_s, _end_s(packet) - video.start_s)
+            if packet.stream.index == stream.index:
+                yield from packet.decode()
+    except AudioError:  # the file itself could not be read
+        raise
+    except (av.FFmpegError, ValueError, MemoryError) as cause:
+        raise VideoError(
+            f"{video.name}: is damaged after {reached_s:.2f} s ({_reason(cause)}); {AGAIN}"
+        ) from cause
+    missing_s = video.duration_s - reached_s
+    if video.format in KNOWS_ITS_END and missing_s > SLACK_S:
+        raise VideoError(
+            f"{video.name}: is truncated: the header promises {video.duration_s:.2f} s, "
+            f"{reached_s:.2f} s are there; {AGAIN}"
+        )
+
+
+class _Bytes(io.RawIOBase):
+    """What PyAV may see of a file: its bytes, without a name from which it could guess."""
+
+    def __init__(self, file: Source) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        here = self._file.tell()
+        data = self._file.read_at(here, self._file.size - here if size < 0 else size)
+        self._file.seek(here + len(data))
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _av() -> Any:
+    """Import PyAV."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtraError("a video", "face") from error
+    return av
+
+
+def _refuse(url: str, flags: int, options: object) -> Any:
+    """Answer a container that names another file."""
+    raise VideoError(f"the video wants to open another file ({url[:80]}), which is not followed")
+
+
+def _end_s(packet: Any) -> float:
+    """Tell where a packet ends on the container's clock."""
+    if packet.pts is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _check_duration(video: OpenVideo, limits: Limits) -> None:
+    """Refuse what the header says is too long, before an hour of it is decoded."""
+    if video.duration_s > limits.max_s + SLACK_S:
+        raise VideoError(
+            f"{video.name}: lasts {video.duration_s:.1f} s; at most {limits.max_s:g} s are read: "
+            "cut it into pieces, or raise max_s in the limits"
+        )
+
+
+def _blocks(video: OpenVideo, stream: Any, rate: int) -> Iterator[Signal]:
+    """Decode to float32, (samples, channels), led by silence up to the first frame."""
+    resampler = _av().AudioResampler(format="fltp", rate=rate)
+    started = False
+    for frame in decoded(video, stream):
+        if not started:
+            started = True
+            yield from _silence(video, frame, rate)
+        for piece in _floats(resampler, frame, video.name):
+            yield piece.T
+    for piece in _floats(resampler, None, video.name) if started else ():
+        yield piece.T
+
+
+def _silence(video: OpenVideo, frame: Any, rate: int) -> Iterator[Signal]:
+    """Give a second at a time, so that a start in a thousand years meets the limit."""
+    late_s = (frame.time or 0.0) - video.start_s
+    left = round(late_s * rate)
+    while left > 0:
+        yield np.zeros((min(left, rate), 1), np.float32)
+        left -= rate
+
+
+def _floats(resampler: Any, frame: Any, name: str) -> list[Signal]:
+    """Convert one frame to float32, (channels, samples) each."""
+    try:
+        return [piece.to_ndarray() for piece in resampler.resample(frame)]
+    except (_av().FFmpegError, ValueError) as cause:
+        raise VideoError(
+            f"{name}: changes the layout of its sound midway ({_reason(cause)}); {CONVERT}"
+        ) from cause
+
+
+def _reason(cause: BaseException) -> str:
+    """Tell what FFmpeg said, without its number and function."""
+    return str(getattr(cause, "strerror", None) or cause).rstrip(".")

@@ -1,0 +1,243 @@
+"""A face over time: where it is in a video, and what its expression says. Extra [face].
+
+One face is followed: the one that overlaps the face of the moment before, else the largest. A
+moment without a face is a row of NaN, and a video without any face is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.video_sound import VideoSource
+from serein.errors import VideoError
+from serein.features.face_models import (
+    EXPRESSIONS,
+    Array,
+    Boxes,
+    ExpressionReader,
+    FaceFinder,
+    grey_of,
+)
+from serein.features.functionals import DEFAULT_FUNCTIONALS, pool
+from serein.features.video import (
+    DEFAULT_VIDEO_LIMITS,
+    Picture,
+    Timed,
+    VideoLimits,
+    frames,
+)
+
+MAX_SIDE = 480  # points of the pictures that are searched
+MAX_GAP_S = 1.0  # a face unseen for longer is forgotten
+
+FUNCTIONAL_COLUMNS = tuple(
+    f"face_{emotion}_{name}" for name in DEFAULT_FUNCTIONALS for emotion in EXPRESSIONS
+)
+"""What `FaceSeries.functionals` gives, in order."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSeries:
+    """The face of one video, moment by moment.
+
+    Parameters
+    ----------
+    time_s : ndarray of float64, shape (frames,)
+        Seconds from the start of the video, on the timeline of its sound.
+    expression : ndarray of float32, shape (frames, 7)
+        Probabilities of `EXPRESSIONS`; NaN where no face was found.
+    box : ndarray of float32, shape (frames, 4)
+        Left, top, width and height of the face as shares of the picture, 0 to 1; NaN where no face
+        was found.
+    faces : ndarray of int32, shape (frames,)
+        How many faces were found.
+    """
+
+    time_s: npt.NDArray[np.float64]
+    expression: Array
+    box: Array
+    faces: npt.NDArray[np.int32]
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """Where a face was found, shape (frames,)."""
+        return ~np.isnan(self.expression[:, 0])
+
+    @property
+    def found(self) -> float:
+        """Share of the frames in which a face was found, 0 to 1; 0 without frames."""
+        return float(self.seen.mean()) if len(self.time_s) else 0.0
+
+    def pooled(self, start_s: float | None = None, end_s: float | None = None) -> Expression:
+        """Average the expression over a stretch.
+
+        Parameters
+        ----------
+        start_s, end_s : float, optional
+            Frames from `start_s` on and before `end_s`; all if left out.
+
+        Returns
+        -------
+        dict of str to float, or None
+            Canonical emotion -> mean probability, which sum to 1; None if no face was found there.
+        """
+        here = self.seen
+        if start_s is not None:
+            here &= self.time_s >= start_s
+        if end_s is not None:
+            here &= self.time_s < end_s
+        if not here.any():
+            return None
+        mean = self.expression[here].mean(axis=0, dtype=np.float64)
+        return dict(zip(EXPRESSIONS, (mean / mean.sum()).tolist(), strict=True))
+
+    def functionals(self) -> Array:
+        """Summarise the expression over time, for a classifier.
+
+        Returns
+        -------
+        ndarray of float32, shape (28,)
+            `FUNCTIONAL_COLUMNS`: mean, standard deviation, 20th and 80th percentile of each of the
+            seven probabilities over the frames with a face; NaN if there are none.
+        """
+        if not self.seen.any():
+            return np.full(len(FUNCTIONAL_COLUMNS), np.nan, np.float32)
+        return pool(self.expression[self.seen], functionals=DEFAULT_FUNCTIONALS)
+
+
+Expression = dict[str, float] | None
+
+
+def describe_face(
+    source: VideoSource | Picture | Iterable[Timed],
+    *,
+    per_s: float = 5.0,
+    limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
+) -> FaceSeries:
+    """Describe the face of a video, a still image or a camera.
+
+    Parameters
+    ----------
+    source : str, PathLike, bytes-like, ndarray or iterable
+        A video or image file; one picture, uint8, (height, width, 3), red, green, blue; or pairs of
+        seconds and such a picture, in the order of time, as a camera or `serein.features.video`
+        gives them.
+    per_s : float
+        How many pictures of a file are looked at each second.
+    limits : VideoLimits
+        What is accepted.
+
+    Returns
+    -------
+    FaceSeries
+        One row a picture. The same source gives the same series.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read, is empty or too large.
+    VideoError
+        If it is no video or image, is damaged, or is outside the limits; or a picture is not one.
+    MissingExtraError
+        If the extra [face] is not installed.
+    """
+    finder, reader = FaceFinder(), ExpressionReader()
+    times: list[float] = []
+    rows: list[_Row] = []
+    follow = _Follow()
+    for time_s, picture in _pictures(source, per_s, limits):
+        grey = grey_of(picture, MAX_SIDE)
+        boxes = finder.find(grey)
+        face = follow.choose(time_s, boxes)
+        expression = np.full(len(EXPRESSIONS), np.nan) if face is None else reader.read(grey, face)
+        times.append(time_s)
+        rows.append((expression, _share(face, grey.shape), len(boxes)))
+    return _series(times, rows)
+
+
+_Row = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating], int]
+
+
+class _Follow:
+    """Chooses one face of several, moment by moment."""
+
+    def __init__(self) -> None:
+        self._last: Boxes | None = None
+        self._last_s = 0.0
+
+    def choose(self, time_s: float, boxes: Boxes) -> Boxes | None:
+        """Choose among boxes that are sorted by size."""
+        if not len(boxes):
+            return None
+        chosen = 0
+        if self._last is not None and time_s - self._last_s <= MAX_GAP_S:
+            shared = [_overlap(self._last, box) for box in boxes]
+            chosen = int(np.argmax(shared))  # the first, that is the largest, where all are 0
+        self._last, self._last_s = boxes[chosen], time_s
+        face: Boxes = boxes[chosen]
+        return face
+
+
+def _overlap(one: Boxes, other: Boxes) -> float:
+    """Tell the area that two boxes share, relative to the area of both together."""
+    start = np.maximum(one[:2], other[:2])
+    end = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    shared = float(np.prod(np.maximum(end - start, 0)))
+    return shared / (float(np.prod(one[2:])) + float(np.prod(other[2:])) - shared)
+
+
+def _pictures(
+    source: VideoSource | Picture | Iterable[Timed], per_s: float, limits: VideoLimits
+) -> Iterator[Timed]:
+    """Give what a source holds, checked."""
+    if isinstance(source, np.ndarray):
+        source = [(0.0, source)]
+    elif isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
+        yield from frames(source, per_s=per_s, max_side=MAX_SIDE, limits=limits)
+        return
+    for time_s, picture in source:
+        _check_picture(time_s, picture, limits)
+        yield time_s, picture
+
+
+def _check_picture(time_s: float, picture: Picture, limits: VideoLimits) -> None:
+    """Check a picture that did not come from a file."""
+    shape, dtype = getattr(picture, "shape", None), getattr(picture, "dtype", None)
+    if dtype != np.uint8 or shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise VideoError(
+            f"<picture>: is of type {type(picture).__name__}, {dtype}, with shape {shape}; need an "
+            "array of uint8 with shape (height, width, 3): red, green, blue"
+        )
+    if max(shape) > limits.max_side:
+        raise VideoError(
+            f"<picture>: is {shape[1]} x {shape[0]} points; need at most {limits.max_side} a side: "
+            "scale it down"
+        )
+    if not isfinite(time_s):
+        raise VideoError(f"<picture>: has the time {time_s}; need seconds")
+
+
+def _share(face: Boxes | None, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Give a box as shares of the picture."""
+    if face is None:
+        return np.full(4, np.nan)
+    height, width = shape
+    share: npt.NDArray[np.float64] = face / np.array([width, height, width, height], np.float64)
+    return share
+
+
+def _series(times: list[float], rows: list[_Row]) -> FaceSeries:
+    """Stack what was found."""
+    expressions = [row[0] for row in rows]
+    return FaceSeries(
+        time_s=np.array(times, np.float64),
+        expression=np.array(expressions, np.float32).reshape(-1, len(EXPRESSIONS)),
+        box=np.array([row[1] for row in rows], np.float32).reshape(-1, 4),
+        faces=np.array([row[2] for row in rows], np.int32),
+    )

@@ -1,0 +1,212 @@
+"""The pictures of a video, a few a second. Extra [face].
+
+Pictures are sampled by their timestamps, so it does not matter whether the video has 10, 25 or 120
+frames a second, or a rate that varies; a still image is a video of one picture at 0 s. They are
+made smaller on the way, because a face is found as well in 640 points as in 4096, and turned
+upright where the camera noted how it was held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import floor, inf
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.container import AGAIN, opened
+from serein.audio.video_sound import (
+    CONVERT,
+    VIDEOS,
+    Formats,
+    OpenVideo,
+    VideoSource,
+    codec_of,
+    decoded,
+    format_of,
+    opened_video,
+    picture_streams,
+)
+from serein.errors import VideoError
+
+Picture = npt.NDArray[np.uint8]
+Timed = tuple[float, Picture]
+
+STILLS: Formats = {  # (position, magic bytes) -> what FFmpeg calls the format
+    (0, b"\x89PNG\r\n\x1a\n"): "png_pipe",
+    (0, b"\xff\xd8\xff"): "jpeg_pipe",
+    (8, b"WEBPVP8"): "webp_pipe",
+    (0, b"BM"): "bmp_pipe",
+}
+MAX_PER_S = 60.0
+
+
+@dataclass(frozen=True)
+class VideoLimits:
+    """What is accepted as the pictures of a video."""
+
+    max_s: float = 3600.0
+    max_side: int = 4096  # points, as stored
+    max_frames: int = 500_000  # decoded, not sampled: an hour at 120 a second, and some more
+    max_bytes: int = 2 * 2**30
+
+
+DEFAULT_VIDEO_LIMITS = VideoLimits()
+
+
+def is_still(source: VideoSource) -> bool:
+    """Tell whether a file is a still image that `frames` reads (PNG, JPEG, WebP, BMP).
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        Any file; its content decides.
+
+    Returns
+    -------
+    bool
+        Whether it is one.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read or is empty.
+
+    Examples
+    --------
+    >>> is_still(b"RIFF....WAVEfmt ")
+    False
+    """
+    with opened(source, DEFAULT_VIDEO_LIMITS.max_bytes) as file:
+        return format_of(file, STILLS) is not None
+
+
+def frames(
+    source: VideoSource,
+    *,
+    per_s: float = 5.0,
+    max_side: int = 640,
+    limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
+) -> Iterator[Timed]:
+    """Sample the pictures of a video evenly in time.
+
+    Parameters
+    ----------
+    source : str, PathLike or bytes-like
+        A video or a still image; the content decides, not the name.
+    per_s : float
+        How many pictures a second, above 0 and at most 60. In each 1 / `per_s` seconds the first
+        picture is taken; a video with fewer gives those it has.
+    max_side : int
+        Points of the longer side after scaling down; smaller pictures stay as they are.
+    limits : VideoLimits
+        What is accepted.
+
+    Yields
+    ------
+    time_s : float
+        Seconds from the start of the video, on the timeline of its sound.
+    picture : ndarray of uint8, shape (height, width, 3)
+        Red, green, blue; upright.
+
+    Raises
+    ------
+    AudioError
+        If there is no such file, or it cannot be read, is empty or too large.
+    VideoError
+        If it is no video or image, has no pictures, is damaged or truncated, or is outside the
+        limits; this may show only after many pictures.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+    if not 0 < per_s <= MAX_PER_S:
+        raise VideoError(f"per_s is {per_s}; need more than 0 and at most {MAX_PER_S:g} a second")
+    if max_side < 16:
+        raise VideoError(f"max_side is {max_side}; need at least 16 points")
+    return _frames(source, per_s, max_side, limits)
+
+
+def _frames(
+    source: VideoSource, per_s: float, max_side: int, limits: VideoLimits
+) -> Iterator[Timed]:
+    formats = {**VIDEOS, **STILLS}
+    pixels = limits.max_side**2
+    with opened_video(
+        source, max_bytes=limits.max_bytes, max_pixels=pixels, formats=formats
+    ) as video:
+        stream = _picture_stream(video, limits)
+        wanted = 0
+        for time_s, frame in _timed(video, stream, limits):
+            if time_s * per_s + 1e-6 >= wanted:
+                yield time_s, _upright(frame, max_side)
+                wanted = floor(time_s * per_s + 1e-6) + 1
+
+
+def _picture_stream(video: OpenVideo, limits: VideoLimits) -> Any:
+    """Find the track of pictures, and check what its header claims."""
+    stream = next(iter(picture_streams(video)), None)
+    if stream is None:
+        raise VideoError(
+            f"{video.name}: has no pictures, only sound; give a video, or read it as sound"
+        )
+    _check_size(video.name, codec_of(video, stream), limits)
+    if video.duration_s > limits.max_s:
+        raise _too_long(video.name, limits)
+    return stream
+
+
+def _timed(video: OpenVideo, stream: Any, limits: VideoLimits) -> Iterator[tuple[float, Any]]:
+    """Decode the pictures with their time in seconds, never backwards."""
+    still = video.format.endswith("_pipe")
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    last_s = -inf
+    for number, frame in enumerate(decoded(video, stream)):
+        if number >= limits.max_frames:
+            raise VideoError(
+                f"{video.name}: has more than {limits.max_frames} pictures, the most that are "
+                "decoded; cut it into pieces, or lower its frame rate"
+            )
+        _check_size(video.name, frame, limits)
+        if still:
+            yield 0.0, frame
+            return
+        time_s = number / rate if frame.time is None else frame.time - video.start_s
+        last_s = max(last_s, time_s, 0.0)
+        if last_s > limits.max_s:
+            raise _too_long(video.name, limits)
+        yield last_s, frame
+    if last_s < 0:
+        raise VideoError(f"{video.name}: holds no picture that can be decoded; {CONVERT}")
+
+
+def _check_size(name: str, picture: Any, limits: VideoLimits) -> None:
+    """Check width and height of a track or frame."""
+    width, height = picture.width, picture.height
+    if not (width and height):  # FFmpeg gave up before it knew
+        raise VideoError(
+            f"{name}: has pictures that are damaged, or larger than {limits.max_side} x "
+            f"{limits.max_side} points; {AGAIN}, or scale it down"
+        )
+    if max(width, height) > limits.max_side:
+        raise VideoError(
+            f"{name}: has pictures of {width} x {height} points; need at most {limits.max_side} "
+            "a side: scale it down, for instance with: ffmpeg -i large.mp4 -vf scale=1280:-2 "
+            "small.mp4"
+        )
+
+
+def _too_long(name: str, limits: VideoLimits) -> VideoError:
+    return VideoError(
+        f"{name}: lasts longer than {limits.max_s:g} s, the most that is watched; cut it into "
+        "pieces, or raise max_s in the limits"
+    )
+
+
+def _upright(frame: Any, max_side: int) -> Picture:
+    """Convert to RGB, scaled down and turned as the camera noted."""
+    scale = min(1.0, max_side / max(frame.width, frame.height))
+    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    small = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+    return np.ascontiguousarray(np.rot90(small, round(frame.rotation / 90) % 4))

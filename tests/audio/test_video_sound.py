@@ -1,0 +1,201 @@
+"""The sound of videos by construction: clips of known sound, rate and damage."""
+
+import builtins
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serein.audio.read import RATE_HZ, Limits, read_audio
+from serein.audio.video_sound import has_sound, is_video, opened_video, read_video_sound
+from serein.errors import AudioError, MissingExtraError, VideoError
+
+pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
+
+MADE = runpy.run_path(str(Path(__file__).parents[1] / "made_videos.py"))
+clip, greys, chirp, sound_alone = (MADE[name] for name in ("clip", "greys", "chirp", "sound_alone"))
+CONTAINERS, VOICE = MADE["CONTAINERS"], MADE["VOICE"]
+
+
+def lag(signal, source):
+    """By how many samples a signal is late."""
+    size = min(signal.size, source.size)
+    spectrum = np.fft.rfft(signal[:size], 2 * size) * np.conj(np.fft.rfft(source[:size], 2 * size))
+    found = int(np.argmax(np.fft.irfft(spectrum)))
+    return found - 2 * size if found > size else found
+
+
+def likeness(signal, source):
+    size = min(signal.size, source.size)
+    return np.corrcoef(signal[:size], source[:size])[0, 1]
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """A sample of speech at 48 kHz."""
+    voice, rate = soundfile.read(VOICE, dtype="float32")
+    assert rate == RATE_HZ
+    return np.repeat(voice, 3)  # held, not interpolated: the images are above 8 kHz
+
+
+# --- the same sound, whatever the container -------------------------------------------------------
+
+
+@pytest.mark.parametrize("fps", [25, 120])
+def test_a_voice_in_mp4_is_the_voice(spoken, fps):
+    data = clip(greys(fps), spoken, fps=fps)
+    signal, source = read_video_sound(data), read_audio(spoken, rate=48_000)
+    assert signal.dtype == np.float32
+    assert abs(signal.size - source.size) <= 1024
+    assert lag(signal, source) == 0
+    assert likeness(signal, source) > 0.99
+
+
+@pytest.mark.parametrize("kind", CONTAINERS, ids=lambda kind: kind[0])
+def test_every_container_keeps_the_sound_and_its_time(kind):
+    data = clip(greys(50), chirp(), kind=kind)
+    assert is_video(data)
+    assert has_sound(data)
+    signal, source = read_video_sound(data), read_audio(chirp(), rate=48_000)
+    late = lag(signal, source)
+    assert abs(late) <= 0.05 * RATE_HZ  # a codec's own delay, where the container cannot say it
+    assert likeness(signal[max(late, 0) :], source[max(-late, 0) :]) > 0.98
+    assert abs(signal.size - 2 * RATE_HZ) <= 0.1 * RATE_HZ
+
+
+def test_a_path_is_read_whatever_its_name(tmp_path):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(clip(greys(25), chirp(1.0)))
+    np.testing.assert_array_equal(read_video_sound(path), read_video_sound(path.read_bytes()))
+    assert is_video(path)
+
+
+def test_channels_are_averaged():
+    both = np.stack([chirp(), np.zeros_like(chirp())], axis=1)
+    signal = read_video_sound(clip(greys(50), both))
+    assert np.abs(signal[2000:-2000]).max() == pytest.approx(0.25, rel=0.1)
+
+
+def test_sound_that_starts_later_is_led_by_silence():
+    signal = read_video_sound(clip(greys(75), chirp(), delay_s=1.0, kind=CONTAINERS[2]))
+    assert np.abs(signal[: round(0.95 * RATE_HZ)]).max() < 1e-3
+    assert lag(signal[RATE_HZ:], read_audio(chirp(), rate=48_000)) <= 400
+    assert abs(signal.size - 3 * RATE_HZ) <= 1024
+
+
+# --- what a video is ------------------------------------------------------------------------------
+
+
+def test_content_decides_what_a_video_is(tmp_path):
+    path = tmp_path / "voice.mp4"
+    path.write_bytes(VOICE.read_bytes())
+    assert not is_video(path)
+    assert not is_video(b"no video at all, only words, but long enough")
+    assert not is_video(b"\0\0\0\x20ftypM4A ")
+    assert is_video(b"\0\0\0\x20ftypisom and nothing more")  # damaged, but a video
+
+
+def test_a_container_of_sound_alone_is_no_video():
+    data = sound_alone(chirp())
+    assert not is_video(data)
+    assert lag(read_video_sound(data), read_audio(chirp(), rate=48_000)) == 0
+
+
+def test_without_pyav_the_container_decides(monkeypatch):
+    data, real = clip(greys(10)), builtins.__import__
+
+    def blocked(name, *rest, **more):
+        if name == "av":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+    assert is_video(data)
+    with pytest.raises(MissingExtraError, match=r"pip install 'serein\[face\]'"):
+        read_video_sound(data)
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def test_a_video_without_sound_says_so():
+    data = clip(greys(10))
+    assert not has_sound(data)
+    with pytest.raises(VideoError, match="without sound"):
+        read_video_sound(data)
+
+
+def test_a_file_cut_short_says_what_is_missing(tmp_path):
+    data = clip(
+        greys(50), chirp(), target=str(tmp_path / "clip.mp4"), more={"movflags": "faststart"}
+    )
+    whole = read_video_sound(data).size
+    assert abs(whole - 2 * RATE_HZ) <= 1024
+    for tenths in range(2, 9):
+        with pytest.raises(VideoError, match=r"(truncated|damaged)"):
+            read_video_sound(data[: len(data) * tenths // 10])
+    with pytest.raises(VideoError, match=r"damaged or truncated"):  # its index stood at the end
+        read_video_sound(clip(greys(50), chirp())[:5000])
+
+
+def test_damage_is_an_error_or_still_a_signal():
+    data, rng = clip(greys(50), chirp()), np.random.default_rng(0)
+    start = data.index(b"mdat") + 8
+    outcomes = set()
+    for _ in range(20):
+        bad = bytearray(data)
+        for place in rng.integers(start, len(data), 100):
+            bad[place] = rng.integers(256)
+        try:
+            outcomes.add(bool(np.isfinite(read_video_sound(bytes(bad))).all()))
+        except AudioError:
+            outcomes.add("error")
+    assert "error" in outcomes
+    assert outcomes <= {"error", True}
+
+
+def test_a_codec_that_nobody_knows_is_an_error():
+    data = clip(greys(10), chirp(), kind=CONTAINERS[2]).replace(b"A_AAC", b"A_ZZZ")
+    with pytest.raises(VideoError, match="not known"):
+        read_video_sound(data)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (b"", AudioError, "empty"),
+        (b"no video at all, only words", VideoError, "no video that can be read"),
+        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n", VideoError, "no video that can be read"),
+        (b"\0\0\0\x20ftypisom" + b"x" * 500, VideoError, "damaged or truncated header"),
+        ("nowhere.mp4", AudioError, "no such file"),
+    ],
+)
+def test_what_is_no_video_is_an_error(bad, error, message):
+    with pytest.raises(error, match=message):
+        read_video_sound(bad)
+
+
+def test_limits_hold():
+    data = clip(greys(50), chirp())
+    with pytest.raises(AudioError, match="at most 1 s"):
+        read_video_sound(data, limits=Limits(max_s=1.0))
+    with pytest.raises(AudioError, match="at most 100 are read"):
+        read_video_sound(data, limits=Limits(max_bytes=100))
+    with pytest.raises(AudioError, match="at least 5 s"):
+        read_video_sound(data, limits=Limits(min_s=5.0))
+
+
+def test_sound_longer_than_its_header_says_meets_the_limit():
+    data = clip(greys(25), chirp(3.0), kind=CONTAINERS[5])  # MPEG-TS: no duration in a header
+    with pytest.raises(AudioError, match=r"(longer than|at most) 1"):
+        read_video_sound(data, limits=Limits(max_s=1.0))
+
+
+def test_only_frames_of_the_open_file_are_seen():
+    with opened_video(clip(greys(5))) as video:
+        assert video.name == "<bytes>"
+        assert video.format == "mov"
+        assert video.start_s == 0
+        assert video.duration_s == pytest.approx(0.2)
