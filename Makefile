@@ -6,8 +6,10 @@
 # make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and copies before it, would score
 # make accuracy   the recipes beside a linear probe, in each corpus and across, adapted or not
+# make fusion   voice and face, apart and fused, and learning from few labels, on RAVDESS
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
+# make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -17,9 +19,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 AUDIO ?= samples
 DATA ?= ../shared/corpora
 WEIGHTS ?= ../shared/weights
+MELD ?= ../shared/modalities/meld_text
 PRETRAINED := src/serein/inference/pretrained
 
-.PHONY: demo test check bench peers stress leaks accuracy table imbalance samples pretrained clean
+.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -51,6 +54,9 @@ leaks: $(VENV)/.test
 accuracy: $(VENV)/.test
 	@$(BIN)/python bench/accuracy.py --data $(DATA) --weights $(WEIGHTS)
 
+fusion: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/fusion.py --data $(DATA) --weights $(WEIGHTS)
+
 # One thread a corpus: quicker on two cores than one corpus after the other on both. The rest keeps
 # large arrays from going back to the kernel after each use, which takes a third of a CNN's time.
 ONE_EACH := OMP_NUM_THREADS=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
@@ -61,6 +67,10 @@ table: $(VENV)/.test
 
 imbalance: $(VENV)/.test
 	@$(BIN)/python bench/imbalance.py --data $(DATA)
+
+# Judges the bundled recogniser of words; `bench/words.py --fine-tune` learns it anew.
+words: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/words.py --data $(MELD)
 
 samples:
 	sh samples/make.sh
@@ -79,7 +89,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) -e '.[sound,train]' -r requirements-dev.txt
+	@$(PIP) -e '.[face,sound,text,train]' -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt

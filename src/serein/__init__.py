@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from serein.emotions import EMOTIONS
     from serein.errors import SereinError
     from serein.features.extractor import FeatureExtractor
+    from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
     from serein.inference.recognizer import Recognizer, bundled_models, load
 
@@ -34,6 +35,7 @@ _HOMES = {
     "EMOTIONS": "serein.emotions",
     "FeatureExtractor": "serein.features.extractor",
     "Limits": "serein.audio.read",
+    "MultimodalRecognizer": "serein.inference.multimodal",
     "Prediction": "serein.inference.prediction",
     "Recognizer": "serein.inference.recognizer",
     "Segment": "serein.inference.prediction",
@@ -50,6 +52,7 @@ __all__ = [
     "Corpus",
     "FeatureExtractor",
     "Limits",
+    "MultimodalRecognizer",
     "Prediction",
     "Recognizer",
     "Segment",

@@ -4,6 +4,8 @@
 
     SereinError                 catch this one to catch them all
     ├── AudioError              a recording that cannot be read, or is outside the limits
+    │   └── VideoError          the same of a video, a picture or a table of a face
+    ├── TextError               words that cannot be judged, or are outside the limits
     ├── CorpusError             a corpus folder or table that does not add up
     ├── RecipeError             a recipe file with a wrong key or value
     ├── ProtocolError           an evaluation that could not be honest, so is not run
@@ -26,6 +28,14 @@ class SereinError(Exception):
 
 class AudioError(SereinError, ValueError):
     """A recording that cannot be read, or is outside the limits."""
+
+
+class VideoError(AudioError):
+    """A video, a picture or a table of a face that cannot be read, or is outside the limits."""
+
+
+class TextError(SereinError, ValueError):
+    """Words that cannot be judged, or are outside the limits."""
 
 
 class CorpusError(SereinError, ValueError):

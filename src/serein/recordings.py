@@ -7,15 +7,18 @@ from pathlib import Path
 from serein.errors import AudioError
 
 EXTENSIONS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+VIDEO_EXTENSIONS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 
 
-def recordings(entry: str | Path) -> list[Path]:
+def recordings(entry: str | Path, *, videos: bool = False) -> list[Path]:
     """Take a file as it is, and a folder as the recordings in it.
 
     Parameters
     ----------
     entry : str or path
         A file, there or not, with any ending; or a folder.
+    videos : bool
+        Whether to list the videos of a folder too.
 
     Returns
     -------
@@ -30,15 +33,14 @@ def recordings(entry: str | Path) -> list[Path]:
     entry = Path(entry)
     if not entry.is_dir():
         return [entry]
-    found = find_recordings(entry)
+    found = find_recordings(entry, videos=videos)
     if not found:
-        raise AudioError(
-            f"{entry}: no recording in this folder; looked for {', '.join(EXTENSIONS)}"
-        )
+        looked_for = ", ".join(EXTENSIONS + VIDEO_EXTENSIONS * videos)
+        raise AudioError(f"{entry}: no recording in this folder; looked for {looked_for}")
     return found
 
 
-def find_recordings(folder: Path) -> list[Path]:
+def find_recordings(folder: Path, *, videos: bool = False) -> list[Path]:
     """List the recordings in a folder and its sub-folders.
 
     Parameters
@@ -46,6 +48,8 @@ def find_recordings(folder: Path) -> list[Path]:
     folder : Path
         Where to look. Hidden entries (``._x``, ``.git``) are passed over, and a folder reached
         twice through a link is read once.
+    videos : bool
+        Whether to list videos too.
 
     Returns
     -------
@@ -59,6 +63,7 @@ def find_recordings(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise AudioError(f"{folder} is not a folder: give the one that holds the recordings")
+    endings = EXTENSIONS + VIDEO_EXTENSIONS * videos
     found: list[Path] = []
     seen: set[Path] = set()
     waiting = [folder]
@@ -72,5 +77,5 @@ def find_recordings(folder: Path) -> list[Path]:
         except OSError as error:
             raise AudioError(f"cannot list {here}: {error.strerror}") from error
         waiting.extend(path for path in entries if path.is_dir())
-        found.extend(path for path in entries if path.suffix.lower() in EXTENSIONS)
+        found.extend(path for path in entries if path.suffix.lower() in endings)
     return sorted(path for path in found if path.is_file())

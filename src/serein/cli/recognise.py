@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,15 @@ from serein.cli.show import interval_words, print_error, print_json
 from serein.errors import AudioError, SereinError
 
 if TYPE_CHECKING:
+    from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
-    from serein.inference.recognizer import Recognizer
+
+
+SENSES = {  # its Chinese name, and what it says where it has nothing to say
+    "voice": ("声音", "no speech", "没有语音"),
+    "face": ("面部", "no face", "没有人脸"),
+    "words": ("文字", "no words", "没有文字"),
+}
 
 
 class Language(StrEnum):
@@ -46,30 +54,41 @@ def predict(
         bool,
         typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
     ] = False,
+    text: Annotated[
+        str | None, typer.Option(help="What is said in the recording: judge the words too.")
+    ] = None,
+    transcribe: Annotated[
+        bool, typer.Option("--transcribe", help="Write down what is said: judge the words too.")
+    ] = False,
 ) -> None:
     """Tell the emotion of recordings.
 
     WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate. Where there is no speech, that is the
-    answer.
+    answer. Of a video (MP4, WebM, ...) or a picture, the face is judged too.
     """
     from serein.audio.read import Limits
-    from serein.inference.recognizer import load
+    from serein.inference.multimodal import MultimodalRecognizer
+    from serein.inference.recognizer import answer_or_error, load
     from serein.recordings import recordings
 
     limits = Limits(max_s=max_seconds)
-    recognizer = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
+    voice = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
+    recognizer = MultimodalRecognizer(voice)
     if same_speaker:
         _learn_speaker(recognizer, inputs)
+    judge = partial(recognizer.predict, text=text, transcribe=transcribe)
     failed = False
     for entry in inputs:
         try:
-            files = recordings(entry)
+            files = recordings(entry, videos=True)
         except SereinError as error:
             failed = True
             print_error(entry, error, as_json=as_json)
             continue
+        _refuse_one_text_for_many(text, len(inputs) * len(files))
         width = max(len(str(file)) for file in files)
-        for file, answer in recognizer.predict_all(files):
+        for file in files:
+            answer = answer_or_error(judge, file)
             if isinstance(answer, SereinError):
                 failed = True
                 print_error(str(file), answer, as_json=as_json)
@@ -80,13 +99,20 @@ def predict(
     raise typer.Exit(int(failed))
 
 
-def _learn_speaker(recognizer: Recognizer, inputs: list[str]) -> None:
+def _refuse_one_text_for_many(text: str | None, recordings: int) -> None:
+    if text is not None and recordings > 1:
+        raise typer.BadParameter(
+            f"--text is what one recording says, and {recordings} came: give one, or --transcribe"
+        )
+
+
+def _learn_speaker(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
     """Adapt to all recordings that can be; what is wrong with the others is said afterwards."""
     from serein.recordings import recordings
 
     for entry in inputs:
         try:
-            for file in recordings(entry):
+            for file in recordings(entry, videos=True):
                 with suppress(AudioError):  # unreadable, or without speech
                     recognizer.adapt(file)
         except AudioError:
@@ -125,18 +151,32 @@ def _print_answer(
         ending = _affect_words(answer, lang) if affect else ""
         ending += _adapted_words(answer, lang)
         typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s){ending}")
+        _print_senses(answer, lang)
         return
     for segment in answer.timeline:
         span = f"{segment.start:8.2f} {segment.end:8.2f}"
         ending = _affect_words(segment, lang) if affect else ""
         typer.echo(f"{name}   {span}   {_words(segment, lang)}{ending}")
+        _print_senses(segment, lang)
+
+
+def _print_senses(answer: Segment, lang: Language) -> None:
+    """Say what each sense says, a line each, and how much it counts in the joint answer."""
+    for sense, said in answer.senses.items():
+        chinese, nothing, nothing_zh = SENSES[sense]
+        title = chinese if lang is Language.zh else sense
+        words = nothing_zh if lang is Language.zh else nothing
+        share = answer.contributions.get(sense)
+        ending = "" if share is None else f"   {share:+.0%}"
+        typer.echo(f"    {title:8s}{_words(said, lang) if said.likeliest else words}{ending}")
 
 
 def _words(answer: Segment, lang: Language) -> str:
     from serein.inference.prediction import UNSURE, chinese_answer
 
     if answer.emotion is None or answer.likeliest is None:
-        return "没有语音" if lang is Language.zh else "no speech"
+        _, nothing, nothing_zh = SENSES["voice"]
+        return nothing_zh if lang is Language.zh else nothing
     name, likeliest = answer.emotion, answer.likeliest
     if lang is Language.zh:
         name, likeliest = chinese_answer(name), chinese_answer(likeliest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from serein.emotions import circumplex, in_chinese
@@ -27,6 +27,12 @@ class Segment:
         Calibrated probability of the likeliest emotion, 0 to 1.
     probabilities : mapping of str to float
         Calibrated probability of each emotion; empty where there is no speech.
+    senses : mapping of str to Segment
+        Where more than the voice was judged: what ``voice``, ``face`` and ``words`` say, each by
+        itself; emotion None for one that has nothing to say. Else empty.
+    contributions : mapping of str to float
+        How much each sense speaks for the joint answer, or, below 0, against it; their sizes add up
+        to 1.
     """
 
     start: float
@@ -34,10 +40,14 @@ class Segment:
     emotion: str | None
     confidence: float | None
     probabilities: Mapping[str, float]
+    senses: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
+    contributions: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
     @property
     def speech(self) -> bool:
         """Whether there is speech to judge."""
+        if self.senses:
+            return "voice" in self.senses and self.senses["voice"].speech
         return self.emotion is not None
 
     @property
@@ -71,9 +81,10 @@ class Segment:
         Returns
         -------
         dict
-            ``start end speech emotion emotion_zh confidence probabilities valence arousal``.
+            ``start end speech emotion emotion_zh confidence probabilities valence arousal``; and,
+            where more than the voice was judged, ``senses contributions``.
         """
-        return {
+        values: dict[str, Any] = {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "speech": self.speech,
@@ -84,6 +95,10 @@ class Segment:
             "valence": _rounded(self.valence),
             "arousal": _rounded(self.arousal),
         }
+        if self.senses:
+            values["senses"] = {name: _own_answer(said) for name, said in self.senses.items()}
+            values["contributions"] = {k: round(v, 4) for k, v in self.contributions.items()}
+        return values
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,7 @@ class Prediction(Segment):
         -------
         dict
             ``file model duration utterances_known speech emotion emotion_zh confidence
-            probabilities valence arousal timeline``.
+            probabilities valence arousal timeline``; and ``senses contributions`` as in a segment.
         """
         whole = super().to_dict()
         duration = whole.pop("end")
@@ -143,6 +158,12 @@ class Prediction(Segment):
 def chinese_answer(emotion: str) -> str:
     """Say an answer in Chinese: an emotion, or that it is unsure."""
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
+
+
+def _own_answer(said: Segment) -> dict[str, Any]:
+    """Return what one sense says, without what follows from it."""
+    kept = ("emotion", "emotion_zh", "confidence", "probabilities")
+    return {key: value for key, value in said.to_dict().items() if key in kept}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -262,10 +262,7 @@ class Recognizer:
                 yield Path(entry), error
                 continue
             for file in found:
-                try:
-                    yield file, self.predict(file)
-                except SereinError as error:
-                    yield file, error
+                yield file, answer_or_error(self.predict, file)
 
     def probabilities(self, signal: Signal) -> npt.NDArray[np.float32]:
         """Ask the network alone about the first window of a signal, speech or not.
@@ -331,6 +328,27 @@ class Recognizer:
             return Segment(*bounds, emotion=None, confidence=None, probabilities={})
         named = dict(zip(self.labels, self._own(probability).tolist(), strict=True))
         return _labelled(bounds, named, self.unsure_below)
+
+
+def answer_or_error(predict: Callable[[Path], Prediction], file: Path) -> Prediction | SereinError:
+    """Answer for a file, or give back what is wrong with it.
+
+    Parameters
+    ----------
+    predict : callable
+        Answers for a file.
+    file : path
+        A recording.
+
+    Returns
+    -------
+    Prediction or SereinError
+        The error in place of an answer, so that a bad file does not stop the others.
+    """
+    try:
+        return predict(file)
+    except SereinError as error:
+        return error
 
 
 def _each(given: Source | Iterable[Source]) -> Iterator[Source]:

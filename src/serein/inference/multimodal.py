@@ -1,0 +1,204 @@
+"""A recording with all that can be made out in it: the voice, the face of a video, the words.
+
+Needs the extra [face] for videos and the extra [text] for words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.audio.video_sound import has_sound, is_video, read_video_sound
+from serein.features.video import is_still
+from serein.inference.prediction import Prediction, Segment
+from serein.inference.senses import Answer, check_trust, together
+from serein.inference.windows import segment_bounds, window_starts
+
+if TYPE_CHECKING:
+    from serein.features.face import FaceSeries
+    from serein.features.transcript import Transcriber, Transcript
+    from serein.inference.recognizer import Recognizer
+    from serein.inference.words import WordsRecognizer
+
+WINDOW_S = 4.0  # of what has no sound: as the voice's windows are
+
+
+class MultimodalRecognizer:
+    """Tells what voice, face and words say, each by itself and together, on one timeline.
+
+    Parameters
+    ----------
+    voice : Recognizer
+        Judges the sound; its windows are the timeline.
+    trust : mapping of str to float, optional
+        How much ``voice``, ``face`` and ``words`` count, where it is not
+        `serein.inference.senses.TRUST`.
+    frames_per_s : float
+        How many frames of a video are looked at.
+    speech_model : path, optional
+        Folder of a faster-whisper model for transcripts; the one that is installed, if not given.
+
+    Raises
+    ------
+    ValueError
+        If `trust` names no sense, or a number is not 0 to 10.
+    """
+
+    def __init__(
+        self,
+        voice: Recognizer,
+        *,
+        trust: Mapping[str, float] | None = None,
+        frames_per_s: float = 5.0,
+        speech_model: str | Path | None = None,
+    ) -> None:
+        self.voice = voice
+        self.trust = check_trust(trust or {})
+        self.frames_per_s = frames_per_s
+        self.speech_model = speech_model
+
+    @cached_property
+    def words(self) -> WordsRecognizer:
+        """Judges what is said."""
+        from serein.inference.words import load_words
+
+        return load_words()
+
+    @cached_property
+    def transcriber(self) -> Transcriber:
+        """Writes down what is said."""
+        from serein.features.transcript import Transcriber
+
+        return Transcriber(self.speech_model)
+
+    def predict(
+        self, source: str | os.PathLike[str], *, text: str | None = None, transcribe: bool = False
+    ) -> Prediction:
+        """Answer for one recording or video.
+
+        Parameters
+        ----------
+        source : path
+            A sound file, or a video: then the face is judged too.
+        text : str, optional
+            What is said in it, in English.
+        transcribe : bool
+            Whether to write down what is said, where `text` does not tell.
+
+        Returns
+        -------
+        Prediction
+            As `Recognizer.predict` gives it for a voice alone; else the joint answer, with `senses`
+            and `contributions` for the whole and for each segment. A given `text` has no times, so
+            it counts for the whole only.
+
+        Raises
+        ------
+        AudioError, VideoError, TextError
+            If the file or the text cannot be used. A video without sound or without a face is no
+            error: that sense has nothing to say.
+        MissingExtraError
+            If what a video or words need is not installed.
+        """
+        if is_still(source) or is_video(source):
+            return self._of_pictures(source, text, transcribe=transcribe)
+        heard = self.voice.predict(source)
+        if text is None and not transcribe:
+            return heard
+        return self._joined(heard, None, self._said(source, text, transcribe=transcribe))
+
+    def adapt(self, source: str | os.PathLike[str]) -> None:
+        """Learn what is particular to the voice of a speaker, as `Recognizer.adapt` does.
+
+        Parameters
+        ----------
+        source : path
+            A sound file or a video.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read, or holds no speech.
+        """
+        if is_video(source):
+            self.voice.adapt(read_video_sound(source, limits=self.voice.limits), rate=RATE_HZ)
+        else:
+            self.voice.adapt(source)
+
+    def _of_pictures(
+        self, source: str | os.PathLike[str], text: str | None, *, transcribe: bool
+    ) -> Prediction:
+        """Answer for a video or a still image."""
+        from serein.features.face import describe_face
+
+        face = describe_face(source, per_s=self.frames_per_s)
+        file = os.fspath(source)
+        sound: Signal | None = None
+        if not is_still(source) and has_sound(source):
+            sound = read_video_sound(source, limits=self.voice.limits)
+            heard = replace(self.voice.predict(sound, rate=RATE_HZ), file=file)
+        else:
+            heard = self._unheard(file, float(face.time_s[-1]) if len(face.time_s) else 0.0)
+        said = self._said(sound, text, transcribe=transcribe and sound is not None)
+        return self._joined(heard, face, said)
+
+    def _unheard(self, file: str, duration: float) -> Prediction:
+        """Lay out the timeline of what has no sound."""
+        window, samples = round(WINDOW_S * RATE_HZ), max(1, round(duration * RATE_HZ))
+        bounds = segment_bounds(window_starts(samples, window, window), window, samples)
+        timeline = tuple(Segment(*span, None, None, {}) for span in bounds)
+        return Prediction(0.0, duration, None, None, {}, file, self.voice.name, timeline)
+
+    def _said(
+        self, source: str | os.PathLike[str] | Signal | None, text: str | None, *, transcribe: bool
+    ) -> str | Transcript | None:
+        """Take the words that are given, or write down those that are heard."""
+        if text is not None or not transcribe or source is None:
+            return text
+        if not isinstance(source, np.ndarray):
+            source = read_audio(source, limits=self.voice.limits)
+        return self.transcriber(source)
+
+    def _joined(
+        self, heard: Prediction, face: FaceSeries | None, said: str | Transcript | None
+    ) -> Prediction:
+        """Join the senses for the whole and for each segment."""
+        timed = said if not isinstance(said, str) else None
+        timeline = tuple(
+            self._together(
+                segment, face, timed.between(segment.start, segment.end) if timed else None
+            )
+            for segment in heard.timeline
+        )
+        words = said if said is None or isinstance(said, str) else said.text
+        return replace(self._together(heard, face, words), timeline=timeline)
+
+    def _together(self, heard: Answer, face: FaceSeries | None, words: str | None) -> Answer:
+        """Join the senses for one stretch; which of them take part does not change over time."""
+        start, end = heard.start, heard.end
+        senses = {
+            "voice": Segment(start, end, heard.emotion, heard.confidence, heard.probabilities)
+        }
+        if face is not None:
+            whole = isinstance(heard, Prediction)  # a still image is of no length
+            seen = face.pooled() if whole else face.pooled(start, end)
+            senses["face"] = _segment(start, end, seen)
+        if words is not None:
+            named = self.words.predict(words).probabilities if words.strip() else None
+            senses["words"] = _segment(start, end, named)
+        return together(heard, senses, self.trust, self.voice.unsure_below)
+
+
+def _segment(start: float, end: float, probabilities: Mapping[str, float] | None) -> Segment:
+    """Say what one sense says of one stretch."""
+    if not probabilities:
+        return Segment(start, end, None, None, {})
+    emotion = max(probabilities, key=probabilities.__getitem__)
+    return Segment(start, end, emotion, probabilities[emotion], probabilities)

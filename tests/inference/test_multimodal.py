@@ -1,0 +1,175 @@
+"""From a file to what voice, face and words say: made videos, bundled models, no stand-in."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+import serein
+from serein.audio.read import RATE_HZ
+from serein.audio.video_sound import read_video_sound
+from serein.cli import app
+from serein.errors import AudioError, VideoError
+from serein.inference.multimodal import MultimodalRecognizer
+
+pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
+cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 'serein[face]'")
+
+ROOT = Path(__file__).parents[2]
+VOICE = ROOT / "samples" / "espeak-german.flac"
+MADE = runpy.run_path(str(ROOT / "tests" / "made_videos.py"))
+FACE = (60, 40, 160)
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> MultimodalRecognizer:
+    return MultimodalRecognizer(serein.load(threads=1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos: a face with a voice; the face gone after 2 s; neither; a voice in the dark."""
+    place = tmp_path_factory.mktemp("videos")
+    voice, _ = soundfile.read(VOICE, dtype="float32")
+    voice = np.repeat(np.tile(voice, 3)[: 6 * 16_000], 3)
+    seen, unseen = MADE["scene"](FACE), MADE["scene"]()
+    MADE["clip"]([seen] * 60, voice, fps=10, target=str(place / "both.mp4"))
+    MADE["clip"]([seen] * 20 + [unseen] * 40, voice, fps=10, target=str(place / "leaves.mp4"))
+    MADE["clip"]([seen] * 60, None, fps=10, target=str(place / "silent.mp4"))
+    MADE["clip"]([unseen] * 60, voice, fps=10, target=str(place / "dark.mp4"))
+    cv2.imwrite(str(place / "still.png"), seen)
+    soundfile.write(place / "voice.wav", voice[::3], 16_000)
+    return place
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_video_has_a_voice_and_a_face_on_one_timeline(
+    recognizer: MultimodalRecognizer, folder: Path
+):
+    answer = recognizer.predict(folder / "both.mp4")
+    assert set(answer.senses) == set(answer.contributions) == {"voice", "face"}
+    assert answer.duration == pytest.approx(6.0, abs=0.1)
+    assert answer.confidence == max(answer.probabilities.values())
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    spans = [(segment.start, segment.end) for segment in answer.timeline]
+    assert spans[0][0] == 0
+    assert all(one[1] == other[0] for one, other in pairwise(spans))
+    assert all(set(segment.senses) == {"voice", "face"} for segment in answer.timeline)
+
+
+def test_the_voice_of_a_video_is_that_of_its_sound_alone(
+    recognizer: MultimodalRecognizer, folder: Path
+):
+    heard = recognizer.predict(folder / "both.mp4").senses["voice"]
+    sound = read_video_sound(folder / "both.mp4")
+    alone = recognizer.voice.predict(sound, rate=RATE_HZ)
+    assert (heard.emotion, heard.probabilities) == (alone.emotion, alone.probabilities)
+
+
+def test_a_sound_file_is_what_it_was(recognizer: MultimodalRecognizer, folder: Path):
+    alone = recognizer.predict(folder / "voice.wav")
+    assert not alone.senses
+    assert alone.to_dict() == recognizer.voice.predict(folder / "voice.wav").to_dict()
+
+
+def test_a_face_that_leaves_has_nothing_to_say_from_then_on(
+    recognizer: MultimodalRecognizer, folder: Path
+):
+    first, *_, last = recognizer.predict(folder / "leaves.mp4").timeline
+    assert first.senses["face"].emotion is not None
+    assert last.senses["face"].emotion is None
+    assert set(last.contributions) <= {"voice"}
+    if last.senses["voice"].speech:
+        assert last.probabilities == pytest.approx(dict(last.senses["voice"].probabilities))
+
+
+def test_a_video_without_sound_is_judged_by_its_face(
+    recognizer: MultimodalRecognizer, folder: Path
+):
+    answer = recognizer.predict(folder / "silent.mp4")
+    assert not answer.speech
+    assert answer.senses["voice"].emotion is None
+    assert answer.emotion == answer.senses["face"].emotion
+    assert len(answer.timeline) == 2
+
+
+def test_a_video_without_a_face_is_judged_by_its_voice(
+    recognizer: MultimodalRecognizer, folder: Path
+):
+    answer = recognizer.predict(folder / "dark.mp4")
+    assert answer.senses["face"].emotion is None
+    assert answer.probabilities == pytest.approx(dict(answer.senses["voice"].probabilities))
+
+
+def test_a_still_image_is_a_face_alone(recognizer: MultimodalRecognizer, folder: Path):
+    answer = recognizer.predict(folder / "still.png")
+    assert answer.emotion == answer.senses["face"].emotion is not None
+    assert len(answer.timeline) == 1
+
+
+def test_the_voice_of_a_video_can_be_adapted_to(folder: Path):
+    recognizer = MultimodalRecognizer(serein.load(threads=1))
+    recognizer.adapt(folder / "both.mp4")
+    assert recognizer.predict(folder / "both.mp4").utterances_known == 2
+    with pytest.raises(VideoError, match="without sound"):
+        recognizer.adapt(folder / "silent.mp4")
+
+
+def test_a_damaged_video_is_an_error(
+    recognizer: MultimodalRecognizer, folder: Path, tmp_path: Path
+):
+    whole = (folder / "both.mp4").read_bytes()
+    for name, content in {
+        "cut": whole[: len(whole) // 2],
+        "noise": b"\0\0\0\x18ftypmp42" + whole[::-1],
+    }.items():
+        (tmp_path / f"{name}.mp4").write_bytes(content)
+        with pytest.raises(AudioError, match=name):
+            recognizer.predict(tmp_path / f"{name}.mp4")
+
+
+# --- the command line ---
+
+
+def test_predict_says_what_each_sense_says(folder: Path):
+    told = run("predict", folder / "both.mp4")
+    assert told.exit_code == 0
+    whole, voice, face = told.output.splitlines()
+    assert "(6.0 s)" in whole
+    assert voice.split()[0] == "voice"
+    assert face.split()[0] == "face"
+    assert voice.endswith("%")
+
+
+def test_predict_says_it_in_chinese(folder: Path):
+    told = run("predict", folder / "dark.mp4", "--lang", "zh")
+    assert "声音" in told.output
+    assert "没有人脸" in told.output
+
+
+def test_a_folder_holds_videos_too(folder: Path):
+    told = run("predict", folder, "--json", "--timeline")
+    answers = [json.loads(line) for line in told.output.splitlines()]
+    names = [Path(answer["file"]).name for answer in answers]
+    assert names == ["both.mp4", "dark.mp4", "leaves.mp4", "silent.mp4", "voice.wav"]
+    by_name = dict(zip(names, answers, strict=True))
+    assert "senses" not in by_name["voice.wav"]
+    assert set(by_name["both.mp4"]["senses"]) == {"voice", "face"}
+    assert by_name["both.mp4"]["timeline"][0]["senses"]["face"]["emotion"]
+
+
+def test_one_text_for_many_recordings_is_wrong_usage(folder: Path):
+    told = run("predict", folder, "--text", "I am so happy")
+    assert told.exit_code == 2
+    assert "--transcribe" in told.output
