@@ -1,0 +1,84 @@
+"""docs/FUSION.md and results/fusion.json say what the answers in results/fusion say."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "results" / "fusion"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(ROOT / "bench")
+        spec = importlib.util.spec_from_file_location("bench_fusion", ROOT / "bench/fusion.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "bench_fusion", module)
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, dict[str, Any]]:
+    found = json.loads((ROOT / "results/fusion.json").read_text(encoding="utf-8"))
+    return {row["system"]: row for row in found}
+
+
+def answers(name: str) -> list[dict[str, str]]:
+    with (FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+def test_the_numbers_and_the_document_are_those_of_the_answers(bench, rows):
+    assert bench.measured(FOLDER) == list(rows.values())
+    document = (ROOT / "docs/FUSION.md").read_text(encoding="utf-8")
+    assert bench.markdown(list(rows.values())) in document
+    assert bench.few_markdown(list(rows.values())) in document
+
+
+def test_another_library_scores_the_same(bench, rows):
+    assert set(bench.TITLES) <= set(rows)
+    for name in bench.TITLES:
+        table = answers(name)
+        truth, answer = [row["truth"] for row in table], [row["answer"] for row in table]
+        assert rows[name]["uar"] == pytest.approx(balanced_accuracy_score(truth, answer), abs=1e-4)
+        assert rows[name]["accuracy"] == pytest.approx(accuracy_score(truth, answer), abs=1e-4)
+
+
+def test_the_mean_of_the_seeds_is_the_uar(bench, rows):
+    for name in bench.FEW:
+        row = rows[f"few-{name}"]
+        assert row["uar"] == pytest.approx(np.mean(row["seeds"]), abs=2e-4)
+        assert len(row["seeds"]) == len(bench.SEEDS)
+
+
+def test_no_actor_is_in_two_folds():
+    table = answers("voice")
+    actors = {(row["speaker"], row["fold"]) for row in table}
+    assert len(table) == 1440
+    assert len(actors) == len({speaker for speaker, _ in actors}) == 24
+
+
+def test_half_of_the_faces_are_missing(bench):
+    whole, half = answers("late-product"), answers("half-late-product")
+    changed = [
+        first["answer"] != second["answer"] for first, second in zip(whole, half, strict=True)
+    ]
+    voice = [row["answer"] for row in answers("voice")]
+    alone = np.array([row["answer"] for row in half]) == voice
+    assert 0 < np.mean(changed) < 0.5
+    assert alone[changed].all()  # without a face the answer is the voice's own
