@@ -55,10 +55,11 @@ def predict(
         typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
     ] = False,
     text: Annotated[
-        str | None, typer.Option(help="What is said in the recording: judge the words too.")
+        str | None, typer.Option(help="What is said in it, in English: judge the words too.")
     ] = None,
     transcribe: Annotated[
-        bool, typer.Option("--transcribe", help="Write down what is said: judge the words too.")
+        bool,
+        typer.Option("--transcribe", help="Write down what is said, in English, and judge it."),
     ] = False,
 ) -> None:
     """Tell the emotion of recordings.
