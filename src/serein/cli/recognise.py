@@ -169,6 +169,7 @@ def _print_senses(answer: Segment, lang: Language) -> None:
         words = nothing_zh if lang is Language.zh else nothing
         share = answer.contributions.get(sense)
         ending = "" if share is None else f"   {share:+.0%}"
+        ending += f'   "{said.text}"' if said.text else ""
         typer.echo(f"    {title:8s}{_words(said, lang) if said.likeliest else words}{ending}")
 
 

@@ -192,7 +192,7 @@ class MultimodalRecognizer:
             senses["face"] = _segment(start, end, seen)
         if words is not None:
             named = self.words.predict(words).probabilities if words.strip() else None
-            senses["words"] = _segment(start, end, named)
+            senses["words"] = replace(_segment(start, end, named), text=words)
         return together(heard, senses, self.trust, self.voice.unsure_below)
 
 

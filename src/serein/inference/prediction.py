@@ -33,6 +33,8 @@ class Segment:
     contributions : mapping of str to float
         How much each sense speaks for the joint answer, or, below 0, against it; their sizes add up
         to 1.
+    text : str or None
+        What is said, where words are judged: of the sense ``words`` alone.
     """
 
     start: float
@@ -42,6 +44,7 @@ class Segment:
     probabilities: Mapping[str, float]
     senses: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
     contributions: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    text: str | None = field(default=None, kw_only=True)
 
     @property
     def speech(self) -> bool:
@@ -163,7 +166,8 @@ def chinese_answer(emotion: str) -> str:
 def _own_answer(said: Segment) -> dict[str, Any]:
     """Return what one sense says, without what follows from it."""
     kept = ("emotion", "emotion_zh", "confidence", "probabilities")
-    return {key: value for key, value in said.to_dict().items() if key in kept}
+    values = {key: value for key, value in said.to_dict().items() if key in kept}
+    return values if said.text is None else {"text": said.text} | values
 
 
 def _rounded(value: float | None) -> float | None:
