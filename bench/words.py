@@ -41,6 +41,7 @@ from serein.inference.words import (
     load_words,
     scaled,
 )
+from serein.models.calibration import likeliest_temperature
 from serein.models.linear import MaskedLogisticRegression
 
 ROOT = Path(__file__).parents[1]
@@ -245,7 +246,7 @@ def finish(data: dict[str, Split], changes: dict[str, Array], bundle: Path) -> N
     write_bundle(bundle, arrays, [1.0, 1.0])
     dev = {"dev": data["dev"]}
     likely = [asked(dev, bundle, context=context)["dev"] for context in (False, True)]
-    write_bundle(bundle, arrays, [temperature(data["dev"].truth, each) for each in likely])
+    write_bundle(bundle, arrays, [sharpness(each, data["dev"].truth) for each in likely])
 
 
 def read_changes(bundle: Path) -> dict[str, Array]:
@@ -455,16 +456,9 @@ def _gelu(x: torch.Tensor) -> torch.Tensor:
     return nn.functional.gelu(x, approximate="tanh")
 
 
-def temperature(truth: Indices, likely: npt.NDArray[np.float64]) -> float:
-    """Find what log probabilities are to be divided by, so that the truth is likeliest."""
-    logits = np.log(np.maximum(likely, 1e-12))
-
-    def surprise(by: float) -> float:
-        scaled_by = logits / by
-        total = np.logaddexp.reduce(scaled_by, axis=1)
-        return float((total - scaled_by[np.arange(len(truth)), truth]).mean())
-
-    return round(float(min(np.geomspace(0.3, 3.0, 231), key=surprise)), 3)
+def sharpness(likely: npt.NDArray[np.float64], truth: Indices) -> float:
+    """Find the temperature of the answers to dev, to be written down."""
+    return round(likeliest_temperature(np.log(np.maximum(likely, 1e-12)), truth), 3)
 
 
 def write_bundle(folder: Path, arrays: dict[str, Array], temperatures: list[float]) -> None:
@@ -480,7 +474,7 @@ def write_bundle(folder: Path, arrays: dict[str, Array], temperatures: list[floa
         "encoder_sha256": hashlib.sha256(weights).hexdigest(),
         "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
         "trained_on": "MELD, official training set: text of 9989 utterances; chosen on dev",
-        "licence": "see MODEL_CARD.md: MELD is under GPL-3.0, MiniLM under Apache-2.0",
+        "licence": "see CARD.md: MELD is under GPL-3.0, MiniLM under Apache-2.0",
     }
     (folder / ARRAYS).write_bytes(content.getvalue())
     (folder / CARD).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

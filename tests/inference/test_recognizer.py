@@ -140,16 +140,18 @@ def test_one_bad_file_does_not_stop_the_others(recognizer: Recognizer, tmp_path:
     assert len(answers) == 6
 
 
-@pytest.mark.parametrize(("corpus", "model"), [("emodb", "emodb"), ("ravdess", "multi")])
+@pytest.mark.parametrize(
+    ("corpus", "model", "least"), [("emodb", "emodb", 0.9), ("ravdess", "multi", 0.85)]
+)
 def test_hears_the_corpora_it_learnt(
-    corpus_dir: Callable[[str], Path], corpus: str, model: str
+    corpus_dir: Callable[[str], Path], corpus: str, model: str, least: float
 ) -> None:
     """Not a score: these speakers were learnt from. It checks labels, order and front end."""
     table = serein.Corpus.load(corpus, corpus_dir(corpus)).map_emotions({"calm": "neutral"})
     recognizer = serein.load(model)
     clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]
     right = [recognizer.predict(clip.path).emotion == clip.emotion for clip in clips]
-    assert np.mean(right) > 0.8
+    assert np.mean(right) > least
 
 
 # --- valence and arousal ---

@@ -175,7 +175,7 @@ def test_it_is_no_bundle_of_a_voice() -> None:
 
 def test_it_is_small_and_says_what_it_is(words: WordsRecognizer) -> None:
     assert sum(file.stat().st_size for file in BUNDLED.iterdir()) < 2**20
-    card = (BUNDLED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (BUNDLED / "CARD.md").read_text(encoding="utf-8")
     for fact in ("MELD", "GPL-3.0", "Apache-2.0", "English", "weighted F1"):
         assert fact in card
     assert words.manifest["language"] == "en"

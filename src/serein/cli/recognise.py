@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.show import interval_words, print_error, print_json
-from serein.errors import AudioError, SereinError
+from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
     from serein.inference.multimodal import MultimodalRecognizer
@@ -114,7 +114,7 @@ def _learn_speaker(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
     for entry in inputs:
         try:
             for file in recordings(entry, videos=True):
-                with suppress(AudioError):  # unreadable, or without speech
+                with suppress(AudioError, MissingExtraError):  # or without speech
                     recognizer.adapt(file)
         except AudioError:
             continue

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from serein.inference.recognizer import Recognizer
     from serein.inference.words import WordsRecognizer
 
-WINDOW_S = 4.0  # of what has no sound: as the voice's windows are
-
 
 class MultimodalRecognizer:
     """Tells what voice, face and words say, each by itself and together, on one timeline.
@@ -150,8 +148,9 @@ class MultimodalRecognizer:
         return self._joined(heard, face, said)
 
     def _unheard(self, file: str, duration: float) -> Prediction:
-        """Lay out the timeline of what has no sound."""
-        window, samples = round(WINDOW_S * RATE_HZ), max(1, round(duration * RATE_HZ))
+        """Lay out the timeline of what has no sound, in windows as long as the voice's."""
+        window = round(self.voice.manifest["window_s"] * RATE_HZ)
+        samples = max(1, round(duration * RATE_HZ))
         bounds = segment_bounds(window_starts(samples, window, window), window, samples)
         timeline = tuple(Segment(*span, None, None, {}) for span in bounds)
         return Prediction(0.0, duration, None, None, {}, file, self.voice.name, timeline)

@@ -38,12 +38,22 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Shape (classes,), sorted labels.
     """
 
-    estimator: Any
-    threshold: float
-    growth: float
-    rounds: int
-    pool: int | None
-    random_state: int | np.random.RandomState | None
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        threshold: float = 0.8,
+        growth: float = 0.5,
+        rounds: int = 10,
+        pool: int | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.threshold = threshold
+        self.growth = growth
+        self.rounds = rounds
+        self.pool = pool
+        self.random_state = random_state
 
     def fit(
         self,
@@ -221,23 +231,6 @@ class SelfTraining(SemiSupervised):
     disambiguation rivaling supervised methods", ACL 1995.
     """
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        threshold: float = 0.8,
-        growth: float = 0.5,
-        rounds: int = 10,
-        pool: int | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        self.estimator = estimator
-        self.threshold = threshold
-        self.growth = growth
-        self.rounds = rounds
-        self.pool = pool
-        self.random_state = random_state
-
     def _guesses(
         self,
         samples: Modalities,
@@ -294,13 +287,15 @@ class CoTraining(SemiSupervised):
         pool: int | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.estimator = estimator
+        super().__init__(
+            estimator,
+            threshold=threshold,
+            growth=growth,
+            rounds=rounds,
+            pool=pool,
+            random_state=random_state,
+        )
         self.views = views
-        self.threshold = threshold
-        self.growth = growth
-        self.rounds = rounds
-        self.pool = pool
-        self.random_state = random_state
 
     def _guesses(
         self,
