@@ -26,6 +26,7 @@ RATE_HZ = 16_000
 
 BLOCK_SAMPLES = 2**22  # all channels together
 FULL_SCALE = {np.int16: 2.0**15, np.int32: 2.0**31}
+ARRAY_TYPES = (np.float16, np.float32, np.float64, *FULL_SCALE)
 MAX_PEAK = 8.0
 NO_LENGTH_FRAMES = 2**62  # libsndfile's word for a length that the header leaves open
 DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
@@ -193,12 +194,12 @@ def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) ->
     """
     joined, frames = bytearray(), 0  # grows in place; a list of blocks takes the memory twice
     try:
-        resample = _resampler(rate)
+        resample = resampler(rate)
         for block in blocks:
             frames += len(block)
             if frames > limits.max_s * rate:
                 raise _too_long(name, limits)
-            joined += resample(_mono(block, name), False).data
+            joined += resample(mono(block, name), False).data
         joined += resample(np.empty(0, np.float32), True).data
     except RuntimeError as cause:  # from soxr alone: _decode_into answers for soundfile
         raise AudioError(
@@ -295,7 +296,7 @@ def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") ->
 
 def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> Signal:
     """Bring an array to mono and 16 kHz."""
-    _check_array(array)
+    check_array(array)
     frames = np.asarray(array).reshape(len(array), -1)
     if not isinstance(rate, Real):
         raise AudioError(
@@ -303,23 +304,23 @@ def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> 
             "pass rate=... in Hz"
         )
     check_layout("<array>", rate, frames.shape[1], limits)
-    return collect(_array_blocks(frames, rate), rate, "<array>", limits)
+    return collect(full_scale_blocks(frames, rate), rate, "<array>", limits)
 
 
-def _check_array(array: npt.NDArray[Any]) -> None:
-    """Check dtype and shape."""
-    if array.dtype.type not in (np.float16, np.float32, np.float64, *FULL_SCALE):
+def check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:
+    """Check dtype and shape, and unless told not to, that it does not look transposed."""
+    if not isinstance(array, np.ndarray) or array.dtype.type not in ARRAY_TYPES:
         need = "float16, float32, float64, int16 or int32"
     elif array.ndim not in (1, 2) or array.size == 0:
         need = "(samples,) or (samples, channels), one or more of each"
-    elif array.ndim == 2 and array.shape[1] > array.shape[0]:
+    elif transposed and array.ndim == 2 and array.shape[1] > array.shape[0]:
         need = "(samples, channels): it looks transposed, pass its .T"
     else:
         return
     raise AudioError(f"<array>: is {_kind(array)}; need {need}")
 
 
-def _array_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
+def full_scale_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
     """Convert about a second at a time to float32 with full scale 1, (frames, channels)."""
     step = _block_frames(rate, frames.shape[1])
     full_scale = FULL_SCALE.get(frames.dtype.type)
@@ -336,7 +337,7 @@ def _array_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
             yield block.astype(np.float32)
 
 
-def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
+def resampler(rate: float) -> Callable[[Signal, bool], Signal]:
     """Make the function (samples, whether they are the last) -> samples at 16 kHz."""
     if rate == RATE_HZ:
         return lambda samples, last: samples
@@ -345,7 +346,7 @@ def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
     return resample
 
 
-def _mono(block: Signal, name: str) -> Signal:
+def mono(block: Signal, name: str) -> Signal:
     """Average the channels of (frames, channels)."""
     _peak(block, name)
     channels = block.shape[1]

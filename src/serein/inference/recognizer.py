@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -14,11 +13,13 @@ import numpy.typing as npt
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
 from serein.errors import AudioError, BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
+from serein.inference.answers import averaged, labelled
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.network import open_network
-from serein.inference.prediction import UNSURE, Prediction, Segment
-from serein.inference.windows import segment_bounds, window_starts
-from serein.models.adaptation import SpeakerPrior, adapted
+from serein.inference.prediction import Prediction, Segment
+from serein.inference.speaker import Speaker
+from serein.inference.windows import check_window, segment_bounds, window_starts
+from serein.models.adaptation import SpeakerPrior
 from serein.recordings import recordings
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -113,6 +114,10 @@ class Recognizer:
     ----------
     labels : tuple of str
         The emotions it knows, in the order of its probabilities.
+    window_s, hop_s : float
+        How long the windows of its timeline are, and how far apart they begin, in seconds.
+    speaker : Speaker
+        Whom it answers for.
     manifest : dict
         What the model is: licence, scores, training speakers.
 
@@ -146,24 +151,24 @@ class Recognizer:
         self.labels = bundle.labels
         self.limits = limits
         self.unsure_below = unsure_below
-        self._window = round(self.manifest["window_s"] * RATE_HZ)
-        self._hop = round(self.manifest["hop_s"] * RATE_HZ)
+        self.window_s: float = self.manifest["window_s"]
+        self.hop_s: float = self.manifest["hop_s"]
         self._front_end = _front_end(bundle)
         self._model = open_network(bundle, threads)
-        self._prior = _speaker_prior(bundle)
-        self._heard: list[npt.NDArray[np.float32]] = []
-        self._lean: npt.NDArray[np.float64] | None = None
+        self.speaker = Speaker(_speaker_prior(bundle))
 
     @property
     def utterances_known(self) -> int:
         """By how many utterances of the speaker it is adapted; 0 for a stranger."""
-        return len(self._heard)
+        return self.speaker.utterances_known
 
     def predict(
         self,
         source: Source,
         *,
         rate: int | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
     ) -> Prediction:
         """Answer for one recording.
 
@@ -173,6 +178,10 @@ class Recognizer:
             WAV, FLAC, Ogg, MP3 or AIFF; or samples, shape (samples,) or (samples, channels).
         rate : int, optional
             Sampling rate in Hz, for an array.
+        window_s, hop_s : float, optional
+            How long the windows of the timeline are, 0.5 to 10 s, and how far apart they begin, 0.1
+            s to a window; the model's own, if not given. A finer timeline is heard with less
+            around each moment, and takes longer.
 
         Returns
         -------
@@ -184,17 +193,24 @@ class Recognizer:
         ------
         AudioError
             If it cannot be read, or is outside the limits.
+        ValueError
+            If `window_s` or `hop_s` is outside its range.
         """
+        window, hop = self._grid(window_s, hop_s)
         signal = read_audio(source, rate=rate, limits=self.limits)
-        starts = window_starts(signal.size, self._window, self._hop)
-        bounds = segment_bounds(starts, self._window, signal.size)
+        starts = window_starts(signal.size, window, hop)
+        bounds = segment_bounds(starts, window, signal.size)
         timeline = tuple(
-            self._segment(signal[start : start + self._window], span)
+            self.segment(signal[start : start + window], span)
             for start, span in zip(starts, bounds, strict=True)
         )
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        whole = _summary(file, self.name, timeline, self.unsure_below)
-        return replace(whole, utterances_known=self.utterances_known)
+        whole = averaged((0.0, bounds[-1][1]), timeline, self.unsure_below)
+        return Prediction(
+            *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
+            *(file, self.name, timeline),
+            self.utterances_known,
+        )
 
     def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
         """Learn what is particular to a speaker; answers are for this speaker from then on.
@@ -222,23 +238,27 @@ class Recognizer:
         BundleError
             If the model was trained without what adaptation needs.
         """
-        if self._prior is None:
-            raise BundleError(
-                f"the model {self.name!r} did not learn how speakers differ, so it cannot adapt: "
-                "train it again with protocol.calibration_folds of 2 or more"
-            )
+        self.check_adapts()
         sources = list(_each(recordings))
         found = [row for source in sources for row in self._utterances(source, rate)]
         if not found:
             raise AudioError(
                 f"no speech in {len(sources)} recording(s): nothing can be learnt of the speaker"
             )
-        self._heard, self._lean = [*self._heard, *found], None
+        self.speaker.learn(found)
         return self
+
+    def check_adapts(self) -> None:
+        """Raise BundleError if the model did not learn how speakers differ."""
+        if self.speaker.prior is None:
+            raise BundleError(
+                f"the model {self.name!r} did not learn how speakers differ, so it cannot adapt: "
+                "train it again with protocol.calibration_folds of 2 or more"
+            )
 
     def forget_speaker(self) -> None:
         """Answer for a stranger again."""
-        self._heard, self._lean = [], None
+        self.speaker.forget()
 
     def predict_all(
         self, files: Iterable[str | Path]
@@ -277,7 +297,8 @@ class Recognizer:
         numpy.ndarray
             Shape (labels,), float32.
         """
-        return self.answer_features(self._front_end(signal[: self._window]))[0]
+        window, _ = self._grid(None, None)
+        return self.answer_features(self._front_end(signal[:window]))[0]
 
     def answer_features(
         self, features: npt.NDArray[np.float32]
@@ -297,37 +318,64 @@ class Recognizer:
             Probability of speech, 0 to 1.
         """
         probability, speech = self._model.answer(features)
-        return self._own(probability), speech
+        return self.speaker.own(probability), speech
 
-    def _own(self, probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Adapt an answer to the speaker, if one is known."""
-        if self._prior is None or not self._heard:
-            return probability
-        if self._lean is None:
-            self._lean = self._prior.lean(self._heard)
-        return adapted(probability[None], self._lean)[0].astype(np.float32)
+    def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
+        """Answer for a window as for a stranger.
 
-    def _spoken(self, window: Signal) -> npt.NDArray[np.float32] | None:
-        """Answer for a window as for a stranger; None without speech."""
+        Parameters
+        ----------
+        window : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shape (labels,), float32; None without speech.
+        """
         if loud_rms(frame_rms(window)) < SILENCE_RMS:
             return None
         probability, speech = self._model.answer(self._front_end(window))
         return None if speech < self.manifest["speech_threshold"] else probability
 
+    def segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
+        """Answer for a window as for its speaker.
+
+        Parameters
+        ----------
+        window : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+        bounds : tuple of float
+            Which stretch it stands for: start and end in seconds.
+
+        Returns
+        -------
+        Segment
+            Its emotion is None where there is no speech.
+        """
+        answer = self.hear(window)
+        named = {} if answer is None else self.named(self.speaker.own(answer))
+        return labelled(bounds, named, self.unsure_below)
+
+    def named(self, probability: npt.NDArray[np.float32]) -> dict[str, float]:
+        """Return probabilities, shape (labels,), by the names of their emotions."""
+        return dict(zip(self.labels, probability.tolist(), strict=True))
+
+    def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
+        """Return window and hop in samples."""
+        if window_s is None and hop_s is None:
+            return round(self.window_s * RATE_HZ), round(self.hop_s * RATE_HZ)
+        window_s = self.window_s if window_s is None else window_s
+        return check_window(window_s, window_s if hop_s is None else hop_s)
+
     def _utterances(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
         """Answer for each window with speech as for a stranger."""
         signal = read_audio(source, rate=rate, limits=self.limits)
-        for start in window_starts(signal.size, self._window, self._hop):
-            probability = self._spoken(signal[start : start + self._window])
+        window, hop = self._grid(None, None)
+        for start in window_starts(signal.size, window, hop):
+            probability = self.hear(signal[start : start + window])
             if probability is not None:
                 yield probability
-
-    def _segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
-        probability = self._spoken(window)
-        if probability is None:
-            return Segment(*bounds, emotion=None, confidence=None, probabilities={})
-        named = dict(zip(self.labels, self._own(probability).tolist(), strict=True))
-        return _labelled(bounds, named, self.unsure_below)
 
 
 def answer_or_error(predict: Callable[[Path], Prediction], file: Path) -> Prediction | SereinError:
@@ -376,30 +424,3 @@ def _front_end(bundle: Bundle) -> FrontEnd:
         return FrontEnd.from_dict(bundle.manifest["front_end"])
     except (TypeError, ValueError) as error:
         raise BundleError(f"{bundle.place}: {error}; update serein") from error
-
-
-def _labelled(
-    bounds: tuple[float, float], probabilities: dict[str, float], unsure_below: float
-) -> Segment:
-    emotion = max(probabilities, key=probabilities.__getitem__)
-    confidence = probabilities[emotion]
-    answer = UNSURE if confidence < unsure_below else emotion
-    return Segment(*bounds, answer, confidence, probabilities)
-
-
-def _summary(
-    file: str | None, model: str, timeline: tuple[Segment, ...], unsure_below: float
-) -> Prediction:
-    """Average the segments with speech, each by its length."""
-    spoken = [segment for segment in timeline if segment.speech]
-    end = timeline[-1].end
-    whole = Segment(0.0, end, None, None, {})
-    if spoken:
-        lengths = np.array([segment.end - segment.start for segment in spoken])
-        rows = np.array([list(segment.probabilities.values()) for segment in spoken])
-        mean = lengths @ rows / lengths.sum()
-        named = dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
-        whole = _labelled((0.0, end), named, unsure_below)
-    return Prediction(
-        0.0, end, whole.emotion, whole.confidence, whole.probabilities, file, model, timeline
-    )

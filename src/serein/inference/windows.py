@@ -6,6 +6,9 @@ from itertools import pairwise
 
 from serein.audio.read import RATE_HZ
 
+SHORTEST_S, LONGEST_S = 0.5, 10.0  # of a window
+LEAST_HOP_S = 0.1
+
 
 def window_starts(samples: int, window: int, hop: int) -> list[int]:
     """Place windows over a signal; the last one ends where the signal ends.
@@ -31,6 +34,43 @@ def window_starts(samples: int, window: int, hop: int) -> list[int]:
         return [0]
     starts = list(range(0, samples - window, hop))
     return [*starts, samples - window]
+
+
+def check_window(window_s: float, hop_s: float) -> tuple[int, int]:
+    """Check window and hop, and return them in samples.
+
+    Parameters
+    ----------
+    window_s : float
+        Length of a window in seconds, 0.5 to 10.
+    hop_s : float
+        From one window to the next in seconds, 0.1 to `window_s`.
+
+    Returns
+    -------
+    tuple of int
+        Both in samples at 16 kHz.
+
+    Raises
+    ------
+    ValueError
+        If one is outside its range.
+
+    Examples
+    --------
+    >>> check_window(2.0, 0.5)
+    (32000, 8000)
+    """
+    if not SHORTEST_S <= window_s <= LONGEST_S:
+        raise ValueError(
+            f"the window is {window_s} s; allowed: {SHORTEST_S} to {LONGEST_S} s, and the models "
+            "know best what they learnt from, 2 to 4 s"
+        )
+    if not LEAST_HOP_S <= hop_s <= window_s:
+        raise ValueError(
+            f"the hop is {hop_s} s; allowed: {LEAST_HOP_S} s to a window, {window_s} s"
+        )
+    return round(window_s * RATE_HZ), round(hop_s * RATE_HZ)
 
 
 def segment_bounds(starts: list[int], window: int, samples: int) -> list[tuple[float, float]]:
