@@ -192,6 +192,7 @@ def test_a_recording_over_the_limit() -> None:
         (["predict", "x.wav", "--loud"], "No such option"),
         (["predict", "x.wav", "--model", "mutli"], "unknown model 'mutli'; known: multi, emodb"),
         (["predict", "x.wav", "--lang", "fr"], "Invalid value"),
+        (["predict", "x.wav", "--hop", "5"], "would leave gaps between windows of 4.0 s"),
         (["recognise"], "No such command"),
         (["train", "nowhere.toml", "--out", "x"], "cannot be read as a TOML recipe"),
         (["evaluate", "recipes/emodb.toml", "--data", "nowhere"], "nowhere is not a folder"),

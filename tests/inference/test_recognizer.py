@@ -109,6 +109,32 @@ def test_a_long_recording_gets_a_timeline(recognizer: Recognizer) -> None:
         assert probability == pytest.approx(np.average(parts, weights=lengths))
 
 
+def test_a_finer_timeline_when_asked(recognizer: Recognizer) -> None:
+    sound = voice(10)
+    fine = recognizer.predict(sound, rate=RATE_HZ, window_s=2.0, hop_s=0.5)
+    assert len(fine.timeline) == 17
+    third = recognizer.predict(sound[RATE_HZ : 3 * RATE_HZ], rate=RATE_HZ)
+    assert fine.timeline[2].probabilities == third.probabilities
+    assert (fine.timeline[2].start, fine.timeline[2].end) == (1.75, 2.25)
+    apart = recognizer.predict(sound, rate=RATE_HZ, window_s=2.0)
+    assert [segment.end for segment in apart.timeline] == [2, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"window_s": 0.2}, r"window is 0\.2 s; allowed: 0\.5 to 10\.0 s"),
+        ({"hop_s": 5.0}, r"hop is 5\.0 s; allowed: 0\.1 s to a window, 4\.0 s"),
+        ({"hop_s": 0.0}, r"hop is 0\.0 s"),
+    ],
+)
+def test_a_timeline_that_cannot_be(
+    recognizer: Recognizer, wrong: dict[str, float], match: str
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        recognizer.predict(voice(2), rate=RATE_HZ, **wrong)
+
+
 def test_a_pause_in_a_long_recording_is_left_out(recognizer: Recognizer) -> None:
     quiet = np.zeros(20 * RATE_HZ, np.float32)
     answer = recognizer.predict(np.concatenate([voice(6), quiet, voice(6)]), rate=RATE_HZ)

@@ -38,6 +38,12 @@ def predict(
     model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
+    window: Annotated[
+        float | None, typer.Option(min=0.5, max=10, help="Seconds of a window of the timeline.")
+    ] = None,
+    hop: Annotated[
+        float | None, typer.Option(min=0.1, max=10, help="Seconds from one window to the next.")
+    ] = None,
     affect: Annotated[
         bool,
         typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
@@ -74,10 +80,13 @@ def predict(
 
     limits = Limits(max_s=max_seconds)
     voice = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
+    _refuse_gaps(window or voice.window_s, hop)
     recognizer = MultimodalRecognizer(voice)
     if same_speaker:
         _learn_speaker(recognizer, inputs)
-    judge = partial(recognizer.predict, text=text, transcribe=transcribe)
+    judge = partial(
+        recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
+    )
     failed = False
     for entry in inputs:
         try:
@@ -98,6 +107,11 @@ def predict(
             else:
                 _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
     raise typer.Exit(int(failed))
+
+
+def _refuse_gaps(window: float, hop: float | None) -> None:
+    if hop is not None and hop > window:
+        raise typer.BadParameter(f"--hop {hop} would leave gaps between windows of {window} s")
 
 
 def _refuse_one_text_for_many(text: str | None, recordings: int) -> None:

@@ -6,9 +6,9 @@ Needs the extra [face] for videos and the extra [text] for words.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,13 @@ class MultimodalRecognizer:
         return Transcriber(self.speech_model)
 
     def predict(
-        self, source: str | os.PathLike[str], *, text: str | None = None, transcribe: bool = False
+        self,
+        source: str | os.PathLike[str],
+        *,
+        text: str | None = None,
+        transcribe: bool = False,
+        window_s: float | None = None,
+        hop_s: float | None = None,
     ) -> Prediction:
         """Answer for one recording or video.
 
@@ -89,6 +95,8 @@ class MultimodalRecognizer:
             What is said in it, in English.
         transcribe : bool
             Whether to write down what is said, where `text` does not tell.
+        window_s, hop_s : float, optional
+            Windows of the timeline, as in `Recognizer.predict`.
 
         Returns
         -------
@@ -104,10 +112,13 @@ class MultimodalRecognizer:
             error: that sense has nothing to say.
         MissingExtraError
             If what a video or words need is not installed.
+        ValueError
+            If `window_s` or `hop_s` is outside its range.
         """
+        voice = partial(self.voice.predict, window_s=window_s, hop_s=hop_s)
         if is_still(source) or is_video(source):
-            return self._of_pictures(source, text, transcribe=transcribe)
-        heard = self.voice.predict(source)
+            return self._of_pictures(source, voice, text, transcribe=transcribe)
+        heard = voice(source)
         if text is None and not transcribe:
             return heard
         return self._joined(heard, None, self._said(source, text, transcribe=transcribe))
@@ -131,7 +142,12 @@ class MultimodalRecognizer:
             self.voice.adapt(source)
 
     def _of_pictures(
-        self, source: str | os.PathLike[str], text: str | None, *, transcribe: bool
+        self,
+        source: str | os.PathLike[str],
+        voice: Callable[..., Prediction],
+        text: str | None,
+        *,
+        transcribe: bool,
     ) -> Prediction:
         """Answer for a video or a still image."""
         from serein.features.face import describe_face
@@ -141,7 +157,7 @@ class MultimodalRecognizer:
         sound: Signal | None = None
         if not is_still(source) and has_sound(source):
             sound = read_video_sound(source, limits=self.voice.limits)
-            heard = replace(self.voice.predict(sound, rate=RATE_HZ), file=file)
+            heard = replace(voice(sound, rate=RATE_HZ), file=file)
         else:
             heard = self._unheard(file, float(face.time_s[-1]) if len(face.time_s) else 0.0)
         said = self._said(sound, text, transcribe=transcribe and sound is not None)
