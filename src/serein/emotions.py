@@ -39,6 +39,9 @@ class Emotion:
         Rough pleasantness, in [-1, 1].
     arousal : float
         Rough activation, in [-1, 1].
+    colour : str
+        For plots, as ``#rrggbb``: any two can be told apart with any colour vision (Okabe and Ito,
+        Tol).
     aliases : tuple of str
         Other words for it, in lower case, with single spaces.
     """
@@ -47,36 +50,44 @@ class Emotion:
     chinese: str
     valence: float
     arousal: float
+    colour: str
     aliases: tuple[str, ...] = ()
 
 
 EMOTIONS: dict[str, Emotion] = {
     emotion.name: emotion
     for emotion in (
-        Emotion("neutral", "中性", 0.0, 0.0, ("neutrality", "neu", "中立")),
-        Emotion("calm", "平静", 0.7, -0.7, ("calmness", "平和")),
+        Emotion("neutral", "中性", 0.0, 0.0, "#bbbbbb", ("neutrality", "neu", "中立")),
+        Emotion("calm", "平静", 0.7, -0.7, "#88ccee", ("calmness", "平和")),
         Emotion(
-            "happiness", "快乐", 0.9, 0.3, ("happy", "joy", "joyful", "hap", "高兴", "开心", "喜悦")
+            "happiness",
+            "快乐",
+            0.9,
+            0.3,
+            "#ddaa33",
+            ("happy", "joy", "joyful", "hap", "高兴", "开心", "喜悦"),
         ),
-        Emotion("sadness", "悲伤", -0.9, -0.4, ("sad", "伤心", "难过")),
-        Emotion("anger", "愤怒", -0.6, 0.8, ("angry", "ang", "生气")),
+        Emotion("sadness", "悲伤", -0.9, -0.4, "#4477aa", ("sad", "伤心", "难过")),
+        Emotion("anger", "愤怒", -0.6, 0.8, "#cc3311", ("angry", "ang", "生气")),
         Emotion(
             "fear",
             "恐惧",
             -0.7,
             0.7,
+            "#aa3377",
             ("fearful", "fea", "afraid", "scared", "anxiety", "anxious", "fear/anxiety", "害怕"),
         ),
-        Emotion("disgust", "厌恶", -0.8, 0.3, ("disgusted", "dis")),
+        Emotion("disgust", "厌恶", -0.8, 0.3, "#228833", ("disgusted", "dis")),
         Emotion(
             "surprise",
             "惊讶",
             0.3,
             0.9,
+            "#ee7733",
             ("surprised", "sur", "ps", "pleasant surprise", "pleasant surprised", "惊奇", "吃惊"),
         ),
-        Emotion("boredom", "无聊", -0.5, -0.8, ("bored",)),
-        Emotion("contempt", "轻蔑", -0.6, 0.2, ("contemptuous", "蔑视")),
+        Emotion("boredom", "无聊", -0.5, -0.8, "#999933", ("bored",)),
+        Emotion("contempt", "轻蔑", -0.6, 0.2, "#332288", ("contemptuous", "蔑视")),
     )
 }
 """Canonical name -> `Emotion`, in the order in which serein lists emotions everywhere."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serein.cli.show import interval_words, print_error, print_json
+from serein.cli.words import Language, adapted_words, affect_words, answer_words
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
@@ -22,13 +22,6 @@ SENSES = {  # its Chinese name, and what it says where it has nothing to say
     "face": ("面部", "no face", "没有人脸"),
     "words": ("文字", "no words", "没有文字"),
 }
-
-
-class Language(StrEnum):
-    """Language of the emotions' names."""
-
-    en = "en"
-    zh = "zh"
 
 
 def predict(
@@ -163,15 +156,16 @@ def _print_answer(
 ) -> None:
     name = (answer.file or "").ljust(width)
     if not timeline:
-        ending = _affect_words(answer, lang) if affect else ""
-        ending += _adapted_words(answer, lang)
-        typer.echo(f"{name}   {_words(answer, lang)}   ({answer.duration:.1f} s){ending}")
+        parts = [answer_words(answer, lang), f"({answer.duration:.1f} s)"]
+        parts += [affect_words(answer, lang)] if affect else []
+        parts += [adapted_words(answer.utterances_known, lang)]
+        typer.echo("   ".join([name, *filter(None, parts)]))
         _print_senses(answer, lang)
         return
     for segment in answer.timeline:
         span = f"{segment.start:8.2f} {segment.end:8.2f}"
-        ending = _affect_words(segment, lang) if affect else ""
-        typer.echo(f"{name}   {span}   {_words(segment, lang)}{ending}")
+        parts = [span, answer_words(segment, lang), affect_words(segment, lang) if affect else ""]
+        typer.echo("   ".join([name, *filter(None, parts)]))
         _print_senses(segment, lang)
 
 
@@ -184,33 +178,4 @@ def _print_senses(answer: Segment, lang: Language) -> None:
         share = answer.contributions.get(sense)
         ending = "" if share is None else f"   {share:+.0%}"
         ending += f'   "{said.text}"' if said.text else ""
-        typer.echo(f"    {title:8s}{_words(said, lang) if said.likeliest else words}{ending}")
-
-
-def _words(answer: Segment, lang: Language) -> str:
-    from serein.inference.prediction import UNSURE, chinese_answer
-
-    if answer.emotion is None or answer.likeliest is None:
-        _, nothing, nothing_zh = SENSES["voice"]
-        return nothing_zh if lang is Language.zh else nothing
-    name, likeliest = answer.emotion, answer.likeliest
-    if lang is Language.zh:
-        name, likeliest = chinese_answer(name), chinese_answer(likeliest)
-    guess = f" ({likeliest}?)" if answer.emotion == UNSURE else ""
-    return f"{name} {answer.confidence:.2f}{guess}"
-
-
-def _affect_words(answer: Segment, lang: Language) -> str:
-    if answer.valence is None or answer.arousal is None:
-        return ""
-    valence, arousal = ("效价", "唤醒度") if lang is Language.zh else ("valence", "arousal")
-    return f"   {valence} {answer.valence:+z.2f} {arousal} {answer.arousal:+z.2f}"
-
-
-def _adapted_words(answer: Prediction, lang: Language) -> str:
-    count = answer.utterances_known
-    if not count:
-        return ""
-    if lang is Language.zh:
-        return f"   已按 {count} 段语音适应说话人"
-    return f"   adapted by {count} utterance{'s' if count > 1 else ''}"
+        typer.echo(f"    {title:8s}{answer_words(said, lang) if said.likeliest else words}{ending}")

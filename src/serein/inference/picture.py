@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from serein.audio.frames import frame_times
 from serein.audio.read import RATE_HZ, check_signal
+from serein.emotions import EMOTIONS
 from serein.errors import MissingExtraError
 from serein.features.descriptors import power_spectrogram
 from serein.features.formants import formants
@@ -22,18 +23,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 
-COLOURS = {  # of ten that people with any colour vision can tell apart (Okabe and Ito, Tol)
-    "neutral": "#bbbbbb",
-    "calm": "#88ccee",
-    "happiness": "#ddaa33",
-    "sadness": "#4477aa",
-    "anger": "#cc3311",
-    "fear": "#aa3377",
-    "disgust": "#228833",
-    "surprise": "#ee7733",
-    "boredom": "#999933",
-    "contempt": "#332288",
-}
+COLOURS = {name: emotion.colour for name, emotion in EMOTIONS.items()}
 COLUMNS = 2000  # of the picture: longer recordings are drawn by the extremes of each column
 HIGHEST_HZ = 5500
 CROWDED = 15  # segments of a timeline: shorter ones have no room for their name
