@@ -6,6 +6,7 @@
 ``video_sound``  the sound of a video
 ``denoise``    spectral subtraction, Wiener, adaptive cancellation
 ``voice``      where speech is
+``record``     a microphone, chunk by chunk; ``play`` a file as if it were one
 ``augment``    changed copies: noise, overlay, stretch, pitch, speed, gain, shuffle, room
 ``channel``    lines, codecs, microphones; ``chain`` calls all of these by name
 ``nonspeech``  sounds that are not speech, drawn from a seed

@@ -1,0 +1,178 @@
+"""The command that recognises while someone speaks: listen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
+from serein.cli.live_words import WORDS
+from serein.cli.show import print_json
+from serein.cli.words import Language
+from serein.errors import AudioError, SereinError
+
+if TYPE_CHECKING:
+    from serein.audio.read import Signal
+    from serein.inference.stream import Stream
+
+
+def listen(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Recording to hear instead of the microphone.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Play --file at the speed at which it was spoken.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Microphone: its number, or a part of its name.")
+    ] = None,
+    devices: Annotated[bool, typer.Option("--devices", help="List the microphones.")] = False,
+    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    lang: Annotated[Language, typer.Option(help="Language of what is shown.")] = Language.en,
+    window: Annotated[float, typer.Option(help="Seconds that each answer listens to.")] = 2.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 0.5,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="One speaker: learn that voice as it goes.")
+    ] = False,
+    unsure_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
+    ] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so much sound.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+) -> None:
+    """Tell the emotion of a voice while it speaks. Ctrl-C ends.
+
+    On a terminal: a display. Else: a line an utterance, or with --json a line an event. It is how
+    a listener might describe the voice: tell the people who are listened to.
+    """
+    from serein.inference.recognizer import load
+    from serein.inference.stream import Stream
+
+    if devices:
+        return _list_devices(as_json=as_json)
+    source = _source(file, device, realtime=realtime)
+    recognizer = load(model, threads=threads, unsure_below=unsure_below)
+    try:
+        stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
+    except ValueError as error:
+        raise SereinError(str(error)) from error
+    words = WORDS[lang]
+    greeting = "" if file else f"{words.listening.format(source.name)}. {words.notice}"
+    view = _view(stream, source, lang, hop, greeting, as_json=as_json)
+    with source, _ended_by_signals(source), view, _warnings_to(view):
+        _hear_all(source, stream, view, seconds)
+
+
+def _hear_all(source: SoundSource, stream: Stream, view: View, seconds: float | None) -> None:
+    """Pass on all that a source gives; at its end, even a bad one, answer what is pending."""
+    try:
+        for chunk in _first(source, seconds):
+            view.hear(chunk, source)
+            view.tell(stream.push(chunk))
+    except AudioError:
+        view.tell(stream.end())
+        raise
+    view.tell(stream.end())
+
+
+def _first(source: SoundSource, seconds: float | None) -> Iterator[Signal]:
+    """Give the chunks of the first seconds, the last one cut; all of them for None."""
+    left = sys.maxsize if seconds is None else round(seconds * source.rate)
+    for chunk in source:
+        yield chunk[:left]
+        left -= chunk.size
+        if left <= 0:
+            return
+
+
+def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSource:
+    if file is None:
+        if realtime:
+            raise typer.BadParameter("--realtime paces a --file: name one; a microphone is live")
+        from serein.audio.record import Microphone
+
+        return Microphone(device)
+    if device is not None:
+        raise typer.BadParameter("--file and --device came: give one of them")
+    from serein.audio.play import Playback
+
+    return Playback(file, realtime=realtime)
+
+
+def _view(
+    stream: Stream,
+    source: SoundSource,
+    lang: Language,
+    hop_s: float,
+    greeting: str,
+    *,
+    as_json: bool,
+) -> View:
+    """Choose how to tell what is heard."""
+    if as_json:
+        return JsonLines(greeting)
+    if not sys.stdout.isatty() or os.environ.get("TERM", "").lower() in {"dumb", "unknown"}:
+        return PlainLines(greeting, lang)
+    from serein.cli.live_display import LiveDisplay
+
+    title = os.path.basename(source.name)  # noqa: PTH119  # a microphone's name is no path
+    return LiveDisplay(stream.labels, title=title, lang=lang, hop_s=hop_s)
+
+
+@contextmanager
+def _warnings_to(view: View) -> Iterator[None]:
+    """Let a view tell that sound was lost, each time."""
+    from serein.audio.record import LostSoundWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LostSoundWarning)
+        warnings.showwarning = lambda message, *rest, **more: view.warn(str(message))
+        yield
+
+
+@contextmanager
+def _ended_by_signals(source: SoundSource) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the sound, not the program; a second one ends that too."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        source.stop()
+
+    before = {int(n): signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _list_devices(*, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from serein.audio.record import NONE, input_devices
+
+    found = input_devices()
+    for device in found:
+        if as_json:
+            print_json(asdict(device))
+            continue
+        typer.echo(
+            f"{'*' if device.default else ' '} {device.number:3}  {device.name}   "
+            f"({device.system}, {device.rate} Hz, {device.channels} channels)"
+        )
+    if not found and not as_json:
+        typer.echo(f"no microphone: {NONE}")

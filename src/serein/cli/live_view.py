@@ -1,0 +1,116 @@
+"""Where `serein listen` hears, and how it tells: what these have in common, and lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import typer
+
+from serein.cli.show import print_json
+from serein.cli.words import Language, adapted_words, affect_words, answer_words
+
+if TYPE_CHECKING:
+    from serein.audio.read import Signal
+    from serein.inference.stream import Event
+
+
+class SoundSource(AbstractContextManager[Any], Protocol):
+    """What `Microphone` and `Playback` have in common."""
+
+    name: str
+    rate: int
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of sound that have come and were not yet taken."""
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of sound that were lost."""
+
+    def __iter__(self) -> Iterator[Signal]: ...
+
+    def stop(self) -> None:
+        """End the iteration."""
+
+
+class View(AbstractContextManager[Any], Protocol):
+    """Whatever tells a person or a program what is heard, open within ``with``."""
+
+    def hear(self, chunk: Signal, source: SoundSource) -> None:
+        """Take in what was heard, before its events are told."""
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Take in the events of a stream."""
+
+    def warn(self, message: str) -> None:
+        """Take in a warning."""
+
+
+class JsonLines:
+    """One event a line; what is not an event goes to standard error.
+
+    Parameters
+    ----------
+    greeting : str
+        Said as soon as sound comes; nothing if empty.
+    """
+
+    def __init__(self, greeting: str = "") -> None:
+        self._greeting = greeting
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def hear(self, chunk: Signal, source: SoundSource) -> None:
+        """Greet, once."""
+        if self._greeting:
+            self.warn(self._greeting)
+            self._greeting = ""
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Print each event."""
+        for event in events:
+            print_json(event.to_dict())
+
+    def warn(self, message: str) -> None:
+        """Print a warning on standard error."""
+        typer.echo(f"serein: {message}", err=True)
+
+
+class PlainLines(JsonLines):
+    """One utterance a line.
+
+    Parameters
+    ----------
+    greeting : str
+        Said as soon as sound comes; nothing if empty.
+    lang : Language
+        What it speaks.
+    """
+
+    def __init__(self, greeting: str, lang: Language) -> None:
+        super().__init__(greeting)
+        self._lang = lang
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Print each utterance."""
+        for event in events:
+            if event.kind == "utterance":
+                typer.echo(self._line(event))
+
+    def _line(self, event: Event) -> str:
+        adapted = adapted_words(event.utterances_known, self._lang)
+        parts = (answer_words(event, self._lang), affect_words(event, self._lang), adapted)
+        return "   ".join([f"{event.start:8.2f} {event.end:8.2f}", *filter(None, parts)])
