@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
         *{"emotions", "audio", "training", "corpora"},
         *{"features", "models", "evaluation", "inference"},
     },
-    "serve": {"inference"},
+    "serve": {"inference", "audio", "emotions"},
     "cli": {"experiment", "trials", "serve", "inference", "evaluation", "features", "corpora"}
     | {"audio", "emotions", "__init__"},
     "__main__": {"cli"},

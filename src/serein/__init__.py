@@ -9,7 +9,7 @@ A voice goes in; out comes what a listener would hear in it.
 
 The floor plan, from the ground up: `audio` and `corpora` read sound and tables; `features` turns
 sound into numbers; `models` turns numbers into labels; `evaluation` judges; `inference` is the
-trained thing; `experiment` is how it came to be; `cli` is the command line.
+trained thing; `experiment` is how it came to be; `serve` is the service; `cli` is the command line.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
     from serein.inference.recognizer import Recognizer, bundled_models, load
+    from serein.inference.stream import Stream
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _HOMES = {
     "Recognizer": "serein.inference.recognizer",
     "Segment": "serein.inference.prediction",
     "SereinError": "serein.errors",
+    "Stream": "serein.inference.stream",
     "Utterance": "serein.corpora",
     "bundled_models": "serein.inference.recognizer",
     "load": "serein.inference.recognizer",
@@ -57,6 +59,7 @@ __all__ = [
     "Recognizer",
     "Segment",
     "SereinError",
+    "Stream",
     "Utterance",
     "bundled_models",
     "load",

@@ -16,7 +16,9 @@ from serein.cli.compare import compare
 from serein.cli.explain import explain
 from serein.cli.judge import check_leaks, evaluate
 from serein.cli.learn import corpus, export, train, tune
+from serein.cli.listen import listen
 from serein.cli.recognise import models, predict
+from serein.cli.serve import serve
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
 from serein.errors import SereinError
@@ -30,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, models, explain, features, plot, denoise),
+    *(predict, listen, serve, models, explain, features, plot, denoise),
     *(evaluate, compare, check_leaks, stress, train, tune, export, corpus),
 ):
     app.command()(command)

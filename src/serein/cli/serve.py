@@ -1,0 +1,71 @@
+"""The command that serves: recordings over HTTP, voices over WebSocket, and the page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serein import __version__
+from serein.errors import MissingExtraError
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Bundled model, or path of a bundle; the first is the default. All."),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="Its first line is the key that clients have to send.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="Another origin whose pages may ask.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which it is known.")
+    ] = None,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest upload.")] = 25.0,
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
+    max_streams: Annotated[int, typer.Option(min=0, help="Streams open at once, a worker.")] = 16,
+    max_queue: Annotated[int, typer.Option(min=1, help="Uploads in hand at once, a worker.")] = 64,
+    requests_per_minute: Annotated[
+        int, typer.Option(min=0, help="Of one client, a worker; 0: no limit.")
+    ] = 1200,
+    max_stream_seconds: Annotated[float, typer.Option(min=1, help="Longest stream.")] = 14_400.0,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Keep uploads and answers in this folder; nothing is kept without it."),
+    ] = None,
+) -> None:
+    """Serve recognition over HTTP and WebSocket, and a page that uses it.
+
+    Without an API key, in that file or in SEREIN_API_KEY, it listens to this machine alone.
+    """
+    try:
+        from serein.serve.server import serve as run
+        from serein.serve.settings import Settings, read_key
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("serein"):
+            raise
+        raise MissingExtraError("serein serve", "serve") from error
+
+    settings = Settings(
+        models=tuple(model or ()),
+        version=__version__,
+        api_key=read_key(api_key_file) if api_key_file else os.environ.get("SEREIN_API_KEY", ""),
+        allow_origins=tuple(allow_origin or ()),
+        allow_hosts=tuple(allow_host or ()),
+        max_megabytes=max_megabytes,
+        max_seconds=max_seconds,
+        max_streams=max_streams,
+        max_queue=max_queue,
+        requests_per_minute=requests_per_minute,
+        max_stream_seconds=max_stream_seconds,
+        store=str(store.resolve()) if store else "",
+    )
+    run(settings, host=host, port=port, workers=workers)

@@ -1,0 +1,182 @@
+"""Recognisers by name, and the threads where they judge."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import Limits, Signal
+from serein.errors import AudioError, unknown_name
+from serein.inference.bundle import Bundle, read_bundle
+from serein.inference.prediction import Prediction
+from serein.inference.recognizer import Recognizer, bundled_models, find_model
+from serein.serve.refusal import Refusal
+from serein.serve.settings import ServiceError, Settings
+
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):  # noqa: N818  # nothing went wrong
+    """Nobody waits for the answer any more."""
+
+
+class PatientRecognizer(Recognizer):
+    """A recogniser that asks, before each window, whether its answer is still wanted."""
+
+    stop: threading.Event | None = None
+
+    def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
+        """Answer for a window, as a recogniser does.
+
+        Raises
+        ------
+        Stopped
+            If nobody waits.
+        """
+        if self.stop is not None and self.stop.is_set():
+            raise Stopped
+        return super().hear(window)
+
+    def for_request(
+        self, unsure_below: float, stop: threading.Event | None = None
+    ) -> PatientRecognizer:
+        """Return one for a single request; the network is shared."""
+        own = copy.copy(self)
+        own.unsure_below, own.stop = unsure_below, stop
+        return own
+
+
+class Judges:
+    """The recognisers of this worker, and two threads: one for uploads, one for streams.
+
+    A long upload therefore never holds up a voice; streams take turns, a second of sound each.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which models, and how long recordings may be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
+        self.recognizers = load_all(settings.models, limits)
+        self.default = next(iter(self.recognizers))
+        self._uploads = ThreadPoolExecutor(1, "uploads")
+        self._streams = ThreadPoolExecutor(1, "streams")
+
+    def find(self, name: str) -> PatientRecognizer:
+        """Return a recogniser by its name; the default one for "".
+
+        Raises
+        ------
+        Refusal
+            If there is none of that name.
+        """
+        found = self.recognizers.get(name or self.default)
+        if found is None:
+            raise Refusal("unknown_model", unknown_name("model", name[:80], self.recognizers))
+        return found
+
+    async def judge(
+        self,
+        recognizer: PatientRecognizer,
+        signal: Signal,
+        unsure_below: float,
+        **grid: float | None,
+    ) -> Prediction:
+        """Judge a recording; if the caller is cancelled, so is the judging.
+
+        Parameters
+        ----------
+        recognizer : PatientRecognizer
+            Judges.
+        signal : ndarray of float32, shape (samples,)
+            Mono at 16 kHz.
+        unsure_below : float
+            Below this confidence, 0 to 1, the answer is ``unsure``.
+        **grid : float or None
+            ``window_s`` and ``hop_s``.
+
+        Returns
+        -------
+        Prediction
+            The answer.
+
+        Raises
+        ------
+        Refusal
+            If the recording is outside the limits of recognition.
+        """
+        stop = threading.Event()
+        own = recognizer.for_request(unsure_below, stop)
+        work = partial(own.predict, signal, rate=16_000, **grid)
+        try:
+            return await _run(self._uploads, work)
+        except AudioError as error:
+            words = str(error).removeprefix("<array>: ")
+            raise Refusal("unreadable", f"the file {words}") from error
+        finally:
+            stop.set()
+
+    async def listen(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do a stream's work in the streams' thread."""
+        return await _run(self._streams, partial(work, *arguments))
+
+    def close(self) -> None:
+        """Let go of what has not begun."""
+        for thread in (self._uploads, self._streams):
+            thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def _run(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def load_all(models: tuple[str, ...], limits: Limits) -> dict[str, PatientRecognizer]:
+    """Load recognisers, one thread each, by their names in the order given."""
+    bundles = read_all(models)
+    return {
+        name: PatientRecognizer(bundle, threads=1, limits=limits)
+        for name, bundle in bundles.items()
+    }
+
+
+def read_all(models: tuple[str, ...]) -> dict[str, Bundle]:
+    """Read bundles.
+
+    Parameters
+    ----------
+    models : tuple of str
+        Bundled names or paths; none: all bundled.
+
+    Returns
+    -------
+    dict
+        By the names in them, in the order given.
+
+    Raises
+    ------
+    BundleError
+        If one is not sound.
+    ServiceError
+        If two have the same name.
+    """
+    found: dict[str, Bundle] = {}
+    for model in models or tuple(bundled_models()):
+        bundle = read_bundle(find_model(model))
+        name = bundle.manifest["name"]
+        if name in found:
+            raise ServiceError(
+                f"two models are called {name!r} ({Path(model).name} is the second): give each once"
+            )
+        found[name] = bundle
+    return found

@@ -1,0 +1,105 @@
+"""Everything that can be set about the service, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from serein.audio.read import RATE_HZ
+from serein.errors import SereinError
+
+MEGABYTE = 2**20
+MIN_KEY = 16  # characters
+
+
+class ServiceError(SereinError, ValueError):
+    """A service that cannot start with what it was given."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the service allows, and for how long it waits.
+
+    Limits named ``max_*`` hold for each worker: workers share nothing but the socket.
+    """
+
+    models: tuple[str, ...] = ()  # bundled names or paths, the default first; none: all bundled
+    version: str = "unknown"
+    api_key: str = ""
+    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    max_megabytes: float = 25.0
+    max_seconds: float = 600.0
+    max_channels: int = 8
+    max_streams: int = 16
+    max_queue: int = 64
+    requests_per_minute: int = 1200  # of one client; 0: as many as it likes
+    max_stream_seconds: float = 14_400.0
+    store: str = ""  # a folder; nothing is stored without one
+    decoders: int = 2
+    decoder_megabytes: int = 1024  # of address space; more where longer recordings are allowed
+    decoder_seconds: float = 20.0
+    header_seconds: float = 10.0
+    body_idle_seconds: float = 10.0
+    body_seconds: float = 60.0
+    linger_seconds: float = 2.0  # how long the rest of a refused upload is read, not kept
+    stream_idle_seconds: float = 30.0
+    send_seconds: float = 10.0
+    stop_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.api_key and len(self.api_key) < MIN_KEY:
+            raise ServiceError(
+                f"the API key has {len(self.api_key)} characters; need {MIN_KEY} or more, "
+                "for instance from: openssl rand -hex 24"
+            )
+        if not self.api_key.isprintable() or not self.api_key.isascii() or " " in self.api_key:
+            raise ServiceError(
+                "the API key holds spaces or what is not ASCII, which headers cannot carry; "
+                "take one from: openssl rand -hex 24"
+            )
+        for origin in self.allow_origins:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+                raise ServiceError(
+                    f"the origin {origin!r} is none; need scheme and host, for instance "
+                    "https://example.org or http://localhost:5173"
+                )
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest upload, in bytes."""
+        return round(self.max_megabytes * MEGABYTE)
+
+    @property
+    def decoder_bytes(self) -> int:
+        """Address space of a decoder: what its libraries map, the upload, the sound twice."""
+        sound = round(self.max_seconds * RATE_HZ * 4)
+        needed = 512 * MEGABYTE + 2 * self.max_bytes + 3 * sound
+        return max(self.decoder_megabytes * MEGABYTE, needed if self.max_seconds > 600 else 0)
+
+
+def read_key(file: Path) -> str:
+    """Read an API key from the first line of a file.
+
+    Parameters
+    ----------
+    file : path
+        UTF-8; spaces around the key do not count.
+
+    Returns
+    -------
+    str
+        The key.
+
+    Raises
+    ------
+    ServiceError
+        If it cannot be read, or holds none.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ServiceError(f"{file}: cannot be read as an API key ({cause})") from cause
+    if not lines or not lines[0].strip():
+        raise ServiceError(f"{file}: holds no API key: write one on its first line")
+    return lines[0].strip()

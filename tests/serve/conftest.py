@@ -1,0 +1,138 @@
+"""A real service in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
+
+ROOT = Path(__file__).parents[2]
+BY_SETTINGS = """
+import json, sys
+from serein.serve.server import serve
+from serein.serve.settings import Settings
+settings = json.loads(sys.argv[1])
+host = settings.pop("host", "127.0.0.1")
+settings |= {name: tuple(v) for name, v in settings.items() if isinstance(v, list)}
+serve(Settings(**settings), host=host, port=0, workers=1)
+"""
+
+
+@dataclass
+class Service:
+    """One that answers."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http://", "ws://") + "/v1/stream"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").rsplit(":", 1)
+        return host, int(port)
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def metric(self, name: str) -> float:
+        text = httpx.get(f"{self.url}/metrics").text
+        return sum(float(row.split()[-1]) for row in text.splitlines() if row.startswith(name))
+
+
+Start = Callable[..., AbstractContextManager[Service]]
+
+
+def wait_ready(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline()
+    assert line.startswith("serein: listening on http://"), line
+    return line.split()[-1]
+
+
+@contextmanager
+def running(command: list[str], log: Path, **environment: str) -> Iterator[Service]:
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | environment,
+        ) as process,
+    ):
+        try:
+            yield Service(wait_ready(process), process, log)
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0, log.read_text()
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Start a service by its options; ended, and its status checked, with the block."""
+
+    def by_options(*options: str, **environment: str) -> AbstractContextManager[Service]:
+        log = tmp_path_factory.mktemp("service") / "log"
+        return running(["-m", "serein", "serve", "--port", "0", *options], log, **environment)
+
+    return by_options
+
+
+@pytest.fixture(scope="session")
+def start_with(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Start a service by its settings, those without an option too."""
+
+    def by_settings(**settings: object) -> AbstractContextManager[Service]:
+        log = tmp_path_factory.mktemp("service") / "log"
+        return running(["-c", BY_SETTINGS, json.dumps(settings)], log)
+
+    return by_settings
+
+
+@pytest.fixture(scope="session")
+def service(start: Start) -> Iterator[Service]:
+    """One with the settings that everybody has, without a rate."""
+    with start("--requests-per-minute", "0") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def strict(start_with: Start) -> Iterator[Service]:
+    """One whose limits are reached soon."""
+    with start_with(
+        max_megabytes=0.5,
+        header_seconds=0.7,
+        linger_seconds=0.5,
+        body_idle_seconds=0.6,
+        body_seconds=1.5,
+        stream_idle_seconds=0.7,
+        max_stream_seconds=6.0,
+        max_streams=2,
+        max_queue=2,
+        decoder_megabytes=125,
+        requests_per_minute=0,
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def voice() -> Path:
+    return ROOT / "samples" / "espeak-german.flac"

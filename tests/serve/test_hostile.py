@@ -1,0 +1,224 @@
+"""What hostile clients send: bombs, lies, drips and cut wires. The service answers on."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_sounds.py")))
+flac_silence, lying_wav, opus_silence = (
+    MADE[name] for name in ("flac_silence", "lying_wav", "opus_silence")
+)
+MEGABYTE = 2**20
+
+
+def post(service: Any, data: bytes, kind: str = "audio/ogg") -> httpx.Response:
+    return httpx.post(
+        f"{service.url}/v1/predict", content=data, headers={"content-type": kind}, timeout=30
+    )
+
+
+def code(answer: httpx.Response) -> str:
+    return str(answer.json()["error"]["code"])
+
+
+def memory(service: Any) -> float:
+    """Resident memory of the worker in MB."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+def talk(service: Any, *pieces: bytes, pause_s: float = 0.0) -> tuple[bytes, float]:
+    """Send pieces over a bare connection; return the answer and how long it took."""
+    began = time.monotonic()
+    with socket.create_connection(service.address, timeout=15) as wire:
+        answer = b""
+        try:
+            for piece in pieces:
+                wire.sendall(piece)
+                time.sleep(pause_s)
+            while got := wire.recv(65536):
+                answer += got
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    return answer, time.monotonic() - began
+
+
+def head(length: int, kind: str = "audio/wav") -> bytes:
+    return (
+        f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def test_a_day_of_opus_in_a_small_file(service) -> None:
+    data = opus_silence(24)
+    assert len(data) < 4 * MEGABYTE
+    before, began = memory(service), time.monotonic()
+    answer = post(service, data)
+    assert code(answer) == "unreadable"
+    assert "longer than 600 s" in answer.text
+    assert "raise max_s" not in answer.text
+    assert time.monotonic() - began < 10
+    assert memory(service) - before < 100
+
+
+def test_hours_of_flac(service) -> None:
+    assert "longer than 600 s" in post(service, flac_silence(2 * 3600)).text
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "claimed", "words"),
+    [
+        (655_350, 8, 2**31, "655350 Hz; need 4000 to"),
+        (192_000, 8, 2**32 - 37, "need at least 0.1 s"),  # as written to a pipe
+        (16_000, 1, 2**31 - 2**20, "is truncated"),
+        (16_000, 1000, 2**31, "channels"),
+        (0, 1, 2000, "file"),
+        (16_000, 0, 2000, "file"),
+    ],
+)
+def test_headers_that_lie(service, rate: int, channels: int, claimed: int, words: str) -> None:
+    answer = post(service, lying_wav(rate, channels, claimed))
+    assert code(answer) == "unreadable"
+    assert words in answer.text
+
+
+def test_every_cut_of_a_recording_is_answered(service, voice: Path) -> None:
+    data = voice.read_bytes()
+    for size in range(1, 4000, 397):
+        assert post(service, data[:size]).status_code == 422
+
+
+def test_too_large_is_said_before_it_is_sent(strict) -> None:
+    answer, seconds = talk(strict, head(10 * MEGABYTE))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b'"too_large"' in answer
+    assert seconds < 8
+
+
+def test_too_large_without_a_length(strict) -> None:
+    def chunks():
+        for _ in range(40):
+            yield bytes(32 * 1024)
+
+    answer = httpx.post(
+        f"{strict.url}/v1/predict", content=chunks(), headers={"content-type": "audio/wav"}
+    )
+    assert answer.status_code == 413
+    assert code(answer) == "too_large"
+
+
+def test_too_large_in_a_form(strict) -> None:
+    for size in (0.51, 0.6, 3):
+        data = bytes(round(size * MEGABYTE))
+        answer = httpx.post(f"{strict.url}/v1/predict", files={"file": ("a.wav", data)})
+        assert code(answer) == "too_large"
+
+
+def test_an_upload_that_stops(strict) -> None:
+    answer, seconds = talk(strict, head(1000), bytes(100))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'"slow_upload"' in answer
+    assert seconds < 8
+
+
+def test_an_upload_that_drips(strict) -> None:
+    answer, seconds = talk(strict, head(1000), *[bytes(10)] * 8, pause_s=0.25)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert seconds < 9
+
+
+def test_headers_that_drip(strict) -> None:
+    line = b"X-Slow: 1\r\n"
+    answer, seconds = talk(strict, b"GET /healthz HTTP/1.1\r\n", *[line] * 6, pause_s=0.25)
+    assert answer == b""
+    assert seconds < 3
+
+
+def test_no_request_at_all(strict) -> None:
+    answer, seconds = talk(strict)
+    assert (answer, seconds < 3) == (b"", True)
+
+
+def test_second_request_that_drips(strict) -> None:
+    first = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer, seconds = talk(strict, first, b"GET /healthz", b" HTTP/1.1\r\nX", pause_s=0.6)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert seconds < 4
+
+
+def test_headers_without_end(service) -> None:
+    answer, seconds = talk(service, b"GET / HTTP/1.1\r\n", *[b"X-A: " + bytes([65]) * 30_000] * 5)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert seconds < 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"\x00" * 100,
+        b"GET\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_what_is_not_http(strict, data: bytes) -> None:
+    answer, _ = talk(strict, data, pause_s=0.1)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+
+
+def test_a_half_closed_connection_frees_its_place(strict, voice: Path) -> None:
+    for _ in range(5):  # more than there are places
+        with socket.create_connection(strict.address, timeout=5) as wire:
+            wire.sendall(head(1000) + bytes(100))
+            wire.shutdown(socket.SHUT_WR)
+            assert wire.recv(100) == b""
+    assert post(strict, voice.read_bytes()).status_code == 200
+    assert strict.metric("serein_queue") == 0
+
+
+def test_more_uploads_than_places(strict, voice: Path) -> None:
+    wires = [socket.create_connection(strict.address, timeout=5) for _ in range(2)]
+    try:
+        for wire in wires:
+            wire.sendall(head(1000) + bytes(10))
+        time.sleep(0.2)
+        answer = post(strict, voice.read_bytes())
+    finally:
+        for wire in wires:
+            wire.close()
+    assert (answer.status_code, code(answer)) == (503, "busy")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_decoder_without_memory(strict, voice: Path) -> None:
+    before = strict.metric("serein_decoder_failures_total")
+    answer = post(strict, flac_silence(590))
+    assert (answer.status_code, code(answer)) == (422, "decoder_failed")
+    assert "memory" in answer.text
+    assert post(strict, voice.read_bytes()).status_code == 200
+    assert strict.metric("serein_decoder_failures_total") == before + 1
+
+
+def test_clients_that_leave_are_not_worked_for(service, voice: Path) -> None:
+    long = flac_silence(500)
+    query = b"/v1/predict?window_s=0.5&hop_s=0.1"
+    for _ in range(4):
+        with socket.create_connection(service.address, timeout=5) as wire:
+            wire.sendall(head(len(long)).replace(b"/v1/predict", query) + long)
+            time.sleep(0.05)
+    began = time.monotonic()
+    assert post(service, voice.read_bytes()).status_code == 200
+    assert time.monotonic() - began < 5
+    assert service.metric("serein_queue") == 0
