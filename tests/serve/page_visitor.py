@@ -1,0 +1,147 @@
+"""A person at the page: Chromium with a microphone that hears a file, and what is noticed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "src" / "serein" / "serve" / "page" / "index.html"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+RATE_HZ = 16_000
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run"),
+    *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
+]
+GRAVE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter(({impact}) => impact === "serious" || impact === "critical")
+    .map(({id, nodes}) => `${id}: ${nodes.map(({target, any}) =>
+        target + " " + any.map(({message}) => message)).join("; ")}`)"""
+FOCUSED = """() => {
+    const e = document.activeElement, ring = getComputedStyle(e);
+    return {id: e.id, name: e.id || e.getAttribute("aria-label") || e.textContent.trim(),
+        seen: e.checkVisibility() && ring.outlineStyle !== "none" && ring.outlineWidth !== "0px"};
+}"""
+
+
+def missing() -> str | None:
+    """Say why the page cannot be tested here, if it cannot."""
+    if CHROMIUM is None:
+        return "no Chromium: apt-get install --no-install-recommends chromium"
+    if not PAGE.is_file() or not AXE.is_file():
+        return "the page is not built: make web"
+    return None
+
+
+def spoken(file: Path, *names: str, pause_s: float = 0.8) -> Path:
+    """Write samples one after the other, with pauses, as a WAV."""
+    parts = []
+    for name in names:
+        sound, rate = soundfile.read(ROOT / "samples" / f"{name}.flac")
+        parts += [soxr.resample(sound, rate, RATE_HZ), np.zeros(round(pause_s * RATE_HZ))]
+    soundfile.write(file, np.concatenate(parts), RATE_HZ, subtype="PCM_16")
+    return file
+
+
+@contextmanager
+def launched(playwright: Any, heard: Path) -> Iterator[Any]:
+    """Launch Chromium, whose microphone hears a file from its beginning, again and again."""
+    options = [*OPTIONS, f"--use-file-for-fake-audio-capture={heard}"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One person with one tab.
+
+    Attributes
+    ----------
+    told : list of str
+        What the browser complained about: errors, warnings, violations of the policy.
+    asked : list of str
+        Addresses that the page asked for.
+    """
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.told: list[str] = []
+        self.asked: list[str] = []
+        page.set_default_timeout(15_000)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.told.append(str(error)))
+        page.on("request", lambda asked: self.asked.append(asked.url))
+
+    def _hear(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.told.append(f"{message.text} {message.location}")
+
+    def arrive(self) -> None:
+        self.page.goto(self.url)
+        self.page.wait_for_selector("#model option", state="attached")
+
+    def give(self, *files: Path | dict[str, Any]) -> None:
+        self.page.set_input_files("#files", list(files))
+
+    def wait_opened(self, name: str) -> None:
+        self.page.wait_for_selector(f"#opened:not([hidden]) #opened-name:text-is('{name}')")
+
+    def wait_drawn(self) -> None:
+        """Wait until the sound is drawn: its regions come last."""
+        self.page.wait_for_selector("#wave [part~=region]", state="attached")
+
+    def text(self, selector: str) -> str:
+        return str(self.page.inner_text(selector))
+
+    def saved(self, button: str, folder: Path) -> Path:
+        """Press a button that saves a file, and fetch the file."""
+        with self.page.expect_download() as waiting:
+            self.page.click(button)
+        file = folder / waiting.value.suggested_filename
+        waiting.value.save_as(file)
+        return file
+
+    def grave(self) -> list[str]:
+        """What axe finds that is serious or critical, once all movement is over."""
+        self.page.evaluate(AXE.read_text())  # not as a script of the page: its policy forbids that
+        self.page.evaluate(
+            "Promise.all(document.getAnimations().map((one) => one.finished.catch(() => 0)))"
+        )
+        return list(self.page.evaluate(GRAVE))
+
+    def too_wide(self) -> float:
+        """By how many pixels the page is wider than the window."""
+        wide = self.page.evaluate("document.scrollingElement.scrollWidth")
+        return float(wide - self.page.viewport_size["width"])
+
+    def focused(self) -> dict[str, Any]:
+        return dict(self.page.evaluate(FOCUSED))
+
+    def colour(self, selector: str) -> str:
+        return str(self.page.eval_on_selector(selector, "(e) => getComputedStyle(e).color"))
+
+
+@contextmanager
+def visiting(browser: Any, url: str, *, width: int = 1280, **options: Any) -> Iterator[Visitor]:
+    """Visit the page; at the end nothing may have been complained of, nor asked of others."""
+    given = {"locale": "en-US", "permissions": ["microphone"]} | options
+    context = browser.new_context(viewport={"width": width, "height": 900}, **given)
+    visitor = Visitor(context.new_page(), url)
+    try:
+        visitor.arrive()
+        yield visitor
+    finally:
+        context.close()
+    own = (url, "blob:", "data:", url.replace("http:", "ws:"))
+    assert [asked for asked in visitor.asked if not asked.startswith(own)] == []
+    assert visitor.told == []

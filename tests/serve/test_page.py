@@ -1,0 +1,275 @@
+"""The page as a person uses it: recordings go in, answers come out, and can be taken away."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import serein
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+)
+VISIT: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("page_visitor.py")))
+WHY_NOT = VISIT["missing"]()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+SAMPLES = VISIT["ROOT"] / "samples"
+FAST = SAMPLES / "espeak-english-fast-high.flac"
+visiting = VISIT["visiting"]
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Several voices, with pauses."""
+    names = ("english-fast-high", "german-two-voices-with-pause")
+    file = tmp_path_factory.mktemp("page") / "talk.wav"
+    return Path(VISIT["spoken"](file, *(f"espeak-{name}" for name in names)))
+
+
+@pytest.fixture(scope="module")
+def browser(talk: Path) -> Iterator[Any]:
+    with VISIT["launched"](playwright, talk) as opened:
+        yield opened
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
+
+
+def answered(**changes: Any) -> dict[str, Any]:
+    """An answer that no model gave."""
+    segment = {
+        **{"start": 0.0, "end": 1.0, "speech": True, "emotion": "fear", "emotion_zh": "恐惧"},
+        **{"confidence": 0.7, "probabilities": {"fear": 0.7, "anger": 0.3}},
+        **{"valence": -0.67, "arousal": 0.73},
+    }
+    whole = {key: value for key, value in segment.items() if key not in {"start", "end"}}
+    return (
+        {"file": "x", "model": "multi", "duration": 1.0, "utterances_known": 0}
+        | whole
+        | {"timeline": [segment]}
+        | changes
+    )
+
+
+def answering(*replies: dict[str, Any]) -> Callable[[Any], None]:
+    """Answer the first requests in place of the service; let it answer the others."""
+    left = list(replies)
+
+    def answer(route: Any) -> None:
+        if left:
+            route.fulfill(**left.pop(0))
+        else:
+            route.continue_()
+
+    return answer
+
+
+def refusing(status: int, code: str, **headers: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "headers": headers,
+        "json": {"error": {"code": code, "message": f"the service's own words on {code}"}},
+    }
+
+
+def test_a_recording_is_answered_as_by_the_recogniser(
+    browser: Any, service: Any, talk: Path
+) -> None:
+    expected = serein.load().predict(str(talk), window_s=2.0, hop_s=0.5)
+    with visiting(browser, service.url) as visitor:
+        visitor.give(talk)
+        visitor.wait_opened("talk.wav")
+        visitor.wait_drawn()
+        assert visitor.text("#answer-emotion").casefold() == expected.emotion
+        assert f"{expected.confidence:.2f}" in visitor.text("#answer-sure")
+        bars = visitor.page.locator("#bars tr")
+        assert bars.count() == len(expected.probabilities)
+        assert bars.first.inner_text().split() == [expected.emotion, f"{expected.confidence:.2f}"]
+        heard = [segment.emotion or "no speech" for segment in expected.timeline]
+        changes = [now for before, now in zip([None, *heard], heard, strict=False) if now != before]
+        shown = visitor.page.locator("#segments tbody td:nth-child(2)").all_inner_texts()
+        assert shown == changes
+        assert visitor.page.locator("#wave [part~=region]").count() == len(changes)
+
+
+def test_the_cursor_moves_through_all_views_while_a_segment_plays(
+    browser: Any, service: Any, talk: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.give(talk)
+        visitor.wait_opened("talk.wav")
+        visitor.wait_drawn()
+        second = visitor.page.locator("#segments tbody tr").nth(1)
+        start = float(second.get_attribute("data-start"))
+        second.locator("button").click()
+        visitor.page.wait_for_selector("#segments tbody tr:nth-child(2)[aria-current=true]")
+        visitor.page.wait_for_selector("#play[aria-label=Pause]")
+        now = "Number(document.querySelector('#position').getAttribute('aria-valuenow'))"
+        visitor.page.wait_for_function(f"{now} > {start}")
+        assert float(visitor.page.eval_on_selector("#curves-cursor", "(e) => e.offsetLeft")) > 0
+        both = "['readout', 'clock'].map((id) => document.getElementById(id).textContent)"
+        readout, clock = visitor.page.evaluate(both)  # at once, for time goes on
+        assert readout.startswith(clock.split(" / ")[0])
+        visitor.page.wait_for_selector("#play[aria-label=Play]")  # stops where the segment ends
+
+
+def test_what_was_heard_can_be_taken_away(
+    browser: Any, service: Any, talk: Path, tmp_path: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.give(talk)
+        visitor.wait_opened("talk.wav")
+        visitor.wait_drawn()
+        segments = rows(visitor.saved("#save-csv", tmp_path))
+        answer = json.loads(visitor.saved("#save-json", tmp_path).read_text())
+        picture = visitor.saved("#save-png", tmp_path)
+        assert len(segments) == visitor.page.locator("#segments tbody tr").count()
+    assert [segments[0]["file"], float(segments[0]["start_s"])] == ["talk.wav", 0.0]
+    assert float(segments[-1]["end_s"]) == pytest.approx(answer["duration"], abs=1e-3)
+    assert {row["emotion"] for row in segments} <= {*answer["probabilities"], "no speech"}
+    assert answer["file"] == "talk.wav"
+    assert len(answer["timeline"]) > 10
+    pixels = pytest.importorskip("PIL.Image").open(picture)
+    assert pixels.size == (1600, 1060)
+    assert len(pixels.convert("RGB").getcolors(pixels.width * pixels.height)) > 50
+
+
+def test_one_bad_file_does_not_stop_the_others(browser: Any, service: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "notes.wav"
+    bad.write_text("this is no sound")
+    with visiting(browser, service.url) as visitor:
+        visitor.give(FAST, bad, SAMPLES / "silence.flac")
+        visitor.page.wait_for_selector("#batch-progress:text-is('2 of 3 done, 1 failed')")
+        assert visitor.text("#list li.failed .state") == "This cannot be read as sound."
+        assert visitor.text("#list li.failed .detail")
+        visitor.page.click("#list li:nth-child(3) button.entry")
+        visitor.wait_opened("silence.flac")
+        assert visitor.text("#answer-emotion") == "No speech"
+        assert "no speech in this recording" in visitor.text("#answer-note")
+        assert visitor.focused()["id"] == "opened-name"
+        everything = rows(visitor.saved("#batch-save", tmp_path))
+        visitor.told[:] = [told for told in visitor.told if "422" not in told]  # as it should be
+    assert [row["file"] for row in everything] == [FAST.name, "notes.wav", "silence.flac"]
+    assert [bool(row["error"]) for row in everything] == [False, True, False]
+    assert everything[2]["emotion"] == "no speech"
+
+
+def test_a_busy_service_is_waited_for_and_a_batch_can_be_cancelled(
+    browser: Any, service: Any
+) -> None:
+    busy = refusing(503, "busy", **{"Retry-After": "1"})
+    long_busy = refusing(429, "too_many", **{"Retry-After": "60"})
+    with visiting(browser, service.url) as visitor:
+        visitor.page.route("**/v1/predict?*", answering(busy, long_busy))
+        visitor.give(FAST, SAMPLES / "silence.flac")
+        visitor.page.wait_for_selector("#list .state:has-text('again in 60 s')")
+        visitor.page.click("#batch-cancel")
+        states = visitor.page.locator("#list .state").all_inner_texts()
+        assert states == ["cancelled", "cancelled"]
+        visitor.page.locator("#list button:text-is('Try again')").first.click()
+        visitor.wait_opened(FAST.name)
+        visitor.told[:] = [told for told in visitor.told if "50" not in told and "42" not in told]
+
+
+def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.page.route("**/v1/predict?*", answering(refusing(422, "unreadable")))
+        visitor.give(FAST)
+        visitor.wait_opened(FAST.name)
+        assert visitor.page.is_visible("#opened-converted")
+        expected = serein.load().predict(str(FAST), window_s=2.0, hop_s=0.5)
+        assert visitor.text("#answer-emotion").casefold() == expected.emotion
+        assert sum("/v1/predict" in asked for asked in visitor.asked) == 2
+        visitor.told[:] = [told for told in visitor.told if "422" not in told]
+
+
+def test_what_the_browser_cannot_play_is_still_answered(browser: Any, service: Any) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.page.route("**/v1/predict?*", answering({"json": answered()}))
+        visitor.give({"name": "old.aiff", "mimeType": "audio/aiff", "buffer": b"FORM....AIFF"})
+        visitor.wait_opened("old.aiff")
+        visitor.page.wait_for_selector("#not-playable")
+        assert not visitor.page.is_visible("#sound")
+        assert visitor.text("#segments tbody tr").split() == [
+            *("0:00.0", "–", "0:01.0", "fear", "0.70", "−0.67", "0.73")
+        ]
+
+
+def test_an_hour_with_words_that_the_page_does_not_know(
+    browser: Any, service: Any, tmp_path: Path
+) -> None:
+    hour = tmp_path / "hour.flac"
+    soundfile.write(hour, np.zeros(8000 * 3600, dtype=np.int16), 8000)
+    words = ("awe", "unsure", None, "boredom")
+    (template,) = answered()["timeline"]
+    timeline = [
+        template
+        | {"start": at / 2, "end": (at + 1) / 2, "emotion": words[at % 4], "speech": at % 4 != 2}
+        | {"probabilities": {"awe": 0.6, "boredom": 0.4} if at % 4 != 2 else {}}
+        for at in range(7200)
+    ]
+    whole = answered(
+        duration=3600.0,
+        emotion="awe",
+        probabilities={"awe": 0.6, "boredom": 0.4},
+        timeline=timeline,
+    )
+    with visiting(browser, service.url) as visitor:
+        visitor.page.route("**/v1/predict?*", answering({"json": whole}))
+        visitor.give(hour)
+        visitor.wait_opened("hour.flac")
+        visitor.wait_drawn()
+        assert visitor.text("#answer-emotion").casefold() == "awe"
+        assert visitor.page.locator("#wave [part~=region]").count() <= 80
+        assert visitor.page.is_visible("#spectrogram-long")
+        assert visitor.page.locator("#segments tbody tr").count() == 100
+        visitor.page.click("#segments button.quiet")
+        assert visitor.page.locator("#segments tbody tr").count() == 200
+        assert "unsure" in visitor.text("#segments")
+
+
+def test_another_model_has_other_emotions(browser: Any, service: Any) -> None:
+    with visiting(browser, service.url) as visitor:
+        assert "not for commercial use" in visitor.text("#model-facts")
+        visitor.page.select_option("#model", "emodb")
+        assert "MIT" in visitor.text("#model-facts")
+        visitor.page.click("#model-facts summary")
+        assert visitor.page.locator("#model-facts tbody tr").count() >= 1
+        visitor.give(FAST)
+        visitor.wait_opened(FAST.name)
+        assert "model emodb" in visitor.text("#opened-facts")
+        assert "boredom" in visitor.text("#bars")
+
+
+def test_a_service_with_a_key_is_asked_with_the_key(
+    browser: Any, start: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text("a-long-and-secret-key-of-the-tests\n")
+    with start("--api-key-file", str(file)) as guarded:
+        context = browser.new_context(locale="en-US")
+        page = context.new_page()
+        page.goto(guarded.url)
+        page.fill("#key-field", "wrong")
+        page.click("#key button.main")
+        page.wait_for_selector("#key-wrong:text-is('That key was not accepted.')")
+        page.fill("#key-field", "a-long-and-secret-key-of-the-tests")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#model option", state="attached")
+        page.set_input_files("#files", FAST)
+        page.wait_for_selector("#opened:not([hidden])")
+        assert page.evaluate("Object.keys(localStorage)") == []
+        assert page.evaluate("sessionStorage.length") == 1
+        page.click("#record")
+        page.click("#live-start")
+        page.wait_for_selector("#live-now[data-phase=on]")
+        context.close()

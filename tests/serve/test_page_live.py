@@ -1,0 +1,128 @@
+"""The page while it listens: the microphone goes in, emotions and utterances come out."""
+
+from __future__ import annotations
+
+import csv
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+)
+VISIT: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("page_visitor.py")))
+WHY_NOT = VISIT["missing"]()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+visiting = VISIT["visiting"]
+KNOWN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+HEARD = "#live-now[data-phase=on] #live-emotion:not(.waiting)"
+WITHOUT = """(name) => { navigator.mediaDevices.getUserMedia = () =>
+    Promise.reject(new DOMException("as a browser does", name)); }"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    file = tmp_path_factory.mktemp("live") / "microphone.wav"
+    names = ("espeak-english-fast-high", "espeak-german")
+    with VISIT["launched"](playwright, VISIT["spoken"](file, *names)) as opened:
+        yield opened
+
+
+def listen(visitor: Any) -> None:
+    visitor.page.click("#record")
+    visitor.page.click("#live-start")
+
+
+def test_a_voice_is_heard_live_and_kept_as_a_recording(
+    browser: Any, service: Any, tmp_path: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        listen(visitor)
+        visitor.page.wait_for_selector(HEARD)
+        assert visitor.text("#live-emotion").casefold() in KNOWN
+        assert " · confidence " in visitor.text("#live-sure")
+        visitor.page.wait_for_selector("#utterances tbody tr")
+        cells = visitor.page.locator("#utterances tbody tr").first.inner_text().split()
+        assert cells[3] in KNOWN
+        assert visitor.grave() == []
+        visitor.page.click("#live-stop")
+        visitor.page.wait_for_selector("#live-now[data-phase=stopped]")
+        visitor.page.click("#live-open")
+        visitor.page.wait_for_selector("#opened:not([hidden])")
+        visitor.wait_drawn()
+        assert visitor.text("#opened-name").startswith("Recording ")
+        file = visitor.saved("#save-csv", tmp_path)
+    segments = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
+    assert float(segments[-1]["end_s"]) > 2
+    assert any(row["emotion"] in KNOWN for row in segments)
+
+
+def test_it_adapts_to_one_speaker_where_asked(browser: Any, service: Any) -> None:
+    streams: list[str] = []
+    with visiting(browser, service.url) as visitor:
+        visitor.page.on("websocket", lambda opened: streams.append(opened.url))
+        visitor.page.click("#record")
+        visitor.page.check("#adapt")
+        visitor.page.click("#live-start")
+        visitor.page.wait_for_selector("#live-now[data-phase=on]")
+        assert visitor.page.is_disabled("#adapt")
+        visitor.page.click("#live-leave")
+        assert visitor.focused()["id"] == "record"
+    assert "adapt=true" in streams[0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ("NotAllowedError", "did not allow the microphone"),
+        ("NotFoundError", "No microphone was found"),
+        ("NotReadableError", "another program may be using it"),
+    ],
+)
+def test_a_microphone_that_cannot_be_had_is_explained(
+    browser: Any, service: Any, failure: str, words: str
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.page.evaluate(WITHOUT, failure)
+        listen(visitor)
+        visitor.page.wait_for_selector(f"#live-problem:has-text('{words}')")
+        assert visitor.page.is_visible("#live-start")
+
+
+def test_a_lost_connection_can_be_taken_up_again(browser: Any, service: Any) -> None:
+    streams: list[Any] = []
+
+    def between(stream: Any) -> None:
+        stream.connect_to_server()
+        streams.append(stream)
+
+    with visiting(browser, service.url) as visitor:
+        visitor.page.route_web_socket("**/v1/stream?*", between)
+        listen(visitor)
+        visitor.page.wait_for_selector("#live-now[data-phase=on]")
+        streams[0].close(code=1001)
+        visitor.page.wait_for_selector("#live-problem:has-text('The connection was lost')")
+        assert visitor.page.is_visible("#live-stop")
+        visitor.page.click("#live-again")
+        visitor.page.wait_for_selector(HEARD)
+        assert visitor.text("#live-problem") == ""
+        visitor.page.click("#live-stop")
+        visitor.page.wait_for_selector("#live-now[data-phase=stopped]")
+        visitor.page.wait_for_selector("#list .state:has-text('·')")
+
+
+def test_a_service_that_is_full_says_so(browser: Any, start_with: Any) -> None:
+    with (
+        start_with(max_streams=1, requests_per_minute=0) as full,
+        visiting(browser, full.url) as first,
+        visiting(browser, full.url) as second,
+    ):
+        listen(first)
+        first.page.wait_for_selector("#live-now[data-phase=on]")
+        listen(second)
+        second.page.wait_for_selector("#live-problem:has-text('takes no further live voice')")
+        assert second.page.is_visible("#live-again")
+        second.told[:] = [told for told in second.told if "503" not in told]  # as it should be

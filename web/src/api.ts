@@ -1,0 +1,145 @@
+/** The service: what it is asked and what it answers. */
+
+import { askForKey, authorization, storedKey } from "./key";
+import type { Segment } from "./segments";
+
+export interface Answer extends Segment {
+  speech: boolean;
+  emotion_zh: string | null;
+}
+
+export interface Prediction extends Omit<Answer, "start" | "end"> {
+  file: string | null;
+  model: string;
+  duration: number;
+  utterances_known: number;
+  timeline: Answer[];
+}
+
+export interface Score {
+  corpus: string;
+  protocol: string;
+  precision: string;
+  uar: number;
+  uar_interval_95: [number, number];
+  expected_calibration_error: number;
+  adapted: boolean;
+}
+
+export interface Model {
+  name: string;
+  default: boolean;
+  labels: string[];
+  precision: string;
+  licence: string;
+  scores: Score[];
+  adapts: boolean;
+}
+
+export interface Limits {
+  max_bytes?: number;
+  max_seconds?: number;
+}
+
+/** What the service refused, in its own words and with its code. */
+export class ServiceError extends Error {
+  override name = "ServiceError";
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+export async function models(): Promise<Model[]> {
+  return ((await get("/v1/models")) as { models: Model[] }).models;
+}
+
+export async function limits(): Promise<Limits> {
+  return (await get("/v1/limits")) as Limits;
+}
+
+export interface Listening {
+  model: string;
+  name: string;
+  signal: AbortSignal;
+  onSent: (share: number) => void;
+}
+
+/** Send a sound, and get the answer with a timeline fine enough for curves. */
+export async function predict(sound: Blob, listening: Listening): Promise<Prediction> {
+  for (;;) {
+    try {
+      return { ...(await post(sound, listening)), file: listening.name };
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.status === 401)) throw error;
+      if (!(await askForKey())) throw error;
+    }
+  }
+}
+
+/** Address of a live stream, and the protocols that carry the key. */
+export function streamAddress(settings: Record<string, string>): [string, string[]] {
+  const address = new URL("/v1/stream", location.href);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  address.search = new URLSearchParams({ window_s: "2", hop_s: "0.5", ...settings }).toString();
+  return [address.href, storedKey() === null ? ["serein"] : ["serein", keyProtocol()]];
+}
+
+async function get(path: string): Promise<unknown> {
+  for (;;) {
+    const answer = await fetch(path, { headers: authorization() });
+    if (answer.ok) return answer.json();
+    const error = refusal(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+    if (error.status !== 401 || !(await askForKey())) throw error;
+  }
+}
+
+/** XMLHttpRequest rather than fetch, which cannot say how much of a file has been sent. */
+function post(sound: Blob, { model, name, signal, onSent }: Listening): Promise<Prediction> {
+  const query = new URLSearchParams({ model, window_s: "2", hop_s: "0.5" });
+  const body = new FormData();
+  body.append("file", sound, name);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `/v1/predict?${query}`);
+    for (const [header, value] of Object.entries(authorization())) {
+      request.setRequestHeader(header, value);
+    }
+    const stop = (): void => request.abort();
+    signal.addEventListener("abort", stop);
+    request.upload.onprogress = ({ loaded, total }): void => onSent(total ? loaded / total : 1);
+    request.onload = (): void => {
+      if (request.status === 200) resolve(JSON.parse(request.responseText) as Prediction);
+      else {
+        const wait = request.getResponseHeader("Retry-After");
+        reject(refusal(request.status, request.responseText, wait));
+      }
+    };
+    request.onerror = (): void => reject(new TypeError("the service does not answer"));
+    request.onabort = (): void => reject(new DOMException("cancelled", "AbortError"));
+    request.onloadend = (): void => signal.removeEventListener("abort", stop);
+    request.send(body);
+  });
+}
+
+function refusal(status: number, text: string, retryAfter: string | null): ServiceError {
+  const seconds = Number(retryAfter);
+  const wait = retryAfter !== null && Number.isFinite(seconds) ? seconds : null;
+  try {
+    const { error } = JSON.parse(text) as { error: { code: string; message: string } };
+    return new ServiceError(status, error.code, error.message, wait);
+  } catch {
+    return new ServiceError(status, "", text.slice(0, 200), wait);
+  }
+}
+
+function keyProtocol(): string {
+  const bytes = new TextEncoder().encode(storedKey() ?? "");
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return `key.${base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+}

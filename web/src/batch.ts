@@ -1,0 +1,322 @@
+/** Recordings given to the page: sent one after the other, listed with how far each is. */
+
+import { limits, predict, ServiceError, type Limits, type Prediction } from "./api";
+import { asWav } from "./audio";
+import { byId, h, icon, save } from "./dom";
+import { inWords } from "./errors";
+import { answersCsv, csvFile } from "./exports";
+import { bytes, clock, number } from "./format";
+import { emotionName, t } from "./i18n";
+import { onRedraw } from "./look";
+import type { Recording } from "./opened";
+import { dot } from "./table";
+
+type State =
+  | { kind: "waiting" | "listening" | "converting" | "cancelled" }
+  | { kind: "sending"; share: number }
+  | { kind: "busy"; seconds: number }
+  | { kind: "done"; prediction: Prediction }
+  | { kind: "failed"; error: unknown };
+
+interface Job {
+  name: string;
+  sound: Blob;
+  state: State;
+  stop: AbortController;
+  converted: boolean;
+  row: HTMLLIElement;
+  openWhenDone: boolean;
+}
+
+const BUSY_S = 5; // where the service does not say how long
+const QUIET_MS = 4000; // between two announcements to screen readers
+
+export class Batch {
+  private jobs: Job[] = [];
+  private running = false;
+  private shown: Job | null = null;
+  private announced = 0;
+  private limits: Limits = {};
+
+  private readonly list = byId("list");
+  private readonly bar = byId<HTMLProgressElement>("batch-bar");
+
+  constructor(
+    private readonly model: () => string,
+    private readonly show: (recording: Recording) => void,
+    private readonly onLeft: () => void,
+  ) {
+    onRedraw(() => this.drawAll());
+    byId("batch-cancel").addEventListener("click", () => this.cancelAll());
+    byId("batch-save").addEventListener("click", () => this.saveAll());
+    byId("batch-clear").addEventListener("click", () => this.clear());
+  }
+
+  /** Learn what the service takes, so that nothing larger is sent in vain. */
+  async askLimits(): Promise<Limits> {
+    this.limits = await limits();
+    return this.limits;
+  }
+
+  /** Take recordings; the first is opened when its answer is there, if one may be. */
+  add(files: readonly File[], opens = files.length === 1 || !this.shown): void {
+    files.forEach((file, index) => {
+      const job: Job = {
+        name: file.name,
+        sound: file,
+        state: { kind: "waiting" },
+        stop: new AbortController(),
+        converted: false,
+        row: h("li"),
+        openWhenDone: opens && index === 0,
+      };
+      this.jobs.push(job);
+      this.list.append(job.row);
+    });
+    this.drawAll();
+    void this.run();
+  }
+
+  /** Open the newest recording, at once or as soon as its answer is there. */
+  openLast(): void {
+    const job = this.jobs.at(-1);
+    if (job?.state.kind === "done") this.open(job);
+    else if (job) job.openWhenDone = true;
+  }
+
+  private async run(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
+    for (;;) {
+      const job = this.jobs.find(({ state }) => state.kind === "waiting");
+      if (!job) break;
+      await this.listen(job);
+    }
+    this.running = false;
+    this.announce(true);
+  }
+
+  private async listen(job: Job): Promise<void> {
+    const { stop } = job;
+    try {
+      const { max_bytes: most } = this.limits;
+      if (most !== undefined && job.sound.size > most) {
+        throw new Error(t("errorTooLargeHere", { size: bytes(most) }));
+      }
+      const prediction = await this.readable(job);
+      this.set(job, { kind: "done", prediction });
+      if (job.openWhenDone) this.open(job);
+    } catch (error) {
+      if (job.stop !== stop) return; // cancelled, and to be tried again already
+      this.set(job, stop.signal.aborted ? { kind: "cancelled" } : { kind: "failed", error });
+    }
+  }
+
+  /** What the service cannot read, the browser may: video, for one. */
+  private async readable(job: Job): Promise<Prediction> {
+    try {
+      return await this.patiently(job, job.sound);
+    } catch (error) {
+      const unread =
+        error instanceof ServiceError &&
+        ["unreadable", "unsupported_type", "decoder_failed"].includes(error.code);
+      if (!unread) throw error;
+      this.set(job, { kind: "converting" });
+      const wav = await asWav(job.sound).catch(() => null);
+      if (wav === null || job.stop.signal.aborted) throw error;
+      job.converted = true;
+      return await this.patiently(job, wav);
+    }
+  }
+
+  /** Wait as long as a busy service asks for. */
+  private async patiently(job: Job, sound: Blob): Promise<Prediction> {
+    for (;;) {
+      try {
+        this.set(job, { kind: "sending", share: 0 });
+        const onSent = (share: number): void =>
+          this.set(job, share < 1 ? { kind: "sending", share } : { kind: "listening" });
+        const { name, stop } = job;
+        return await predict(sound, { model: this.model(), name, signal: stop.signal, onSent });
+      } catch (error) {
+        const busy = error instanceof ServiceError && [429, 503].includes(error.status);
+        if (!busy) throw error;
+        await this.wait(job, error.retryAfterS ?? BUSY_S);
+      }
+    }
+  }
+
+  private async wait(job: Job, seconds: number): Promise<void> {
+    const { signal } = job.stop;
+    for (let left = Math.max(1, Math.ceil(seconds)); left > 0; left--) {
+      this.set(job, { kind: "busy", seconds: left });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 1000);
+        signal.addEventListener("abort", resolve, { once: true });
+      });
+      signal.throwIfAborted();
+    }
+  }
+
+  private set(job: Job, state: State): void {
+    job.state = state;
+    this.drawRow(job);
+    this.drawProgress();
+    this.announce(false);
+  }
+
+  private open(job: Job): void {
+    if (job.state.kind !== "done") return;
+    const { name, sound, converted, state } = job;
+    this.shown = job;
+    this.jobs.forEach((other) => (other.openWhenDone = false));
+    this.show({ name, sound, converted, prediction: state.prediction });
+    this.jobs.forEach((other) => this.drawRow(other));
+  }
+
+  private cancelAll(): void {
+    for (const job of this.jobs) {
+      if (["done", "failed", "cancelled"].includes(job.state.kind)) continue;
+      job.stop.abort();
+      this.set(job, { kind: "cancelled" });
+    }
+  }
+
+  private retry(job: Job): void {
+    job.stop = new AbortController();
+    this.set(job, { kind: "waiting" });
+    void this.run();
+  }
+
+  private remove(job: Job): void {
+    job.stop.abort();
+    this.jobs = this.jobs.filter((other) => other !== job);
+    job.row.remove();
+    if (this.shown === job || !this.jobs.length) this.leave();
+    this.drawProgress();
+    (this.list.querySelector("button") ?? byId("choose")).focus();
+  }
+
+  private clear(): void {
+    this.cancelAll();
+    this.jobs = [];
+    this.list.replaceChildren();
+    this.leave();
+    this.drawProgress();
+    byId("choose").focus();
+  }
+
+  /** Close the recording that is open; it stays in the list. */
+  leave(): void {
+    this.shown = null;
+    this.jobs.forEach((job) => this.drawRow(job));
+    this.onLeft();
+  }
+
+  private saveAll(): void {
+    const rows = this.jobs.map(({ name, state }) => ({
+      name,
+      prediction: state.kind === "done" ? state.prediction : null,
+      error: state.kind === "failed" ? inWords(state.error).text : null,
+    }));
+    save("serein.csv", csvFile(answersCsv(rows)));
+  }
+
+  private drawAll(): void {
+    this.jobs.forEach((job) => this.drawRow(job));
+    this.drawProgress();
+  }
+
+  private drawRow(job: Job): void {
+    const focused = job.row.contains(document.activeElement);
+    const { state, name } = job;
+    const removeButton = h(
+      "button",
+      {
+        type: "button",
+        class: "bare",
+        "aria-label": t("remove", { name }),
+        onclick: () => this.remove(job),
+      },
+      icon("close"),
+    );
+    const again = state.kind === "failed" || state.kind === "cancelled";
+    const main = state.kind === "done" ? this.answer(job, state.prediction) : progressOf(job);
+    const retryButton = again
+      ? h("button", { type: "button", class: "quiet", onclick: () => this.retry(job) }, t("tryAgain"))
+      : null;
+    job.row.className = state.kind;
+    job.row.replaceChildren(main, ...[retryButton, removeButton].filter((part) => part !== null));
+    if (focused) job.row.querySelector("button")?.focus();
+  }
+
+  private answer(job: Job, { emotion, confidence, duration }: Prediction): HTMLElement {
+    const sure = confidence === null ? "" : ` ${number(confidence)}`;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "entry",
+        "aria-current": String(this.shown === job),
+        onclick: () => {
+          this.open(job);
+          byId("opened-name").focus();
+        },
+      },
+      h("span", { class: "name" }, job.name),
+      h("span", { class: "state" }, dot(emotion), emotionName(emotion), sure, ` · ${clock(duration, 0)}`),
+    );
+  }
+
+  private drawProgress(): void {
+    const count = this.counts();
+    byId("batch").hidden = this.jobs.length === 0;
+    byId("batch-progress").textContent = progressText(count);
+    const busy = count.over < count.all;
+    this.bar.hidden = byId("batch-cancel").hidden = !busy;
+    this.bar.max = count.all || 1;
+    this.bar.value = count.over;
+    this.bar.setAttribute("aria-label", t("recordings"));
+    byId("batch-save").hidden = count.done === 0 || count.all < 2;
+    byId("batch-clear").hidden = busy;
+  }
+
+  private counts(): { all: number; done: number; failed: number; over: number } {
+    const of = (...kinds: State["kind"][]): number =>
+      this.jobs.filter(({ state }) => kinds.includes(state.kind)).length;
+    const [done, failed, cancelled] = [of("done"), of("failed"), of("cancelled")];
+    return { all: this.jobs.length, done, failed, over: done + failed + cancelled };
+  }
+
+  private announce(finished: boolean): void {
+    if (!finished && Date.now() - this.announced < QUIET_MS) return;
+    if (!this.jobs.length) return;
+    this.announced = Date.now();
+    const state = this.shown?.state;
+    const heard = state?.kind === "done" ? emotionName(state.prediction.emotion) : "";
+    const opened = finished && heard ? ` ${this.shown?.name}: ${heard}` : "";
+    byId("batch-say").textContent = `${progressText(this.counts())}.${opened}`;
+  }
+}
+
+function progressText({ all, done, failed }: { all: number; done: number; failed: number }): string {
+  return t(failed ? "progressFailed" : "progress", { all, done, failed });
+}
+
+function progressOf({ name, state }: Job): HTMLElement {
+  const failure = state.kind === "failed" ? inWords(state.error) : null;
+  return h(
+    "div",
+    { class: "entry" },
+    h("span", { class: "name" }, name),
+    h("span", { class: "state" }, failure ? failure.text : stateText(state)),
+    failure?.detail ? h("span", { class: "detail", lang: "en" }, failure.detail) : null,
+  );
+}
+
+function stateText(state: State): string {
+  if (state.kind === "sending") return t("sending", { share: Math.round(state.share * 100) });
+  if (state.kind === "busy") return t("busyWait", { seconds: state.seconds });
+  if (state.kind === "done") return "";
+  return t(state.kind);
+}

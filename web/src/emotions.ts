@@ -1,0 +1,56 @@
+/** The emotions of `serein.emotions`: Chinese names, rough places, and colours on light and dark. */
+
+export interface Place {
+  valence: number;
+  arousal: number;
+}
+
+interface Emotion extends Place {
+  zh: string;
+  /** As in serein's pictures, darkened or lightened until it stands out by 3 : 1. */
+  light: string;
+  dark: string;
+}
+
+export const EMOTIONS: Readonly<Record<string, Emotion>> = {
+  neutral: { zh: "中性", valence: 0, arousal: 0, light: "#84848a", dark: "#bbbbbb" },
+  calm: { zh: "平静", valence: 0.7, arousal: -0.7, light: "#2f94c4", dark: "#88ccee" },
+  happiness: { zh: "快乐", valence: 0.9, arousal: 0.3, light: "#b98500", dark: "#e3b548" },
+  sadness: { zh: "悲伤", valence: -0.9, arousal: -0.4, light: "#4477aa", dark: "#6fa0d3" },
+  anger: { zh: "愤怒", valence: -0.6, arousal: 0.8, light: "#cc3311", dark: "#f2694c" },
+  fear: { zh: "恐惧", valence: -0.7, arousal: 0.7, light: "#aa3377", dark: "#d968a6" },
+  disgust: { zh: "厌恶", valence: -0.8, arousal: 0.3, light: "#228833", dark: "#4fb560" },
+  surprise: { zh: "惊讶", valence: 0.3, arousal: 0.9, light: "#de6420", dark: "#f58b4f" },
+  boredom: { zh: "无聊", valence: -0.5, arousal: -0.8, light: "#85852a", dark: "#b3b34a" },
+  contempt: { zh: "轻蔑", valence: -0.6, arousal: 0.2, light: "#332288", dark: "#9a8cf0" },
+};
+
+/** The service's word for an answer below the threshold that was asked for. */
+export const UNSURE = "unsure";
+
+const UNKNOWN = { light: "#6d5f4b", dark: "#c4b294" };
+const SILENT = { light: "#b9bec7", dark: "#4a5362" };
+
+export function colourOf(emotion: string | null, dark: boolean): string {
+  const shade = dark ? "dark" : "light";
+  if (emotion === null) return SILENT[shade];
+  return (EMOTIONS[emotion] ?? UNKNOWN)[shade];
+}
+
+/** Lines of curves differ by their dashes too, for eyes that cannot tell their colours apart. */
+const DASHES: readonly (readonly number[])[] = [
+  [],
+  [7, 4],
+  [2, 3],
+  [10, 4, 2, 4],
+  [14, 5],
+  [5, 2, 1, 2],
+  [1, 4],
+  [10, 3, 3, 3, 3, 3],
+  [4, 4],
+  [16, 3, 1, 3],
+];
+
+export function dashOf(label: string, labels: readonly string[]): number[] {
+  return [...(DASHES[labels.indexOf(label) % DASHES.length] ?? [])];
+}

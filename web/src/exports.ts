@@ -1,0 +1,150 @@
+/** What people take away: tables as CSV, the answer as JSON, a picture as PNG. */
+
+import { drawAffect, pathOf, plane, type AffectWords } from "./affect";
+import type { Prediction } from "./api";
+import { drawWave, font, type Box } from "./canvas";
+import { drawCurves, sampled } from "./curves";
+import { colourOf } from "./emotions";
+import type { Ink } from "./look";
+import { ranked, segmentAt, type Segment } from "./segments";
+
+const PICTURE = { width: 1600, height: 1060 };
+const EDGE = 60;
+
+type Cell = string | number | null;
+
+/** One row a segment. Names are serein's own, in any language, so that programs can read them. */
+export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
+  const head = ["file", "start_s", "end_s", "emotion", "confidence", "valence", "arousal"];
+  const rows = segments.map((segment) => [file, segment.start, segment.end, ...answer(segment, labels)]);
+  return csv([[...head, ...labels], ...rows]);
+}
+
+/** One row a recording; `error` says why one has no answer. */
+export function answersCsv(
+  recordings: readonly { name: string; prediction: Prediction | null; error: string | null }[],
+): string {
+  const all = recordings.flatMap(({ prediction }) => Object.keys(prediction?.probabilities ?? {}));
+  const labels = [...new Set(all)].sort();
+  const head = ["file", "model", "duration_s", "emotion", "confidence", "valence", "arousal"];
+  const rows = recordings.map(({ name, prediction, error }) => [
+    name,
+    ...(prediction
+      ? [prediction.model, prediction.duration, ...answer(prediction, labels)]
+      : Array<Cell>(6 + labels.length).fill(null)),
+    error,
+  ]);
+  return csv([[...head, ...labels, "error"], ...rows]);
+}
+
+export function csvFile(text: string): Blob {
+  return new Blob(["\uFEFF", text], { type: "text/csv;charset=utf-8" }); // Excel reads no UTF-8 without it
+}
+
+export function jsonFile(prediction: Prediction): Blob {
+  return new Blob([`${JSON.stringify(prediction, null, 2)}\n`], { type: "application/json" });
+}
+
+export interface PictureWords extends AffectWords {
+  title: string;
+  answer: string;
+  sureness: string;
+  honest: string;
+  noSpeech: string;
+}
+
+/** A picture of the answer, the sound, the curves, and the path of affect. */
+export async function picture(
+  prediction: Prediction,
+  peaks: Float32Array | null,
+  words: PictureWords,
+  ink: Ink,
+): Promise<Blob> {
+  const canvas = Object.assign(document.createElement("canvas"), PICTURE);
+  const context = canvas.getContext("2d") as CanvasRenderingContext2D;
+  context.fillStyle = ink.card;
+  context.fillRect(0, 0, PICTURE.width, PICTURE.height);
+  drawWords(context, prediction, words, ink);
+  drawSound(context, prediction, peaks, words, ink);
+  const labels = Object.keys(prediction.probabilities);
+  const box = { left: 1010, top: 60, width: 540, height: 500 };
+  const { valence, arousal } = prediction;
+  const whole = valence === null || arousal === null ? null : { valence, arousal };
+  drawAffect(context, plane(box), pathOf(prediction.timeline, 150), whole, labels, words, ink);
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
+  );
+}
+
+function drawWords(
+  context: CanvasRenderingContext2D,
+  prediction: Prediction,
+  words: PictureWords,
+  ink: Ink,
+): void {
+  context.textBaseline = "alphabetic";
+  context.textAlign = "left";
+  const write = (text: string, size: number, weight: number, y: number, colour: string): void => {
+    context.font = font(size, weight);
+    context.fillStyle = colour;
+    context.fillText(text, EDGE, y, 920);
+  };
+  write(words.title, 22, 500, 80, ink.muted);
+  write(words.answer, 64, 700, 165, ink.ink);
+  write(words.sureness, 24, 400, 210, ink.muted);
+  ranked(prediction.probabilities).forEach(([label, value], index) => {
+    const y = 270 + index * 40;
+    write(words.nameOf(label), 20, 400, y, ink.ink);
+    context.fillStyle = colourOf(label, ink.dark);
+    context.beginPath();
+    context.roundRect(EDGE + 140, y - 16, Math.max(3, value * 560), 18, 4);
+    context.fill();
+    context.fillStyle = ink.muted;
+    context.fillText(value.toFixed(2), EDGE + 152 + Math.max(3, value * 560), y);
+  });
+  write(words.honest, 20, 400, PICTURE.height - 34, ink.muted);
+  context.textAlign = "right";
+  context.fillText("serein", PICTURE.width - EDGE, PICTURE.height - 34);
+}
+
+function drawSound(
+  context: CanvasRenderingContext2D,
+  { timeline, duration, probabilities }: Prediction,
+  peaks: Float32Array | null,
+  words: PictureWords,
+  ink: Ink,
+): void {
+  const wave: Box = { left: EDGE, top: 610, width: PICTURE.width - 2 * EDGE, height: 110 };
+  if (peaks) {
+    drawWave(context, wave, peaks, (share) =>
+      colourOf(segmentAt(timeline, share * duration)?.emotion ?? null, ink.dark),
+    );
+  }
+  const labels = Object.keys(probabilities);
+  const range = [0, duration] as const;
+  const curves = { ...wave, top: 740, height: 260 };
+  const points = sampled(timeline, range, 700);
+  drawCurves(context, curves, { points, labels, hidden: new Set(), range, nameOf: words.nameOf }, ink);
+}
+
+function answer(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
+  const { emotion, confidence, valence, arousal, probabilities } = segment;
+  const values = labels.map((label) => rounded(probabilities[label] ?? null));
+  return [emotion ?? "no speech", rounded(confidence), rounded(valence), rounded(arousal), ...values];
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toFixed(4));
+}
+
+function csv(rows: readonly (readonly Cell[])[]): string {
+  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
+/** A text that a spreadsheet would take for a formula gets a quotation mark in front. */
+function cell(value: Cell): string {
+  if (value === null) return "";
+  if (typeof value === "number") return String(Number(value.toFixed(4)));
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

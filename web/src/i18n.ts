@@ -1,0 +1,72 @@
+/** Words in two languages. */
+
+import { EMOTIONS, UNSURE } from "./emotions";
+import { redraw } from "./look";
+import { en } from "./words/en";
+import { zh } from "./words/zh";
+
+export type Key = keyof typeof en;
+export type Words = Record<Key, string>;
+export type Language = "en" | "zh";
+
+const TABLES: Record<Language, Words> = { en, zh };
+const STORED = "serein.language";
+
+let current: Language = "en";
+
+export function language(): Language {
+  return current;
+}
+
+/** The language of last time, or else the browser's. */
+export function firstLanguage(): Language {
+  const stored = localStorage.getItem(STORED);
+  if (stored === "en" || stored === "zh") return stored;
+  return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+export function setLanguage(next: Language): void {
+  current = next;
+  document.documentElement.lang = next === "zh" ? "zh-Hans" : "en";
+  document.title = t("title");
+  fillWords(document);
+  redraw();
+}
+
+export function chooseLanguage(next: Language): void {
+  localStorage.setItem(STORED, next);
+  setLanguage(next);
+}
+
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return TABLES[current][key].replace(/\{(\w+)\}/g, (_, name: string) => `${values[name] ?? ""}`);
+}
+
+export function isKey(word: string): word is Key {
+  return word in en;
+}
+
+/** Fill elements that name their words: `data-t` for text, `data-t-label` for a label. */
+export function fillWords(root: ParentNode): void {
+  const host = { host: location.host };
+  for (const element of root.querySelectorAll<HTMLElement>("[data-t]")) {
+    element.textContent = t(element.dataset["t"] as Key, host);
+  }
+  for (const element of root.querySelectorAll<HTMLElement>("[data-t-label]")) {
+    element.setAttribute("aria-label", t(element.dataset["tLabel"] as Key, host));
+  }
+}
+
+/** Name of an answer; a word that is not known stands for itself. */
+export function emotionName(emotion: string | null): string {
+  if (emotion === null) return t("noSpeech");
+  if (emotion === UNSURE) return t("unsure");
+  return current === "zh" ? (EMOTIONS[emotion]?.zh ?? emotion) : emotion;
+}
+
+/** Confidence in words. */
+export function sureness(confidence: number): string {
+  if (confidence >= 0.8) return t("sureVery");
+  if (confidence >= 0.6) return t("sureFairly");
+  return t(confidence >= 0.4 ? "sureBarely" : "sureGuess");
+}

@@ -1,0 +1,57 @@
+/** Light and dark, and who draws anew when the look or the language changes. */
+
+const STORED = "serein.theme";
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+const listeners = new Set<() => void>();
+
+/** Call `draw` whenever colours or words change. */
+export function onRedraw(draw: () => void): void {
+  listeners.add(draw);
+}
+
+export function redraw(): void {
+  for (const draw of listeners) draw();
+}
+
+export function isDark(): boolean {
+  return document.documentElement.dataset["theme"] === "dark";
+}
+
+export function startTheme(): void {
+  DARK.addEventListener("change", applyTheme);
+  applyTheme();
+}
+
+export function switchTheme(): void {
+  localStorage.setItem(STORED, isDark() ? "light" : "dark");
+  applyTheme();
+}
+
+/** What canvases draw with; the style sheet holds the colours. */
+export interface Ink {
+  ink: string;
+  muted: string;
+  line: string;
+  card: string;
+  dark: boolean;
+}
+
+export function inkNow(): Ink {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+  const [ink, muted, line, card] = [colour("ink"), colour("muted"), colour("line"), colour("card")];
+  return { ink, muted, line, card, dark: isDark() };
+}
+
+/** Whether movement that is not needed should be left out. */
+export function calm(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+function applyTheme(): void {
+  const stored = localStorage.getItem(STORED);
+  const dark = stored === null ? DARK.matches : stored === "dark";
+  document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+  redraw();
+}

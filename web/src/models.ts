@@ -1,0 +1,47 @@
+/** A model as its card shows it: what it knows, its licence, and how often it is right. */
+
+import type { Model, Score } from "./api";
+import { h } from "./dom";
+import { number } from "./format";
+import { t } from "./i18n";
+
+export function modelFacts(model: Model, nameOf: (label: string) => string): HTMLElement[] {
+  const comma = t("comma");
+  return [
+    h("p", {}, t("modelLabels", { labels: model.labels.map(nameOf).join(comma) })),
+    h("p", {}, t("licence", { licence: model.licence })),
+    h(
+      "details",
+      {},
+      h("summary", {}, t("scores")),
+      h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("scores") }, table(model)),
+      h("p", {}, t("scoresNote")),
+    ),
+  ];
+}
+
+/** Scores of the precision that answers, where there are any. */
+function table({ scores, precision }: Model): HTMLElement {
+  const same = scores.filter((score) => score.precision === precision);
+  const heads = [t("corpus"), "UAR", "ECE", t("protocol")];
+  return h(
+    "table",
+    { class: "scores" },
+    h("caption", { class: "unseen" }, t("scores")),
+    h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("tbody", {}, ...(same.length ? same : scores).map(row)),
+  );
+}
+
+function row(score: Score): HTMLElement {
+  const [low, high] = score.uar_interval_95;
+  const { protocol } = score;
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, score.corpus),
+    h("td", { class: "number" }, `${number(score.uar)} (${number(low)}–${number(high)})`),
+    h("td", { class: "number" }, number(score.expected_calibration_error)),
+    h("td", { lang: "en" }, score.adapted ? t("adaptedScore", { protocol }) : protocol),
+  );
+}

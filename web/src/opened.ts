@@ -1,0 +1,371 @@
+/** A recording that is open: the answer, and the answer over time. */
+
+import { at, drawAffect, pathOf, plane, type AffectWords } from "./affect";
+import type { Prediction } from "./api";
+import { fitted, type Range } from "./canvas";
+import { drawCurves, sampled } from "./curves";
+import { byId, h, save } from "./dom";
+import { colourOf, dashOf, UNSURE } from "./emotions";
+import { csvFile, jsonFile, picture, segmentsCsv } from "./exports";
+import { clock, number } from "./format";
+import { emotionName, sureness, t } from "./i18n";
+import { calm, inkNow, isDark, onRedraw } from "./look";
+import { Player, SPECTROGRAM_UP_TO_S } from "./player";
+import { merged, ranked, segmentAt, type Segment } from "./segments";
+import { dot, markRow, segmentTable } from "./table";
+
+export interface Recording {
+  name: string;
+  sound: Blob;
+  prediction: Prediction;
+  /** Whether the browser had to convert it for the service. */
+  converted: boolean;
+}
+
+const STEPS = 150; // of the path of affect
+const POINTS = 600; // of a curve
+const READOUT = 3; // emotions named under the curves
+
+export class Opened {
+  private recording: Recording | null = null;
+  private segments: Segment[] = [];
+  private player: Player | null = null;
+  private playable = false;
+  private range: Range = [0, 0];
+  private readonly hidden = new Set<string>();
+
+  private readonly section = byId("opened");
+  private readonly wave = byId("wave");
+  private readonly slider = byId("position");
+  private readonly curves = byId<HTMLCanvasElement>("curves");
+  private readonly affect = byId<HTMLCanvasElement>("affect");
+
+  constructor() {
+    onRedraw(() => this.draw());
+    const observer = new ResizeObserver(() => this.drawCanvases());
+    observer.observe(this.curves);
+    observer.observe(this.affect);
+    byId("play").addEventListener("click", () => this.player?.toggle());
+    byId("zoom").addEventListener("input", (event) =>
+      this.player?.zoom(Number((event.target as HTMLInputElement).value)),
+    );
+    this.slider.addEventListener("keydown", (event) => this.onKey(event));
+    this.curves.addEventListener("click", (event) => this.hearCurve(event));
+    this.curves.addEventListener("pointermove", (event) => this.say(this.timeAt(event)));
+    this.curves.addEventListener("pointerleave", () => this.say(this.player?.time ?? 0));
+    byId("save-csv").addEventListener("click", () => this.saveCsv());
+    byId("save-json").addEventListener("click", () => this.saveJson());
+    byId("save-png").addEventListener("click", () => void this.savePng());
+  }
+
+  open(recording: Recording): void {
+    this.close();
+    this.recording = recording;
+    const { timeline, duration } = recording.prediction;
+    this.segments = merged(timeline);
+    this.range = [0, duration];
+    this.playable = true;
+    this.section.hidden = false;
+    byId<HTMLInputElement>("zoom").value = "1";
+    const player = new Player(this.wave, recording.sound, timeline, duration, {
+      onTime: (time) => this.moveTo(time),
+      onPlaying: (playing) => this.showPlaying(playing),
+      onView: (range) => this.view(range),
+      onSegment: (segment) => this.hear(segment),
+    });
+    this.player = player;
+    player.ready.catch(() => {
+      if (this.player === player) this.cannotPlay();
+    });
+    this.draw();
+    this.moveTo(0);
+    const far = this.section.getBoundingClientRect().top > innerHeight / 2;
+    if (far) this.section.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  }
+
+  close(): void {
+    this.player?.destroy();
+    this.player = null;
+    this.recording = null;
+    this.section.hidden = true;
+    this.wave.replaceChildren();
+  }
+
+  private draw(): void {
+    if (!this.recording) return;
+    const { name, prediction, converted } = this.recording;
+    byId("opened-name").textContent = name;
+    byId("opened-facts").textContent = t("heardWith", {
+      time: clock(prediction.duration),
+      model: prediction.model,
+    });
+    byId("opened-converted").hidden = !converted;
+    this.drawAnswer(prediction);
+    this.drawLegend(prediction);
+    const play = this.playable ? (segment: Segment): void => this.hear(segment) : null;
+    byId("segments").replaceChildren(segmentTable(this.segments, t("segmentsCaption"), play));
+    byId("not-playable").hidden = this.playable;
+    byId("sound").hidden = !this.playable;
+    byId("spectrogram-long").hidden = prediction.duration <= SPECTROGRAM_UP_TO_S;
+    byId("spectrogram-long").textContent = t("spectrogramLong", {
+      time: clock(SPECTROGRAM_UP_TO_S, 0),
+    });
+    this.showPlaying(this.player?.playing ?? false);
+    this.player?.redraw();
+    this.drawCanvases();
+    this.moveTo(this.player?.time ?? 0);
+  }
+
+  private drawAnswer({ emotion, confidence, probabilities, utterances_known }: Prediction): void {
+    const likeliest = ranked(probabilities)[0]?.[0] ?? null;
+    const unsure = emotion === UNSURE;
+    byId("answer-lead").textContent =
+      emotion === null ? "" : t(unsure ? "answerUnsure" : "answerIs");
+    const name = byId("answer-emotion");
+    name.textContent = emotionName(unsure ? likeliest : emotion);
+    byId("answer").style.setProperty("--emotion", colourOf(unsure ? likeliest : emotion, isDark()));
+    const facts: string[] = [];
+    if (emotion === null) facts.push(t("noSpeechLong"));
+    if (confidence !== null) {
+      const value = number(confidence);
+      byId("answer-sure").textContent = `${sureness(confidence)} · ${t("confidenceOf", { value })}`;
+      facts.push(t("tenths", { tenths: Math.round(confidence * 10) }));
+    } else byId("answer-sure").textContent = "";
+    if (utterances_known > 0) facts.push(t("adaptedBy", { count: utterances_known }));
+    byId("answer-note").textContent = facts.join(" ");
+    byId("bars").replaceChildren(...(emotion === null ? [] : [bars(probabilities)]));
+  }
+
+  private drawLegend({ probabilities }: Prediction): void {
+    const labels = Object.keys(probabilities);
+    byId("legend").replaceChildren(
+      ...ranked(probabilities).map(([label]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(!this.hidden.has(label)),
+            onclick: () => this.toggleCurve(label),
+          },
+          sample(label, labels),
+          emotionName(label),
+        ),
+      ),
+    );
+  }
+
+  private toggleCurve(label: string): void {
+    if (!this.hidden.delete(label)) this.hidden.add(label);
+    const pressed = document.activeElement?.textContent;
+    if (this.recording) this.drawLegend(this.recording.prediction);
+    for (const button of byId("legend").children) {
+      if (button.textContent === pressed) (button as HTMLElement).focus();
+    }
+    this.drawCanvases();
+  }
+
+  private drawCanvases(): void {
+    if (!this.recording || this.section.hidden) return;
+    const { timeline, probabilities, valence, arousal } = this.recording.prediction;
+    const labels = Object.keys(probabilities);
+    const ink = inkNow();
+    const curves = fitted(this.curves);
+    if (curves) {
+      const [context, box] = curves;
+      const points = sampled(timeline, this.range, POINTS);
+      const { hidden, range } = this;
+      drawCurves(context, box, { points, labels, hidden, range, nameOf: emotionName }, ink);
+    }
+    this.curves.setAttribute("aria-label", t("curvesText"));
+    const affect = fitted(this.affect);
+    const whole = valence === null || arousal === null ? null : { valence, arousal };
+    if (affect) {
+      const [context, box] = affect;
+      drawAffect(context, plane(box), pathOf(timeline, STEPS), whole, labels, affectWords(), ink);
+    }
+    this.affect.setAttribute(
+      "aria-label",
+      whole
+        ? t("affectText", { valence: number(whole.valence), arousal: number(whole.arousal) })
+        : t("affectNone"),
+    );
+  }
+
+  private moveTo(time: number): void {
+    if (!this.recording) return;
+    const { timeline, duration } = this.recording.prediction;
+    const [from, to] = this.range;
+    const share = (time - from) / (to - from || 1);
+    const cursor = byId("curves-cursor");
+    cursor.hidden = !this.playable || share < 0 || share > 1;
+    cursor.style.left = `${share * 100}%`;
+    const segment = segmentAt(timeline, time);
+    this.moveDot(segment);
+    byId("clock").textContent = `${clock(time)} / ${clock(duration)}`;
+    this.slider.setAttribute("aria-valuemax", duration.toFixed(1));
+    this.slider.setAttribute("aria-valuenow", time.toFixed(1));
+    const words = { time: clock(time), all: clock(duration), emotion: emotionName(segment?.emotion ?? null) };
+    this.slider.setAttribute("aria-valuetext", t("positionOf", words));
+    markRow(byId("segments"), time);
+    this.say(time);
+  }
+
+  private moveDot(segment: Segment | undefined): void {
+    const here = byId("affect-dot");
+    const { clientWidth: width, clientHeight: height } = this.affect;
+    here.hidden = !segment || segment.valence === null || segment.arousal === null || !width;
+    if (here.hidden || !segment) return;
+    const plot = plane({ left: 0, top: 0, width, height });
+    const [x, y] = at(plot, { valence: segment.valence ?? 0, arousal: segment.arousal ?? 0 });
+    here.style.transform = `translate(${x}px, ${y}px)`;
+  }
+
+  /** Write what the curves say at a moment. */
+  private say(time: number): void {
+    const segment = this.recording && segmentAt(this.recording.prediction.timeline, time);
+    if (!segment) return;
+    const heard = ranked(segment.probabilities)
+      .slice(0, READOUT)
+      .map(([label, value]) => `${emotionName(label)} ${number(value)}`);
+    const emotions = heard.length ? heard.join(" · ") : t("noSpeech");
+    byId("readout").textContent = t("readout", { time: clock(time), emotions });
+  }
+
+  private view(range: Range): void {
+    if (range[0] === this.range[0] && range[1] === this.range[1]) return;
+    this.range = range;
+    this.drawCanvases();
+    this.moveTo(this.player?.time ?? 0);
+  }
+
+  private showPlaying(playing: boolean): void {
+    const button = byId("play");
+    button.dataset["playing"] = String(playing);
+    button.setAttribute("aria-label", t(playing ? "pause" : "play"));
+  }
+
+  private hear({ start, end }: Segment): void {
+    this.player?.play(start, end);
+  }
+
+  private timeAt(event: MouseEvent): number {
+    const box = this.curves.getBoundingClientRect();
+    const [from, to] = this.range;
+    const share = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
+    return from + share * (to - from);
+  }
+
+  private hearCurve(event: MouseEvent): void {
+    const segment = segmentAt(this.segments, this.timeAt(event));
+    if (segment && this.playable) this.hear(segment);
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (!this.player || !this.recording) return;
+    const { duration } = this.recording.prediction;
+    const step = event.shiftKey ? 5 : 1;
+    const { time } = this.player;
+    const moves: Record<string, () => void> = {
+      ArrowLeft: () => this.player?.seek(time - step),
+      ArrowDown: () => this.player?.seek(time - step),
+      ArrowRight: () => this.player?.seek(time + step),
+      ArrowUp: () => this.player?.seek(time + step),
+      PageDown: () => this.player?.seek(time - 10),
+      PageUp: () => this.player?.seek(time + 10),
+      Home: () => this.player?.seek(0),
+      End: () => this.player?.seek(duration),
+      " ": () => this.player?.toggle(),
+      Enter: () => this.player?.toggle(),
+    };
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    move();
+  }
+
+  private cannotPlay(): void {
+    this.player?.destroy();
+    this.player = null;
+    this.playable = false;
+    this.draw();
+  }
+
+  private saveCsv(): void {
+    if (!this.recording) return;
+    const { name, prediction } = this.recording;
+    const labels = Object.keys(prediction.probabilities);
+    save(`${stem(name)}.csv`, csvFile(segmentsCsv(name, this.segments, labels)));
+  }
+
+  private saveJson(): void {
+    if (!this.recording) return;
+    save(`${stem(this.recording.name)}.json`, jsonFile(this.recording.prediction));
+  }
+
+  private async savePng(): Promise<void> {
+    if (!this.recording) return;
+    const { name, prediction } = this.recording;
+    const { emotion, confidence } = prediction;
+    const value = number(confidence);
+    const words = {
+      ...affectWords(),
+      title: `${name} · ${t("heardWith", { time: clock(prediction.duration), model: prediction.model })}`,
+      answer: emotionName(emotion),
+      sureness:
+        confidence === null ? "" : `${sureness(confidence)} · ${t("confidenceOf", { value })}`,
+      honest: t("honest"),
+      noSpeech: t("noSpeech"),
+    };
+    const peaks = this.player?.peaks(490) ?? null;
+    save(`${stem(name)}.png`, await picture(prediction, peaks, words, inkNow()));
+  }
+}
+
+function bars(probabilities: Record<string, number>): HTMLElement {
+  const rows = ranked(probabilities).map(([label, value]) => {
+    const bar = h("span", { class: "bar" });
+    bar.style.width = `${(value * 100).toFixed(1)}%`;
+    bar.style.background = colourOf(label, isDark());
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, dot(label), emotionName(label)),
+      h("td", { class: "rail", "aria-hidden": "true" }, bar),
+      h("td", { class: "number" }, number(value)),
+    );
+  });
+  return h(
+    "table",
+    { class: "bars" },
+    h("caption", { class: "unseen" }, t("probabilitiesTable")),
+    h("tbody", {}, ...rows),
+  );
+}
+
+/** A piece of the curve's line, as the legend shows it. */
+function sample(label: string, labels: readonly string[]): SVGSVGElement {
+  const name = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(name, "svg");
+  svg.setAttribute("class", "sample");
+  svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(name, "line");
+  const ends = { x1: "0", y1: "5", x2: "28", y2: "5" };
+  const look = {
+    stroke: colourOf(label, isDark()),
+    "stroke-width": "3",
+    "stroke-dasharray": dashOf(label, labels).join(" "),
+  };
+  for (const [key, value] of Object.entries({ ...ends, ...look })) line.setAttribute(key, value);
+  svg.append(line);
+  return svg;
+}
+
+function affectWords(): AffectWords {
+  const [valence, arousal, tense, lively] = [t("valence"), t("arousal"), t("tense"), t("lively")];
+  const [low, relaxed, start, end] = [t("low"), t("relaxed"), t("start"), t("end")];
+  return { valence, arousal, tense, lively, low, relaxed, start, end, nameOf: emotionName };
+}
+
+function stem(name: string): string {
+  return name.replace(/\.[^.]+$/, "") || name;
+}

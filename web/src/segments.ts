@@ -1,0 +1,87 @@
+/** Answers over time: neighbours that say the same are one segment. */
+
+export interface Segment {
+  start: number;
+  end: number;
+  emotion: string | null;
+  confidence: number | null;
+  probabilities: Record<string, number>;
+  valence: number | null;
+  arousal: number | null;
+}
+
+/** Join neighbours with the same answer; their numbers are means, weighted by duration. */
+export function merged(timeline: readonly Segment[]): Segment[] {
+  const runs: Segment[][] = [];
+  for (const segment of timeline) {
+    const run = runs.at(-1);
+    if (run && run[0]?.emotion === segment.emotion) run.push(segment);
+    else runs.push([segment]);
+  }
+  return runs.map(mean);
+}
+
+/** At most `limit` segments for a picture: the most frequent answer of each stretch, merged. */
+export function coarse(timeline: readonly Segment[], limit: number): Segment[] {
+  const segments = merged(timeline);
+  const end = segments.at(-1)?.end ?? 0;
+  if (segments.length <= limit || end === 0) return segments;
+  const bins: Segment[] = [];
+  let first = 0;
+  for (let bin = 0; bin < limit; bin++) {
+    const [from, to] = [(end * bin) / limit, (end * (bin + 1)) / limit];
+    while ((segments[first]?.end ?? Infinity) <= from) first += 1;
+    let longest: Segment | undefined;
+    let share = 0;
+    for (let next = first; (segments[next]?.start ?? Infinity) < to; next++) {
+      const segment = segments[next] as Segment;
+      const inside = Math.min(segment.end, to) - Math.max(segment.start, from);
+      if (inside > share) [longest, share] = [segment, inside];
+    }
+    if (longest) bins.push({ ...longest, start: from, end: to });
+  }
+  return merged(bins);
+}
+
+/** The segment at a moment; the last one at and after the end. */
+export function segmentAt<T extends Segment>(segments: readonly T[], time: number): T | undefined {
+  let [low, high] = [0, segments.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((segments[middle] as T).start <= time) low = middle;
+    else high = middle - 1;
+  }
+  return segments[low];
+}
+
+/** Emotions in the order of their probability, the likeliest first. */
+export function ranked(probabilities: Record<string, number>): [string, number][] {
+  return Object.entries(probabilities).sort(([, left], [, right]) => right - left);
+}
+
+function mean(run: readonly Segment[]): Segment {
+  const first = run[0] as Segment;
+  if (run.length === 1) return first;
+  const weighted = (of: (segment: Segment) => number | null | undefined): number | null => {
+    let [sum, weight] = [0, 0];
+    for (const segment of run) {
+      const value = of(segment);
+      if (value === null || value === undefined) continue;
+      sum += value * (segment.end - segment.start);
+      weight += segment.end - segment.start;
+    }
+    return weight > 0 ? sum / weight : null;
+  };
+  const labels = Object.keys(first.probabilities);
+  return {
+    start: first.start,
+    end: (run.at(-1) as Segment).end,
+    emotion: first.emotion,
+    confidence: weighted((segment) => segment.confidence),
+    probabilities: Object.fromEntries(
+      labels.map((label) => [label, weighted((segment) => segment.probabilities[label]) ?? 0]),
+    ),
+    valence: weighted((segment) => segment.valence),
+    arousal: weighted((segment) => segment.arousal),
+  };
+}

@@ -1,0 +1,81 @@
+/** The table of segments: what was heard when, and a way to hear it. */
+
+import { h, icon } from "./dom";
+import { colourOf } from "./emotions";
+import { clock, number } from "./format";
+import { emotionName, t } from "./i18n";
+import { isDark } from "./look";
+import type { Segment } from "./segments";
+
+const ROWS_AT_ONCE = 100;
+
+export function segmentTable(
+  segments: readonly Segment[],
+  caption: string,
+  play: ((segment: Segment) => void) | null,
+): HTMLElement {
+  const body = h("tbody");
+  const more = h("button", { type: "button", class: "quiet", onclick: showMore });
+  let shown = 0;
+  function showMore(): void {
+    const next = segments.slice(shown, shown + ROWS_AT_ONCE);
+    body.append(...next.map((segment) => row(segment, play)));
+    shown += next.length;
+    more.hidden = shown >= segments.length;
+    more.textContent = t("showMore", { count: Math.min(ROWS_AT_ONCE, segments.length - shown) });
+  }
+  showMore();
+  const heads = (["stretch", "emotion", "confidence", "valence", "arousal"] as const).map((key) =>
+    h("th", { scope: "col", class: key === "valence" || key === "arousal" ? "extra" : "" }, t(key)),
+  );
+  const table = h(
+    "table",
+    { class: "segments" },
+    h("caption", { class: "unseen" }, caption),
+    h("thead", {}, h("tr", {}, ...heads)),
+    body,
+  );
+  return h("div", {}, table, more);
+}
+
+/** Say which row is being heard. */
+export function markRow(table: HTMLElement, time: number): void {
+  for (const row of table.querySelectorAll<HTMLElement>("tr[data-start]")) {
+    const inside = Number(row.dataset["start"]) <= time && time < Number(row.dataset["end"]);
+    if (inside) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
+}
+
+/** The dot of an emotion's colour; its name stands beside it. */
+export function dot(emotion: string | null): HTMLElement {
+  const element = h("span", { class: "dot", "aria-hidden": "true" });
+  element.style.background = colourOf(emotion, isDark());
+  return element;
+}
+
+function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLElement {
+  const [start, end] = [clock(segment.start), clock(segment.end)];
+  const stretch = play
+    ? h(
+        "button",
+        {
+          type: "button",
+          class: "stretch",
+          "aria-label": t("playStretch", { start, end }),
+          onclick: () => play(segment),
+        },
+        icon("play"),
+        `${start} – ${end}`,
+      )
+    : `${start} – ${end}`;
+  return h(
+    "tr",
+    { "data-start": segment.start, "data-end": segment.end },
+    h("th", { scope: "row" }, stretch),
+    h("td", { class: segment.emotion === null ? "none" : "" }, dot(segment.emotion), emotionName(segment.emotion)),
+    h("td", { class: "number" }, number(segment.confidence)),
+    h("td", { class: "number extra" }, number(segment.valence)),
+    h("td", { class: "number extra" }, number(segment.arousal)),
+  );
+}
