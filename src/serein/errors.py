@@ -11,6 +11,7 @@
     ├── ProtocolError           an evaluation that could not be honest, so is not run
     ├── EncoderError            a pre-trained encoder that cannot be found or used
     ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
+    ├── ServiceError            a service that cannot start with what it was given
     └── MissingExtraError       an optional part is not installed; names the pip line
 
 A message says what came, what is allowed and what to do.
@@ -56,6 +57,10 @@ class EncoderError(SereinError, ValueError):
 
 class BundleError(SereinError, ValueError):
     """A model bundle that is damaged, of an unknown format, or not to be trusted."""
+
+
+class ServiceError(SereinError, ValueError):
+    """A service that cannot start with what it was given."""
 
 
 class MissingExtraError(SereinError, ImportError):

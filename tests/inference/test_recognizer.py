@@ -116,6 +116,7 @@ def test_a_finer_timeline_when_asked(recognizer: Recognizer) -> None:
     third = recognizer.predict(sound[RATE_HZ : 3 * RATE_HZ], rate=RATE_HZ)
     assert fine.timeline[2].probabilities == third.probabilities
     assert (fine.timeline[2].start, fine.timeline[2].end) == (1.75, 2.25)
+    assert fine.probabilities == recognizer.predict(sound, rate=RATE_HZ).probabilities
     apart = recognizer.predict(sound, rate=RATE_HZ, window_s=2.0)
     assert [segment.end for segment in apart.timeline] == [2, 4, 6, 8, 10]
 

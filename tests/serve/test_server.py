@@ -22,9 +22,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import serein
-from serein.errors import SereinError
+from serein.errors import SereinError, ServiceError
 from serein.serve.server import serve
-from serein.serve.settings import ServiceError, Settings, read_key
+from serein.serve.settings import Settings, read_key
 
 
 def refused(*options: str, **environment: str) -> str:

@@ -2,31 +2,14 @@
 
 import { limits, predict, ServiceError, type Limits, type Prediction } from "./api";
 import { asWav } from "./audio";
-import { byId, h, icon, save } from "./dom";
+import { byId, h, save } from "./dom";
 import { inWords } from "./errors";
 import { answersCsv, csvFile } from "./exports";
-import { bytes, clock, number } from "./format";
+import { bytes } from "./format";
 import { emotionName, t } from "./i18n";
+import { drawRow, type Job, type State } from "./jobs";
 import { onRedraw } from "./look";
 import type { Recording } from "./opened";
-import { dot } from "./table";
-
-type State =
-  | { kind: "waiting" | "listening" | "converting" | "cancelled" }
-  | { kind: "sending"; share: number }
-  | { kind: "busy"; seconds: number }
-  | { kind: "done"; prediction: Prediction }
-  | { kind: "failed"; error: unknown };
-
-interface Job {
-  name: string;
-  sound: Blob;
-  state: State;
-  stop: AbortController;
-  converted: boolean;
-  row: HTMLLIElement;
-  openWhenDone: boolean;
-}
 
 const BUSY_S = 5; // where the service does not say how long
 const QUIET_MS = 4000; // between two announcements to screen readers
@@ -228,44 +211,14 @@ export class Batch {
   }
 
   private drawRow(job: Job): void {
-    const focused = job.row.contains(document.activeElement);
-    const { state, name } = job;
-    const removeButton = h(
-      "button",
-      {
-        type: "button",
-        class: "bare",
-        "aria-label": t("remove", { name }),
-        onclick: () => this.remove(job),
+    drawRow(job, this.shown === job, {
+      open: () => {
+        this.open(job);
+        byId("opened-name").focus();
       },
-      icon("close"),
-    );
-    const again = state.kind === "failed" || state.kind === "cancelled";
-    const main = state.kind === "done" ? this.answer(job, state.prediction) : progressOf(job);
-    const retryButton = again
-      ? h("button", { type: "button", class: "quiet", onclick: () => this.retry(job) }, t("tryAgain"))
-      : null;
-    job.row.className = state.kind;
-    job.row.replaceChildren(main, ...[retryButton, removeButton].filter((part) => part !== null));
-    if (focused) job.row.querySelector("button")?.focus();
-  }
-
-  private answer(job: Job, { emotion, confidence, duration }: Prediction): HTMLElement {
-    const sure = confidence === null ? "" : ` ${number(confidence)}`;
-    return h(
-      "button",
-      {
-        type: "button",
-        class: "entry",
-        "aria-current": String(this.shown === job),
-        onclick: () => {
-          this.open(job);
-          byId("opened-name").focus();
-        },
-      },
-      h("span", { class: "name" }, job.name),
-      h("span", { class: "state" }, dot(emotion), emotionName(emotion), sure, ` · ${clock(duration, 0)}`),
-    );
+      remove: () => this.remove(job),
+      retry: () => this.retry(job),
+    });
   }
 
   private drawProgress(): void {
@@ -299,24 +252,14 @@ export class Batch {
   }
 }
 
-function progressText({ all, done, failed }: { all: number; done: number; failed: number }): string {
+function progressText({
+  all,
+  done,
+  failed,
+}: {
+  all: number;
+  done: number;
+  failed: number;
+}): string {
   return t(failed ? "progressFailed" : "progress", { all, done, failed });
-}
-
-function progressOf({ name, state }: Job): HTMLElement {
-  const failure = state.kind === "failed" ? inWords(state.error) : null;
-  return h(
-    "div",
-    { class: "entry" },
-    h("span", { class: "name" }, name),
-    h("span", { class: "state" }, failure ? failure.text : stateText(state)),
-    failure?.detail ? h("span", { class: "detail", lang: "en" }, failure.detail) : null,
-  );
-}
-
-function stateText(state: State): string {
-  if (state.kind === "sending") return t("sending", { share: Math.round(state.share * 100) });
-  if (state.kind === "busy") return t("busyWait", { seconds: state.seconds });
-  if (state.kind === "done") return "";
-  return t(state.kind);
 }

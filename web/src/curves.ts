@@ -190,7 +190,10 @@ function nameThePeaks(
   for (const { label, time, value } of best) {
     const text = nameOf(label);
     const width = context.measureText(text).width + 8;
-    const middle = Math.min(Math.max(x(time), box.left + width / 2), box.left + box.width - width / 2);
+    const middle = Math.min(
+      Math.max(x(time), box.left + width / 2),
+      box.left + box.width - width / 2,
+    );
     const place = { left: middle - width / 2, top: y(value) - 20, width, height: 18 };
     if (taken.some((other) => overlap(other, place))) continue;
     taken.push(place);

@@ -1,4 +1,4 @@
-/** The emotions of `serein.emotions`: Chinese names, rough places, and colours on light and dark. */
+/** The emotions of `serein.emotions`: Chinese names, rough places, colours on light and dark. */
 
 export interface Place {
   valence: number;

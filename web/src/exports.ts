@@ -16,7 +16,12 @@ type Cell = string | number | null;
 /** One row a segment. Names are serein's own, in any language, so that programs can read them. */
 export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
   const head = ["file", "start_s", "end_s", "emotion", "confidence", "valence", "arousal"];
-  const rows = segments.map((segment) => [file, segment.start, segment.end, ...answer(segment, labels)]);
+  const rows = segments.map((segment) => [
+    file,
+    segment.start,
+    segment.end,
+    ...answer(segment, labels),
+  ]);
   return csv([[...head, ...labels], ...rows]);
 }
 
@@ -38,7 +43,8 @@ export function answersCsv(
 }
 
 export function csvFile(text: string): Blob {
-  return new Blob(["\uFEFF", text], { type: "text/csv;charset=utf-8" }); // Excel reads no UTF-8 without it
+  const mark = "\uFEFF"; // without which Excel does not read UTF-8
+  return new Blob([mark, text], { type: "text/csv;charset=utf-8" });
 }
 
 export function jsonFile(prediction: Prediction): Blob {
@@ -50,7 +56,6 @@ export interface PictureWords extends AffectWords {
   answer: string;
   sureness: string;
   honest: string;
-  noSpeech: string;
 }
 
 /** A picture of the answer, the sound, the curves, and the path of affect. */
@@ -124,13 +129,24 @@ function drawSound(
   const range = [0, duration] as const;
   const curves = { ...wave, top: 740, height: 260 };
   const points = sampled(timeline, range, 700);
-  drawCurves(context, curves, { points, labels, hidden: new Set(), range, nameOf: words.nameOf }, ink);
+  drawCurves(
+    context,
+    curves,
+    { points, labels, hidden: new Set(), range, nameOf: words.nameOf },
+    ink,
+  );
 }
 
 function answer(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
   const { emotion, confidence, valence, arousal, probabilities } = segment;
   const values = labels.map((label) => rounded(probabilities[label] ?? null));
-  return [emotion ?? "no speech", rounded(confidence), rounded(valence), rounded(arousal), ...values];
+  return [
+    emotion ?? "no speech",
+    rounded(confidence),
+    rounded(valence),
+    rounded(arousal),
+    ...values,
+  ];
 }
 
 function rounded(value: number | null): number | null {

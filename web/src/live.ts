@@ -142,7 +142,11 @@ export class Live {
     this.announce(event);
   }
 
-  private async over(how: "done" | "refused" | "lost", code: string, message: string): Promise<void> {
+  private async over(
+    how: "done" | "refused" | "lost",
+    code: string,
+    message: string,
+  ): Promise<void> {
     this.stream = null;
     if (this.phase === "finishing" || how === "done") return this.to("stopped");
     if (how === "refused") return this.refused();
@@ -255,8 +259,7 @@ export class Live {
       confidence === null
         ? ""
         : `${sureness(confidence)} · ${t("confidenceOf", { value: number(confidence) })}`;
-    byId("live-known").textContent =
-      this.known > 0 ? t("adaptedBy", { count: this.known }) : "";
+    byId("live-known").textContent = this.known > 0 ? t("adaptedBy", { count: this.known }) : "";
     byId("live-now").style.setProperty("--emotion", colourOf(heard?.emotion ?? null, isDark()));
     byId("live-now").dataset["phase"] = this.phase;
   }

@@ -20,7 +20,12 @@ export async function openMicrophone(
 ): Promise<Microphone> {
   const stream = await navigator.mediaDevices.getUserMedia({
     // What makes calls pleasant to hear also takes away what a voice says about its speaker.
-    audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+    audio: {
+      channelCount: 1,
+      echoCancellation: false,
+      noiseSuppression: false,
+      autoGainControl: false,
+    },
   });
   const context = new AudioContext();
   const close = (): void => {

@@ -14,7 +14,11 @@ export function modelFacts(model: Model, nameOf: (label: string) => string): HTM
       "details",
       {},
       h("summary", {}, t("scores")),
-      h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("scores") }, table(model)),
+      h(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": t("scores") },
+        table(model),
+      ),
       h("p", {}, t("scoresNote")),
     ),
   ];

@@ -1,18 +1,20 @@
 /** A recording that is open: the answer, and the answer over time. */
 
-import { at, drawAffect, pathOf, plane, type AffectWords } from "./affect";
+import { at, drawAffect, pathOf, plane } from "./affect";
+import { affectWords } from "./affect-words";
+import { drawAnswer } from "./answer";
 import type { Prediction } from "./api";
 import { fitted, type Range } from "./canvas";
 import { drawCurves, sampled } from "./curves";
-import { byId, h, save } from "./dom";
-import { colourOf, dashOf, UNSURE } from "./emotions";
-import { csvFile, jsonFile, picture, segmentsCsv } from "./exports";
+import { byId } from "./dom";
 import { clock, number } from "./format";
-import { emotionName, sureness, t } from "./i18n";
-import { calm, inkNow, isDark, onRedraw } from "./look";
+import { emotionName, t } from "./i18n";
+import { legend } from "./legend";
+import { calm, inkNow, onRedraw } from "./look";
 import { Player, SPECTROGRAM_UP_TO_S } from "./player";
 import { merged, ranked, segmentAt, type Segment } from "./segments";
-import { dot, markRow, segmentTable } from "./table";
+import { markRow, segmentTable } from "./table";
+import { offerFiles } from "./take-away";
 
 export interface Recording {
   name: string;
@@ -53,9 +55,11 @@ export class Opened {
     this.curves.addEventListener("click", (event) => this.hearCurve(event));
     this.curves.addEventListener("pointermove", (event) => this.say(this.timeAt(event)));
     this.curves.addEventListener("pointerleave", () => this.say(this.player?.time ?? 0));
-    byId("save-csv").addEventListener("click", () => this.saveCsv());
-    byId("save-json").addEventListener("click", () => this.saveJson());
-    byId("save-png").addEventListener("click", () => void this.savePng());
+    offerFiles(() => {
+      const { recording, segments, player } = this;
+      const peaks = (columns: number): Float32Array | null => player?.peaks(columns) ?? null;
+      return recording && { recording, segments, peaks };
+    });
   }
 
   open(recording: Recording): void {
@@ -100,8 +104,8 @@ export class Opened {
       model: prediction.model,
     });
     byId("opened-converted").hidden = !converted;
-    this.drawAnswer(prediction);
-    this.drawLegend(prediction);
+    drawAnswer(prediction);
+    this.drawLegend(prediction.probabilities);
     const play = this.playable ? (segment: Segment): void => this.hear(segment) : null;
     byId("segments").replaceChildren(segmentTable(this.segments, t("segmentsCaption"), play));
     byId("not-playable").hidden = this.playable;
@@ -116,48 +120,15 @@ export class Opened {
     this.moveTo(this.player?.time ?? 0);
   }
 
-  private drawAnswer({ emotion, confidence, probabilities, utterances_known }: Prediction): void {
-    const likeliest = ranked(probabilities)[0]?.[0] ?? null;
-    const unsure = emotion === UNSURE;
-    byId("answer-lead").textContent =
-      emotion === null ? "" : t(unsure ? "answerUnsure" : "answerIs");
-    const name = byId("answer-emotion");
-    name.textContent = emotionName(unsure ? likeliest : emotion);
-    byId("answer").style.setProperty("--emotion", colourOf(unsure ? likeliest : emotion, isDark()));
-    const facts: string[] = [];
-    if (emotion === null) facts.push(t("noSpeechLong"));
-    if (confidence !== null) {
-      const value = number(confidence);
-      byId("answer-sure").textContent = `${sureness(confidence)} · ${t("confidenceOf", { value })}`;
-      facts.push(t("tenths", { tenths: Math.round(confidence * 10) }));
-    } else byId("answer-sure").textContent = "";
-    if (utterances_known > 0) facts.push(t("adaptedBy", { count: utterances_known }));
-    byId("answer-note").textContent = facts.join(" ");
-    byId("bars").replaceChildren(...(emotion === null ? [] : [bars(probabilities)]));
-  }
-
-  private drawLegend({ probabilities }: Prediction): void {
-    const labels = Object.keys(probabilities);
-    byId("legend").replaceChildren(
-      ...ranked(probabilities).map(([label]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            "aria-pressed": String(!this.hidden.has(label)),
-            onclick: () => this.toggleCurve(label),
-          },
-          sample(label, labels),
-          emotionName(label),
-        ),
-      ),
-    );
+  private drawLegend(probabilities: Record<string, number>): void {
+    const entries = legend(probabilities, this.hidden, (label) => this.toggleCurve(label));
+    byId("legend").replaceChildren(...entries);
   }
 
   private toggleCurve(label: string): void {
     if (!this.hidden.delete(label)) this.hidden.add(label);
     const pressed = document.activeElement?.textContent;
-    if (this.recording) this.drawLegend(this.recording.prediction);
+    if (this.recording) this.drawLegend(this.recording.prediction.probabilities);
     for (const button of byId("legend").children) {
       if (button.textContent === pressed) (button as HTMLElement).focus();
     }
@@ -204,7 +175,11 @@ export class Opened {
     byId("clock").textContent = `${clock(time)} / ${clock(duration)}`;
     this.slider.setAttribute("aria-valuemax", duration.toFixed(1));
     this.slider.setAttribute("aria-valuenow", time.toFixed(1));
-    const words = { time: clock(time), all: clock(duration), emotion: emotionName(segment?.emotion ?? null) };
+    const words = {
+      time: clock(time),
+      all: clock(duration),
+      emotion: emotionName(segment?.emotion ?? null),
+    };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
     markRow(byId("segments"), time);
     this.say(time);
@@ -289,83 +264,4 @@ export class Opened {
     this.playable = false;
     this.draw();
   }
-
-  private saveCsv(): void {
-    if (!this.recording) return;
-    const { name, prediction } = this.recording;
-    const labels = Object.keys(prediction.probabilities);
-    save(`${stem(name)}.csv`, csvFile(segmentsCsv(name, this.segments, labels)));
-  }
-
-  private saveJson(): void {
-    if (!this.recording) return;
-    save(`${stem(this.recording.name)}.json`, jsonFile(this.recording.prediction));
-  }
-
-  private async savePng(): Promise<void> {
-    if (!this.recording) return;
-    const { name, prediction } = this.recording;
-    const { emotion, confidence } = prediction;
-    const value = number(confidence);
-    const words = {
-      ...affectWords(),
-      title: `${name} · ${t("heardWith", { time: clock(prediction.duration), model: prediction.model })}`,
-      answer: emotionName(emotion),
-      sureness:
-        confidence === null ? "" : `${sureness(confidence)} · ${t("confidenceOf", { value })}`,
-      honest: t("honest"),
-      noSpeech: t("noSpeech"),
-    };
-    const peaks = this.player?.peaks(490) ?? null;
-    save(`${stem(name)}.png`, await picture(prediction, peaks, words, inkNow()));
-  }
-}
-
-function bars(probabilities: Record<string, number>): HTMLElement {
-  const rows = ranked(probabilities).map(([label, value]) => {
-    const bar = h("span", { class: "bar" });
-    bar.style.width = `${(value * 100).toFixed(1)}%`;
-    bar.style.background = colourOf(label, isDark());
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, dot(label), emotionName(label)),
-      h("td", { class: "rail", "aria-hidden": "true" }, bar),
-      h("td", { class: "number" }, number(value)),
-    );
-  });
-  return h(
-    "table",
-    { class: "bars" },
-    h("caption", { class: "unseen" }, t("probabilitiesTable")),
-    h("tbody", {}, ...rows),
-  );
-}
-
-/** A piece of the curve's line, as the legend shows it. */
-function sample(label: string, labels: readonly string[]): SVGSVGElement {
-  const name = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(name, "svg");
-  svg.setAttribute("class", "sample");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(name, "line");
-  const ends = { x1: "0", y1: "5", x2: "28", y2: "5" };
-  const look = {
-    stroke: colourOf(label, isDark()),
-    "stroke-width": "3",
-    "stroke-dasharray": dashOf(label, labels).join(" "),
-  };
-  for (const [key, value] of Object.entries({ ...ends, ...look })) line.setAttribute(key, value);
-  svg.append(line);
-  return svg;
-}
-
-function affectWords(): AffectWords {
-  const [valence, arousal, tense, lively] = [t("valence"), t("arousal"), t("tense"), t("lively")];
-  const [low, relaxed, start, end] = [t("low"), t("relaxed"), t("start"), t("end")];
-  return { valence, arousal, tense, lively, low, relaxed, start, end, nameOf: emotionName };
-}
-
-function stem(name: string): string {
-  return name.replace(/\.[^.]+$/, "") || name;
 }

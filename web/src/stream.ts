@@ -23,10 +23,7 @@ export interface Hearing {
 }
 
 type Message =
-  | Ready
-  | StreamEvent
-  | { type: "done" }
-  | { type: "error"; code: string; message: string };
+  Ready | StreamEvent | { type: "done" } | { type: "error"; code: string; message: string };
 
 export class Stream {
   private readonly socket: WebSocket;

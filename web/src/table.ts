@@ -73,7 +73,12 @@ function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLE
     "tr",
     { "data-start": segment.start, "data-end": segment.end },
     h("th", { scope: "row" }, stretch),
-    h("td", { class: segment.emotion === null ? "none" : "" }, dot(segment.emotion), emotionName(segment.emotion)),
+    h(
+      "td",
+      { class: segment.emotion === null ? "none" : "" },
+      dot(segment.emotion),
+      emotionName(segment.emotion),
+    ),
     h("td", { class: "number" }, number(segment.confidence)),
     h("td", { class: "number extra" }, number(segment.valence)),
     h("td", { class: "number extra" }, number(segment.arousal)),

@@ -16,7 +16,12 @@ test("silence is a gap", () => {
 });
 
 test("more moments than columns are averaged, and silence does not count", () => {
-  const timeline = [said(0, 1, "fear", 0.5), said(1, 2, "fear", 1), said(2, 3, "fear", 0.5), said(3, 4, null)];
+  const timeline = [
+    said(0, 1, "fear", 0.5),
+    said(1, 2, "fear", 1),
+    said(2, 3, "fear", 0.5),
+    said(3, 4, null),
+  ];
   const points = sampled(timeline, [0, 4], 2);
   expect(points).toHaveLength(2);
   expect(points[0]?.time).toBe(1);
@@ -25,7 +30,9 @@ test("more moments than columns are averaged, and silence does not count", () =>
 });
 
 test("a range takes what lies in it, and the neighbours that its curves come from", () => {
-  const timeline = Array.from({ length: 100 }, (_, index) => said(index / 2, (index + 1) / 2, "fear"));
+  const timeline = Array.from({ length: 100 }, (_, index) =>
+    said(index / 2, (index + 1) / 2, "fear"),
+  );
   const times = sampled(timeline, [10, 12], 1000).map(({ time }) => time);
   expect(times[0]).toBeLessThan(10);
   expect(times.at(-1)).toBeGreaterThan(12);
@@ -33,7 +40,9 @@ test("a range takes what lies in it, and the neighbours that its curves come fro
 });
 
 test("an hour is drawn with as many points as there are columns", () => {
-  const timeline = Array.from({ length: 7200 }, (_, index) => said(index / 2, (index + 1) / 2, "fear"));
+  const timeline = Array.from({ length: 7200 }, (_, index) =>
+    said(index / 2, (index + 1) / 2, "fear"),
+  );
   expect(sampled(timeline, [0, 3600], 600)).toHaveLength(600);
   expect(pathOf(timeline, 150)).toHaveLength(150);
   expect(pathOf(timeline, 150).at(-1)?.time).toBe(3599.75);

@@ -4,7 +4,11 @@ import { answersCsv, segmentsCsv } from "../src/exports";
 import { prediction, said } from "./made";
 
 test("segments are rows: when, what, how sure, and every probability", () => {
-  const text = segmentsCsv("call.wav", [said(0, 1.5, "fear"), said(1.5, 2, null)], ["anger", "fear"]);
+  const text = segmentsCsv(
+    "call.wav",
+    [said(0, 1.5, "fear"), said(1.5, 2, null)],
+    ["anger", "fear"],
+  );
   expect(text.split("\r\n")).toEqual([
     "file,start_s,end_s,emotion,confidence,valence,arousal,anger,fear",
     "call.wav,0,1.5,fear,0.75,-0.75,0.5,0.25,0.75",
@@ -15,7 +19,9 @@ test("segments are rows: when, what, how sure, and every probability", () => {
 
 test("commas, quotation marks and formulas in names stay text", () => {
   const rows = ['a,"b".wav', "=1+1.wav", "@x.wav", "-x.wav"].map((name) =>
-    segmentsCsv(name, [said(0, 1, null)], []).split("\r\n")[1]?.replace(/,0,1,no speech,,,$/, ""),
+    segmentsCsv(name, [said(0, 1, null)], [])
+      .split("\r\n")[1]
+      ?.replace(/,0,1,no speech,,,$/, ""),
   );
   expect(rows).toEqual(['"a,""b"".wav"', "'=1+1.wav", "'@x.wav", "'-x.wav"]);
 });

@@ -2,7 +2,12 @@ import type { Prediction } from "../src/api";
 import type { Segment } from "../src/segments";
 
 /** A segment in which one emotion has `confidence`, and anger or neutral the rest. */
-export function said(start: number, end: number, emotion: string | null, confidence = 0.75): Segment {
+export function said(
+  start: number,
+  end: number,
+  emotion: string | null,
+  confidence = 0.75,
+): Segment {
   if (emotion === null) {
     const none = { confidence: null, valence: null, arousal: null };
     return { start, end, emotion, probabilities: {}, ...none };

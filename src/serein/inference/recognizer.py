@@ -181,7 +181,7 @@ class Recognizer:
         window_s, hop_s : float, optional
             How long the windows of the timeline are, 0.5 to 10 s, and how far apart they begin, 0.1
             s to a window; the model's own, if not given. A finer timeline is heard with less
-            around each moment, and takes longer.
+            around each moment, and takes longer; the answer for the whole stays the same.
 
         Returns
         -------
@@ -196,16 +196,12 @@ class Recognizer:
         ValueError
             If `window_s` or `hop_s` is outside its range.
         """
-        window, hop = self._grid(window_s, hop_s)
+        own, asked = self._grid(None, None), self._grid(window_s, hop_s)
         signal = read_audio(source, rate=rate, limits=self.limits)
-        starts = window_starts(signal.size, window, hop)
-        bounds = segment_bounds(starts, window, signal.size)
-        timeline = tuple(
-            self.segment(signal[start : start + window], span)
-            for start, span in zip(starts, bounds, strict=True)
-        )
+        usual = self._timeline(signal, *own)
+        timeline = usual if asked == own else self._timeline(signal, *asked)
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        whole = averaged((0.0, bounds[-1][1]), timeline, self.unsure_below)
+        whole = averaged((0.0, usual[-1].end), usual, self.unsure_below)
         return Prediction(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *(file, self.name, timeline),
@@ -360,6 +356,15 @@ class Recognizer:
     def named(self, probability: npt.NDArray[np.float32]) -> dict[str, float]:
         """Return probabilities, shape (labels,), by the names of their emotions."""
         return dict(zip(self.labels, probability.tolist(), strict=True))
+
+    def _timeline(self, signal: Signal, window: int, hop: int) -> tuple[Segment, ...]:
+        """Answer for each window of a recording, its lengths in samples."""
+        starts = window_starts(signal.size, window, hop)
+        bounds = segment_bounds(starts, window, signal.size)
+        return tuple(
+            self.segment(signal[start : start + window], span)
+            for start, span in zip(starts, bounds, strict=True)
+        )
 
     def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
         """Return window and hop in samples."""

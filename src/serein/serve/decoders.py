@@ -13,10 +13,11 @@ from contextlib import suppress
 import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal
+from serein.errors import ServiceError
 from serein.serve.decoding import FAILED, HEAD, LENGTH, READY, REFUSED, SAMPLES
 from serein.serve.metrics import Metrics
 from serein.serve.refusal import Refusal
-from serein.serve.settings import MEGABYTE, ServiceError, Settings
+from serein.serve.settings import MEGABYTE, Settings
 
 START_S = 60.0  # a cold disk is slow
 GRACE_S = 5.0  # beyond its own clock, before a decoder is killed from here

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import Limits, Signal
-from serein.errors import AudioError, unknown_name
+from serein.errors import AudioError, ServiceError, unknown_name
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, bundled_models, find_model
 from serein.serve.refusal import Refusal
-from serein.serve.settings import ServiceError, Settings
+from serein.serve.settings import Settings
+from serein.serve.turns import Turns
 
 Result = TypeVar("Result")
 
@@ -30,9 +31,18 @@ class Stopped(Exception):  # noqa: N818  # nothing went wrong
 
 
 class PatientRecognizer(Recognizer):
-    """A recogniser that asks, before each window, whether its answer is still wanted."""
+    """A recogniser that asks, before each window of a recording, whether to go on.
+
+    Attributes
+    ----------
+    stop : threading.Event or None
+        Set when nobody waits for the answer any more; None for a stream.
+    turns : Turns
+        Say when it is a recording's turn.
+    """
 
     stop: threading.Event | None = None
+    turns: Turns
 
     def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
         """Answer for a window, as a recogniser does.
@@ -42,8 +52,10 @@ class PatientRecognizer(Recognizer):
         Stopped
             If nobody waits.
         """
-        if self.stop is not None and self.stop.is_set():
-            raise Stopped
+        if self.stop is not None:
+            self.turns.wait()
+            if self.stop.is_set():
+                raise Stopped
         return super().hear(window)
 
     def for_request(
@@ -56,9 +68,10 @@ class PatientRecognizer(Recognizer):
 
 
 class Judges:
-    """The recognisers of this worker, and two threads: one for uploads, one for streams.
+    """The recognisers of this worker, and its threads: one for streams, two for uploads.
 
-    A long upload therefore never holds up a voice; streams take turns, a second of sound each.
+    A long upload therefore holds up neither a voice nor all other uploads; streams take turns, a
+    second of sound each.
 
     Parameters
     ----------
@@ -70,7 +83,10 @@ class Judges:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
         self.recognizers = load_all(settings.models, limits)
         self.default = next(iter(self.recognizers))
-        self._uploads = ThreadPoolExecutor(1, "uploads")
+        self._turns = Turns()
+        for recognizer in self.recognizers.values():
+            recognizer.turns = self._turns
+        self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 
     def find(self, name: str) -> PatientRecognizer:
@@ -129,7 +145,8 @@ class Judges:
 
     async def listen(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Do a stream's work in the streams' thread."""
-        return await _run(self._streams, partial(work, *arguments))
+        with self._turns.stream():
+            return await _run(self._streams, partial(work, *arguments))
 
     def close(self) -> None:
         """Let go of what has not begun."""

@@ -13,12 +13,13 @@ from functools import partial
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from serein.errors import ServiceError
 from serein.serve.app import create_app
 from serein.serve.judges import read_all
 from serein.serve.logs import log_config
 from serein.serve.protocol import Graceful, http_protocol
 from serein.serve.session import MAX_FRAME_BYTES
-from serein.serve.settings import ServiceError, Settings
+from serein.serve.settings import Settings
 from serein.serve.store import check_store
 
 BACKLOG = 2048
@@ -100,6 +101,7 @@ def _config(settings: Settings, workers: int) -> Config:
         http=http_protocol(settings),
         ws=Graceful,
         ws_max_size=2 * MAX_FRAME_BYTES,  # beyond it the connection is cut without a word
+        ws_ping_interval=None,  # a pong waits behind sound not yet heard: who lags is not gone
         ws_per_message_deflate=False,  # sound does not compress, and bombs are not wanted
         log_config=log_config(),
         access_log=False,

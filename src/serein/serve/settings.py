@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serein.audio.read import RATE_HZ
-from serein.errors import SereinError
+from serein.errors import ServiceError
 
 MEGABYTE = 2**20
 MIN_KEY = 16  # characters
-
-
-class ServiceError(SereinError, ValueError):
-    """A service that cannot start with what it was given."""
 
 
 @dataclass(frozen=True)

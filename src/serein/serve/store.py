@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from serein.serve.settings import ServiceError
+from serein.errors import ServiceError
 
 logger = logging.getLogger("serein.serve")
 

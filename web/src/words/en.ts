@@ -27,7 +27,8 @@ export const en = {
   modelLabels: "Knows: {labels}.",
   licence: "Licence: {licence}",
   scores: "How often it is right",
-  scoresNote: "UAR: the mean over emotions of how many are heard right, on actors it has never heard (95 % interval). ECE: how far its confidence is from that. Everyday speech is harder.",
+  scoresNote:
+    "UAR: the mean over emotions of how many are heard right, on actors it has never heard (95 % interval). ECE: how far its confidence is from that. Everyday speech is harder.",
   corpus: "Recordings of",
   protocol: "Tested by",
   adaptedScore: "{protocol}; voice known",
@@ -78,7 +79,8 @@ export const en = {
   relaxed: "relaxed",
   start: "Start",
   end: "End",
-  affectText: "Path of valence and arousal over time. In the whole: valence {valence}, arousal {arousal}, each from −1 to 1.",
+  affectText:
+    "Path of valence and arousal over time. In the whole: valence {valence}, arousal {arousal}, each from −1 to 1.",
   affectNone: "No speech, so no valence or arousal.",
 
   overTime: "Over time",
@@ -89,9 +91,11 @@ export const en = {
   zoom: "Zoom",
   keys: "Arrow keys move the position, space plays. Click a stretch to hear it.",
   spectrogramLong: "Recordings of more than {time} are shown without a spectrogram.",
-  notPlayable: "This browser cannot play this kind of file, so there is no sound to see or hear. The answers below are complete.",
+  notPlayable:
+    "This browser cannot play this kind of file, so there is no sound to see or hear. The answers below are complete.",
   curves: "Probability of each emotion over time",
-  curvesText: "Curves of the probability of each emotion over time; the table of segments says the same in words.",
+  curvesText:
+    "Curves of the probability of each emotion over time; the table of segments says the same in words.",
   curvesShow: "Curves shown",
   readout: "{time}: {emotions}",
 
@@ -134,10 +138,12 @@ export const en = {
   recordingName: "Recording {time}",
   reconnect: "Connect again",
 
-  errorMicDenied: "The browser did not allow the microphone. Allow it in the address bar, then start again.",
+  errorMicDenied:
+    "The browser did not allow the microphone. Allow it in the address bar, then start again.",
   errorMicNone: "No microphone was found. Connect one, then start again.",
   errorMicTaken: "The microphone cannot be opened; another program may be using it.",
-  errorMicInsecure: "Browsers give the microphone only to pages of this machine (127.0.0.1) or over https.",
+  errorMicInsecure:
+    "Browsers give the microphone only to pages of this machine (127.0.0.1) or over https.",
   errorMicGone: "The microphone went away. What was recorded is kept.",
   errorLost: "The connection was lost. What was recorded is kept; you can connect again.",
   errorBusyLive: "The service takes no further live voice now. Try again in a moment.",
@@ -168,15 +174,20 @@ export const en = {
 
   aboutTitle: "Before you use it",
   aboutWhat: "What it says",
-  aboutWhatText: "It says how a listener would likely describe a voice, not what a person feels. Voices differ, cultures differ, and people hide or play what they feel. It learnt from actors; on everyday speech expect less than its scores.",
+  aboutWhatText:
+    "It says how a listener would likely describe a voice, not what a person feels. Voices differ, cultures differ, and people hide or play what they feel. It learnt from actors; on everyday speech expect less than its scores.",
   aboutNot: "What it is not for",
   aboutNotText: "Not for decisions about people, not to detect lies, not for medical findings.",
-  aboutBan: "In the European Union, inferring emotions of people at work and in education is banned, except for medical or safety reasons (AI Act, Art. 5(1)(f)).",
+  aboutBan:
+    "In the European Union, inferring emotions of people at work and in education is banned, except for medical or safety reasons (AI Act, Art. 5(1)(f)).",
   aboutTell: "Tell people",
-  aboutTellText: "Who lets a system recognise emotions must inform the people exposed to it (AI Act, Art. 50(3)). Ask before you record or upload somebody's voice.",
+  aboutTellText:
+    "Who lets a system recognise emotions must inform the people exposed to it (AI Act, Art. 50(3)). Ask before you record or upload somebody's voice.",
   aboutData: "Where recordings go",
-  aboutDataText: "To the service at {host}, and nowhere else. It listens, answers and forgets: nothing is stored. This page keeps recordings in the tab until it is closed, and loads nothing from other sites.",
-  aboutLicence: "serein is under the MIT License. Each model has a licence of its own, shown beside its name.",
+  aboutDataText:
+    "To the service at {host}, and nowhere else. It listens, answers and forgets: nothing is stored. This page keeps recordings in the tab until it is closed, and loads nothing from other sites.",
+  aboutLicence:
+    "serein is under the MIT License. Each model has a licence of its own, shown beside its name.",
   aboutApi: "Interface for programs",
 
   serviceDown: "The service does not answer.",

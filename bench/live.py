@@ -1,0 +1,223 @@
+"""How fast a stream answers, how many one core carries, what an hour takes: part of `make bench`.
+
+Writes results/live.json and the table in docs/LIVE.md. Everything runs in one thread. Speech is
+clips of the corpora one after the other, with pauses as in a conversation or without any; from the
+samples, where the corpora are not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import opensmile
+
+import serein
+from serein.inference.stream import Stream
+from serein.recordings import recordings
+
+ROOT = Path(__file__).parent.parent
+RATE_HZ = 16_000
+CHUNK = RATE_HZ // 50  # 20 ms, as a microphone brings them
+PAUSE_S = 1.0
+CLIPS = 40  # of each corpus
+BLOCK_S = 0.1  # how sound arrives where many streams are carried
+HOP_S = 0.5  # a stream's own; an answer later than that is late
+TRIAL_S = 20
+COUNTS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64)
+MARK = "<!-- make bench -->"
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "corpora")
+    parser.add_argument("--hours", type=float, default=1.0)
+    given = parser.parse_args()
+    recognizer = serein.load(threads=1)
+    clips = chosen(given.data)
+    talk, speech = joined(clips, PAUSE_S), joined(clips, 0.0)
+    found = {
+        "source": "EmoDB, RAVDESS, nEMO" if given.data.is_dir() else "samples",
+        "agreement": agreement(recognizer, clips),
+        "latency": latency(recognizer, talk),
+        "compute": compute(recognizer, talk, speech),
+        "streams": {
+            "with pauses": carried(recognizer, talk),
+            "speech alone": carried(recognizer, speech),
+        },
+        "memory": memory(recognizer, talk, given.hours),
+    }
+    (ROOT / "results" / "live.json").write_text(json.dumps(found, indent=1) + "\n")
+    page = ROOT / "docs" / "LIVE.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
+    after = rest.partition(MARK)[2]
+    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{after}", encoding="utf-8")
+    print(table(found))
+
+
+def chosen(data: Path) -> list[np.ndarray]:
+    """Read some clips of all corpora, in mixed order."""
+    names = ("emodb", "ravdess", "nemo")
+    folders = [data / name for name in names] if data.is_dir() else [ROOT / "samples"]
+    generator = np.random.default_rng(0)
+    files = [f for folder in folders for f in generator.permutation(recordings(folder))[:CLIPS]]
+    return [serein.read_audio(file) for file in generator.permutation(files)]
+
+
+def joined(clips: list[np.ndarray], pause_s: float) -> np.ndarray:
+    """Lay clips one after the other."""
+    pause = np.zeros(round(pause_s * RATE_HZ), np.float32)
+    return np.concatenate([part for clip in clips for part in (clip, pause)])
+
+
+def agreement(recognizer: serein.Recognizer, clips: list[np.ndarray]) -> dict[str, Any]:
+    """Hear clips in one stream, and each as a file; count those with the same answer."""
+    events = Stream(recognizer).push(joined(clips, PAUSE_S))
+    start_s, same = 0.0, {"emotion": 0, "utterance": 0}
+    for clip in clips:
+        end_s = start_s + clip.size / RATE_HZ
+        answer = recognizer.predict(clip, rate=RATE_HZ).emotion
+        for kind in same:
+            inside = [
+                e for e in events if e.kind == kind and start_s < (e.start + e.end) / 2 < end_s
+            ]
+            longest = max(inside, key=lambda event: event.end - event.start, default=None)
+            same[kind] += (longest and longest.emotion) == answer
+        start_s = end_s + PAUSE_S
+    return {"clips": len(clips), **{kind: round(n / len(clips), 3) for kind, n in same.items()}}
+
+
+def latency(recognizer: serein.Recognizer, talk: np.ndarray) -> dict[str, Any]:
+    """Time each push that brings an event, beside openSMILE on the same two seconds."""
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.eGeMAPSv02,
+        feature_level=opensmile.FeatureLevel.Functionals,
+        num_workers=1,
+    )
+    stream = Stream(recognizer)
+    taken: dict[str, list[float]] = {"emotion": [], "utterance": [], "eGeMAPS": []}
+    for end in range(CHUNK, min(talk.size, 240 * RATE_HZ), CHUNK):
+        start_s = time.perf_counter()
+        events = stream.push(talk[end - CHUNK : end])
+        took_s = time.perf_counter() - start_s
+        for kind in {event.kind for event in events} - {"voice"}:
+            taken[kind].append(took_s)
+        if end > 2 * RATE_HZ and any(event.kind == "emotion" for event in events):
+            start_s = time.perf_counter()
+            smile.process_signal(talk[end - 2 * RATE_HZ : end], RATE_HZ)
+            taken["eGeMAPS"].append(time.perf_counter() - start_s)
+    return {kind: percentiles(times) for kind, times in taken.items()}
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """Return p50, p95 and p99 in ms."""
+    values = np.percentile(times, [50, 95, 99]) * 1000
+    shown = dict(zip(("p50", "p95", "p99"), values.round(1).tolist(), strict=True))
+    return {"events": len(times), **shown}
+
+
+def compute(recognizer: serein.Recognizer, *signals: np.ndarray) -> dict[str, float]:
+    """Return ms of processor time per second of sound."""
+    shares = []
+    for signal in signals:
+        stream, part = Stream(recognizer), signal[: 120 * RATE_HZ]
+        start_s = time.process_time()
+        stream.push(part)
+        shares.append(1000 * (time.process_time() - start_s) * RATE_HZ / part.size)
+    return dict(zip(("with pauses", "speech alone"), np.round(shares, 1).tolist(), strict=True))
+
+
+def carried(recognizer: serein.Recognizer, signal: np.ndarray) -> dict[str, Any]:
+    """Find how many streams one thread keeps up with, in real time."""
+    best: dict[str, Any] = {"streams": 0}
+    for count in COUNTS:
+        late = percentiles(list(delays(recognizer, signal, count)))
+        if late["p95"] > 1000 * HOP_S:
+            break
+        best = {"streams": count, **late}
+    return best
+
+
+def delays(recognizer: serein.Recognizer, signal: np.ndarray, count: int) -> Iterator[float]:
+    """Feed so many streams by the clock; yield how long after its sound each event is there."""
+    block = round(BLOCK_S * RATE_HZ)
+    streams = [Stream(recognizer) for _ in range(count)]
+    offsets = np.linspace(0, signal.size // 2, count, dtype=int)
+    phases = np.arange(count) * HOP_S / count  # streams begin whenever they do
+    start_s = time.perf_counter()
+    for number in range(round(TRIAL_S / BLOCK_S)):
+        for stream, offset, phase in zip(streams, offsets, phases, strict=True):
+            due_s = start_s + (number + 1) * BLOCK_S + phase
+            time.sleep(max(0.0, due_s - time.perf_counter()))
+            at = (offset + number * block) % (signal.size - block)
+            for _ in stream.push(signal[at : at + block]):
+                yield time.perf_counter() - due_s
+
+
+def memory(recognizer: serein.Recognizer, talk: np.ndarray, hours: float) -> dict[str, float]:
+    """Stream for long, and weigh the process after a tenth and at the end."""
+    stream, block = Stream(recognizer, adapt=True), 10 * RATE_HZ
+    weights = []
+    total = round(hours * 3600 / 10)
+    for number in range(total):
+        at = number * block % (talk.size - block)
+        stream.push(talk[at : at + block])
+        weights.append(resident_mb())
+    early, late = statistics.median(weights[total // 10 - 3 : total // 10]), weights[-1]
+    return {"hours": hours, "early_mb": round(early, 1), "late_mb": round(late, 1)}
+
+
+def resident_mb() -> float:
+    """Return the memory that the process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def table(found: dict[str, Any]) -> str:
+    """Write what was found as Markdown."""
+    late, memory_row = found["latency"], found["memory"]
+    ratio = late["emotion"]["p50"] / late["eGeMAPS"]["p50"]
+    rows = [
+        ("chunk to emotion, p50 / p95 / p99", times(late["emotion"]), "p95 ≤ 40 ms"),
+        ("chunk to utterance, p50 / p95 / p99", times(late["utterance"]), ""),
+        ("openSMILE eGeMAPS on the same 2 s", times(late["eGeMAPS"]), ""),
+        ("emotion beside eGeMAPS, medians", f"{ratio:.2f}", ""),
+    ]
+    for kind, row in found["streams"].items():
+        share = found["compute"][kind]
+        rows.append((f"processor per second of sound, {kind}", f"{share:.0f} ms", ""))
+        words = f"{row['streams']}, p95 of an event {row.get('p95', 0):.0f} ms after its sound"
+        rows.append((f"streams one core carries, {kind}", words, "≥ 20"))
+    same = found["agreement"]
+    rows.append(
+        (
+            f"same emotion as each of {same['clips']} clips alone: utterance; last longest window",
+            f"{same['utterance']:.1%}; {same['emotion']:.1%}",
+            "",
+        )
+    )
+    weights = f"{memory_row['early_mb']:.0f} → {memory_row['late_mb']:.0f} MB"
+    hours = memory_row["hours"]
+    rows.append((f"memory of a stream of {hours:g} h, at a tenth → at the end", weights, "flat"))
+    head = f"| one thread; {found['source']} | measured | aim |\n|---|---|---|"
+    return "\n".join([head, *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+
+
+def times(row: dict[str, float]) -> str:
+    """Say percentiles."""
+    return f"{row['p50']:.0f} / {row['p95']:.0f} / {row['p99']:.0f} ms"
+
+
+if __name__ == "__main__":
+    main()

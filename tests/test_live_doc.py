@@ -1,0 +1,31 @@
+"""docs/LIVE.md says what results/live.json says, and its Python runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "LIVE.md").read_text(encoding="utf-8")
+
+
+def test_the_table_is_the_benchs() -> None:
+    pytest.importorskip("opensmile")
+    spec = importlib.util.spec_from_file_location("bench_live", ROOT / "bench" / "live.py")
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    found = json.loads((ROOT / "results" / "live.json").read_text(encoding="utf-8"))
+    assert PAGE.split(bench.MARK)[1].strip() == bench.table(found)
+
+
+def test_the_python_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    scope: dict[str, object] = {}
+    exec(code, scope)  # noqa: S102
+    assert scope["stream"].position_s == 1.0  # type: ignore[attr-defined]

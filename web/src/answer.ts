@@ -1,0 +1,51 @@
+/** The answer for a whole recording: in words, and as a list of all emotions. */
+
+import type { Prediction } from "./api";
+import { byId, h } from "./dom";
+import { colourOf, UNSURE } from "./emotions";
+import { number } from "./format";
+import { emotionName, sureness, t } from "./i18n";
+import { isDark } from "./look";
+import { ranked } from "./segments";
+import { dot } from "./table";
+
+export function drawAnswer(prediction: Prediction): void {
+  const { emotion, confidence, probabilities, utterances_known } = prediction;
+  const likeliest = ranked(probabilities)[0]?.[0] ?? null;
+  const unsure = emotion === UNSURE;
+  byId("answer-lead").textContent = emotion === null ? "" : t(unsure ? "answerUnsure" : "answerIs");
+  const name = byId("answer-emotion");
+  name.textContent = emotionName(unsure ? likeliest : emotion);
+  byId("answer").style.setProperty("--emotion", colourOf(unsure ? likeliest : emotion, isDark()));
+  const facts: string[] = [];
+  if (emotion === null) facts.push(t("noSpeechLong"));
+  if (confidence !== null) {
+    const value = number(confidence);
+    byId("answer-sure").textContent = `${sureness(confidence)} · ${t("confidenceOf", { value })}`;
+    facts.push(t("tenths", { tenths: Math.round(confidence * 10) }));
+  } else byId("answer-sure").textContent = "";
+  if (utterances_known > 0) facts.push(t("adaptedBy", { count: utterances_known }));
+  byId("answer-note").textContent = facts.join(" ");
+  byId("bars").replaceChildren(...(emotion === null ? [] : [bars(probabilities)]));
+}
+
+function bars(probabilities: Record<string, number>): HTMLElement {
+  const rows = ranked(probabilities).map(([label, value]) => {
+    const bar = h("span", { class: "bar" });
+    bar.style.width = `${(value * 100).toFixed(1)}%`;
+    bar.style.background = colourOf(label, isDark());
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, dot(label), emotionName(label)),
+      h("td", { class: "rail", "aria-hidden": "true" }, bar),
+      h("td", { class: "number" }, number(value)),
+    );
+  });
+  return h(
+    "table",
+    { class: "bars" },
+    h("caption", { class: "unseen" }, t("probabilitiesTable")),
+    h("tbody", {}, ...rows),
+  );
+}

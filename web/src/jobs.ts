@@ -1,0 +1,88 @@
+/** One recording of a batch: how far it is, and its row in the list. */
+
+import type { Prediction } from "./api";
+import { h, icon } from "./dom";
+import { inWords } from "./errors";
+import { clock, number } from "./format";
+import { emotionName, t } from "./i18n";
+import { dot } from "./table";
+
+export type State =
+  | { kind: "waiting" | "listening" | "converting" | "cancelled" }
+  | { kind: "sending"; share: number }
+  | { kind: "busy"; seconds: number }
+  | { kind: "done"; prediction: Prediction }
+  | { kind: "failed"; error: unknown };
+
+export interface Job {
+  name: string;
+  sound: Blob;
+  state: State;
+  stop: AbortController;
+  converted: boolean;
+  row: HTMLLIElement;
+  openWhenDone: boolean;
+}
+
+export interface Wishes {
+  open: () => void;
+  remove: () => void;
+  retry: () => void;
+}
+
+/** Write a job's row anew; whoever was in it stays in it. */
+export function drawRow(job: Job, shown: boolean, wishes: Wishes): void {
+  const { state, name, row } = job;
+  const focused = row.contains(document.activeElement);
+  const again = state.kind === "failed" || state.kind === "cancelled";
+  const remove = { "aria-label": t("remove", { name }), onclick: wishes.remove };
+  row.className = state.kind;
+  row.replaceChildren(
+    state.kind === "done" ? answerOf(name, state.prediction, shown, wishes.open) : progressOf(job),
+    ...(again ? [button("quiet", { onclick: wishes.retry }, t("tryAgain"))] : []),
+    button("bare", remove, icon("close")),
+  );
+  if (focused) row.querySelector("button")?.focus();
+}
+
+function answerOf(
+  name: string,
+  { emotion, confidence, duration }: Prediction,
+  shown: boolean,
+  open: () => void,
+): HTMLElement {
+  const sure = confidence === null ? "" : ` ${number(confidence)}`;
+  const words = `${emotionName(emotion)}${sure} · ${clock(duration, 0)}`;
+  return button(
+    "entry",
+    { "aria-current": String(shown), onclick: open },
+    h("span", { class: "name" }, name),
+    h("span", { class: "state" }, dot(emotion), words),
+  );
+}
+
+function progressOf({ name, state }: Job): HTMLElement {
+  const failure = state.kind === "failed" ? inWords(state.error) : null;
+  return h(
+    "div",
+    { class: "entry" },
+    h("span", { class: "name" }, name),
+    h("span", { class: "state" }, failure ? failure.text : stateText(state)),
+    failure?.detail ? h("span", { class: "detail", lang: "en" }, failure.detail) : null,
+  );
+}
+
+function stateText(state: State): string {
+  if (state.kind === "sending") return t("sending", { share: Math.round(state.share * 100) });
+  if (state.kind === "busy") return t("busyWait", { seconds: state.seconds });
+  if (state.kind === "done") return "";
+  return t(state.kind);
+}
+
+function button(
+  look: string,
+  attributes: Record<string, string | (() => void)>,
+  ...children: (Node | string)[]
+): HTMLElement {
+  return h("button", { type: "button", class: look, ...attributes }, ...children);
+}
