@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import serein
+from serein.cli.serve import serve as serve_command
 from serein.errors import SereinError, ServiceError
 from serein.serve.server import serve
 from serein.serve.settings import Settings, read_key
@@ -250,3 +253,11 @@ def test_workers_do_not_outlive_the_service(start) -> None:
         assert not psutil.wait_procs(everyone, timeout=10)[1]
         service.process.wait()
         service.process.returncode = 0  # this end was meant
+
+
+def test_the_options_have_the_defaults_of_the_settings() -> None:
+    names = {field.name: field.default for field in fields(Settings)}
+    options = inspect.signature(serve_command).parameters
+    shared = {name: options[name].default for name in names.keys() & options.keys() - {"store"}}
+    assert len(shared) >= 6
+    assert shared == {name: names[name] for name in shared}

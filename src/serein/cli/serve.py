@@ -31,7 +31,7 @@ def serve(
     ] = None,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest upload.")] = 25.0,
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
-    max_streams: Annotated[int, typer.Option(min=0, help="Streams open at once, a worker.")] = 16,
+    max_streams: Annotated[int, typer.Option(min=0, help="Streams open at once, a worker.")] = 12,
     max_queue: Annotated[int, typer.Option(min=1, help="Uploads in hand at once, a worker.")] = 64,
     requests_per_minute: Annotated[
         int, typer.Option(min=0, help="Of one client, a worker; 0: no limit.")

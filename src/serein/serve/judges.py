@@ -77,15 +77,20 @@ class Judges:
     ----------
     settings : Settings
         Which models, and how long recordings may be.
+
+    Attributes
+    ----------
+    turns : Turns
+        Who may compute next.
     """
 
     def __init__(self, settings: Settings) -> None:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
         self.recognizers = load_all(settings.models, limits)
         self.default = next(iter(self.recognizers))
-        self._turns = Turns()
+        self.turns = Turns()
         for recognizer in self.recognizers.values():
-            recognizer.turns = self._turns
+            recognizer.turns = self.turns
         self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 
@@ -145,8 +150,13 @@ class Judges:
 
     async def listen(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Do a stream's work in the streams' thread."""
-        with self._turns.stream():
-            return await _run(self._streams, partial(work, *arguments))
+        with self.turns.stream() as begin:
+
+            def begun() -> Result:
+                begin()
+                return work(*arguments)
+
+            return await _run(self._streams, begun)
 
     def close(self) -> None:
         """Let go of what has not begun."""

@@ -68,6 +68,11 @@ class Punctual(HttpToolsProtocol):
         self._wait(None)
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Let a client that has finished after all keep its connection."""
+        super().on_message_complete()
+        self._wait(None)
+
     def on_response_complete(self) -> None:
         """Leave a client that was answered early a moment to finish, and to read the answer.
 

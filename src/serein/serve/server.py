@@ -25,6 +25,7 @@ from serein.serve.store import check_store
 BACKLOG = 2048
 HANG_S = 60  # a worker that does not answer its supervisor for so long is replaced
 POLL_S = 0.05
+KEEP_ALIVE_S = 30  # longer than any Retry-After: who comes again finds the connection open
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
@@ -108,6 +109,7 @@ def _config(settings: Settings, workers: int) -> Config:
         proxy_headers=False,  # who may be believed is the proxy's operator's to say, not a header's
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.stop_seconds),
         timeout_worker_healthcheck=HANG_S,
     )

@@ -27,7 +27,7 @@ class Settings:
     max_megabytes: float = 25.0
     max_seconds: float = 600.0
     max_channels: int = 8
-    max_streams: int = 16
+    max_streams: int = 12
     max_queue: int = 64
     requests_per_minute: int = 1200  # of one client; 0: as many as it likes
     max_stream_seconds: float = 14_400.0

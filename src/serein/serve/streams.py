@@ -21,6 +21,7 @@ from serein.serve.session import Session
 from serein.serve.settings import Settings
 
 BUSY_S = 10  # when to come again
+LATE_S = 1.0  # where streams wait so long, there is no room for another
 
 
 class Open:
@@ -55,6 +56,8 @@ def stream_routes(settings: Settings, judges: Judges, metrics: Metrics, places: 
         """Listen to a voice as it comes."""
         recognizer = judges.find(model).for_request(unsure_below)
         check_hop(window_s, hop_s)
+        if judges.turns.behind_s > LATE_S:
+            raise Refusal("busy", "streams are heard late already; come again soon", BUSY_S)
         with places:
             try:
                 voice = await judges.listen(
