@@ -22,10 +22,10 @@ def readme(request: pytest.FixtureRequest) -> str:
 
 def test_python_lines_print_what_they_show(readme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    (block,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    block = "\n".join(re.findall(r"```python\n(.*?)```", readme, re.S))
     test = doctest.DocTestParser().get_doctest(block, {}, "readme", None, 0)
     result = doctest.DocTestRunner().run(test)
-    assert result.attempted == 3
+    assert result.attempted == 6
     assert result.failed == 0
 
 

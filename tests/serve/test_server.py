@@ -128,6 +128,7 @@ def test_what_it_says_about_itself(service) -> None:
     assert models[1]["labels"] == list(own.labels)
     assert models[1]["scores"] == own.manifest["scores"]
     limits = httpx.get(f"{service.url}/v1/limits").json()
+    assert limits["stores"] is False
     assert limits["max_bytes"] == 25 * 2**20
     assert limits["max_seconds"] == 600
 
@@ -149,6 +150,7 @@ def test_metrics(service, voice: Path) -> None:
 
 def test_nothing_is_stored_unless_asked(start, voice: Path, tmp_path: Path) -> None:
     with start("--store", str(tmp_path / "kept"), "--model", "emodb") as service:
+        assert httpx.get(f"{service.url}/v1/limits").json()["stores"] is True
         answer = httpx.post(
             f"{service.url}/v1/predict", files={"file": ("private.flac", voice.read_bytes())}
         ).json()

@@ -39,6 +39,7 @@ export interface Model {
 export interface Limits {
   max_bytes?: number;
   max_seconds?: number;
+  stores?: boolean;
 }
 
 /** What the service refused, in its own words and with its code. */

@@ -76,6 +76,9 @@ function draw(): void {
   const { max_bytes: size, max_seconds: time } = taken;
   byId("limits").textContent =
     size && time ? t("limits", { size: bytes(size), time: clock(time, 0) }) : "";
+  byId("privacy").textContent = t(taken.stores === true ? "privacyStored" : "privacy", {
+    host: location.host,
+  });
   const model = known.find(({ name }) => name === select.value);
   byId("model-facts").replaceChildren(...(model ? modelFacts(model, emotionName) : []));
 }

@@ -9,7 +9,7 @@
 ``refusal``    every way to say no, as JSON
 ``body``       an upload, read into memory within limits
 ``decoders``   a pool of processes of ``decoding``, where untrusted sound is decoded
-``judges``     recognisers, and the threads where they judge
+``judges``     recognisers, and the threads where they judge; ``turns`` lets voices go first
 ``predict``    POST /v1/predict
 ``streams``    the settings of /v1/stream; ``session`` is one stream
 ``about``      the routes that say what the service is and can

@@ -73,6 +73,7 @@ class LimitsBody(BaseModel):
     requests_per_minute: int = Field(description="Of one client; 0: no limit.")
     stream_idle_seconds: float
     body_seconds: float
+    stores: bool = Field(description="Whether uploads and their answers are kept.")
 
 
 class HealthBody(BaseModel):

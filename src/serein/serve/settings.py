@@ -67,6 +67,11 @@ class Settings:
         return round(self.max_megabytes * MEGABYTE)
 
     @property
+    def stores(self) -> bool:
+        """Whether uploads and their answers are kept."""
+        return bool(self.store)
+
+    @property
     def decoder_bytes(self) -> int:
         """Address space of a decoder: what its libraries map, the upload, the sound twice."""
         sound = round(self.max_seconds * RATE_HZ * 4)

@@ -21,6 +21,8 @@ export const en = {
   formats: "WAV, FLAC, Ogg, MP3, AIFF; what this browser can play, too.",
   limits: "Up to {size} and {time} each.",
   privacy: "Recordings go to the service at {host} and nowhere else, and are not stored there.",
+  privacyStored:
+    "Recordings go to the service at {host} and nowhere else. It stores them, with its answers.",
 
   comma: ", ",
   model: "Model",

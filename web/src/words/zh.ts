@@ -23,6 +23,7 @@ export const zh: Words = {
   formats: "WAV、FLAC、Ogg、MP3、AIFF，以及本浏览器能播放的格式。",
   limits: "每个文件不超过 {size}、{time}。",
   privacy: "录音只发送给 {host} 上的服务，不会发往别处，服务也不保存。",
+  privacyStored: "录音只发送给 {host} 上的服务，不会发往别处；该服务会把录音及其回答保存下来。",
 
   comma: "、",
   model: "模型",
