@@ -20,6 +20,7 @@ def test_the_wheel_holds_the_page(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    built = {file.relative_to(ROOT / "src").as_posix() for file in PAGE.rglob("*") if file.is_file()}
+    files = [file for file in PAGE.rglob("*") if file.is_file()]
+    built = {file.relative_to(ROOT / "src").as_posix() for file in files}
     assert built <= held
     assert not any("node_modules" in name for name in held)

@@ -187,7 +187,7 @@ export const en = {
     "Who lets a system recognise emotions must inform the people exposed to it (AI Act, Art. 50(3)). Ask before you record or upload somebody's voice.",
   aboutData: "Where recordings go",
   aboutDataText:
-    "To the service at {host}, and nowhere else. It listens, answers and forgets: nothing is stored. This page keeps recordings in the tab until it is closed, and loads nothing from other sites.",
+    "To the service at {host}, and nowhere else. It listens, answers and forgets, unless whoever runs it told it to store recordings: then this page says so beside the model. This page keeps recordings in the tab until it is closed, and loads nothing from other sites.",
   aboutLicence:
     "serein is under the MIT License. Each model has a licence of its own, shown beside its name.",
   aboutApi: "Interface for programs",
