@@ -34,7 +34,7 @@ demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
 
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test
 	$(BIN)/ruff check
@@ -108,7 +108,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) -e '.[face,mic,serve,sound,text,train]' -r requirements-dev.txt
+	@$(PIP) -e '.[face,mic,scale,serve,sound,text,train]' -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt

@@ -9,6 +9,12 @@ import pytest
 _BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared" / "corpora"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no process ends long after the others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def corpora_dir() -> Path:
     """The folder of real corpora: SEREIN_CORPORA, or ../shared/corpora; skips without it."""

@@ -12,6 +12,7 @@
     ├── EncoderError            a pre-trained encoder that cannot be found or used
     ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
     ├── ServiceError            a service that cannot start with what it was given
+    ├── ResultsError            a table of answers that cannot be written, or gone on with
     └── MissingExtraError       an optional part is not installed; names the pip line
 
 A message says what came, what is allowed and what to do.
@@ -61,6 +62,10 @@ class BundleError(SereinError, ValueError):
 
 class ServiceError(SereinError, ValueError):
     """A service that cannot start with what it was given."""
+
+
+class ResultsError(SereinError, ValueError):
+    """A table of answers that cannot be written, or gone on with."""
 
 
 class MissingExtraError(SereinError, ImportError):

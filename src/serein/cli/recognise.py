@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,6 +54,13 @@ def predict(
         bool,
         typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write all answers into a .parquet, .csv or .jsonl; goes on if killed."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
+    ] = None,
     text: Annotated[
         str | None, typer.Option(help="What is said in it, in English: judge the words too.")
     ] = None,
@@ -71,6 +79,15 @@ def predict(
     from serein.inference.recognizer import answer_or_error, load
     from serein.recordings import recordings
 
+    if out is not None:
+        from serein.cli.bulk import predict_into
+        from serein.inference.bulk import Question
+
+        alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
+        alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
+        _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
+        question = Question(model, unsure_below, max_seconds)
+        raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
     limits = Limits(max_s=max_seconds)
     voice = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
     _refuse_gaps(window or voice.window_s, hop)
@@ -100,6 +117,12 @@ def predict(
             else:
                 _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
     raise typer.Exit(int(failed))
+
+
+def _refuse_beside_out(options: dict[str, object]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"--out writes one row a recording: leave {given[0]} out")
 
 
 def _refuse_gaps(window: float, hop: float | None) -> None:

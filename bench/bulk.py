@@ -1,0 +1,119 @@
+"""How many short files an hour, on one core and on two, and how that grows: `python bench/bulk.py`.
+
+Writes results/bulk.json and the table in docs/BULK.md. Each file is a second of synthetic speech.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import soundfile
+
+import serein
+
+ROOT = Path(__file__).parent.parent
+VOICE = ROOT / "samples" / "espeak-english-slow-low.flac"
+RATE_HZ = 16_000
+POLL_S = 0.2
+MARK = "<!-- python bench/bulk.py -->"
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, default=10_000)
+    most = parser.parse_args().files
+    with tempfile.TemporaryDirectory() as place:
+        counts = [most // 4, most // 2, most]
+        folders = [made(Path(place) / str(count), count) for count in counts]
+        alone = [run(folders[0], 1) for _ in range(2)]  # in turns: machines are shared
+        rows = [run(folder, 2) for folder in (folders[0], *folders)]
+    one = min(row["seconds"] for row in alone)
+    two = min(row["seconds"] for row in rows[:2])
+    seconds = [two, rows[2]["seconds"], rows[3]["seconds"]]
+    found = {
+        "files": counts,
+        "one_process_s": one,
+        "two_processes_s": seconds,
+        "gain": round(one / two, 2),
+        "exponent": round(float(np.polyfit(np.log(counts), np.log(seconds), 1)[0]), 3),
+        "peak_mb": max(row["peak_mb"] for row in rows),
+    }
+    (ROOT / "results" / "bulk.json").write_text(json.dumps(found, indent=1) + "\n")
+    page = ROOT / "docs" / "BULK.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
+    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{rest.partition(MARK)[2]}", "utf-8")
+    print(table(found))
+
+
+def made(folder: Path, count: int) -> Path:
+    """Write so many short recordings, each another."""
+    folder.mkdir()
+    voice = serein.read_audio(VOICE)
+    for number in range(count):
+        soundfile.write(
+            folder / f"{number:06}.flac", np.roll(voice, -37 * number)[:RATE_HZ], RATE_HZ
+        )
+    return folder
+
+
+def run(folder: Path, jobs: int) -> dict[str, Any]:
+    """Answer for a folder; return the seconds, and the most that all processes held."""
+    out = folder.with_name(f"{folder.name}-{jobs}-{time.monotonic_ns()}.jsonl")
+    command = [sys.executable, "-m", "serein", "predict", str(folder)]
+    start_s, peak = time.perf_counter(), 0
+    with subprocess.Popen(
+        [*command, "--out", str(out), "--jobs", str(jobs)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:
+        family = psutil.Process(process.pid)
+        while process.poll() is None:
+            peak = max(peak, held(family))
+            time.sleep(POLL_S)
+    seconds = time.perf_counter() - start_s
+    answered = sum(1 for _ in out.open(encoding="utf-8"))
+    if answered != sum(1 for _ in folder.iterdir()):
+        raise SystemExit(f"{answered} rows for {folder}")
+    return {"seconds": round(seconds, 1), "peak_mb": round(peak / 2**20)}
+
+
+def held(family: psutil.Process) -> int:
+    """Return the resident bytes of a process and all below it."""
+    try:
+        members = [family, *family.children(recursive=True)]
+        return sum(member.memory_info().rss for member in members)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def table(found: dict[str, Any]) -> str:
+    """Write what was found as Markdown."""
+    counts, seconds = found["files"], found["two_processes_s"]
+    rows = [
+        (f"{counts[0]} files, one process", f"{found['one_process_s']:.0f} s", ""),
+        *(
+            (f"{n} files, two processes", f"{s:.0f} s", "")
+            for n, s in zip(counts, seconds, strict=True)
+        ),
+        ("two processes beside one", f"{found['gain']:.2f} times as fast", "≥ 1.8"),
+        ("growth: seconds ~ files to the power of", f"{found['exponent']:.3f}", "≤ 1.05"),
+        ("all processes together, at most", f"{found['peak_mb']} MB", "≤ 1024 MB"),
+    ]
+    lines = [f"| {a} | {b} | {c} |" for a, b, c in rows]
+    return "\n".join(["| two cores, files of a second | measured | aim |", "|---|---|---|", *lines])
+
+
+if __name__ == "__main__":
+    main()

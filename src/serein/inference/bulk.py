@@ -1,0 +1,189 @@
+"""Answers for very many recordings: on all cores, resumed after any kill, each written once.
+
+Several processes need joblib, from the extra [scale].
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from serein.audio.read import Limits
+from serein.errors import MissingExtraError, SereinError
+from serein.inference.journal import Journal
+from serein.inference.multimodal import MultimodalRecognizer
+from serein.inference.recognizer import answer_or_error, find_model, load
+
+Row = dict[str, Any]
+
+BATCH = 8  # files that a process takes at once
+AHEAD = 4  # batches a process that are handed out before they are asked for
+COLUMNS = ("duration", "speech", "emotion", "confidence", "valence", "arousal")
+WATCH_S = 0.5
+DIED = "the process that read it died: it is damaged, or made to do harm"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every recording.
+
+    Parameters
+    ----------
+    model : str
+        A bundled model's name, or the path of a bundle.
+    unsure_below : float
+        Answers of less confidence, 0 to 1, are ``unsure``.
+    max_s : float
+        Longest recording that is accepted, in seconds.
+    """
+
+    model: str
+    unsure_below: float = 0.0
+    max_s: float = 7200.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that tell this question from others."""
+        return asdict(self) | {"model": str(Path(find_model(self.model)).resolve())}
+
+
+def answer_all(
+    files: Sequence[Path],
+    question: Question,
+    journal: Journal,
+    *,
+    jobs: int = 1,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Answer for all files that the journal does not hold.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Recordings, in the order of the rows.
+    question : Question
+        What is asked.
+    journal : Journal
+        Takes the rows: plain values with ``file`` and either ``error`` or an answer.
+    jobs : int
+        Processes; a recording never ends more than its own.
+    tick : callable
+        Told how many files are done, of how many.
+
+    Raises
+    ------
+    BundleError
+        If the model cannot be used.
+    MissingExtraError
+        If `jobs` is more than 1 and joblib is not installed.
+    """
+    load(question.model, threads=1)  # a model that cannot be used is one error, not one a file
+    waiting = [str(file) for file in files if str(file) not in journal.done]
+    done = len(files) - len(waiting)
+    tick(done, len(files))
+    for row in _rows(waiting, question, jobs):
+        journal.append(row)
+        done += 1
+        tick(done, len(files))
+
+
+def answer(question: Question, file: str, parent: int | None = None) -> Row:
+    """Answer for one file as plain values; a function of its own, so that it can be sent away.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    file : str
+        Path of a recording.
+    parent : int, optional
+        The process that asks; this one ends with it, should it be killed.
+
+    Returns
+    -------
+    dict
+        ``file error duration speech emotion confidence valence arousal probabilities``; without an
+        answer, ``file error``.
+    """
+    if parent is not None:
+        _leave_with(parent)
+    found = answer_or_error(_recognizer(question).predict, Path(file))
+    if isinstance(found, SereinError):
+        return {"file": file, "error": str(found)}
+    values = found.to_dict(timeline=False)
+    kept = {name: values[name] for name in (*COLUMNS, "probabilities")}
+    return {"file": file, "error": None} | kept
+
+
+@cache
+def _leave_with(parent: int) -> None:
+    """Watch a parent, once a process: one that is killed cannot tell its children to end."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@cache
+def _recognizer(question: Question) -> MultimodalRecognizer:
+    """Load what answers, once a process."""
+    limits = Limits(max_s=question.max_s)
+    voice = load(question.model, threads=1, limits=limits, unsure_below=question.unsure_below)
+    return MultimodalRecognizer(voice)
+
+
+def _rows(files: list[str], question: Question, jobs: int) -> Iterator[Row]:
+    """Answer in order; where a process dies, ask for what it may have held one by one."""
+    if jobs == 1:
+        yield from _one_by_one(files, question)
+        return
+    done, ahead = 0, jobs * AHEAD * BATCH
+    while done < len(files):
+        try:
+            for row in _side_by_side(files[done:], question, jobs):
+                yield row
+                done += 1
+        except BrokenProcessPool:
+            yield from _one_by_one(files[done : done + ahead], question)
+            done += ahead
+
+
+def _side_by_side(files: list[str], question: Question, jobs: int) -> Iterator[Row]:
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as cause:
+        raise MissingExtraError("answering with several processes", "scale") from cause
+    work = Parallel(
+        n_jobs=jobs, return_as="generator", batch_size=BATCH, pre_dispatch=jobs * AHEAD * BATCH
+    )
+    return iter(work(delayed(answer)(question, file, os.getpid()) for file in files))
+
+
+def _one_by_one(files: list[str], question: Question) -> Iterator[Row]:
+    """Answer in one process, and in a fresh one after a file that ended it."""
+    pool = _fresh()
+    try:
+        for file in files:
+            try:
+                yield pool.submit(answer, question, file, os.getpid()).result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False)
+                pool = _fresh()
+                yield {"file": file, "error": f"{file}: {DIED}"}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fresh() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))

@@ -1,0 +1,121 @@
+"""What has been answered so far, a line each: it survives being killed at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from serein.errors import ResultsError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+class Journal:
+    """A file of JSON lines that is only ever appended to; the first says what the work is.
+
+    A line that was being written when the process was killed is cut off when it is opened again.
+
+    Parameters
+    ----------
+    place : path
+        The file; made if it is not there.
+    work : dict
+        Plain values that say what is asked; whoever goes on must ask the same.
+
+    Attributes
+    ----------
+    done : set of str
+        The files that have their line.
+
+    Raises
+    ------
+    ResultsError
+        If the file is of other work, or none of ours, or another process is writing it.
+    """
+
+    def __init__(self, place: Path, work: dict[str, Any]) -> None:
+        self.place = place
+        self.done: set[str] = set()
+        self._file = place.open("a", encoding="utf-8")
+        self._lock()
+        if not self._whole_lines():
+            self._file.write(json.dumps(work) + "\n")
+            self._file.flush()
+        self._check(work)
+        self.done.update(row["file"] for row in self.rows())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Write a row; once this returns, only the machine's own end can lose it."""
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.done.add(row["file"])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the rows, in the order in which they were written."""
+        with self.place.open(encoding="utf-8") as lines:
+            next(lines)
+            for line in lines:
+                yield self._parsed(line)
+
+    def _lock(self) -> None:
+        """Keep others out until this process ends."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResultsError(
+                f"{self.place}: another process is writing it: wait for that, or give another name"
+            ) from error
+
+    def _whole_lines(self) -> bool:
+        """Cut off a line that is not whole; tell whether any is left."""
+        with self.place.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            while size:
+                start = max(0, size - 65_536)
+                file.seek(start)
+                newline = file.read(size - start).rfind(b"\n")
+                if newline >= 0:
+                    file.truncate(start + newline + 1)
+                    return True
+                size = start
+            file.truncate(0)
+        return False
+
+    def _check(self, work: dict[str, Any]) -> None:
+        with self.place.open(encoding="utf-8") as lines:
+            begun = self._parsed(next(lines))
+        if begun != json.loads(json.dumps(work)):
+            differ = sorted(k for k in {*begun, *work} if begun.get(k) != work.get(k))
+            raise ResultsError(
+                f"{self.place}: was begun with other settings ({', '.join(differ)}): give the same "
+                "to go on, or remove it to begin anew"
+            )
+
+    def _parsed(self, line: str) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ResultsError(f"{self.place}: is no journal of serein ({error})") from error
+        if not isinstance(row, dict):
+            raise ResultsError(f"{self.place}: is no journal of serein")
+        return row

@@ -1,0 +1,194 @@
+"""`serein predict --out`: nothing is lost, nothing is answered twice, whatever is killed."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+import serein
+from serein.inference.bulk import DIED
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'serein[scale]'")
+RATE_HZ = 16_000
+COUNT = 60
+Row = dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Short recordings, each another, and one that is none."""
+    here = tmp_path_factory.mktemp("bulk") / "recordings"
+    here.mkdir()
+    voice = serein.read_audio(Path(__file__).parents[1] / "samples" / "espeak-german.flac")
+    for number in range(COUNT):
+        part = np.roll(voice, -number * 800)[: 2 * RATE_HZ]
+        soundfile.write(here / f"{number:03}.flac", part, RATE_HZ)
+    (here / "005b.wav").write_text("not audio")
+    return here
+
+
+def start(folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "serein", "predict", str(folder), "--out", str(out), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process: subprocess.Popen[str], status: int = 1) -> str:
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == status, complained
+    return said + complained
+
+
+def table(out: Path) -> list[Row]:
+    return parquet.read_table(out).to_pylist()
+
+
+def journal(out: Path) -> Path:
+    return out.with_name(f".{out.name}.journal")
+
+
+def answered(out: Path) -> int:
+    return journal(out).read_bytes().count(b"\n") - 1 if journal(out).exists() else 0
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    """What a run that nobody disturbs writes."""
+    out = tmp_path_factory.mktemp("whole") / "results.parquet"
+    said = finish(start(folder, out, "--jobs", "2"))
+    assert f"{COUNT} answered, 1 failed: {out}" in said
+    assert sorted(out.parent.iterdir()) == [out]
+    return table(out)
+
+
+def test_a_row_a_recording_as_predict_answers(folder: Path, whole: list[Row]) -> None:
+    assert [row["file"] for row in whole] == sorted(str(file) for file in folder.iterdir())
+    recognizer = serein.load(threads=1)
+    for row in whole[::12]:
+        values = recognizer.predict(str(row["file"])).to_dict()
+        for name in ("duration", "speech", "emotion", "confidence", "valence", "arousal"):
+            assert row[name] == values[name]
+        assert {f"p_{k}": v for k, v in values["probabilities"].items()}.items() <= row.items()
+    (bad,) = [row for row in whole if row["error"]]
+    assert "005b.wav: cannot be decoded" in str(bad["error"])
+    assert bad["emotion"] is None
+
+
+def test_killed_three_times_the_table_is_the_same(
+    folder: Path, whole: list[Row], tmp_path: Path
+) -> None:
+    out = tmp_path / "results.parquet"
+    for least in (3, 20, 41):
+        process = start(folder, out, "--jobs", "2")
+        family = psutil.Process(process.pid)
+        wait_until(lambda least=least: answered(out) >= least)
+        below = family.children(recursive=True)
+        process.kill()
+        process.communicate()
+        assert not out.exists()
+        with journal(out).open("a") as torn:
+            torn.write('{"file": "half a li')
+        _, alive = psutil.wait_procs(below, timeout=20)
+        assert alive == []
+    said = finish(start(folder, out, "--jobs", "2"))
+    assert "going on: " in said
+    assert table(out) == whole
+    assert not journal(out).exists()
+
+
+def test_a_killed_process_costs_no_answer(folder: Path, whole: list[Row], tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    process = start(folder, out, "--jobs", "2")
+    wait_until(lambda: answered(out) >= 4)
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if "resource_tracker" not in " ".join(child.cmdline())
+    ]
+    workers[-1].kill()
+    finish(process)
+    rows = table(out)
+    assert [row["file"] for row in rows] == [row["file"] for row in whole]
+    assert [row for row in rows if DIED not in str(row["error"])] == whole
+
+
+def test_one_process_and_other_formats(folder: Path, whole: list[Row], tmp_path: Path) -> None:
+    lines, commas = tmp_path / "results.jsonl", tmp_path / "results.csv"
+    few = folder / "001.flac", folder / "005b.wav"
+    for out in (lines, commas):
+        command = [sys.executable, "-m", "serein", "predict", *map(str, few), "--out", str(out)]
+        assert subprocess.run([*command, "--jobs", "1"], check=False).returncode == 1
+    expected = [row for row in whole if Path(str(row["file"])) in few]
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == expected
+    with commas.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in expected]
+    assert rows == as_text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--json",), "leave --json out"),
+        (("--same-speaker",), "leave --same-speaker out"),
+        (("--out", "nowhere/r.parquet"), "there is no folder nowhere"),
+        (("--out", "r.xlsx"), "unknown format '.xlsx'"),
+        (("--out", __file__), "is there already"),
+        (("--model", "mutli"), "unknown model"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(
+    folder: Path, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    out = () if "--out" in options else ("--out", str(tmp_path / "r.jsonl"))
+    if options[-1] == __file__:
+        (tmp_path / "r.csv").touch()
+        options = ("--out", str(tmp_path / "r.csv"))
+    command = [sys.executable, "-m", "serein", "predict", str(folder), *out, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_the_docs_table_is_the_benchs() -> None:
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("bench_bulk", root / "bench" / "bulk.py")
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    found = json.loads((root / "results" / "bulk.json").read_text(encoding="utf-8"))
+    page = (root / "docs" / "BULK.md").read_text(encoding="utf-8")
+    assert page.split(bench.MARK)[1].strip() == bench.table(found)
+
+
+def test_other_settings_do_not_go_on(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.jsonl"
+    process = start(folder, out, "--jobs", "1")
+    wait_until(lambda: answered(out) >= 1)
+    assert "another process is writing it" in finish(start(folder, out), status=2)
+    process.kill()
+    process.communicate()
+    said = finish(start(folder, out, "--jobs", "1", "--unsure-below", "0.9"), status=2)
+    assert "was begun with other settings (unsure_below)" in said
