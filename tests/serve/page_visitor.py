@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,14 @@ class Visitor:
     def wait_drawn(self) -> None:
         """Wait until the sound is drawn: its regions come last."""
         self.page.wait_for_selector("#wave [part~=region]", state="attached")
+
+    def wait_at(self, near: Callable[[float], bool]) -> None:
+        """Wait until the position is so; the page's policy forbids scripts that would wait."""
+        for _ in range(500):
+            if near(float(self.page.get_attribute("#position", "aria-valuenow"))):
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(self.page.get_attribute("#position", "aria-valuenow"))
 
     def text(self, selector: str) -> str:
         return str(self.page.inner_text(selector))

@@ -117,8 +117,7 @@ def test_the_cursor_moves_through_all_views_while_a_segment_plays(
         visitor.page.click(f"{row} button")
         visitor.page.wait_for_selector(f"{row}[aria-current=true]")
         visitor.page.wait_for_selector("#play[aria-label=Pause]")
-        now = "Number(document.querySelector('#position').getAttribute('aria-valuenow'))"
-        visitor.page.wait_for_function(f"{now} > {start}")
+        visitor.wait_at(lambda now: now > start)
         assert float(visitor.page.eval_on_selector("#curves-cursor", "(e) => e.offsetLeft")) > 0
         both = "['readout', 'clock'].map((id) => document.getElementById(id).textContent)"
         readout, clock = visitor.page.evaluate(both)  # at once, for time goes on

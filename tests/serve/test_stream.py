@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 import serein
 from serein.inference.stream import Stream
+from serein.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
@@ -230,9 +231,9 @@ def test_more_streams_than_places_and_abrupt_ends(strict) -> None:
     assert strict.metric("serein_streams_open") == 0
 
 
-def test_the_seventeenth_stream_is_refused(service) -> None:
+def test_one_stream_too_many_is_refused(service) -> None:
     with ExitStack() as sockets:
-        for _ in range(16):
+        for _ in range(Settings().max_streams):
             sockets.enter_context(opened(service))
         assert refusal(service).status_code == 503
     with opened(service) as socket:

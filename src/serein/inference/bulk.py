@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def answer_all(
     MissingExtraError
         If `jobs` is more than 1 and joblib is not installed.
     """
+    if jobs > 1 and find_spec("joblib") is None:
+        raise MissingExtraError("answering with several processes", "scale")
     load(question.model, threads=1)  # a model that cannot be used is one error, not one a file
     waiting = [str(file) for file in files if str(file) not in journal.done]
     done = len(files) - len(waiting)
@@ -160,10 +163,8 @@ def _rows(files: list[str], question: Question, jobs: int) -> Iterator[Row]:
 
 
 def _side_by_side(files: list[str], question: Question, jobs: int) -> Iterator[Row]:
-    try:
-        from joblib import Parallel, delayed
-    except ImportError as cause:
-        raise MissingExtraError("answering with several processes", "scale") from cause
+    from joblib import Parallel, delayed
+
     work = Parallel(
         n_jobs=jobs, return_as="generator", batch_size=BATCH, pre_dispatch=jobs * AHEAD * BATCH
     )
