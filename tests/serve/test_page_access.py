@@ -116,7 +116,6 @@ def test_everything_can_be_done_by_keyboard(browser: Any, service: Any) -> None:
         for key, second in moves:
             page.keyboard.press(key)
             page.wait_for_selector(f"#position[aria-valuenow='{second}.0']")
-            page.wait_for_selector(f"#clock:text-matches('^0:0{second}[.]0')")
         page.keyboard.press("Home")
         page.wait_for_selector("#position[aria-valuenow='0.0']")
         page.keyboard.press(" ")
