@@ -33,6 +33,7 @@ export class Player {
   private readonly wave: WaveSurfer;
   private readonly regions = RegionsPlugin.create();
   private readonly segments: Segment[];
+  private target: number | null = null; // of a seek that goes on
 
   constructor(
     container: HTMLElement,
@@ -61,7 +62,11 @@ export class Player {
         formatTimeCallback: (time) => clock(time, 0),
       }),
     );
-    this.wave.on("timeupdate", hearing.onTime);
+    this.wave.on("timeupdate", () => hearing.onTime(this.time));
+    const media = this.wave.getMediaElement();
+    media?.addEventListener("seeked", () => {
+      if (!media.seeking) this.target = null;
+    });
     this.wave.on("play", () => hearing.onPlaying(true));
     this.wave.on("pause", () => hearing.onPlaying(false));
     this.wave.on("finish", () => hearing.onPlaying(false));
@@ -77,8 +82,9 @@ export class Player {
     });
   }
 
+  /** Where it is, or is about to be: while it seeks, a browser may still tell where it was. */
   get time(): number {
-    return this.wave.getCurrentTime();
+    return this.target ?? this.wave.getCurrentTime();
   }
 
   get playing(): boolean {
@@ -90,11 +96,13 @@ export class Player {
   }
 
   play(start: number, end: number): void {
+    this.target = null;
     void this.wave.play(start, end);
   }
 
   seek(time: number): void {
-    this.wave.setTime(Math.max(0, Math.min(this.duration, time)));
+    this.target = Math.max(0, Math.min(this.duration, time));
+    this.wave.setTime(this.target);
   }
 
   /** Show `factor` times as wide as the page; 1 is the whole recording. */
