@@ -1,8 +1,11 @@
 """Fixtures for all tests: where the real corpora are, on machines that have them."""
 
+import importlib.util
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +16,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that hold slow tests, so that no process ends long after the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="module")
+def load_bench() -> Iterator[Callable[[str], ModuleType]]:
+    """Import a bench by its name; the benches find each other while the module's tests run."""
+    folder = Path(__file__).parents[1] / "bench"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+
+        def load(name: str) -> ModuleType:
+            spec = importlib.util.spec_from_file_location(f"bench_{name}", folder / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            patch.setitem(sys.modules, f"bench_{name}", module)
+            spec.loader.exec_module(module)
+            return module
+
+        yield load
 
 
 @pytest.fixture(scope="session")

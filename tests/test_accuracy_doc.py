@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import re
 import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -34,14 +33,8 @@ EMOTIONS = ("anger", "fear", "neutral", "sadness")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.syspath_prepend(ROOT / "bench")
-        spec = importlib.util.spec_from_file_location("bench_accuracy", ROOT / "bench/accuracy.py")
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "bench_accuracy", module)
-        spec.loader.exec_module(module)
-        yield module
+def bench(load_bench: Callable[[str], ModuleType]) -> ModuleType:
+    return load_bench("accuracy")
 
 
 @pytest.fixture(scope="module")

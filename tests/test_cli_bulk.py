@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -152,6 +152,8 @@ def test_one_process_and_other_formats(folder: Path, whole: list[Row], tmp_path:
     [
         (("--json",), "leave --json out"),
         (("--same-speaker",), "leave --same-speaker out"),
+        (("--lang", "zh"), "leave --lang out"),
+        (("--threads", "2"), "leave --threads out"),
         (("--out", "nowhere/r.parquet"), "there is no folder nowhere"),
         (("--out", "r.xlsx"), "unknown format '.xlsx'"),
         (("--out", __file__), "is there already"),
@@ -171,13 +173,8 @@ def test_what_cannot_be_is_said_before_any_work(
     assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_the_docs_table_is_the_benchs() -> None:
-    root = Path(__file__).parents[1]
-    spec = importlib.util.spec_from_file_location("bench_bulk", root / "bench" / "bulk.py")
-    assert spec is not None
-    assert spec.loader is not None
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+def test_the_docs_table_is_the_benchs(load_bench: Callable[[str], ModuleType]) -> None:
+    bench, root = load_bench("bulk"), Path(__file__).parents[1]
     found = json.loads((root / "results" / "bulk.json").read_text(encoding="utf-8"))
     page = (root / "docs" / "BULK.md").read_text(encoding="utf-8")
     assert page.split(bench.MARK)[1].strip() == bench.table(found)

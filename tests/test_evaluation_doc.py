@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -21,45 +21,36 @@ TEXT = (ROOT / "docs" / "EVALUATION.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
 
 
-def bench(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "bench")
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, f"bench_{name}", module)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", ["peers", "stress", "leaks"])
 def test_the_tables_are_the_results(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, load_bench: Callable[[str], ModuleType]
 ) -> None:
     rows = json.loads((RESULTS / f"{name}.json").read_text())
     document = tmp_path / "EVALUATION.md"
     document.write_text(TEXT, encoding="utf-8")
-    bench(name, monkeypatch).write_document(document, rows)
+    load_bench(name).write_document(document, rows)
     assert document.read_text(encoding="utf-8") == TEXT
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 def test_the_readmes_show_the_peers(
-    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    readme: str, tmp_path: Path, load_bench: Callable[[str], ModuleType]
 ) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
     copy = tmp_path / readme
     copy.write_text(text, encoding="utf-8")
     rows = json.loads((RESULTS / "peers.json").read_text())
-    bench("peers", monkeypatch).write_readme(copy, rows)
+    load_bench("peers").write_readme(copy, rows)
     assert copy.read_text(encoding="utf-8") == text
     leaks = [row for row in json.loads((RESULTS / "leaks.json").read_text())]
     assert all(f"{row['uar']:.3f}" in text for row in leaks if row["recipe"] == "ravdess/svm")
 
 
 def test_the_peers_can_be_computed_again_from_their_answers(
-    monkeypatch: pytest.MonkeyPatch,
+    load_bench: Callable[[str], ModuleType],
 ) -> None:
     rows = json.loads((RESULTS / "peers.json").read_text())
-    assert bench("peers", monkeypatch).measured(RESULTS / "peers") == rows
+    assert load_bench("peers").measured(RESULTS / "peers") == rows
     assert {row["corpus"] for row in rows} == {"emodb", "ravdess"}
     assert len(rows) == 10
     found = set()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,16 +18,8 @@ FOLDER = ROOT / "results" / "fusion"
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.syspath_prepend(ROOT / "bench")
-        spec = importlib.util.spec_from_file_location("bench_fusion", ROOT / "bench/fusion.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "bench_fusion", module)
-        spec.loader.exec_module(module)
-        yield module
+def bench(load_bench: Callable[[str], ModuleType]) -> ModuleType:
+    return load_bench("fusion")
 
 
 @pytest.fixture(scope="module")

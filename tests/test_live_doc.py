@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,13 +14,9 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "LIVE.md").read_text(encoding="utf-8")
 
 
-def test_the_table_is_the_benchs() -> None:
+def test_the_table_is_the_benchs(load_bench: Callable[[str], ModuleType]) -> None:
     pytest.importorskip("opensmile")
-    spec = importlib.util.spec_from_file_location("bench_live", ROOT / "bench" / "live.py")
-    assert spec is not None
-    assert spec.loader is not None
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+    bench = load_bench("live")
     found = json.loads((ROOT / "results" / "live.json").read_text(encoding="utf-8"))
     assert PAGE.split(bench.MARK)[1].strip() == bench.table(found)
 

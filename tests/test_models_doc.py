@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,11 +20,8 @@ TEXT = (ROOT / "docs" / "MODELS.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench_table", ROOT / "bench" / "table.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def bench(load_bench: Callable[[str], ModuleType]) -> ModuleType:
+    return load_bench("table")
 
 
 def test_python_lines_print_what_they_show() -> None:

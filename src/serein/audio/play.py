@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
@@ -68,12 +67,7 @@ class Playback:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def stop(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,24 +40,24 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
         If the table cannot be written, or was begun with other settings.
     """
     from serein.inference.bulk import answer_all
+    from serein.inference.bundle import read_bundle
     from serein.inference.journal import Journal
-    from serein.inference.recognizer import load
+    from serein.inference.recognizer import find_model
     from serein.inference.results import check_results, write_results
 
     check_results(out)
     files, failed = _listed(inputs)
-    labels = load(question.model, threads=1).labels
+    labels = read_bundle(find_model(question.model)).labels
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, question.to_dict()) as journal:
         if journal.done:
             typer.echo(f"going on: {len(journal.done)} files are answered already", err=True)
         with progress_bar("recordings") as tick:
             answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=tick)
-        write_results(journal.rows(), labels, out)
-        kinds = Counter(row["error"] is None for row in journal.rows())
+        answered, errors = write_results(journal.rows(), labels, out)
     unfinished.unlink()
-    typer.echo(f"{kinds[True]} answered, {kinds[False]} failed: {out}")
-    return failed or kinds[False] > 0
+    typer.echo(f"{answered} answered, {errors} failed: {out}")
+    return failed or errors > 0
 
 
 def _listed(inputs: list[str]) -> tuple[list[Path], bool]:

@@ -85,6 +85,7 @@ def predict(
 
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
+        alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
         question = Question(model, unsure_below, max_seconds)
         raise typer.Exit(int(predict_into(out, inputs, question, jobs)))

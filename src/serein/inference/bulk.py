@@ -88,7 +88,6 @@ def answer_all(
     """
     if jobs > 1 and find_spec("joblib") is None:
         raise MissingExtraError("answering with several processes", "scale")
-    load(question.model, threads=1)  # a model that cannot be used is one error, not one a file
     waiting = [str(file) for file in files if str(file) not in journal.done]
     done = len(files) - len(waiting)
     tick(done, len(files))

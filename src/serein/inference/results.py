@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -43,7 +44,7 @@ def check_results(place: Path) -> None:
         _pyarrow()
 
 
-def write_results(rows: Iterable[Row], labels: Sequence[str], place: Path) -> None:
+def write_results(rows: Iterable[Row], labels: Sequence[str], place: Path) -> tuple[int, int]:
     """Write a table; it is there whole, or not at all.
 
     Parameters
@@ -54,10 +55,23 @@ def write_results(rows: Iterable[Row], labels: Sequence[str], place: Path) -> No
         Emotions, in the order of their columns ``p_...``.
     place : path
         Where to; its ending says the format.
+
+    Returns
+    -------
+    answered, failed : int
+        How many rows have an answer, and how many an error.
     """
+    kinds: Counter[bool] = Counter()
+
+    def counted() -> Iterator[Row]:
+        for row in rows:
+            kinds[row["error"] is None] += 1
+            yield row
+
     unfinished = place.with_name(f".{place.name}.unfinished")
-    FORMATS[place.suffix](rows, labels, unfinished)
+    FORMATS[place.suffix](counted(), labels, unfinished)
     unfinished.replace(place)
+    return kinds[True], kinds[False]
 
 
 def _flat(row: Row, labels: Sequence[str]) -> Row:
