@@ -108,7 +108,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) -e '.[face,mic,scale,serve,sound,text,train]' -r requirements-dev.txt
+	@$(PIP) -e '.[face,gpu,mic,privacy,scale,serve,sound,text,train]' -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt

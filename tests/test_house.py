@@ -14,9 +14,10 @@ import serein
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
-ANYONE_MAY = {"errors", "recordings"}
+ANYONE_MAY = {"errors", "recordings", "engine"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "engine": set(),
     "recordings": set(),
     "emotions": set(),
     "audio": set(),

@@ -13,6 +13,7 @@
     ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
     ├── ServiceError            a service that cannot start with what it was given
     ├── ResultsError            a table of answers that cannot be written, or gone on with
+    ├── EngineError             a cluster, or what else work should run on, that is not there
     └── MissingExtraError       an optional part is not installed; names the pip line
 
 A message says what came, what is allowed and what to do.
@@ -66,6 +67,10 @@ class ServiceError(SereinError, ValueError):
 
 class ResultsError(SereinError, ValueError):
     """A table of answers that cannot be written, or gone on with."""
+
+
+class EngineError(SereinError, ValueError):
+    """A cluster, or what else work should run on, that is not there or cannot be used."""
 
 
 class MissingExtraError(SereinError, ImportError):

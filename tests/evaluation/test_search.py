@@ -326,7 +326,7 @@ def test_in_a_shared_storage_the_living_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Of two trials running elsewhere, the one whose heart stopped is run again."""
-    monkeypatch.setattr(study_module, "_one_process", lambda url: False)
+    monkeypatch.setattr(study_module, "_has_heartbeats", lambda url: True)
     file = tmp_path / "s.db"
     point, other = {"a": 0.5, "b": 0.25}, {"a": 0.25, "b": 0.5}
     run(storage=file, trials=1)
@@ -395,7 +395,7 @@ def test_a_storage_with_other_data_is_refused(tmp_path: Path, which: int):
         ({"space": {}}, ValueError, "the search space is"),
         ({"start": ({"aa": 1},)}, ValueError, "start: unknown parameter 'aa'; known: a, b"),
         ({"start": ({"a": 2},)}, ValueError, "start: a is 2; allowed: 0.0 to 1.0"),
-        ({"storage": "s.sqlite"}, ValueError, "allowed: a file ending in .db, or a URL"),
+        ({"storage": "s.sqlite"}, ValueError, "ending in .db or .journal, or a URL"),
     ],
 )
 def test_settings_that_are_refused(changed: dict[str, Any], error: type[Exception], message: str):

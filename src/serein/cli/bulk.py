@@ -23,7 +23,7 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
     out : path
         The table.
     inputs : list of str
-        Recordings, or folders of them.
+        Recordings, or folders of them; or URLs of an object store.
     question : Question
         What is asked.
     jobs : int or None
@@ -54,21 +54,23 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
             typer.echo(f"going on: {len(journal.done)} files are answered already", err=True)
         with progress_bar("recordings") as tick:
             answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=tick)
-        answered, errors = write_results(journal.rows(), labels, out)
+        answered, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
     typer.echo(f"{answered} answered, {errors} failed: {out}")
     return failed or errors > 0
 
 
-def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
+def _listed(inputs: list[str]) -> tuple[list[str], bool]:
     """List all recordings, each once; say which inputs hold none."""
+    from serein.inference.objects import is_url, list_objects
     from serein.recordings import recordings
 
-    found: dict[Path, None] = {}
+    found: dict[str, None] = {}
     failed = False
     for entry in inputs:
         try:
-            found |= dict.fromkeys(recordings(entry, videos=True))
+            files = list_objects(entry) if is_url(entry) else recordings(entry, videos=True)
+            found |= dict.fromkeys(map(str, files))
         except SereinError as error:
             failed = True
             print_error(entry, error, as_json=False)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from serein.cli.engines import Address, EngineName, Jobs, running_on
 from serein.cli.recipes import (
     CacheFolder,
     CorpusName,
     DataFolder,
+    Download,
     ModelName,
     RecipeFile,
     WeightsFolder,
@@ -35,6 +37,7 @@ def evaluate(
     ] = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
+    download: Download = False,
     cache: CacheFolder = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
     adapt: Annotated[
@@ -47,6 +50,9 @@ def evaluate(
     stress_clips: Annotated[
         int, typer.Option(min=0, help="Clips drawn for --stress; 0 is all.")
     ] = 400,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
 ) -> None:
     """Judge a recipe on speakers it has not heard; print the scores, and report them in --out."""
     from serein.experiment.evaluate import evaluate as judge
@@ -55,15 +61,16 @@ def evaluate(
     wanted = chosen_recipe(recipe, corpus, model)
     if stress and wanted.features and wanted.features.table:
         raise RecipeError("features read from a table cannot be put to the test: no sound is there")
-    prepared = prepared_recipe(wanted, data, weights, cache)
-    evaluation = judge(
-        prepared,
-        int8=int8,
-        importance=out is not None,
-        adaptation=adapt,
-        cache=cache,
-        progress=progress_bar,
-    )
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        evaluation = judge(
+            prepared,
+            int8=int8,
+            importance=out is not None,
+            adaptation=adapt,
+            cache=cache,
+            progress=progress_bar,
+        )
     show_scores(evaluation)
     if out:
         for name in ("stress.json", "stress-predictions.csv", "predictions-adapted.csv"):
@@ -83,13 +90,16 @@ def check_leaks(
     model: ModelName = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
+    download: Download = False,
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Judge a recipe honestly, by a random split, and with copies before the split."""
     from serein.experiment.leakage import check_leaks as check
 
-    prepared = prepared_recipe(chosen_recipe(recipe, corpus, model), data, weights, cache)
+    prepared = prepared_recipe(
+        chosen_recipe(recipe, corpus, model), data, weights, cache, download=download
+    )
     rows = check(prepared, cache=cache, progress=progress_bar).rows()
     if as_json:
         for row in rows:

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from serein.cli.engines import Address, EngineName, Jobs, running_on
 from serein.cli.recipes import (
     CacheFolder,
     CorpusName,
     DataFolder,
+    Download,
     ModelName,
     RecipeFile,
     WeightsFolder,
@@ -18,6 +20,7 @@ from serein.cli.recipes import (
     prepared_recipe,
 )
 from serein.cli.show import progress_bar, show_scores, show_search
+from serein.engine import parallel
 
 
 def train(
@@ -29,7 +32,11 @@ def train(
     ] = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
+    download: Download = False,
     cache: CacheFolder = None,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
 ) -> None:
     """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
     from serein.experiment.evaluate import evaluate as judge
@@ -37,9 +44,10 @@ def train(
 
     wanted = chosen_recipe(recipe, corpus, model)
     refuse_unpackable(wanted)
-    prepared = prepared_recipe(wanted, data, weights, cache)
     int8 = wanted.encoder is not None
-    evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
     show_scores(evaluation)
     fitted = fit(prepared, cache=cache, progress=progress_bar)
     folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
@@ -55,14 +63,22 @@ def tune(
         str | None, typer.Option(help="grid, random, halving or bayesian.", show_default=False)
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="Optuna storage URL or .db file; OUT/search.db if not given.")
+        str | None,
+        typer.Option(
+            help="Optuna storage URL, .db or .journal file; OUT/search.db if not given, or "
+            "OUT/search.journal where trials run side by side."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for trials.csv and best.toml.")
     ] = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
+    download: Download = False,
     cache: CacheFolder = None,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
 ) -> None:
     """Search for better settings in folds of unseen speakers; goes on where it was stopped."""
     from serein.experiment.reading import with_search
@@ -72,8 +88,10 @@ def tune(
     wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
     folder = out or Path("runs") / f"{wanted.name}-search"
     folder.mkdir(parents=True, exist_ok=True)
-    prepared = prepared_recipe(wanted, data, weights, cache)
-    result = look(prepared, storage=storage or folder / "search.db", progress=progress_bar)
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        kept = folder / ("search.journal" if parallel() else "search.db")
+        result = look(prepared, storage=storage or kept.absolute(), progress=progress_bar)
     show_search(result)
     typer.echo(f"written: {write_search(result, wanted, folder)}")
 

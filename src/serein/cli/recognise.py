@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.engines import Address, EngineName, running_on
 from serein.cli.show import interval_words, print_error, print_json
 from serein.cli.words import Language, adapted_words, affect_words, answer_words
 from serein.errors import AudioError, MissingExtraError, SereinError
@@ -61,6 +62,8 @@ def predict(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
     ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     text: Annotated[
         str | None, typer.Option(help="What is said in it, in English: judge the words too.")
     ] = None,
@@ -88,7 +91,10 @@ def predict(
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
         question = Question(model, unsure_below, max_seconds)
-        raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
+        with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
+            raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
+    if engine != "local":
+        raise typer.BadParameter("--engine is for many recordings: say with --out where to")
     limits = Limits(max_s=max_seconds)
     voice = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
     _refuse_gaps(window or voice.window_s, hop)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.engines import Address, EngineName, Jobs, running_on
 from serein.cli.show import print_error, progress_bar
 from serein.errors import SereinError
 
@@ -28,7 +29,9 @@ def features(
     frames: Annotated[
         bool, typer.Option("--frames", help="A row a frame of 10 ms, not a row a file.")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 is all cores.")] = 1,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Folder where features of files are kept.")
     ] = None,
@@ -38,14 +41,14 @@ def features(
     from serein.features.table import check_target
 
     check_target(out)
-    extractor = FeatureExtractor(sets.split(","), pooled=not frames, jobs=jobs, cache=cache)
+    extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache)
     try:
         extractor.fit()
     except ValueError as error:
         raise SereinError(str(error)) from error
     files, failed = _listed(inputs)
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
-    with progress_bar("features") as tick:
+    with running_on(engine, address=address, jobs=jobs), progress_bar("features") as tick:
         extractor.progress = tick
         answers = list(extractor.each(files))
     for file, answer in zip(files, answers, strict=True):

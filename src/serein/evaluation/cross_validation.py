@@ -1,7 +1,8 @@
 """Cross-validation in which no speaker is ever on both sides.
 
 A protocol gives folds; `cross_validate` refuses folds that share a speaker, fits a fresh copy of
-the estimator for each, and pools the answers for unseen speakers into one `Result`.
+the estimator for each, and pools the answers for unseen speakers into one `Result`. The folds run
+one after the other, or where `serein.engine.running_on` says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
+from serein.engine import each
 from serein.evaluation.leaks import find_leaks, refuse_leaks
 from serein.evaluation.protocol import Fold, Strings, refuse_unfair
 from serein.evaluation.result import Result
@@ -163,12 +166,12 @@ def cross_validate(
     refuse_unfair(folds, names, truth, labels, speaker_overlap=speaker_overlap)
     leaks = find_leaks(estimator, X, names, folds)
     refuse_leaks(leaks, speaker_overlap)
-    members = []
+    members: list[tuple[Any, npt.NDArray[np.intp]]] = []
     start = time.perf_counter()
-    for train, test in folds:
-        fitted = fit_part(
-            estimator, X, labels[truth], names, train, per_sample=per_sample, copies=copies
-        )
+    fit = partial(
+        fit_part, estimator, X, labels[truth], names, per_sample=per_sample, copies=copies
+    )
+    for fitted, (_, test) in zip(each(fit, [train for train, _ in folds]), folds, strict=True):
         members.append((fitted, test))
         progress(len(members), len(folds))
     seconds = time.perf_counter() - start

@@ -4,6 +4,7 @@ Grid, random, halving and Bayesian search (Optuna). With a storage, a search tha
 where it stopped: no trial is lost and none counts twice. The sampler is seeded anew for every trial
 from `random_state` and the number of trials tried, so a killed and resumed search tries the same
 values, with the same scores, as one never killed (one process; the same versions of all packages).
+Side by side, a Bayesian search knows less when it chooses, and the order of trials may differ.
 """
 
 from __future__ import annotations
@@ -20,12 +21,23 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from serein.engine import each, parallel
 from serein.errors import unknown_name
 from serein.evaluation.cross_validation import Copies, fit_part
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import Fold, refuse_unfair, speaker_k_fold
 from serein.evaluation.space import Space, grid, read_space, read_values
-from serein.evaluation.study import METHODS, counted, opened, put_next, sampler
+from serein.evaluation.study import (
+    METHODS,
+    check_shared,
+    counted,
+    opened,
+    put_all,
+    put_next,
+    recover,
+    sampler,
+    waiting,
+)
 
 __all__ = ["METHODS", "Candidate", "SearchResult", "search", "settable", "taken"]
 
@@ -145,9 +157,10 @@ def search(
         Values tried first. Names left out keep the candidate's default, so ``({},)`` puts the
         candidate as it stands into the table.
     storage : str or path, optional
-        A file ending in ``.db``, or a storage URL of Optuna; in memory if not given. A ``.db`` or
-        ``sqlite:`` storage serves one process at a time; others may be shared by several, which
-        may then run a few trials more than `trials`.
+        A file ending in ``.db`` or ``.journal``, or a storage URL of Optuna; in memory if not
+        given. A file serves one search at a time; a database may be shared by several, which may
+        then run a few trials more than `trials`. Where `serein.engine.running_on` runs trials side
+        by side, they share a ``.journal``, which every machine must see, or a database.
     name : str
         Name of the search in its storage.
     about : str
@@ -195,7 +208,14 @@ def search(
     )
     failures: list[ValueError] = []
     total = min(trials, len(fixed)) if method == "grid" else trials
+    if side_by_side := parallel():
+        check_shared(storage)
     with opened(storage, name, fingerprint, list(spans), method) as study:
+        if side_by_side:
+            one = _OneTrial(
+                candidate, spans, task, method, random_state, fingerprint, name, storage
+            )
+            _run_side_by_side(study, one, fixed, total, progress)
         while (done := len(counted(study))) < total and put_next(study, fixed, method):
             progress(done, total)
             study.sampler = sampler(study, method, random_state)
@@ -206,6 +226,46 @@ def search(
     tried = {json.dumps(row.pop("labels")) for row in table}
     left_out = sum(json.dumps(point) not in tried for point in points)
     return _result(table, left_out, method, fingerprint, failures)
+
+
+@dataclass(frozen=True)
+class _OneTrial:
+    """Runs one trial of a search in a process of its own, which opens the storage itself."""
+
+    candidate: Candidate
+    space: Space
+    task: _Task
+    method: str
+    random_state: int
+    fingerprint: str
+    name: str
+    storage: str | Path | None
+
+    def __call__(self, before: int) -> None:
+        names, storage = list(self.space), self.storage
+        with opened(storage, self.name, self.fingerprint, names, self.method, helps=True) as study:
+            if self.method == "grid" and not waiting(study):
+                return
+            study.sampler = sampler(study, self.method, self.random_state, before)
+            objective = _objective(self.candidate, self.space, self.task, [])
+            study.optimize(objective, n_trials=1, catch=(ValueError,))
+
+
+def _run_side_by_side(
+    study: Any,
+    one: _OneTrial,
+    fixed: list[dict[str, Any]],
+    total: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Run the trials that are left on the engine; what a lost machine was at is put up again."""
+    begun = len(counted(study))
+    if begun < total:
+        put_all(study, fixed)
+    progress(begun, total)
+    for done, _ in enumerate(each(one, range(begun, total)), start=begun + 1):
+        progress(done, total)
+    recover(study, one.storage)
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,20 @@ HEARTBEAT_S = 30  # of storages that processes share; silent for four of these i
 
 @contextmanager
 def opened(
-    storage: str | Path | None, name: str, fingerprint: str, names: Sequence[str], method: str
+    storage: str | Path | None,
+    name: str,
+    fingerprint: str,
+    names: Sequence[str],
+    method: str,
+    *,
+    helps: bool = False,
 ) -> Iterator[Any]:
     """Open a search, new or begun before; what a killed process was at is put up again.
 
     Parameters
     ----------
     storage : str, path or None
-        A file ending in ``.db``, a storage URL of Optuna, or None for memory.
+        A file ending in ``.db`` or ``.journal``, a storage URL of Optuna, or None for memory.
     name : str
         Name of the search in the storage.
     fingerprint : str
@@ -34,6 +40,8 @@ def opened(
         What is searched over.
     method : str
         One of `METHODS`.
+    helps : bool
+        Whether this process helps another that has the search open, and puts nothing up again.
 
     Yields
     ------
@@ -54,7 +62,7 @@ def opened(
 
     loudness = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    kept = None
+    kept: Any = None
     try:
         kept = _kept(storage)
         study = optuna.create_study(
@@ -65,16 +73,58 @@ def opened(
             pruner=_halving() if method == "halving" else optuna.pruners.NopPruner(),
         )
         _refuse_other(study, {"fingerprint": fingerprint, "names": list(names)})
-        _recover(study, dead_if_running=kept is not None and kept.heartbeat_interval is None)
+        if not helps:
+            recover(study, storage)
         yield study
     finally:
         optuna.logging.set_verbosity(loudness)
-        if kept is not None:
+        if hasattr(kept, "engine"):
             kept.remove_session()
             kept.engine.dispose()
 
 
-def sampler(study: Any, method: str, random_state: int) -> Any:
+def check_shared(storage: str | Path | None) -> None:
+    """Refuse a storage that several processes cannot share.
+
+    Parameters
+    ----------
+    storage : str, path or None
+        As `opened` takes it.
+
+    Raises
+    ------
+    ValueError
+        If it is memory, or a database in a file.
+    """
+    place = str(storage)
+    if storage is None or not (place.endswith(".journal") or _has_heartbeats(place)):
+        raise ValueError(
+            f"storage is {storage!r}; a search in several processes needs one that they share: a "
+            "file ending in .journal, or a URL such as postgresql://…"
+        )
+
+
+def recover(study: Any, storage: str | Path | None) -> None:
+    """Put up again what was broken off; then, not before, call it failed: it is never lost.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The search.
+    storage : str, path or None
+        Where it is. In one without heartbeats, whatever runs is taken for dead.
+    """
+    from optuna.trial import TrialState
+
+    broken = [trial for trial in _in(study, "FAIL") if "error" not in trial.user_attrs]
+    dead = [] if _has_heartbeats(str(storage)) else _in(study, "RUNNING")
+    for trial in broken + dead:
+        _put_up_again(study, trial)
+    for trial in dead:
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def sampler(study: Any, method: str, random_state: int, before: int | None = None) -> Any:
     """Make the sampler of the next trial, seeded by how many trials came before.
 
     Parameters
@@ -85,6 +135,8 @@ def sampler(study: Any, method: str, random_state: int) -> Any:
         One of `METHODS`.
     random_state : int
         Seed of the search.
+    before : int, optional
+        How many came before, where several trials begin at once; counted, if not given.
 
     Returns
     -------
@@ -93,7 +145,8 @@ def sampler(study: Any, method: str, random_state: int) -> Any:
     """
     import optuna
 
-    before = len(counted(study)) + len(_in(study, "RUNNING"))
+    if before is None:
+        before = len(counted(study)) + len(_in(study, "RUNNING"))
     seed = int(np.random.SeedSequence([random_state, before]).generate_state(1)[0])
     if method != "bayesian":
         return optuna.samplers.RandomSampler(seed)
@@ -138,7 +191,7 @@ def put_next(study: Any, fixed: Sequence[dict[str, Any]], method: str) -> bool:
     bool
         Whether there is something to run: False at the end of a grid.
     """
-    if _in(study, "WAITING"):
+    if waiting(study):
         return True
     seen = [_point(trial) for trial in counted(study) + _in(study, "RUNNING")]
     for point in fixed:
@@ -146,6 +199,37 @@ def put_next(study: Any, fixed: Sequence[dict[str, Any]], method: str) -> bool:
             study.enqueue_trial(point, user_attrs={"given": point})
             return True
     return method != "grid"
+
+
+def put_all(study: Any, fixed: Sequence[dict[str, Any]]) -> None:
+    """Put up all fixed points that were not tried yet, for several processes to take.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The search.
+    fixed : sequence of dict
+        Points to be tried before the sampler chooses.
+    """
+    seen = [_point(trial) for trial in counted(study) + waiting(study)]
+    for point in fixed:
+        if point not in seen:
+            study.enqueue_trial(point, user_attrs={"given": point})
+
+
+def waiting(study: Any) -> list[Any]:
+    """Return the trials that are put up and not begun.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The search.
+
+    Returns
+    -------
+    list of optuna.trial.FrozenTrial
+    """
+    return _in(study, "WAITING")
 
 
 @contextmanager
@@ -169,20 +253,23 @@ def _point(trial: Any) -> dict[str, Any]:
 
 
 def _kept(storage: str | Path | None) -> Any:
-    from optuna.storages import RDBStorage
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
 
     if storage is None:
         return None
     url = str(storage)
     if "://" not in url:
-        if not url.endswith(".db"):
+        if not url.endswith((".db", ".journal")):
             raise ValueError(
-                f"storage is {url!r}; allowed: a file ending in .db, or a URL such as "
+                f"storage is {url!r}; allowed: a file ending in .db or .journal, or a URL such as "
                 "sqlite:///search.db or postgresql://…"
             )
         Path(url).parent.mkdir(parents=True, exist_ok=True)
+        if url.endswith(".journal"):
+            return JournalStorage(JournalFileBackend(url))
         url = f"sqlite:///{url}"
-    if _one_process(url):
+    if not _has_heartbeats(url):
         return RDBStorage(url)
     with _experiments_allowed():
         return RDBStorage(
@@ -193,9 +280,9 @@ def _kept(storage: str | Path | None) -> Any:
         )
 
 
-def _one_process(url: str) -> bool:
-    """Whether whatever runs in such a storage, when a search begins, must be dead."""
-    return url.startswith("sqlite:")
+def _has_heartbeats(url: str) -> bool:
+    """Whether such a storage tells who is alive; of others, one command at a time has the use."""
+    return "://" in url and not url.startswith("sqlite:")
 
 
 def _refuse_other(study: Any, search: dict[str, Any]) -> None:
@@ -207,18 +294,6 @@ def _refuse_other(study: Any, search: dict[str, Any]) -> None:
             f"the storage holds a search {study.study_name!r} of other data or settings: give "
             "another name, or another storage"
         )
-
-
-def _recover(study: Any, *, dead_if_running: bool) -> None:
-    """Put up again what was broken off; then, not before, call it failed: it is never lost."""
-    from optuna.trial import TrialState
-
-    broken = [trial for trial in _in(study, "FAIL") if "error" not in trial.user_attrs]
-    dead = _in(study, "RUNNING") if dead_if_running else []
-    for trial in broken + dead:
-        _put_up_again(study, trial)
-    for trial in dead:
-        study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _put_up_again(study: Any, trial: Any) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,13 @@ from sklearn.model_selection import GroupKFold
 
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
-from serein.errors import MissingExtraError, RecipeError
+from serein.engine import each
+from serein.errors import RecipeError
 from serein.experiment.prepare import Front, Prepared, Progress, Tick, stack
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
 from serein.models.pooled import Pooled
-
-try:
-    from joblib import Parallel, delayed
-except ImportError as error:
-    raise MissingExtraError("training", "train") from error
 
 Array = npt.NDArray[np.float32]
 
@@ -138,8 +135,7 @@ def _describe(
 
 def _each(drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front) -> Iterator[Array]:
     if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
-        work = (delayed(_of)(sound, front) for sound in drawn)
-        yield from Parallel(n_jobs=-1, return_as="generator")(work)
+        yield from each(partial(_of, front=front), drawn, jobs=-1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda sound: _of(sound, front), drawn)

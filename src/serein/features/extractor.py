@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import check_signal
+from serein.engine import each
 from serein.errors import MissingExtraError, SereinError, unknown_name
 from serein.features.cache import default_cache, remembered
 from serein.features.functionals import DEFAULT_FUNCTIONALS
 from serein.features.series import SETS, describe
 
 try:
-    from joblib import Parallel, delayed
     from sklearn.base import BaseEstimator, TransformerMixin
 except ImportError as error:
     raise MissingExtraError("feature extraction", "sound") from error
@@ -154,8 +155,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         entries = [X] if isinstance(X, (str, os.PathLike)) else list(X)
         settings = self._settings()
         folder = self._folder(settings)
-        work = (delayed(_described)(entry, settings, folder) for entry in entries)
-        rows = Parallel(n_jobs=self.jobs, return_as="generator")(work)
+        work = partial(_described, settings=settings, folder=folder)
+        rows = each(work, entries, jobs=self.jobs or 1)
         for number, row in enumerate(rows, start=1):
             if self.progress:
                 self.progress(number, len(entries))

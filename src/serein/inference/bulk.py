@@ -1,6 +1,6 @@
 """Answers for very many recordings: on all cores, resumed after any kill, each written once.
 
-Several processes need joblib, from the extra [scale].
+Several processes, a cluster and object stores need the extra [scale].
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from serein.audio.read import Limits
+from serein.engine import engine
 from serein.errors import MissingExtraError, SereinError
 from serein.inference.journal import Journal
 from serein.inference.multimodal import MultimodalRecognizer
-from serein.inference.recognizer import answer_or_error, find_model, load
+from serein.inference.objects import fetch, is_url
+from serein.inference.recognizer import find_model, load
 
 Row = dict[str, Any]
 
@@ -57,7 +59,7 @@ class Question:
 
 
 def answer_all(
-    files: Sequence[Path],
+    files: Sequence[str],
     question: Question,
     journal: Journal,
     *,
@@ -68,14 +70,15 @@ def answer_all(
 
     Parameters
     ----------
-    files : sequence of path
-        Recordings, in the order of the rows.
+    files : sequence of str
+        Recordings: paths, or URLs of an object store.
     question : Question
         What is asked.
     journal : Journal
         Takes the rows: plain values with ``file`` and either ``error`` or an answer.
     jobs : int
-        Processes; a recording never ends more than its own.
+        Processes, unless a cluster is chosen (`serein.engine.running_on`); a recording never ends
+        more than its own.
     tick : callable
         Told how many files are done, of how many.
 
@@ -88,10 +91,11 @@ def answer_all(
     """
     if jobs > 1 and find_spec("joblib") is None:
         raise MissingExtraError("answering with several processes", "scale")
-    waiting = [str(file) for file in files if str(file) not in journal.done]
+    waiting = [file for file in files if file not in journal.done]
     done = len(files) - len(waiting)
     tick(done, len(files))
-    for row in _rows(waiting, question, jobs):
+    on_cluster = engine().name == "ray"
+    for row in _on_cluster(waiting, question) if on_cluster else _rows(waiting, question, jobs):
         journal.append(row)
         done += 1
         tick(done, len(files))
@@ -105,7 +109,7 @@ def answer(question: Question, file: str, parent: int | None = None) -> Row:
     question : Question
         What is asked.
     file : str
-        Path of a recording.
+        Path or URL of a recording.
     parent : int, optional
         The process that asks; this one ends with it, should it be killed.
 
@@ -117,12 +121,31 @@ def answer(question: Question, file: str, parent: int | None = None) -> Row:
     """
     if parent is not None:
         _leave_with(parent)
-    found = answer_or_error(_recognizer(question).predict, Path(file))
-    if isinstance(found, SereinError):
-        return {"file": file, "error": str(found)}
+    judge = _recognizer(question)
+    try:
+        found = (
+            judge.voice.predict(fetch(file, judge.voice.limits.max_bytes))
+            if is_url(file)
+            else judge.predict(file)
+        )
+    except SereinError as error:
+        return {"file": file, "error": str(error)}
     values = found.to_dict(timeline=False)
     kept = {name: values[name] for name in (*COLUMNS, "probabilities")}
     return {"file": file, "error": None} | kept
+
+
+def _on_cluster(files: list[str], question: Question) -> Iterator[Row]:
+    """Answer on a cluster, in any order; what had no answer is asked for alone."""
+    from serein.inference.cluster import answers, answers_alone
+
+    missing = dict.fromkeys(files)
+    for ask in (answers, answers_alone):
+        for row in ask(partial(answer, question), list(missing)):
+            if row["file"] in missing:
+                del missing[row["file"]]
+                yield row
+    yield from ({"file": file, "error": f"{file}: {DIED}"} for file in missing)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,8 +30,8 @@ class Journal:
 
     Attributes
     ----------
-    done : set of str
-        The files that have their line.
+    done : dict of str to int
+        The files that have their line, and where in the file it begins, in bytes.
 
     Raises
     ------
@@ -41,14 +41,14 @@ class Journal:
 
     def __init__(self, place: Path, work: dict[str, Any]) -> None:
         self.place = place
-        self.done: set[str] = set()
-        self._file = place.open("a", encoding="utf-8")
+        self.done: dict[str, int] = {}
+        self._file = place.open("ab")
         self._lock()
         if not self._whole_lines():
-            self._file.write(json.dumps(work) + "\n")
+            self._file.write(json.dumps(work).encode() + b"\n")
             self._file.flush()
         self._check(work)
-        self.done.update(row["file"] for row in self.rows())
+        self._find_rows()
 
     def __enter__(self) -> Self:
         return self
@@ -57,17 +57,20 @@ class Journal:
         self._file.close()
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write a row; once this returns, only the machine's own end can lose it."""
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        """Write a row, once a file; when this returns, only the machine's own end can lose it."""
+        if row["file"] in self.done:
+            return
+        self.done[row["file"]] = self._end
+        self._end += self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
-        self.done.add(row["file"])
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Read the rows, in the order in which they were written."""
-        with self.place.open(encoding="utf-8") as lines:
-            next(lines)
-            for line in lines:
-                yield self._parsed(line)
+    def rows(self, files: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Read the rows of files, in the order of the files; those without one are passed over."""
+        with self.place.open("rb") as lines:
+            for file in files:
+                if file in self.done:
+                    lines.seek(self.done[file])
+                    yield self._parsed(lines.readline())
 
     def _lock(self) -> None:
         """Keep others out until this process ends."""
@@ -105,7 +108,14 @@ class Journal:
                 "to go on, or remove it to begin anew"
             )
 
-    def _parsed(self, line: str) -> dict[str, Any]:
+    def _find_rows(self) -> None:
+        with self.place.open("rb") as lines:
+            self._end = len(lines.readline())
+            for line in lines:
+                self.done.setdefault(self._parsed(line)["file"], self._end)
+                self._end += len(line)
+
+    def _parsed(self, line: str | bytes) -> dict[str, Any]:
         try:
             row = json.loads(line)
         except ValueError as error:

@@ -1,0 +1,22 @@
+"""Where a command's loops run: the options, and the engine they choose."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from serein.engine import running_on
+
+EngineName = Annotated[
+    str, typer.Option("--engine", help="Where it runs: local, or ray for a cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Of the Ray cluster, host:port; RAY_ADDRESS if not given."),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Processes; -1 is all cores.", show_default=False)
+]
+
+__all__ = ["Address", "EngineName", "Jobs", "running_on"]

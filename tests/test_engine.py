@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.naive_bayes import GaussianNB
+
+from serein.engine import each, parallel, running_on
+from serein.errors import AudioError, EngineError
+from serein.evaluation.cross_validation import cross_validate
+from serein.evaluation.protocol import leave_one_speaker_out
+from serein.evaluation.search import search, settable
+from serein.inference.objects import fetch, is_url, list_objects
+
+
+def process_and_square(number: int) -> tuple[int, int]:
+    return os.getpid(), number * number
+
+
+def clips() -> tuple[Any, list[str], list[str]]:
+    generator = np.random.default_rng(0)
+    labels = [str(label) for label in np.tile(["anger", "sadness"], 40)]
+    X = generator.normal(size=(80, 3)).astype(np.float32)
+    X[:, 0] += np.where(np.array(labels) == "anger", 1, 0)
+    return X, labels, [str(speaker) for speaker in np.repeat(range(4), 20)]
+
+
+def test_the_order_is_that_of_the_items_wherever_they_run() -> None:
+    here = list(each(process_and_square, range(9)))
+    assert {process for process, _ in here} == {os.getpid()}
+    with running_on("local", jobs=2):
+        assert parallel()
+        there = list(each(process_and_square, range(9)))
+    assert not parallel()
+    assert [square for _, square in there] == [square for _, square in here]
+    assert os.getpid() not in {process for process, _ in there}
+
+
+def test_folds_side_by_side_give_the_same_answers() -> None:
+    X, y, speakers = clips()
+    folds = leave_one_speaker_out(speakers)
+
+    def judged() -> Any:
+        fitted = cross_validate(GaussianNB(), X, y, speakers, folds, protocol="by speaker")
+        return fitted.answer(X).probabilities
+
+    alone = judged()
+    with running_on("local", jobs=2):
+        assert np.array_equal(judged(), alone)
+
+
+@pytest.mark.parametrize("method", ["random", "grid"])
+def test_trials_side_by_side_try_the_same_values(method: str, tmp_path: Path) -> None:
+    X, y, speakers = clips()
+    span: dict[str, Any] = {"random": {"low": 1e-9, "high": 1.0, "log": True}}
+    space = {"var_smoothing": span.get(method, [1e-9, 1e-3, 1e-1, 1.0])}
+
+    def table(storage: Path | None) -> list[tuple[float, float]]:
+        found = search(
+            settable(GaussianNB()), X, y, speakers, space,
+            method=method, trials=6, folds=2, storage=storage,
+        )  # fmt: skip
+        return sorted((row["values"]["var_smoothing"], row["score"]) for row in found.table)
+
+    alone = table(None)
+    assert len({value for value, _ in alone}) == len(alone)
+    with running_on("local", jobs=2):
+        assert table(tmp_path / "shared.journal") == alone
+        with pytest.raises(ValueError, match="one that they share"):
+            table(tmp_path / "own.db")
+    assert table(tmp_path / "shared.journal") == alone
+
+
+def test_engines_that_cannot_be() -> None:
+    with pytest.raises(EngineError, match="unknown engine 'dask'"), running_on("dask"):
+        pass
+    with pytest.raises(EngineError, match="leave --jobs out"), running_on("ray", jobs=2):
+        pass
+    with pytest.raises(EngineError, match="say --engine ray"), running_on(address="a:1"):
+        pass
+
+
+def test_objects_are_told_from_paths_and_read(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="pip install 'serein[scale]'")
+    assert is_url("s3://bucket/a.wav")
+    assert not is_url("folder/a.wav")
+    assert not is_url(r"C:\a.wav")
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / "notes.txt").write_text("nothing")
+    url = tmp_path.as_uri()
+    assert list_objects(url) == [f"{url}/a.wav"]
+    assert fetch(f"{url}/a.wav", 4).read() == b"RIFF"
+    with pytest.raises(AudioError, match="has 4 bytes; allowed: 3"):
+        fetch(f"{url}/a.wav", 3)
+    with pytest.raises(AudioError, match="nothing is there"):
+        fetch(f"{url}/b.wav", 4)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match="no recording there"):
+        list_objects(f"{url}/empty")
+    with pytest.raises(AudioError, match="strange://x: cannot be read"):
+        list_objects("strange://x")
