@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+import serein  # noqa: F401  # before onnxruntime: switches its telemetry off
+
 _BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared" / "corpora"
 
 

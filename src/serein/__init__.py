@@ -14,6 +14,7 @@ trained thing; `experiment` is how it came to be; `serve` is the service; `cli` 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from serein.inference.stream import Stream
 
 __version__ = "0.1.0"
+
+NO_TELEMETRY = {  # libraries that would tell their makers; read as they are imported
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+for _variable, _off in NO_TELEMETRY.items():
+    os.environ.setdefault(_variable, _off)
 
 _HOMES = {
     "CORPORA": "serein.corpora",

@@ -185,7 +185,6 @@ def _got(answer: Any) -> Any:
 def _ray(address: str | None) -> Iterator[None]:
     if find_spec("ray") is None:
         raise MissingExtraError("working on a cluster", "scale")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     import ray
 
     here = Path.cwd()  # of which relative paths speak, on every machine

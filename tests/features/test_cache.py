@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError
-from serein.features.cache import default_cache, extract
+from serein.errors import AudioError, SereinError
+from serein.features.cache import clear_cache, default_cache, extract, kept_files
 
 Array = npt.NDArray[np.float32]
 
@@ -188,3 +188,81 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert default_cache() == tmp_path / "xdg" / "serein"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache() == Path.home() / ".cache" / "serein"
+
+
+# --- emptied ---
+
+HEX = "0123456789abcdef" * 4
+OURS = (
+    f"features/counting/{HEX}.npy",
+    "features/counting/tmpab_12.part",
+    f"training/{HEX}.safetensors",
+    f"training/{HEX}.safetensors.77.part",
+    "training/log/events.out.tfevents.1.host",
+    f"stress/of-a-model/{HEX[:20]}.csv",
+)
+THEIRS = ("notes.txt", "features/counting/mine.npy", f"{HEX}.npy", f"training/{HEX}.npy")
+
+
+def fill(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bytes(10))
+    return folder
+
+
+def left_in(folder: Path) -> set[str]:
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*")}
+
+
+def test_clearing_leaves_an_empty_folder(tmp_path: Path):
+    cache = fill(tmp_path / "cache", *OURS)
+    files = write(tmp_path / "clips", *LEVELS)
+    extract(files, Counting(), cache=cache)
+    counts = {kind: len(found) for kind, found in kept_files(cache).items()}
+    assert counts == {"features": 2 + len(LEVELS), "training": 3, "stress": 1}
+    assert clear_cache(cache) == 0
+    assert left_in(cache) == set()
+    assert all(file.is_file() for file in files)
+    again = Counting()
+    extract(files, again, cache=cache)
+    assert sorted(again.done) == list(LEVELS)
+
+
+def test_clearing_leaves_what_serein_did_not_write(tmp_path: Path):
+    cache = fill(tmp_path, *OURS, *THEIRS)
+    assert clear_cache(cache) == len(THEIRS)
+    assert left_in(cache) == {*THEIRS, "features", "features/counting", "training"}
+    with pytest.raises(SereinError, match="is no cache of serein"):  # any more
+        clear_cache(cache)
+
+
+def test_clearing_follows_no_link(tmp_path: Path):
+    outside = fill(tmp_path / "outside", f"counting/{HEX}.npy", f"{HEX}.safetensors", f"{HEX}.npy")
+    before = left_in(outside)
+    cache = fill(tmp_path / "cache", f"stress/one/{HEX[:20]}.csv")
+    (cache / "features").symlink_to(outside, target_is_directory=True)
+    (cache / "training").mkdir()
+    (cache / "training" / f"{HEX}.safetensors").symlink_to(outside / f"{HEX}.safetensors")
+    (cache / "stress" / "two").symlink_to(outside, target_is_directory=True)
+    assert clear_cache(cache) == 3
+    assert left_in(outside) == before
+    assert not (cache / "stress" / "one").exists()
+    assert (cache / "features").is_symlink()
+
+
+def test_a_folder_that_is_no_cache_is_left_alone(tmp_path: Path):
+    other = fill(tmp_path / "other", *THEIRS)
+    before = left_in(other)
+    for ask in (kept_files, clear_cache):
+        with pytest.raises(SereinError, match="holds none of its files"):
+            ask(other)
+        with pytest.raises(SereinError, match=r"notes\.txt is no cache of serein"):
+            ask(other / "notes.txt")
+    assert left_in(other) == before
+
+
+def test_a_cache_that_is_not_there_is_empty(tmp_path: Path):
+    assert clear_cache(tmp_path / "none") == 0
+    assert not any(kept_files(tmp_path / "none").values())
+    assert clear_cache(tmp_path) == 0

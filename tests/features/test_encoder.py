@@ -508,6 +508,39 @@ def test_an_encoder_is_loaded_from_the_folder_of_weights(tmp_path: Path, whisper
     np.testing.assert_array_equal(found(noise(1)), expected(noise(1)))
 
 
+@pytest.mark.parametrize("download", [False, True])
+def test_the_hub_is_asked_only_if_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, download: bool
+):
+    told: list[bool] = []
+
+    def no_network(source: str, *, local_files_only: bool, **_: Any) -> None:
+        told.append(local_files_only)
+        raise OSError("no network here")
+
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", no_network)
+    message = "no network here" if download else "nothing is fetched unasked: give its folder"
+    with pytest.raises(EncoderError, match=message):
+        SpeechEncoder("openai/whisper-none", download=download)
+    assert told == [not download]
+
+
+def test_weights_of_a_hub_name_are_not_asked_for_either(
+    monkeypatch: pytest.MonkeyPatch, whisper_folder: Path
+):
+    told: list[bool] = []
+    load = WhisperModel.from_pretrained
+
+    def noted(source: str, *, local_files_only: bool, **options: Any) -> Any:
+        told.append(local_files_only)
+        return load(source, local_files_only=local_files_only, **options)
+
+    monkeypatch.setattr(WhisperModel, "from_pretrained", noted)
+    for download in (False, True):
+        SpeechEncoder(whisper_folder, layers=(1,), download=download)
+    assert told == [True, False]
+
+
 # --- export ---
 
 

@@ -76,6 +76,7 @@ def _network() -> Any:
         graph = weights.read_bytes()
     except ImportError as cause:
         raise MissingExtraError("voice activity detection", "sound") from cause
+    onnxruntime.disable_telemetry_events()  # Windows knows no variable
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # too small to be shared out
     options.log_severity_level = 3

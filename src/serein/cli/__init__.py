@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from serein import __version__
+from serein.cli.cache import cache
 from serein.cli.compare import compare
 from serein.cli.explain import explain
 from serein.cli.judge import check_leaks, evaluate
@@ -36,6 +37,7 @@ for command in (
     *(evaluate, compare, check_leaks, stress, train, tune, export, corpus),
 ):
     app.command()(command)
+app.add_typer(cache)
 
 
 def main() -> None:

@@ -27,7 +27,11 @@ DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
 ]
 WeightsFolder = Annotated[
-    Path | None, typer.Option("--weights", help="Folder searched for the encoder before the hub.")
+    Path | None, typer.Option("--weights", help="Folder searched for the encoder.")
+]
+Download = Annotated[
+    bool,
+    typer.Option("--download", help="Fetch the encoder from the model hub if it is not here."),
 ]
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
@@ -46,9 +50,16 @@ def chosen_recipe(file: Path | None, corpus: str | None, model: str | None) -> R
 
 
 def prepared_recipe(
-    recipe: Recipe, data: Path | None, weights: Path | None, cache: Path | None
+    recipe: Recipe,
+    data: Path | None,
+    weights: Path | None,
+    cache: Path | None,
+    *,
+    download: bool,
 ) -> Prepared:
     """Read a recipe's corpora and describe every clip, with progress."""
     from serein.experiment.prepare import prepare
 
-    return prepare(recipe, data=data, weights=weights, cache=cache, progress=progress_bar)
+    return prepare(
+        recipe, data=data, weights=weights, cache=cache, download=download, progress=progress_bar
+    )

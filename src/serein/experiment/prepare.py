@@ -129,6 +129,7 @@ def prepare(
     data: str | Path | None = None,
     weights: str | Path | None = None,
     cache: Path | None = None,
+    download: bool = False,
     progress: Progress = no_progress,
 ) -> Prepared:
     """Read the corpora, deal the folds and describe every clip.
@@ -141,6 +142,8 @@ def prepare(
         In place of the recipe's folders.
     cache : path, optional
         Folder of the feature cache.
+    download : bool
+        Whether an encoder that is not on this machine may be fetched from the model hub.
     progress : callable
         Makes a progress bar with a title.
 
@@ -164,7 +167,7 @@ def prepare(
     if recipe.features and recipe.features.table:
         vectors = read_vectors(recipe.features.table, corpus)
         return Prepared(recipe, corpus, sources, folds, words, None, vectors)
-    front = _front(recipe, weights)
+    front = _front(recipe, weights, download=download)
     extractors: list[Extractor] = [front]
     changes = recipe.augmentation
     extractors += [
@@ -283,7 +286,7 @@ def _searching(prepared: Prepared, checkpoint: Path | None) -> Tuned:
     )
 
 
-def _front(recipe: Recipe, weights: str | Path | None) -> Front:
+def _front(recipe: Recipe, weights: str | Path | None, *, download: bool) -> Front:
     if recipe.features:
         return front_end(recipe.features)
     if recipe.encoder is None:
@@ -295,4 +298,5 @@ def _front(recipe: Recipe, weights: str | Path | None) -> Front:
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
         halve_after=recipe.encoder.halve_after,
+        download=download,
     )

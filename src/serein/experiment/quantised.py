@@ -26,6 +26,7 @@ class GraphEncoder:
     """
 
     def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
+        onnxruntime.disable_telemetry_events()  # Windows knows no variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.front_end = encoder.front_end

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,15 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import read_audio
-from serein.errors import MissingExtraError
-
-try:
-    from joblib import Parallel, delayed
-except ImportError as error:
-    raise MissingExtraError("the feature cache", "sound") from error
+from serein.engine import each, engine
+from serein.errors import SereinError
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
+WRITTEN = {  # kind -> names of its files, below the cache; `evaluate` and `stress` keep theirs here
+    "features": r"features/[^/]+/([0-9a-f]{64}\.npy|tmp\w+\.part)",
+    "training": r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|log/events\.out\.[^/]+)",
+    "stress": r"stress/[^/]+/[0-9a-f]{20}\.csv",
+}
 
 
 class Extractor(Protocol):
@@ -92,9 +96,9 @@ def extract(
 def _each(
     files: Sequence[Path], extractor: Extractor, folder: Path, *, processes: bool
 ) -> Iterator[Array]:
-    if processes:
-        work = (delayed(remembered)(file, extractor, folder) for file in files)
-        yield from Parallel(n_jobs=-1, return_as="generator")(work)
+    if processes or engine().name == "ray":
+        work = partial(remembered, describe=extractor, folder=folder)
+        yield from each(work, files, jobs=-1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda file: remembered(file, extractor, folder), files)
@@ -139,3 +143,80 @@ def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | No
         np.save(part, array, allow_pickle=False)
     Path(part.name).replace(kept)
     return array
+
+
+def kept_files(cache: Path) -> dict[str, list[Path]]:
+    """List what serein has written into a cache; links are not followed, and not listed.
+
+    Parameters
+    ----------
+    cache : path
+        Folder of the cache; it need not be there.
+
+    Returns
+    -------
+    dict of str to list of path
+        Files of each kind of `WRITTEN`, which may be none.
+
+    Raises
+    ------
+    SereinError
+        If there is something at that place, but no cache.
+    """
+    files = [file for file in _files(cache) if not file.is_symlink()]
+    found = {
+        kind: [file for file in files if re.fullmatch(name, file.relative_to(cache).as_posix())]
+        for kind, name in WRITTEN.items()
+    }
+    if not any(found.values()) and not _may_be_cache(cache):
+        raise SereinError(
+            f"{cache} is no cache of serein: it holds none of its files "
+            f"({', '.join(f'{kind}/' for kind in WRITTEN)}); name one that does with --cache"
+        )
+    return found
+
+
+def clear_cache(cache: Path) -> int:
+    """Delete what serein has written into a cache, and nothing else.
+
+    Parameters
+    ----------
+    cache : path
+        Folder of the cache; it need not be there.
+
+    Returns
+    -------
+    int
+        How many files are left that serein did not write.
+
+    Raises
+    ------
+    SereinError
+        If there is something at that place, but no cache, or if it cannot be deleted.
+    """
+    kept = kept_files(cache)
+    try:
+        for file in (file for files in kept.values() for file in files):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise SereinError(f"{error.filename}: cannot be deleted ({error.strerror})") from error
+    for folder, _, _ in os.walk(cache, topdown=False):
+        if Path(folder).relative_to(cache).parts[:1] in {(kind,) for kind in WRITTEN}:
+            with suppress(OSError):  # which is not empty
+                Path(folder).rmdir()
+    return len(_files(cache))
+
+
+def _files(folder: Path) -> list[Path]:
+    """List files and links below a folder, following none of them."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name) for name in sorted([*files, *links])]
+    return found
+
+
+def _may_be_cache(folder: Path) -> bool:
+    if not folder.exists():
+        return True
+    return folder.is_dir() and {entry.name for entry in folder.iterdir()} <= set(WRITTEN)

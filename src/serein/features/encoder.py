@@ -1,8 +1,9 @@
 """A pre-trained speech encoder as front end: the signal's hidden states, pooled over time.
 
-An encoder is found in a local folder, in a folder of weights, or on the model hub; it is cut after
-the last layer asked for and gives one vector a recording: the mean and the standard deviation over
-time of each layer's hidden states. Needs the extra [train]; a trained bundle does not.
+An encoder is found in a local folder, in a folder of weights, or, if that is asked for, on the
+model hub; it is cut after the last layer asked for and gives one vector a recording: the mean and
+the standard deviation over time of each layer's hidden states. Needs the extra [train]; a trained
+bundle does not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +43,12 @@ class SpeechEncoder:
     level, trim
         Settings of the `FrontEnd`.
     weights : path, optional
-        A folder that is searched for `name` before the hub is asked.
+        A folder that is searched for `name` first.
     halve_after : int
         For Whisper: the layer after which frames are averaged two by two, which makes the layers
         after it twice as fast; 0 for never.
+    download : bool
+        Whether a hub name may be fetched. If not, it must be on this machine already.
 
     Attributes
     ----------
@@ -74,13 +78,14 @@ class SpeechEncoder:
         trim: bool = False,
         weights: str | Path | None = None,
         halve_after: int = 0,
+        download: bool = False,
     ) -> None:
         folder = find_encoder(name, weights)
         self.name = str(name)
         self.layers = tuple(sorted(layers))
         self.halve_after = halve_after
         self.network, self.front_end, self.dimensions = _build(
-            folder, self.layers, halve_after, level, trim
+            folder, self.layers, halve_after, level, trim, download=download
         )
         self.fingerprint = _fingerprint(folder, self.layers, halve_after, self.front_end)
 
@@ -156,7 +161,13 @@ def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
 
 
 def _build(
-    source: str, layers: tuple[int, ...], halve_after: int, level: str, trim: bool
+    source: str,
+    layers: tuple[int, ...],
+    halve_after: int,
+    level: str,
+    trim: bool,
+    *,
+    download: bool,
 ) -> tuple[nn.Module, FrontEnd, int]:
     try:
         from transformers import AutoConfig
@@ -166,7 +177,8 @@ def _build(
     except ImportError as error:
         raise MissingExtraError("a pre-trained encoder", "train") from error
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    config = _from_hub(AutoConfig.from_pretrained, source)
+    find = partial(AutoConfig.from_pretrained, local_files_only=not download)
+    config = _loaded(find, source, download=download)
     if config.model_type == "whisper":
         build: Callable[..., nn.Module] = networks.whisper
         depth, width = config.encoder_layers, config.d_model
@@ -186,11 +198,12 @@ def _build(
         raise EncoderError(f"layers are {list(layers)}; {source} has the layers 1 to {depth}")
     if not 0 <= halve_after <= depth:
         raise EncoderError(f"halve_after is {halve_after}; allowed: 0 (never) to {depth}")
-    network = _from_hub(lambda place: build(place, layers, **options), source)
+    options["download"] = download
+    network = _loaded(lambda place: build(place, layers, **options), source, download=download)
     return network, front_end, 2 * width * len(layers)
 
 
-def _from_hub(load: Callable[[str], Any], source: str) -> Any:
+def _loaded(load: Callable[[str], Any], source: str, *, download: bool) -> Any:
     from safetensors import SafetensorError
 
     try:
@@ -198,10 +211,12 @@ def _from_hub(load: Callable[[str], Any], source: str) -> Any:
     except EncoderError:
         raise
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise EncoderError(
-            f"cannot load the encoder {source}: {error}. Give a local folder, or let transformers "
-            "download it where there is a network"
-        ) from error
+        if isinstance(error, OSError) and not download and not Path(source).is_dir():
+            raise EncoderError(
+                f"the encoder {source} is not on this machine, and nothing is fetched unasked: "
+                "give its folder, or a folder of weights (--weights), or say --download"
+            ) from error
+        raise EncoderError(f"cannot load the encoder {source}: {error}") from error
 
 
 def _fingerprint(

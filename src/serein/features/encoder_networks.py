@@ -19,7 +19,9 @@ from serein.errors import EncoderError
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
 
 
-def whisper(source: str, layers: tuple[int, ...], halve_after: int = 0) -> nn.Module:
+def whisper(
+    source: str, layers: tuple[int, ...], halve_after: int = 0, *, download: bool = False
+) -> nn.Module:
     """Load the encoder half of a Whisper model.
 
     Parameters
@@ -30,6 +32,8 @@ def whisper(source: str, layers: tuple[int, ...], halve_after: int = 0) -> nn.Mo
         Hidden states to pool, counted from 1.
     halve_after : int
         The layer after which frames are averaged two by two; 0 for never.
+    download : bool
+        Whether a hub name may be fetched.
 
     Returns
     -------
@@ -42,14 +46,15 @@ def whisper(source: str, layers: tuple[int, ...], halve_after: int = 0) -> nn.Mo
         If the weights do not fill the network.
     """
     spare = ("decoder.", "embed_positions.", "layer_norm.")
-    if WhisperConfig.from_pretrained(source).architectures == ["WhisperEncoder"]:
-        encoder = _load(WhisperEncoder, source, spare)
+    config = WhisperConfig.from_pretrained(source, local_files_only=not download)
+    if config.architectures == ["WhisperEncoder"]:
+        encoder = _load(WhisperEncoder, source, spare, download=download)
     else:
-        encoder = _load(WhisperModel, source, spare).get_encoder()
+        encoder = _load(WhisperModel, source, spare, download=download).get_encoder()
     return PooledWhisper(encoder, layers, halve_after).eval().requires_grad_(requires_grad=False)
 
 
-def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
+def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) -> nn.Module:
     """Load an encoder of the wav2vec 2.0 family: wav2vec 2.0, HuBERT, WavLM.
 
     Parameters
@@ -58,6 +63,8 @@ def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
         Folder or hub name.
     layers : tuple of int
         Hidden states to pool, counted from 1.
+    download : bool
+        Whether a hub name may be fetched.
 
     Returns
     -------
@@ -69,11 +76,12 @@ def waveform(source: str, layers: tuple[int, ...]) -> nn.Module:
     EncoderError
         If the weights do not fill the network.
     """
-    network = PooledWaveform(_load(AutoModel, source, ("masked_spec_embed",)), layers)
+    encoder = _load(AutoModel, source, ("masked_spec_embed",), download=download)
+    network = PooledWaveform(encoder, layers)
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _load(kind: Any, source: str, spare: tuple[str, ...]) -> Any:
+def _load(kind: Any, source: str, spare: tuple[str, ...], *, download: bool) -> Any:
     """Load weights, never from a pickle, and refuse a network that stays partly random.
 
     Weights whose names begin as in `spare` may be missing: no pooled state depends on them.
@@ -84,6 +92,7 @@ def _load(kind: Any, source: str, spare: tuple[str, ...]) -> Any:
         dtype=torch.float32,
         use_safetensors=True,
         output_loading_info=True,
+        local_files_only=not download,
     )
     missing = sorted(
         name

@@ -98,6 +98,7 @@ class ExpressionReader:
         self._cv2 = _cv2()
         if not MODEL.is_file():
             raise VideoError(f"{MODEL.name} is missing beside {__name__}; install serein again")
+        onnxruntime.disable_telemetry_events()  # Windows knows no variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

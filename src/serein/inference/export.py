@@ -149,6 +149,7 @@ def quantise(model: bytes) -> bytes:
 def _fused(file: Path) -> Path:
     """Fuse nodes once, here, rather than at every start; this level suits any processor."""
     fused = file.with_suffix(".fused.onnx")
+    onnxruntime.disable_telemetry_events()  # Windows knows no variable
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(fused)

@@ -83,6 +83,7 @@ def _traced_script(module: nn.Module, example: Any) -> bytes:
 def _same_answers(model: ModelProto, module: nn.Module, width: int) -> bool:
     import torch
 
+    onnxruntime.disable_telemetry_events()  # Windows knows no variable
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # a route that fails here is not an error yet
     generator = np.random.default_rng(1)

@@ -50,6 +50,7 @@ class _Graph:
     """The bundle's network, ready to run."""
 
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        onnxruntime.disable_telemetry_events()  # Windows knows no variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.inter_op_num_threads = 1
