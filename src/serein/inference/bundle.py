@@ -18,11 +18,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serein.emotions import EMOTIONS
 from serein.errors import BundleError
 
 FORMAT = "serein-bundle"
@@ -49,6 +52,12 @@ REQUIRED = {
     "scores": list,
     "licence": str,
 }
+MAX_WINDOW_S, MIN_HOP_S = 60.0, 0.01
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+UNREADABLE = (  # what zipfile raises on files from strangers; its struct.error has no other base
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, UnicodeDecodeError),
+    *(RuntimeError, NotImplementedError, OverflowError),
+)
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
 
 
@@ -221,10 +230,12 @@ def _read_zip(place: Path) -> dict[str, bytes]:
             allowed = {*FILES, MODEL, ARRAYS, SUMS}
             if not set(names) <= allowed or len(names) != len(set(names)):
                 raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
+            if any(member.compress_type not in COMPRESSIONS for member in members):
+                raise BundleError(f"{place} is compressed unusually; pack it with zip's deflate")
             if sum(member.file_size for member in members) > MAX_BYTES:
                 raise BundleError(f"{place} unpacks to more than {MAX_BYTES} bytes; not a bundle")
             return {member.filename: archive.read(member) for member in members}
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         raise BundleError(f"{place} is not a readable bundle: {error}") from error
 
 
@@ -242,7 +253,7 @@ def _parse_sums(place: Path, content: bytes | None) -> dict[str, str]:
 def _parse_manifest(place: Path, content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{place}: {MANIFEST} is not JSON: {error}") from error
     return _check_manifest(place, manifest)
 
@@ -258,4 +269,26 @@ def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
     for key, kind in REQUIRED.items():
         if not isinstance(manifest.get(key), kind):
             raise BundleError(f"{place}: {MANIFEST} needs {key!r} as {kind.__name__}")
+    _check_values(place, manifest)
     return manifest
+
+
+def _check_values(place: Path, manifest: dict[str, Any]) -> None:
+    """Check what would otherwise fail later, or answer nonsense."""
+    labels = manifest["labels"]
+    if not labels or not all(isinstance(label, str) and label in EMOTIONS for label in labels):
+        raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
+    if len(set(labels)) != len(labels):
+        raise BundleError(f"{place}: {MANIFEST} names a label twice")
+    window_s, hop_s = manifest["window_s"], manifest["hop_s"]
+    if not MIN_HOP_S <= hop_s <= window_s <= MAX_WINDOW_S:
+        raise BundleError(
+            f"{place}: {MANIFEST} has windows of {window_s} s, {hop_s} s apart; allowed: at most "
+            f"{MAX_WINDOW_S:g} s, and a hop above 0, from {MIN_HOP_S:g} s, and at most a window"
+        )
+    if not 0 <= manifest["speech_threshold"] <= 1:
+        raise BundleError(f"{place}: {MANIFEST} needs 'speech_threshold' from 0 to 1")
+    try:
+        json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{place}: {MANIFEST} holds what no answer can: {error}") from error

@@ -1,0 +1,24 @@
+# serein as a service: `make dist`, then `docker build -t serein .`
+# It writes nothing but to /tmp, so it runs with a read-only file system: see compose.yaml.
+# The base is pinned by tag; pin it by digest where you build for others.
+FROM python:3.11.14-slim-bookworm AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+WORKDIR /build
+COPY constraints.txt dist/*.whl ./
+RUN python -m venv /opt/serein \
+ && /opt/serein/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+      --constraint constraints.txt "$(ls ./*.whl)[serve]"
+
+FROM python:3.11.14-slim-bookworm
+COPY --from=build /opt/serein /opt/serein
+ENV PATH=/opt/serein/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD \
+  ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+# Beyond loopback it asks every client for a key, which comes as a file: never in the image.
+ENTRYPOINT ["serein", "serve", "--host", "0.0.0.0", "--api-key-file", "/run/secrets/serein_api_key"]

@@ -1,0 +1,113 @@
+"""Install what `make dist` built where nothing else is: `python tests/clean_install.py`.
+
+On every Python of 3.11, 3.12 and 3.13 that is found, the wheel; on the first, the sdist too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DIST = ROOT / "dist"
+SOURCE = ROOT / "src"
+VERSIONS = ("3.11", "3.12", "3.13")
+SAMPLE = "espeak-german.flac"
+USE = """
+import serein
+answer = serein.load().predict("voice.flac")
+assert answer.emotion and 0 < answer.confidence < 1, answer
+print(answer.emotion)
+"""
+MUST_HOLD = (
+    *("serein/py.typed", "serein/emotions.py", "serein/inference/pretrained/multi/model.onnx"),
+    *("serein/inference/pretrained/multi/CARD.md", "serein/features/face_expression.onnx"),
+)
+
+
+def main() -> None:
+    (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
+    check_contents(wheel)
+    pythons = {version: found for version in VERSIONS if (found := find_python(version))}
+    print(f"not here: {', '.join(sorted({*VERSIONS} - {*pythons})) or 'none'}")
+    if not pythons:
+        sys.exit(f"none of Python {', '.join(VERSIONS)} is here")
+    work = [(version, python, wheel) for version, python in pythons.items()]
+    work.append((*next(iter(pythons.items())), sdist))
+    with ThreadPoolExecutor(2) as pool:
+        for line in pool.map(lambda each: check(*each), work):
+            print(line)
+
+
+def find_python(version: str) -> Path | None:
+    """Find a Python that runs and can make environments; a shim of pyenv may do neither."""
+    managed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [shutil.which(f"python{version}"), *managed.glob(f"{version}.*/bin/python")]
+    asked = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+    for candidate in filter(None, candidates):
+        done = subprocess.run([candidate, "-c", asked], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip() == version:
+            return Path(candidate)
+    return None
+
+
+def check_contents(wheel: Path) -> None:
+    """What must be in a wheel is; what must not is not."""
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    missing = {name for name in MUST_HOLD if name not in held}
+    notices = {Path(name).name for name in held if "dist-info/licenses/" in name}
+    missing |= {"LICENSE", "NOTICE"} - notices
+    page = [path for path in (SOURCE / "serein/serve/page").rglob("*") if path.is_file()]
+    missing |= {path.relative_to(SOURCE).as_posix() for path in page} - held
+    wrong = {
+        name
+        for name in held
+        if name.endswith((".pyc", ".flac", ".wav", ".opus")) or not name.startswith("serein")
+    }
+    if missing or wrong:
+        sys.exit(f"{wheel.name}: lacks {sorted(missing)}, and should not hold {sorted(wrong)[:9]}")
+    print(f"{wheel.name}: {len(held)} files, {wheel.stat().st_size / 1e6:.0f} MB")
+
+
+def check(version: str, python: Path, package: Path) -> str:
+    """Install into an environment of its own, elsewhere, and use it as a user would."""
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place)
+        run([python, "-m", "venv", home / "venv"], home)
+        own = home / "venv" / "bin" / "python"
+        pip = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run([*pip, "-c", ROOT / "constraints.txt", package], home)
+        shutil.copy(ROOT / "samples" / SAMPLE, home / "voice.flac")
+        serein = home / "venv" / "bin" / "serein"
+        said = run([serein, "predict", "voice.flac", "--json"], home)
+        emotion = run([own, "-c", USE], home).strip()
+        if json.loads(said)["emotion"] != emotion:
+            sys.exit(f"Python {version}: the command says {said}, the library {emotion}")
+        named = run([serein, "--version"], home).strip()
+        run([own, "-m", "pip", "check", "--disable-pip-version-check"], home)
+    return f"Python {version}, {package.name}: {named}, {emotion}, {time.monotonic() - begin:.0f} s"
+
+
+def run(command: list[object], folder: Path) -> str:
+    """Run a command far from the checkout; its complaint ends everything."""
+    away = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env=away, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
