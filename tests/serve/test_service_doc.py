@@ -96,7 +96,7 @@ def test_limits_are_those_that_are() -> None:
         *("decoder_megabytes", "decoders", "stop_seconds"),
     ]
     assert numbers == [getattr(Settings(), name) for name in named]
-    others = {"models", "version", "api_key", "allow_origins", "allow_hosts", "store"}
+    others = {"models", "provider", "version", "api_key", "allow_origins", "allow_hosts", "store"}
     assert set(named) | others == {field.name for field in fields(Settings)}
 
 

@@ -1,4 +1,4 @@
-"""Where a command's loops run: the options, and the engine they choose."""
+"""Where a command runs: the options, and the engine they choose."""
 
 from __future__ import annotations
 
@@ -18,5 +18,9 @@ Address = Annotated[
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Processes; -1 is all cores.", show_default=False)
 ]
+Provider = Annotated[
+    str,
+    typer.Option("--provider", help="What computes the network: cpu, or cuda, coreml … if there."),
+]
 
-__all__ = ["Address", "EngineName", "Jobs", "running_on"]
+__all__ = ["Address", "EngineName", "Jobs", "Provider", "running_on"]

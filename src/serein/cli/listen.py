@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.engines import Provider
 from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
 from serein.cli.live_words import WORDS
 from serein.cli.show import print_json
@@ -51,6 +52,7 @@ def listen(
         float | None, typer.Option(min=0.1, help="Stop after so much sound.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    provider: Provider = "cpu",
 ) -> None:
     """Tell the emotion of a voice while it speaks. Ctrl-C ends.
 
@@ -63,7 +65,7 @@ def listen(
     if devices:
         return _list_devices(as_json=as_json)
     source = _source(file, device, realtime=realtime)
-    recognizer = load(model, threads=threads, unsure_below=unsure_below)
+    recognizer = load(model, threads=threads, unsure_below=unsure_below, provider=provider)
     try:
         stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.engines import Address, EngineName, running_on
+from serein.cli.engines import Address, EngineName, Provider, running_on
 from serein.cli.show import interval_words, print_error, print_json
 from serein.cli.words import Language, adapted_words, affect_words, answer_words
 from serein.errors import AudioError, MissingExtraError, SereinError
@@ -45,6 +45,7 @@ def predict(
     ] = False,
     lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    provider: Provider = "cpu",
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Longest recording that is accepted.")
     ] = 7200.0,
@@ -90,13 +91,15 @@ def predict(
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
-        question = Question(model, unsure_below, max_seconds)
+        question = Question(model, unsure_below, max_seconds, provider)
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
             raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
     if engine != "local":
         raise typer.BadParameter("--engine is for many recordings: say with --out where to")
     limits = Limits(max_s=max_seconds)
-    voice = load(model, threads=threads, limits=limits, unsure_below=unsure_below)
+    voice = load(
+        model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+    )
     _refuse_gaps(window or voice.window_s, hop)
     recognizer = MultimodalRecognizer(voice)
     if same_speaker:

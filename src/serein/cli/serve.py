@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from serein import __version__
+from serein.cli.engines import Provider
 from serein.errors import MissingExtraError
 
 
@@ -20,6 +21,7 @@ def serve(
         list[str] | None,
         typer.Option(help="Bundled model, or path of a bundle; the first is the default. All."),
     ] = None,
+    provider: Provider = "cpu",
     api_key_file: Annotated[
         Path | None, typer.Option(help="Its first line is the key that clients have to send.")
     ] = None,
@@ -56,6 +58,7 @@ def serve(
 
     settings = Settings(
         models=tuple(model or ()),
+        provider=provider,
         version=__version__,
         api_key=read_key(api_key_file) if api_key_file else os.environ.get("SEREIN_API_KEY", ""),
         allow_origins=tuple(allow_origin or ()),

@@ -47,11 +47,14 @@ class Question:
         Answers of less confidence, 0 to 1, are ``unsure``.
     max_s : float
         Longest recording that is accepted, in seconds.
+    provider : str
+        What computes the network: see `serein.load`.
     """
 
     model: str
     unsure_below: float = 0.0
     max_s: float = 7200.0
+    provider: str = "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that tell this question from others."""
@@ -164,7 +167,13 @@ def _leave_with(parent: int) -> None:
 def _recognizer(question: Question) -> MultimodalRecognizer:
     """Load what answers, once a process."""
     limits = Limits(max_s=question.max_s)
-    voice = load(question.model, threads=1, limits=limits, unsure_below=question.unsure_below)
+    voice = load(
+        question.model,
+        threads=1,
+        limits=limits,
+        unsure_below=question.unsure_below,
+        provider=question.provider,
+    )
     return MultimodalRecognizer(voice)
 
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serein.emotions import EMOTIONS
-from serein.errors import BundleError
+from serein.emotions import canonical_emotion
+from serein.errors import BundleError, CorpusError
 
 FORMAT = "serein-bundle"
 VERSION = 1
@@ -276,7 +276,7 @@ def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
 def _check_values(place: Path, manifest: dict[str, Any]) -> None:
     """Check what would otherwise fail later, or answer nonsense."""
     labels = manifest["labels"]
-    if not labels or not all(isinstance(label, str) and label in EMOTIONS for label in labels):
+    if not labels or not all(map(_is_emotion, labels)):
         raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
     if len(set(labels)) != len(labels):
         raise BundleError(f"{place}: {MANIFEST} names a label twice")
@@ -292,3 +292,10 @@ def _check_values(place: Path, manifest: dict[str, Any]) -> None:
         json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{place}: {MANIFEST} holds what no answer can: {error}") from error
+
+
+def _is_emotion(label: Any) -> bool:
+    try:
+        return isinstance(label, str) and bool(canonical_emotion(label))
+    except CorpusError:
+        return False

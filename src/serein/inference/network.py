@@ -11,6 +11,7 @@ import onnxruntime
 
 from serein.errors import BundleError
 from serein.inference.bundle import ARRAYS, MODEL, Bundle
+from serein.inference.providers import check, providers
 
 Array = npt.NDArray[np.float32]
 OUTPUTS = ("probability", "speech")
@@ -23,7 +24,7 @@ class Network(Protocol):
         """Return the probability of each label, shape (labels,), and that of speech."""
 
 
-def open_network(bundle: Bundle, threads: int | None) -> Network:
+def open_network(bundle: Bundle, threads: int | None, provider: str = "cpu") -> Network:
     """Make a bundle's network ready to run.
 
     Parameters
@@ -32,6 +33,8 @@ def open_network(bundle: Bundle, threads: int | None) -> Network:
         A graph, or hidden Markov models as arrays.
     threads : int or None
         CPU threads; all cores, at most 4, if not given.
+    provider : str
+        What computes a graph, of `serein.inference.providers.PROVIDERS`; arrays stay on the CPU.
 
     Returns
     -------
@@ -42,32 +45,67 @@ def open_network(bundle: Bundle, threads: int | None) -> Network:
     ------
     BundleError
         If it cannot be run, or does not answer for the bundle's labels.
+    EngineError
+        If the provider is not there.
     """
-    return _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads)
+    network = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads, provider)
+    return _Watched(network, bundle)
+
+
+class _Watched:
+    """A stranger's network: what it raises is a BundleError, and what it answers are numbers."""
+
+    def __init__(self, network: Network, bundle: Bundle) -> None:
+        self._network, self._bundle = network, bundle
+
+    def answer(self, features: Array) -> tuple[Array, float]:
+        """Answer for the front end's output of one window."""
+        bundle = self._bundle
+        try:
+            probability, speech = self._network.answer(features)
+        except MemoryError:
+            raise
+        except Exception as error:  # onnxruntime's own errors share no other base
+            raise BundleError(f"{bundle.place}: the model cannot answer: {error}") from error
+        numbers = np.append(probability, speech)
+        if probability.shape != (len(bundle.labels),) or not np.isfinite(numbers).all():
+            raise BundleError(
+                f"{bundle.place}: the model answers {probability} and {speech}, not a number for "
+                f"each of {len(bundle.labels)} labels and one for speech"
+            )
+        return probability, speech
 
 
 class _Graph:
     """The bundle's network, ready to run."""
 
-    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None, provider: str) -> None:
         onnxruntime.disable_telemetry_events()  # Windows knows no variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised, and need not be printed
+        chosen = providers(provider)
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.files[MODEL], options, providers=["CPUExecutionProvider"]
+                bundle.files[MODEL],
+                options,
+                providers=chosen,
+                enable_fallback=False,  # it prints, and tries the same again
             )
+            outputs = {output.name: output.shape for output in self._session.get_outputs()}
+            inputs = {given.name: given.shape for given in self._session.get_inputs()}
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1] != len(bundle.labels):
+        check(self._session, provider)
+        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1:] != [len(bundle.labels)]:
             raise BundleError(
                 f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
                 f"{len(bundle.labels)} labels and speech"
             )
-        self._flat = len(self._session.get_inputs()[0].shape) == 2
+        if set(inputs) != {"input"}:
+            raise BundleError(f"{bundle.place}: {MODEL} takes {inputs}, not one input")
+        self._flat = len(inputs["input"]) == 2
 
     def answer(self, features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
         """Answer for the front end's output of one window."""

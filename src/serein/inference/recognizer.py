@@ -35,6 +35,7 @@ def load(
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
     unsure_below: float = 0.0,
+    provider: str = "cpu",
 ) -> Recognizer:
     """Load a recogniser.
 
@@ -48,6 +49,8 @@ def load(
         What is accepted as a recording.
     unsure_below : float
         Where the likeliest emotion's confidence, 0 to 1, is below this, the answer is ``unsure``.
+    provider : str
+        What computes the network, by onnxruntime: ``cpu``, ``cuda``, ``cuda:1``, ``coreml`` …
 
     Returns
     -------
@@ -58,9 +61,13 @@ def load(
     ------
     BundleError
         If there is no such model, or its bundle is not sound.
+    EngineError
+        If the installed onnxruntime has no such provider, or it cannot be started.
     """
     bundle = read_bundle(find_model(model))
-    return Recognizer(bundle, threads=threads, limits=limits, unsure_below=unsure_below)
+    return Recognizer(
+        bundle, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+    )
 
 
 def bundled_models() -> list[str]:
@@ -109,6 +116,8 @@ class Recognizer:
         What is accepted as a recording.
     unsure_below : float
         Answers of less confidence, 0 to 1, are ``unsure``.
+    provider : str
+        What computes the network: see `load`.
 
     Attributes
     ----------
@@ -125,6 +134,8 @@ class Recognizer:
     ------
     BundleError
         If the graph or its settings cannot be used.
+    EngineError
+        If the provider cannot.
     ValueError
         If `unsure_below` is not from 0 to 1.
 
@@ -143,6 +154,7 @@ class Recognizer:
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         unsure_below: float = 0.0,
+        provider: str = "cpu",
     ) -> None:
         if not 0 <= unsure_below <= 1:
             raise ValueError(f"unsure_below is {unsure_below}; allowed: 0 to 1")
@@ -154,7 +166,7 @@ class Recognizer:
         self.window_s: float = self.manifest["window_s"]
         self.hop_s: float = self.manifest["hop_s"]
         self._front_end = _front_end(bundle)
-        self._model = open_network(bundle, threads)
+        self._model = open_network(bundle, threads, provider)
         self.speaker = Speaker(_speaker_prior(bundle))
 
     @property

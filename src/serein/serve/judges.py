@@ -86,7 +86,7 @@ class Judges:
 
     def __init__(self, settings: Settings) -> None:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
-        self.recognizers = load_all(settings.models, limits)
+        self.recognizers = load_all(settings.models, limits, settings.provider)
         self.default = next(iter(self.recognizers))
         self.turns = Turns()
         for recognizer in self.recognizers.values():
@@ -168,11 +168,13 @@ async def _run(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result
     return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
-def load_all(models: tuple[str, ...], limits: Limits) -> dict[str, PatientRecognizer]:
+def load_all(
+    models: tuple[str, ...], limits: Limits, provider: str
+) -> dict[str, PatientRecognizer]:
     """Load recognisers, one thread each, by their names in the order given."""
     bundles = read_all(models)
     return {
-        name: PatientRecognizer(bundle, threads=1, limits=limits)
+        name: PatientRecognizer(bundle, threads=1, limits=limits, provider=provider)
         for name, bundle in bundles.items()
     }
 

@@ -14,6 +14,7 @@ from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
 from serein.errors import ServiceError
+from serein.inference.providers import providers
 from serein.serve.app import create_app
 from serein.serve.judges import read_all
 from serein.serve.logs import log_config
@@ -48,9 +49,12 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         If it cannot start.
     BundleError
         If a model cannot be used.
+    EngineError
+        If the provider is not there.
     """
     check_store(settings.store)
     read_all(settings.models)
+    providers(settings.provider)
     bound = _bind(host, port)
     _check_reach(bound, settings)
     logging.config.dictConfig(log_config())

@@ -20,6 +20,7 @@ class Settings:
     """
 
     models: tuple[str, ...] = ()  # bundled names or paths, the default first; none: all bundled
+    provider: str = "cpu"  # what computes the networks: see serein.load
     version: str = "unknown"
     api_key: str = ""
     allow_origins: tuple[str, ...] = ()
