@@ -10,6 +10,12 @@
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
+# make federated   federated averaging (Flower) beside one place, into docs/PRIVACY.md
+# make private     what differential privacy costs, into results/private.json and docs/PRIVACY.md
+# make methods     schedules, activations, features …, one by one, into results/methods.json
+# make textbook    the figures of docs/textbook.md, from results/
+# make fuzz        malformed files for as long as SECONDS says, guided by coverage
+# make docs        the site, into build/site
 # make web    the page of `serein serve`, into src/serein/serve/page (needs Node.js, or fetches it)
 # make dist   wheel, sdist, list of parts (SBOM) and hashes, into dist/
 # make audit   known holes in the pinned packages, where a network is
@@ -81,6 +87,19 @@ imbalance: $(VENV)/.test
 words: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/words.py --data $(MELD)
 
+FLOWER := $(VENV)-flower
+federated: $(VENV)/.test $(FLOWER)/.done
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/federated.py --data $(DATA) --flower $(FLOWER)/bin/python
+
+private: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/private.py --data $(DATA)
+
+methods: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/methods.py --data $(DATA)
+
+textbook: $(VENV)/.test
+	@$(BIN)/python bench/textbook.py
+
 samples:
 	sh samples/make.sh
 
@@ -128,10 +147,15 @@ $(VENV)/.bench: $(VENV)/.core bench/requirements.txt
 	@$(PIP) -e '.[sound]' -r bench/requirements.txt
 	@touch $@
 
+$(FLOWER)/.done: examples/federated/requirements.txt
+	@$(PYTHON) -m venv $(FLOWER)
+	@$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
 $(PEERS)/.done: bench/requirements-nkululeko.txt
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) runs
+	rm -rf $(VENV) $(PEERS) $(FLOWER) runs build dist
