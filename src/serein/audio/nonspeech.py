@@ -120,7 +120,7 @@ def _hum(generator: Generator, samples: int) -> Floats:
     mains_hz = generator.choice([50.0, 60.0, 100.0, 120.0])
     parts = np.arange(1, 12)
     strength = generator.uniform(0, 1, parts.size) / parts
-    hum = np.sin(2 * np.pi * mains_hz * _time(samples)[:, None] * parts) @ strength
+    hum = _harmonics(2 * np.pi * mains_hz * _time(samples), strength)
     hiss = _noise(generator, samples)
     return hum + hiss * generator.uniform(0.0, 0.3) / hiss.std()
 
@@ -156,7 +156,7 @@ def _clicks(generator: Generator, samples: int) -> Floats:
     ring_hz = generator.uniform(100, 5000)
     tail = np.arange(min(samples, int(8 * decay_s * RATE_HZ) + 1)) / RATE_HZ
     echo = np.exp(-tail / decay_s) * np.cos(2 * np.pi * ring_hz * tail)
-    size = 2 * samples
+    size = 1 << (2 * samples - 1).bit_length()  # quick to transform
     rung: Floats = np.fft.irfft(np.fft.rfft(hits, size) * np.fft.rfft(echo, size), size)
     return rung[:samples]
 
@@ -193,9 +193,18 @@ def _add_note(
         return
     parts = np.arange(1, max(2, min(12, int(RATE_HZ / 2 / hz))))
     vibrato = generator.choice([0.0, 0.01]) * np.sin(2 * np.pi * 5 * time)
-    tone = np.sin(2 * np.pi * hz * (time + vibrato / 30)[:, None] * parts) @ parts**-brightness
+    tone = _harmonics(2 * np.pi * hz * (time + vibrato / 30), parts**-brightness)
     attack = np.minimum(1.0, time / generator.choice([0.005, 0.1]))
     signal[begin : begin + time.size] += tone * attack * np.exp(-time * generator.uniform(0.5, 6))
+
+
+def _harmonics(phase: Floats, strength: Floats) -> Floats:
+    """Add up sines of 1, 2, 3 … times a phase, by Horner's rule: a sine each would take longer."""
+    turn = np.cos(phase) + 1j * np.sin(phase)
+    total = np.zeros_like(turn)
+    for part in strength[::-1]:
+        total = (total + part) * turn
+    return total.imag
 
 
 def _slow(generator: Generator, samples: int) -> Floats:
