@@ -6,8 +6,6 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ import librosa
 import numpy as np
 import opensmile
 import parselmouth
+import turns
 
 import serein
 from serein.features import descriptors
@@ -24,20 +23,29 @@ from serein.features.series import SETS, series
 SAMPLE = Path(__file__).parent.parent / "samples" / "espeak-english-slow-low.flac"
 RATE_HZ = 16_000
 SECONDS = 10
-RUNS = 7
-ROW = "{:34} {:>8} {:>8} {:>7}  {}"
+TURNS = 7
 GRID = {"n_fft": 400, "hop_length": 160, "pad_mode": "constant"}
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, and keep it for the page."""
+    turns.main(__doc__, measured)
+
+
+def measured() -> list[turns.Row]:
+    """Time each set of features, beside a peer where there is one."""
     voice = np.resize(serein.read_audio(SAMPLE), SECONDS * RATE_HZ)
-    print(ROW.format("ms a second of audio, medians", "serein", "peer", "ratio", "peer is"))
-    for name, (ours, peer, theirs) in pairs(voice).items():
-        mine, other = in_turns(partial(ours, voice), theirs)
-        ratio = f"{mine / other:.2f}" if theirs else ""
-        shown = f"{other:.2f}" if theirs else ""
-        print(ROW.format(name, f"{mine:.2f}", shown, ratio, peer))
+    return [
+        turns.beside(
+            name,
+            turns.ms(partial(ours, voice), per=SECONDS),
+            peer,
+            turns.ms(theirs, per=SECONDS) if theirs else None,
+            unit="ms",
+            turns=TURNS,
+        )
+        for name, (ours, peer, theirs) in pairs(voice).items()
+    ]
 
 
 def pairs(voice: np.ndarray) -> dict[str, tuple[Callable, str, Callable | None]]:
@@ -111,19 +119,6 @@ def spectral(voice: np.ndarray) -> list[object]:
         lib.rms(S=S, frame_length=400),
         lib.zero_crossing_rate(voice, frame_length=400, hop_length=160),
     ]
-
-
-def in_turns(ours: Callable, theirs: Callable | None) -> tuple[float, float]:
-    """Time both turn by turn after a warm-up: medians, ms a second of audio."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(RUNS + 1):
-        for call, kept in ((ours, times[0]), (theirs, times[1])):
-            begin = time.perf_counter()
-            if call:
-                call()
-            if turn:
-                kept.append((time.perf_counter() - begin) * 1000 / SECONDS)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 if __name__ == "__main__":

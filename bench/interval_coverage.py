@@ -1,6 +1,6 @@
 """How often a nominal 95 % interval by speaker holds the truth, plain and expanded percentile.
 
-    python bench/coverage.py
+    python bench/interval_coverage.py
 
 Worlds with a true UAR of 0.7, in which a speaker's share of right answers varies from 0.4 to 1.
 """

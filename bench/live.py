@@ -1,8 +1,8 @@
-"""How fast a stream answers, how many one core carries, what an hour takes: part of `make bench`.
+"""How fast a stream answers, how many one core carries, what an hour takes: `make live`.
 
 Writes results/live.json and the table in docs/LIVE.md. Everything runs in one thread. Speech is
 clips of the corpora one after the other, with pauses as in a conversation or without any; from the
-samples, where the corpora are not there.
+samples, where the corpora are not there. With --json only latency is measured, for docs/BENCH.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import opensmile
+import turns
 
 import serein
 from serein.inference.stream import Stream
@@ -35,7 +36,7 @@ BLOCK_S = 0.1  # how sound arrives where many streams are carried
 HOP_S = 0.5  # a stream's own; an answer later than that is late
 TRIAL_S = 20
 COUNTS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64)
-MARK = "<!-- make bench -->"
+MARK = "<!-- make live -->"
 
 
 def main() -> None:
@@ -43,12 +44,28 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "corpora")
     parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--json", type=Path, help="file for the latency alone")
     given = parser.parse_args()
+    if given.json:
+        late = latency(serein.load(threads=1), joined(chosen(given.data), PAUSE_S))
+        given.json.write_text(json.dumps([turns.show(beside(late))]) + "\n", encoding="utf-8")
+        return
+    found = measured(given.data, given.hours)
+    (ROOT / "results" / "live.json").write_text(json.dumps(found, indent=1) + "\n")
+    page = ROOT / "docs" / "LIVE.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
+    after = rest.partition(MARK)[2]
+    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{after}", encoding="utf-8")
+    print(table(found))
+
+
+def measured(data: Path, hours: float) -> dict[str, Any]:
+    """Measure everything."""
     recognizer = serein.load(threads=1)
-    clips = chosen(given.data)
+    clips = chosen(data)
     talk, speech = joined(clips, PAUSE_S), joined(clips, 0.0)
-    found = {
-        "source": "EmoDB, RAVDESS, nEMO" if given.data.is_dir() else "samples",
+    return {
+        "source": "EmoDB, RAVDESS, nEMO" if data.is_dir() else "samples",
         "agreement": agreement(recognizer, clips),
         "latency": latency(recognizer, talk),
         "compute": compute(recognizer, talk, speech),
@@ -56,14 +73,21 @@ def main() -> None:
             "with pauses": carried(recognizer, talk),
             "speech alone": carried(recognizer, speech),
         },
-        "memory": memory(recognizer, talk, given.hours),
+        "memory": memory(recognizer, talk, hours),
     }
-    (ROOT / "results" / "live.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = ROOT / "docs" / "LIVE.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
-    after = rest.partition(MARK)[2]
-    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{after}", encoding="utf-8")
-    print(table(found))
+
+
+def beside(late: dict[str, Any]) -> turns.Row:
+    """Put the medians of latency into a row of docs/BENCH.md."""
+    return {
+        "what": "an emotion of a stream, once its chunk is there",
+        "unit": "ms",
+        "turns": late["eGeMAPS"]["events"],
+        "serein": late["emotion"]["p50"],
+        "peer": "openSMILE eGeMAPSv02 of the same 2 s",
+        "theirs": late["eGeMAPS"]["p50"],
+        **late["ratio"],
+    }
 
 
 def chosen(data: Path) -> list[np.ndarray]:
@@ -107,6 +131,7 @@ def latency(recognizer: serein.Recognizer, talk: np.ndarray) -> dict[str, Any]:
     )
     stream = Stream(recognizer)
     taken: dict[str, list[float]] = {"emotion": [], "utterance": [], "eGeMAPS": []}
+    same: list[float] = []  # ours, where openSMILE was asked too
     for end in range(CHUNK, min(talk.size, 240 * RATE_HZ), CHUNK):
         start_s = time.perf_counter()
         events = stream.push(talk[end - CHUNK : end])
@@ -117,7 +142,9 @@ def latency(recognizer: serein.Recognizer, talk: np.ndarray) -> dict[str, Any]:
             start_s = time.perf_counter()
             smile.process_signal(talk[end - 2 * RATE_HZ : end], RATE_HZ)
             taken["eGeMAPS"].append(time.perf_counter() - start_s)
-    return {kind: percentiles(times) for kind, times in taken.items()}
+            same.append(took_s)
+    found: dict[str, Any] = {kind: percentiles(times) for kind, times in taken.items()}
+    return found | {"ratio": turns.spread(same, taken["eGeMAPS"])}
 
 
 def percentiles(times: list[float]) -> dict[str, float]:

@@ -1,0 +1,197 @@
+"""All benches on one page: `make bench`, or `python bench/page.py`.
+
+Runs the benches of speed, each in a process of its own, one after the other; writes what they found
+into results/bench.json, and from it and the other results the tables of docs/BENCH.md. `--table`
+writes only the tables, `--only` measures some parts anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import scored
+
+BENCH = Path(__file__).parent
+ROOT = BENCH.parent
+RESULTS = ROOT / "results"
+PAGE = ROOT / "docs" / "BENCH.md"
+PARTS = {
+    "predictions": "bench.py",
+    "features": "features.py",
+    "stream": "live.py",
+    "nkululeko": "prediction.py",
+    "scaling": "scaling.py",
+}
+NAMES = ("numpy", "onnxruntime", "opensmile", "librosa", "praat-parselmouth")
+GAIN, EXPONENT, PEAK_MB = 1.8, 1.05, 1024  # the aims
+ABSENT = "nkululeko was not there: `make bench` sets it up in an environment of its own."
+
+Found = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, write and say where."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "corpora")
+    parser.add_argument("--nkululeko", help="the Python of nkululeko's own environment")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--table", action="store_true", help="measure nothing, write the tables")
+    given = parser.parse_args()
+    file = RESULTS / "bench.json"
+    found: Found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    extra = {"stream": ["--data", str(given.data)]}
+    if given.nkululeko:
+        extra["nkululeko"] = ["--nkululeko", given.nkululeko]
+    for part in [] if given.table else given.only:
+        found[part] = measured(part, extra.get(part, []))
+        ordered = {name: found[name] for name in PARTS if name in found}
+        file.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    print(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def measured(part: str, extra: list[str]) -> Found:
+    """Run one bench in its own process; note on what it ran, and how busy that was."""
+    print(f"\n{part}", flush=True)
+    load, begin_s = os.getloadavg()[0], time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "found.json"
+        command = [sys.executable, str(BENCH / PARTS[part]), "--json", str(file), *extra]
+        subprocess.run(command, check=True)
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    seconds = round(time.perf_counter() - begin_s)
+    return {"machine": machine() | {"others": round(load, 1)}, "seconds": seconds, "found": rows}
+
+
+def machine() -> Found:
+    """Say on what it runs: cores, versions, no names."""
+    return {
+        "system": platform.system(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in NAMES},
+    }
+
+
+def written(page: str, found: Found) -> str:
+    """Write all tables into the page, each between its two marks."""
+    for name, table in tables(found).items():
+        mark = f"<!-- {name} -->"
+        if page.count(mark) != 2:
+            raise SystemExit(f"docs/BENCH.md has {page.count(mark)} times {mark}: it needs two")
+        before, _, after = page.split(mark)
+        page = f"{before}{mark}\n{table}\n{mark}{after}"
+    return page
+
+
+def tables(found: Found) -> dict[str, str]:
+    """Write each table."""
+    whole = rows(found, "nkululeko")
+    return {
+        "predictions": pairs([*rows(found, "predictions"), *rows(found, "stream")]),
+        "nkululeko": pairs(whole) if whole else ABSENT,
+        "features": pairs([row for row in rows(found, "features") if "peer" in row]),
+        "growth": growth(found["scaling"]["found"]),
+        "cores": cores(found["scaling"]["found"]),
+        "scores": scored.table(),
+        "machine": conditions(found),
+    }
+
+
+def rows(found: Found, part: str) -> list[Found]:
+    """Give the rows of a part, if it was measured."""
+    return found.get(part, {}).get("found", [])
+
+
+def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """Write a table of Markdown."""
+    rule = "|".join(["---"] * len(head))
+    return "\n".join(
+        [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(r)} |" for r in lines)]
+    )
+
+
+def pairs(measured_rows: list[Found]) -> str:
+    """Write ratios."""
+    head = ("what", "beside", "serein / peer", "middle half of the turns", "turns")
+    return table(
+        head,
+        [
+            (
+                row["what"],
+                row["peer"],
+                f"{row['ratio']:.2f}",
+                f"{row['low']:.2f} to {row['high']:.2f}",
+                str(row["turns"]),
+            )
+            for row in measured_rows
+        ],
+    )
+
+
+def growth(scaling: Found) -> str:
+    """Write exponents."""
+    head = ("what grows", "from, to", "measured by", "exponent (95 %)", "with the start in", "aim")
+    lines = []
+    for key, title in {"files": "files of a second", "length": "seconds of one file"}.items():
+        grown = scaling[key]
+        sizes = sorted({point["size"] for point in grown["points"]} - {grown["start"]})
+        for clock, words in {"processor_s": "processor time", "clock_s": "the clock"}.items():
+            fit = grown[clock]
+            lines.append(
+                (
+                    title,
+                    f"{sizes[0]:g}, {sizes[-1]:g}",
+                    words,
+                    f"{fit['exponent']:.3f} ({fit['low']:.3f} to {fit['high']:.3f})",
+                    f"{fit['with_start']:.3f}",
+                    f"≤ {EXPONENT}",
+                )
+            )
+    return table(head, lines)
+
+
+def cores(scaling: Found) -> str:
+    """Write what the second core gives: here, and in the recorded run of 10 000 files."""
+    many = json.loads((RESULTS / "bulk.json").read_text(encoding="utf-8"))
+    here = scaling["cores"]
+    head = ("two processes beside one", "this run", "`python bench/bulk.py`, recorded", "aim")
+    lines = [
+        ("files", str(here["files"]), f"{many['files'][0]}; two alone: {many['files'][-1]}", ""),
+        ("times as fast", over_rounds(here, "gain"), f"{many['gain']:.2f}", f"≥ {GAIN}"),
+        ("times as fast, processes that only count", over_rounds(here, "possible"), "", ""),
+        ("memory at most, MB", f"{here['peak_mb']}", f"{many['peak_mb']}", f"≤ {PEAK_MB}"),
+        ("exponent of the clock, start left in", "", f"{many['exponent']:.3f}", f"≤ {EXPONENT}"),
+    ]
+    return table(head, lines)
+
+
+def over_rounds(here: Found, name: str) -> str:
+    """Write the median of the rounds, and the ends."""
+    low, *_, high = ordered = sorted(turn[name] for turn in here["rounds"])
+    return f"{ordered[len(ordered) // 2]:.2f} ({low:.2f} to {high:.2f})"
+
+
+def conditions(found: Found) -> str:
+    """Write on what each part ran."""
+    lines = []
+    for part in PARTS:
+        if part in found:
+            on, seconds = found[part]["machine"], found[part]["seconds"]
+            versions = ", ".join(f"{name} {on[name]}" for name in ("python", *NAMES))
+            lines.append((part, str(on["cores"]), f"{on['others']}", f"{seconds} s", versions))
+    return table(("part", "cores", "load before", "took", "versions"), lines)
+
+
+if __name__ == "__main__":
+    main()
