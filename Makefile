@@ -107,7 +107,7 @@ textbook: $(VENV)/.test
 SECONDS ?= 60
 fuzz: $(VENV)/.test
 	@for target in bundle decoder http recipe stream; do \
-	  $(BIN)/python tests/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
+	  OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
 
 samples:
 	sh samples/make.sh

@@ -198,13 +198,14 @@ def _add_note(
     signal[begin : begin + time.size] += tone * attack * np.exp(-time * generator.uniform(0.5, 6))
 
 
-def _harmonics(phase: Floats, strength: Floats) -> Floats:
+def _harmonics(phase: Floats, strength: npt.NDArray[np.floating]) -> Floats:
     """Add up sines of 1, 2, 3 … times a phase, by Horner's rule: a sine each would take longer."""
     turn = np.cos(phase) + 1j * np.sin(phase)
     total = np.zeros_like(turn)
     for part in strength[::-1]:
         total = (total + part) * turn
-    return total.imag
+    added: Floats = total.imag
+    return added
 
 
 def _slow(generator: Generator, samples: int) -> Floats:

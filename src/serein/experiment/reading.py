@@ -14,6 +14,9 @@ from serein.experiment.checks import complete
 from serein.experiment.recipe import Model, Recipe
 from serein.experiment.sections import section
 
+DEEPEST = 20  # tables in tables
+LARGEST = 2**63 - 1  # what TOML promises of integers
+
 
 def read_recipe(file: str | Path) -> Recipe:
     """Read a recipe.
@@ -36,7 +39,8 @@ def read_recipe(file: str | Path) -> Recipe:
     file = Path(file)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        _check_size(table)
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not text, not TOML
         raise RecipeError(f"{file}: cannot be read as a TOML recipe: {error}") from error
     return make_recipe(table, str(file), file.resolve().parent)
 
@@ -135,7 +139,21 @@ def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
         settings = {key: value for key, value in model.items() if key != "name"}
         recipe = replace(recipe, model=Model(str(model.get("name", Model().name)), settings))
     recipe = complete(recipe, place)
-    return _absolute(recipe, near)
+    try:
+        return _absolute(recipe, near)
+    except (OSError, RuntimeError, ValueError) as error:  # too long, in a circle, with a zero byte
+        raise RecipeError(f"{place}: holds what cannot be a path: {error}") from error
+
+
+def _check_size(value: Any, depth: int = 0) -> None:
+    """Refuse what no recipe needs, and what would fail far from here."""
+    if depth > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} tables or lists stand in one another")
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise ValueError("an integer has more than 64 bits")
+    if isinstance(value, dict | list):
+        for entry in value.values() if isinstance(value, dict) else value:
+            _check_size(entry, depth + 1)
 
 
 def _absolute(recipe: Recipe, near: Path) -> Recipe:

@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float32]
 
 INPUTS = ("log_mel", "waveform", "features")
 LEVELS = ("as_recorded", "speech_rms")
+MAX_BANDS = 256
 EDITION = 1  # raised whenever the same settings would give other numbers
 SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
 FRAME = 320  # samples: 20 ms
@@ -80,6 +81,11 @@ class FrontEnd:
             raise ValueError(f"inputs is {self.inputs!r}; allowed: {', '.join(INPUTS)}")
         if self.level not in LEVELS:
             raise ValueError(f"level is {self.level!r}; allowed: {', '.join(LEVELS)}")
+        if type(self.bands) is not int or not 1 <= self.bands <= MAX_BANDS:
+            raise ValueError(f"bands is {self.bands!r}; allowed: a whole number, 1 to {MAX_BANDS}")
+        for name in ("normalise", "trim"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: true or false")
         if self.inputs == "features":
             self._check_features()
 

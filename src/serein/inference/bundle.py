@@ -232,6 +232,8 @@ def _read_zip(place: Path) -> dict[str, bytes]:
                 raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
             if any(member.compress_type not in COMPRESSIONS for member in members):
                 raise BundleError(f"{place} is compressed unusually; pack it with zip's deflate")
+            if sum(member.compress_size for member in members) > place.stat().st_size:
+                raise BundleError(f"{place} is cut short, or says it holds more than it does")
             if sum(member.file_size for member in members) > MAX_BYTES:
                 raise BundleError(f"{place} unpacks to more than {MAX_BYTES} bytes; not a bundle")
             return {member.filename: archive.read(member) for member in members}

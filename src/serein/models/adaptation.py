@@ -19,6 +19,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 LEAST = 1e-9  # probabilities below this say no more than this
+MOST = 1e4  # logarithms of LEAST, and their squares, are far below this
 ROUNDS = 50  # of expectation and maximisation, at most
 STILL = 1e-4  # a vector that moves less than this has been found
 SAME_AGAIN = 2 / 3  # how likely, before listening, one more utterance is of the same emotion
@@ -148,7 +149,7 @@ class SpeakerPrior:
         emotions = np.square(self.means - centre).sum() / len(self.means)
         noise = (np.trace(self.within) + emotions) / len(given)
         between = np.trace(self.between)
-        result: Floats = between / (between + noise) * (given.mean(axis=0) - centre)
+        result: Floats = between / (between + noise + LEAST) * (given.mean(axis=0) - centre)
         return result
 
     def _several(self, given: Floats, own: Floats) -> float:
@@ -201,8 +202,10 @@ class SpeakerPrior:
         parts = {}
         for name in ("means", "within", "between"):
             part = np.asarray(values.get(name), dtype=np.float64)
-            if part.shape != (classes, classes) or not np.isfinite(part).all():
-                raise ValueError(f"{name} is not a matrix of {classes} rows and columns")
+            if part.shape != (classes, classes) or not (np.abs(part) < MOST).all():
+                raise ValueError(
+                    f"{name} is not a matrix of {classes} rows and columns, each below {MOST:g}"
+                )
             parts[name] = part
         for name in ("within", "between"):
             if not np.allclose(parts[name], parts[name].T, atol=1e-4) or (

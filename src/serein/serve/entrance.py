@@ -11,6 +11,7 @@ from typing import Any
 from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 
 from serein.serve.guards import Guards, is_preflight
 from serein.serve.metrics import Metrics
@@ -67,6 +68,8 @@ class Entrance:
         except asyncio.CancelledError:  # the service stops, and has waited long enough
             if not visit.status:
                 await STOPS.response()(scope, receive, visit.send)
+        except ClientDisconnected:  # of a WebSocket, before it was accepted: uvicorn expects it
+            raise
         except Exception as error:
             visit.notes["refusal"] = "internal"
             logger.error("failed", extra={"error": type(error).__name__, "at": _places(error)})

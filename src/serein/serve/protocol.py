@@ -6,6 +6,7 @@ from asyncio import TimerHandle, Transport
 from functools import partial
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -109,3 +110,11 @@ class Graceful(WebSocketsSansIOProtocol):
         self.app_state[STOPPING].set()
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says.
+
+        uvicorn would log each refusal, once sent, as a handshake that was forgotten.
+        """
+        await super().send(message)
+        self.handshake_complete |= self.close_sent
