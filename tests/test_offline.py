@@ -34,6 +34,7 @@ TESTS = Path(__file__).parent
 FENCE = TESTS / "fence"
 HOUSE = Path(serein.__file__).parent
 MADE: dict[str, Any] = runpy.run_path(str(TESTS / "test_cli_learn.py"))
+VIDEO: dict[str, Any] = runpy.run_path(str(TESTS / "made_videos.py"))
 EVERYTHING: dict[str, Any] = runpy.run_path(str(FENCE / "everything.py"))
 COMMANDS = [f"{number} {name}" for number, (name, _) in enumerate(EVERYTHING["COMMANDS"])]
 NAMES = [f"serein.{name}" for name in serein.__all__]
@@ -79,7 +80,7 @@ def fenced(root: Path, *arguments: str | Path) -> tuple[subprocess.CompletedProc
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     return done, cut
@@ -105,6 +106,8 @@ def run(root: Path) -> Run:
                 rows.append((name, emotion, f"s{speaker}"))
     with (data / "mine.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
+    face = [VIDEO["scene"]((190, 60, 240))] * 20
+    VIDEO["clip"](face, VIDEO["chirp"](), fps=10, target=str(data / "talk.mp4"))
     network = MADE["NETWORK"].replace(f"epochs = {MADE['EPOCHS']}", "epochs = 1")
     (data / "forest.toml").write_text('name = "forest"\n' + MADE["DATA"] + MADE["FOREST"])
     few = 'functionals = ["mean", "std"]\n[model]\nname = "ridge"\n'
