@@ -100,6 +100,7 @@ private: $(VENV)/.test
 
 methods: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/methods.py --data $(DATA)
+	@$(BIN)/python bench/textbook.py
 
 textbook: $(VENV)/.test
 	@$(BIN)/python bench/textbook.py
