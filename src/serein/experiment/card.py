@@ -50,6 +50,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "With `serein predict --unsure-below T`, answers of less confidence are unsure. Each cell "
         "is the share of clips that are still answered, and the share of right ones among those; "
         "same protocol as above.",
+        *_privacy(manifest),
         f"Speech detector, on speakers and kinds of sound it had not met: "
         f"{manifest['speech_heard_unseen_speakers']:.1%} of clips heard as speech, "
         f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
@@ -177,6 +178,28 @@ def _adaptation(manifest: dict[str, Any]) -> list[str]:
         "about equally often, which suits adaptation: take them for the most that it can buy.",
         "Valence and arousal are derived from the probabilities, by a fixed place of each emotion; "
         "they were not measured.",
+    ]
+
+
+def _privacy(manifest: dict[str, Any]) -> list[str]:
+    spent = manifest.get("privacy")
+    if not spent:
+        return []
+    public = " and ".join(spent["public"])
+    scaling = (
+        f"The scaling of features is that of {public}, and tells nothing of them."
+        if public
+        else "Not covered: the scaling of features (mean and deviation, without noise)."
+    )
+    return [
+        "## Privacy",
+        f"Its network was trained with ({spent['epsilon']:.3g}, {spent['delta']:g})-differential "
+        f"privacy: {spent['steps']} steps, each of which took each recording with probability "
+        f"{spent['rate']:.3g}, gradients clipped at {spent['clip']:g}, noise of "
+        f"{spent['noise']:.3g} clips ({spent['accountant']}). The unit is the recording: for a "
+        "speaker with k recordings here ε is k times that, which soon protects nobody.",
+        f"{scaling} Not covered, since they are computed from the recordings without noise: the "
+        "temperature, what is kept for adaptation, the speech detector, and the scores above.",
     ]
 
 

@@ -20,6 +20,7 @@ from serein.experiment.recipe import Encoder, Features, Model, Recipe
 from serein.experiment.sections import arguments, value_of
 from serein.experiment.splits import SPLITS
 from serein.features.frontend import LEVELS, FrontEnd
+from serein.inference.bundle import MIN_HOP_S
 from serein.models.catalogue import (
     MASKED,
     MODELS,
@@ -28,7 +29,10 @@ from serein.models.catalogue import (
     member_names,
     search_space,
 )
+from serein.training.accelerated import make_accelerator
 from serein.training.balance import METHODS as BALANCES
+from serein.training.private import MODELS as PRIVATE
+from serein.training.private import load_opacus
 
 VECTORS = Features(sets=("expert", "mfcc", "mfcc_delta"), functionals=("mean", "std", "p20", "p80"))
 SERIES = Features(sets=("log_mel",))
@@ -163,6 +167,7 @@ def _problems(recipe: Recipe) -> Iterator[str]:
             recipe.augmentation.copies and recipe.features and recipe.features.table
         ),
         **_balance_rules(recipe),
+        **_privacy_rules(recipe),
         "gmm_hmm learns from series: leave encoder, features.functionals and features.table out": (
             recipe.model.name != "gmm_hmm"
             or (
@@ -173,7 +178,9 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "search.trials must be at least 1": recipe.search.trials >= 1,
         "search.folds must be at least 2": recipe.search.folds >= 2,
         "bundle.window_s must be 1 to 30": 1 <= bundle.window_s <= 30,
-        "bundle.hop_s must be above 0 and at most window_s": 0 < bundle.hop_s <= bundle.window_s,
+        f"bundle.hop_s must be above 0 and at most window_s, and {MIN_HOP_S:g} or more": (
+            MIN_HOP_S <= bundle.hop_s <= bundle.window_s
+        ),
     }
     yield from (rule for rule, holds in rules.items() if not holds)
 
@@ -197,8 +204,35 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
     }
 
 
+def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
+    """Return what privacy needs: that each recording is learnt from once, and by one network."""
+    private, public = recipe.training.privacy_epsilon > 0, set(recipe.data.public)
+    table = recipe.features is not None and recipe.features.table is not None
+    needs = {
+        f"model {' or '.join(PRIVATE)}, not {recipe.model.name}": recipe.model.name in PRIVATE,
+        "augmentation.copies = 0: copies of a recording tell of it too": (
+            not recipe.augmentation.copies
+        ),
+        'balance.method = "none": others tell of the recordings that there are': (
+            recipe.balance.method == "none"
+        ),
+        "search.nested = false: each trial tells of the recordings": not recipe.search.nested,
+    }
+    return {
+        **{
+            f"training.privacy_epsilon needs {what}": not private or is_so
+            for what, is_so in needs.items()
+        },
+        "data.public goes with training.privacy_epsilon": private or not public,
+        "data.public must name other corpora than data.corpora": not (
+            public & set(recipe.data.corpora)
+        ),
+        "data.public needs recordings, and features.table holds vectors": not (public and table),
+    }
+
+
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
-    for name in recipe.data.corpora:
+    for name in (*recipe.data.corpora, *recipe.data.public):
         if name not in CORPORA and not name.endswith(".csv"):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
     named: list[tuple[str, str, Iterable[str]]] = [
@@ -230,6 +264,10 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
         "training": recipe.training.check,
         "model": lambda: make_model(model.name, model.settings, training=recipe.training),
     }
+    if recipe.training.privacy_epsilon:
+        attempts["training.privacy_epsilon"] = load_opacus
+    if recipe.training.device == "accelerate":
+        attempts["training.device"] = make_accelerator
     if recipe.search.space:
         attempts["search.space"] = lambda: _check_space(recipe)
     if recipe.search.nested:

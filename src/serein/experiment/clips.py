@@ -15,7 +15,9 @@ from serein.experiment.recipe import Recipe
 from serein.experiment.splits import common_emotions
 
 
-def read_corpora(recipe: Recipe, data: str | Path | None = None) -> tuple[Corpus, ...]:
+def read_corpora(
+    recipe: Recipe, data: str | Path | None = None, *, names: tuple[str, ...] | None = None
+) -> tuple[Corpus, ...]:
     """Read each corpus that a recipe names.
 
     Parameters
@@ -24,6 +26,8 @@ def read_corpora(recipe: Recipe, data: str | Path | None = None) -> tuple[Corpus
         Names them.
     data : path, optional
         Folder that holds them, in place of the recipe's.
+    names : tuple of str, optional
+        Others to read, in place of those to learn from.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def read_corpora(recipe: Recipe, data: str | Path | None = None) -> tuple[Corpus
         raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
     return tuple(
         Corpus.load(name, folder) if name in CORPORA else Corpus.from_csv(Path(folder) / name)
-        for name in recipe.data.corpora
+        for name in (recipe.data.corpora if names is None else names)
     )
 
 

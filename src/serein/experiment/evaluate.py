@@ -94,6 +94,9 @@ class Evaluation:
         document["by_corpus"] = self.by_corpus()
         if self.int8:
             document["int8"] = self.int8.scores() | {"by_corpus": self.by_corpus(int8=True)}
+        spent = [privacy_spent(fitted) for fitted, _ in self.fitted.members] if self.fitted else []
+        if any(spent):
+            document["privacy"] = spent
         if self.adapted:
             document["adapted"] = [case.to_dict() for case in self.adapted]
         return document | {
@@ -239,6 +242,26 @@ def learning_curve(fitted: Any) -> list[dict[str, Any]]:
         return list(fitted.history_)
     inner = getattr(fitted, "estimator_", None)
     return [] if inner is None else learning_curve(inner)
+
+
+def privacy_spent(fitted: Any) -> dict[str, Any] | None:
+    """Find what a fitted classifier gave away of its recordings, under what is wrapped around it.
+
+    Parameters
+    ----------
+    fitted : classifier
+        With `privacy_`, or with `estimator_` that has one.
+
+    Returns
+    -------
+    dict or None
+        As `serein.training.private.Spent` says; None for what was trained without privacy.
+    """
+    if hasattr(fitted, "privacy_"):
+        spent: dict[str, Any] | None = fitted.privacy_
+        return spent
+    inner = getattr(fitted, "estimator_", None)
+    return None if inner is None else privacy_spent(inner)
 
 
 def feature_groups(prepared: Prepared) -> dict[str, list[int]]:

@@ -65,6 +65,8 @@ class Prepared:
         them out.
     copies : Copies or None
         Changed copies, for training folds only.
+    public : numpy.ndarray or None
+        Shape (recordings, columns): of other recordings, for the scaling.
     """
 
     recipe: Recipe
@@ -75,6 +77,7 @@ class Prepared:
     front: Front | None
     X: Array
     copies: Copies | None = None
+    public: Array | None = None
 
     @property
     def emotions(self) -> list[str]:
@@ -160,6 +163,7 @@ def prepare(
         If the encoder or a recording cannot be used.
     """
     sources = read_corpora(recipe, data)
+    others = read_corpora(recipe, data, names=recipe.data.public)
     corpus = combine(recipe, sources)
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
@@ -179,7 +183,9 @@ def prepare(
     copies = None
     if changes.copies:
         copies = Copies(X[clips:], np.tile(np.arange(clips), changes.copies))
-    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], copies)
+    known = [array for other in others for array in describe(other, front, cache, progress)]
+    public = stack(known, front) if known else None
+    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], copies, public)
 
 
 def describe(
@@ -254,6 +260,7 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
         width=prepared.width,
         random_state=recipe.protocol.seed,
         checkpoint=checkpoint,
+        scaling=prepared.public,
     )
     if recipe.balance.method not in {"none", "corpora"}:
         classifier = Balanced(classifier, recipe.balance.method, random_state=recipe.protocol.seed)

@@ -23,12 +23,16 @@ class Data:
         Emotions to count as others, for instance calm as neutral.
     leave_out : tuple of str
         Emotions to leave out.
+    public : tuple of str
+        With privacy: other corpora or tables, of which nothing need be hidden. The scaling of
+        features is taken from them, and nothing else.
     """
 
     corpora: tuple[str, ...]
     folder: str | None = None
     merge: dict[str, str] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from serein.evaluation.result import Result
 from serein.evaluation.tuned import Tuned
 from serein.experiment.card import model_card, notice
 from serein.experiment.clips import describe_corpora
-from serein.experiment.evaluate import Evaluation, training_folder, versions
+from serein.experiment.evaluate import Evaluation, privacy_spent, training_folder, versions
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
@@ -246,6 +246,9 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     }
     if recipe.augmentation.copies:
         manifest["augmentation"] = asdict(recipe.augmentation)
+    spent = privacy_spent(fitted.classifier)
+    if spent:
+        manifest["privacy"] = spent | {"public": list(recipe.data.public)}
     prior = getattr(fitted.classifier, "speaker_prior_", None)
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()

@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import has_fit_parameter
 
@@ -101,6 +102,7 @@ def make_model(
     width: int | None = None,
     random_state: int | None = 0,
     checkpoint: str | Path | None = None,
+    scaling: npt.ArrayLike | None = None,
 ) -> Any:
     """Make an untrained classifier.
 
@@ -120,6 +122,8 @@ def make_model(
         Seed.
     checkpoint : path, optional
         Folder where networks keep the state of their training.
+    scaling : array_like, optional
+        Other samples, from which a network takes the scaling of its features.
 
     Returns
     -------
@@ -147,7 +151,12 @@ def make_model(
         architecture = family.build(**given)
         architecture.check()
         return NetworkClassifier(
-            architecture, training, width=width, random_state=random_state, checkpoint=checkpoint
+            architecture,
+            training,
+            width=width,
+            random_state=random_state,
+            checkpoint=checkpoint,
+            scaling=scaling,
         )
     if family.kind == "hmm":
         hmm = GaussianMixtureHMM(width, **given, random_state=random_state)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from serein.models.architectures import ARCHITECTURES
 from serein.models.series import unpack
 from serein.models.standardised import Standardised
+from serein.training.accelerated import make_accelerator
 from serein.training.checkpoint import fingerprint, read_state
 from serein.training.holdout import held_out
 from serein.training.initialise import initialise
@@ -45,13 +46,16 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Features a frame, for rows that are series as `serein.models.series.pack` lays them out. If
         not given, a row is a vector: a series of one frame.
     random_state : int, RandomState or None
-        Decides the weights drawn, the order of samples, dropout, and who is held out. Must be an
-        int for a checkpoint.
+        Decides the weights drawn, the order of samples, dropout, and who is held out; not the noise
+        of privacy, nor whom it draws. Must be an int for a checkpoint.
     checkpoint : str or path, optional
         Folder where the state is written after every epoch. The same `fit`, called again, goes on
-        from there to the same result; one that is finished is read.
+        from there to the same result; one that is finished is read. Not used with privacy.
     callbacks : list of skorch.callbacks.Callback, optional
         Told of every batch and epoch.
+    scaling : array_like, optional
+        Shape (others, columns), laid out as X: where mean and deviation of each feature are taken
+        from; X itself if not given.
 
     Attributes
     ----------
@@ -65,6 +69,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     best_epoch_ : int
         Whose weights are kept, from 1: with early stopping that of the lowest held-out loss, else
         the last.
+    privacy_ : dict or None
+        What the training gave away, as `serein.training.private.Spent` says; None without privacy.
     n_parameters_ : int
         Weights that were learnt.
     width_ : int
@@ -90,6 +96,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: Any = None,
         checkpoint: str | Path | None = None,
         callbacks: list[Any] | None = None,
+        scaling: npt.ArrayLike | None = None,
     ) -> None:
         self.architecture = architecture
         self.training = training
@@ -97,6 +104,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.callbacks = callbacks
+        self.scaling = scaling
 
     def fit(
         self,
@@ -136,6 +144,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plan = Training() if self.training is None else self.training
         plan.check()
         self._check_settings()
+        if plan.privacy_epsilon and sample_weight is not None:
+            raise ValueError(
+                "sample_weight is given; privacy_epsilon needs recordings that all count the same"
+            )
         checked = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite())
         rows, labels = checked
         check_classification_targets(labels)
@@ -152,7 +164,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             torch.default_generator.manual_seed(seed)
             if device.type == "cuda":
                 torch.cuda.manual_seed(seed)
-            self._learn(plan, device, samples, index, aside, (rows, labels, groups, sample_weight))
+            self._learn(
+                plan,
+                device,
+                samples,
+                index,
+                aside,
+                (rows, labels, groups, sample_weight, self.scaling),
+            )
         return self
 
     def _learn(
@@ -171,8 +190,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             index = index[~aside]
         network = self._architecture().build(self.width_, len(self.classes_))
         initialise(network, plan.initialisation)
+        known = self._scaled_by(samples)
         self.module_ = Standardised.learnt(
-            network, samples["series"], samples["lengths"], spec_augment=plan.spec_augment
+            network, known["series"], known["lengths"], spec_augment=plan.spec_augment
         ).to(device)
         self.n_parameters_ = sum(weight.numel() for weight in self.module_.parameters())
         path = self._checkpoint_path(plan, network, told)
@@ -193,6 +213,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _note(self, trainer: Trainer) -> None:
         self.history_ = trainer.curves()
+        spent = getattr(trainer, "spent_", None)
+        self.privacy_ = None
+        if spent is not None:
+            scaling = "the recordings, without noise" if self.scaling is None else "others"
+            self.privacy_ = spent.to_dict() | {"scaling_of": scaling}
         self.best_epoch_ = len(self.history_)
         if trainer.best_ is not None:
             self.best_epoch_ = best_epoch(self.history_)
@@ -205,7 +230,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _checkpoint_path(
         self, plan: Training, network: torch.nn.Module, told: tuple[Any, ...]
     ) -> Path | None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or plan.privacy_epsilon:
             return None
         settings = (self._architecture(), plan, self.width, self.random_state, str(network))
         return Path(self.checkpoint) / f"{fingerprint(settings, told)}.safetensors"
@@ -232,6 +257,15 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return {"series": rows[:, None, :], "lengths": np.ones(len(rows), dtype=np.int64)}
         series, lengths = unpack(rows, int(self.width))
         return {"series": series, "lengths": lengths}
+
+    def _scaled_by(self, samples: Samples) -> Samples:
+        """Return the samples whose mean and deviation count."""
+        if self.scaling is None:
+            return samples
+        rows = check_array(self.scaling, dtype=np.float32, ensure_all_finite=self._finite())
+        if self.width is None and rows.shape[1] != self.n_features_in_:
+            raise ValueError(f"scaling has {rows.shape[1]} columns, and X {self.n_features_in_}")
+        return self._samples(rows)
 
     def _logits(self, X: npt.ArrayLike) -> Floats:
         check_is_fitted(self)
@@ -302,6 +336,9 @@ def _weights(sample_weight: npt.ArrayLike | None, samples: int) -> npt.NDArray[n
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "accelerate":
+        device: torch.device = make_accelerator().device
+        return device
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but torch sees no GPU here; take auto or cpu")
     return torch.device(name)

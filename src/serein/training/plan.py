@@ -16,7 +16,7 @@ SCHEDULES = (
 LOSSES = ("cross_entropy", "focal")
 INITIALISATIONS = ("default", "normal", "xavier", "he", "orthogonal")
 PRECISIONS = ("float32", "bfloat16")
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "accelerate")
 LOGS = ("none", "tensorboard", "mlflow")
 
 
@@ -68,16 +68,24 @@ class Training(BaseEstimator):  # type: ignore[misc]
     precision : str
         One of `PRECISIONS`: ``bfloat16`` runs the large products in 16 bits.
     device : str
-        One of `DEVICES`; ``auto`` takes a GPU where there is one.
+        One of `DEVICES`; ``auto`` takes a GPU where there is one, ``accelerate`` what
+        ``accelerate launch`` says, several GPUs too.
     log : str
         One of `LOGS`: where curves are written beside `history_`.
+    privacy_epsilon : float
+        Differential privacy: the most that a recording may tell, ε of (ε, δ); 0 for none.
+    privacy_delta : float
+        Its δ, below 1 / samples.
+    privacy_clip : float
+        Its bound on the norm of each recording's gradient; `clip` has no say then.
 
     References
     ----------
     Focal loss: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4.
     One cycle: L. N. Smith, N. Topin, "Super-convergence", arXiv:1708.07120. Cosine and restarts: I.
     Loshchilov, F. Hutter, "SGDR", ICLR 2017, eq. 5. Label smoothing: C. Szegedy et al.,
-    "Rethinking the Inception architecture", CVPR 2016, section 7.
+    "Rethinking the Inception architecture", CVPR 2016, section 7. Differential privacy: M. Abadi et
+    al., "Deep learning with differential privacy", CCS 2016, algorithm 1.
     """
 
     optimiser: str = "adamw"
@@ -102,6 +110,9 @@ class Training(BaseEstimator):  # type: ignore[misc]
     precision: str = "float32"
     device: str = "auto"
     log: str = "none"
+    privacy_epsilon: float = 0.0
+    privacy_delta: float = 1e-5
+    privacy_clip: float = 1.0
 
     def check(self) -> None:
         """Raise if a setting is not allowed.
@@ -138,6 +149,9 @@ class Training(BaseEstimator):  # type: ignore[misc]
             "clip": (0.0, 1e9),
             "patience": (0, 10**6),
             "held_out": (0.01, 0.9),
+            "privacy_epsilon": (0.0, 1e6),
+            "privacy_delta": (1e-30, 0.1),
+            "privacy_clip": (1e-6, 1e6),
         }
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
@@ -148,3 +162,20 @@ class Training(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "schedule plateau watches held-out speakers: give patience, at least 1"
             )
+        if self.privacy_epsilon > 0:
+            self._check_privacy()
+
+    def _check_privacy(self) -> None:
+        """Refuse what privacy does not account for."""
+        refused = {
+            "patience": (0, "held-out recordings would choose the epoch, without noise"),
+            "l1": (0.0, "its gradient is of no recording: take l2"),
+            "precision": ("float32", "gradients of single recordings are not taken in 16 bits"),
+        }
+        for name, (needed, why) in refused.items():
+            if getattr(self, name) != needed:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; privacy_epsilon needs {needed}: {why}"
+                )
+        if self.device == "accelerate":
+            raise ValueError("device is accelerate; privacy_epsilon needs auto, cpu or cuda")

@@ -69,12 +69,23 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
             ("valid_loss", PassthroughScoring("valid_loss", lower_is_better=None)),
         ]
 
+    @property
+    def network(self) -> nn.Module:
+        """The module, without what a training wraps around it."""
+        network: nn.Module = self.module_
+        return network
+
+    @property
+    def device_type(self) -> str:
+        """Where the network is: ``cpu`` or ``cuda``."""
+        return next(self.network.parameters()).device.type
+
     def infer(self, x: dict[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the logits of a batch, cut to its longest series."""
         lengths = x["lengths"]
         inputs = {"series": x["series"][:, : int(lengths.max())], "lengths": lengths}
         half = self.plan.precision == "bfloat16"
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=half):
+        with torch.autocast(self.device_type, torch.bfloat16, enabled=half):
             logits: Tensor = super().infer(inputs, **fit_params)
         return logits.float()
 
@@ -90,9 +101,9 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
 
     def state(self) -> dict[str, Any]:
         """Return all that decides how training goes on, for `restore`."""
-        cuda = torch.device(self.device).type == "cuda"
+        cuda = self.device_type == "cuda"
         return {
-            "module": self.module_.state_dict(),
+            "module": self.network.state_dict(),
             "optimiser": self.optimizer_.state_dict(),
             "schedule": self.schedule_.state_dict(),
             "history": self.rows(),
@@ -103,7 +114,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where `state` was called."""
-        self.module_.load_state_dict(state["module"])
+        self.network.load_state_dict(state["module"])
         self.optimizer_.load_state_dict(state["optimiser"])
         self.schedule_.load_state_dict(state["schedule"])
         self.history = History(row | {"batches": []} for row in state["history"])
@@ -127,8 +138,8 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
                 self.fit_loop(samples, y, epochs=self.plan.epochs - len(self.history))
         self.notify("on_train_end", X=samples, y=y)
         if self.best_ is not None:
-            self.module_.load_state_dict(self.best_)
-        self.module_.eval()
+            self.network.load_state_dict(self.best_)
+        self.network.eval()
 
     def curves(self) -> list[dict[str, Any]]:
         """Return the history in serein's words, a plain dict an epoch."""
@@ -177,7 +188,7 @@ def make_trainer(
         Initialised.
     """
     stages: list[Any] = [("rate", Rate())]
-    if plan.clip > 0:
+    if plan.clip > 0 and not plan.privacy_epsilon:
         stages.append(("clip", GradientNormClipping(plan.clip)))
     if valid is not None:
         stages += [("recall", HeldOutRecall()), ("best", Best())]
@@ -186,7 +197,8 @@ def make_trainer(
     options: dict[str, Any] = {"optimizer__weight_decay": plan.l2}
     if plan.optimiser in ("sgd", "rmsprop"):
         options["optimizer__momentum"] = plan.momentum
-    trainer = Trainer(
+    kind, told = _kind(plan, samples)
+    trainer = kind(
         module,
         plan=plan,
         optimizer=OPTIMISERS[plan.optimiser],
@@ -197,8 +209,26 @@ def make_trainer(
         callbacks=[*stages, *(callbacks or []), ("patience", Patience())],
         device=str(device),
         **options,
+        **told,
     ).initialize()
-    steps = math.ceil(samples / plan.batch_size)
-    trainer.schedule_ = Schedule(trainer.optimizer_, plan, steps)
+    trainer.schedule_ = Schedule(trainer.optimizer_, plan, steps_of(plan, samples))
     trainer.best_ = None
     return trainer
+
+
+def steps_of(plan: Training, samples: int) -> int:
+    """Count the batches of an epoch."""
+    return math.ceil(samples / plan.batch_size)
+
+
+def _kind(plan: Training, samples: int) -> tuple[type[Trainer], dict[str, Any]]:
+    """Choose the trainer, with what it is told beside."""
+    if plan.privacy_epsilon > 0:
+        from serein.training.private import PrivateTrainer
+
+        return PrivateTrainer, {"samples": samples}
+    if plan.device == "accelerate":
+        from serein.training.accelerated import AcceleratedTrainer
+
+        return AcceleratedTrainer, {}
+    return Trainer, {}

@@ -1,0 +1,80 @@
+"""Training on the devices that `accelerate launch` hands out, several GPUs too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skorch.hf import AccelerateMixin
+from torch import Tensor, nn
+
+from serein.errors import MissingExtraError
+from serein.training.plan import Training
+from serein.training.trainer import Trainer
+
+
+class NoCriterion:
+    """In place of skorch's: `Trainer` has its losses, and what has no weights cannot be spread."""
+
+
+class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
+    """A training that Hugging Face's accelerate spreads over processes, one a device.
+
+    A batch is divided between them, so `batch_size` and the schedule keep their meaning.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        As in `Trainer`.
+    plan : Training
+        The settings.
+    **options
+        Further parameters of `skorch.NeuralNetClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If several processes are to stop early: each would at a time of its own.
+    """
+
+    def __init__(self, module: nn.Module, *, plan: Training, **options: Any) -> None:
+        options |= {"accelerator": make_accelerator(), "device": None, "criterion": NoCriterion}
+        super().__init__(module, plan=plan, **options)
+        processes = self.accelerator.num_processes
+        if processes > 1 and plan.patience > 0:
+            raise ValueError(
+                f"patience is {plan.patience} with {processes} processes, and each would stop at a "
+                "time of its own: give patience = 0, or one process"
+            )
+
+    @property
+    def network(self) -> nn.Module:
+        """The module, without what divides batches."""
+        network: nn.Module = self.accelerator.unwrap_model(self.module_)
+        return network
+
+    def infer(self, x: dict[str, Tensor], **fit_params: Any) -> Tensor:
+        """Return the logits of a batch; held-out ones come from the CPU."""
+        device = self.accelerator.device
+        return super().infer({name: values.to(device) for name, values in x.items()}, **fit_params)
+
+
+def make_accelerator() -> Any:
+    """Make what knows the devices of this process.
+
+    Returns
+    -------
+    accelerate.Accelerator
+        In full precision: `Training.precision` says where to halve it.
+
+    Raises
+    ------
+    MissingExtraError
+        If accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import DataLoaderConfiguration
+    except ImportError as error:
+        raise MissingExtraError("device accelerate", "gpu") from error
+    batches = DataLoaderConfiguration(split_batches=True)
+    return Accelerator(mixed_precision="no", dataloader_config=batches)

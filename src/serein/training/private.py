@@ -1,0 +1,304 @@
+"""Training with differential privacy: each recording's gradient is clipped, and noise is added.
+
+A recording is the unit: with or without any one of them, what the weights come out as is nearly as
+likely. The sums are Opacus's. The operating system seeds what is drawn, not `random_state`, which a
+recipe tells: whoever knows the noise can take it away.
+"""
+
+from __future__ import annotations
+
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skorch.dataset import unpack_data
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler, default_convert
+
+from serein.errors import MissingExtraError
+from serein.training.plan import Training
+from serein.training.trainer import Samples, Trainer, steps_of
+
+MODELS = ("mlp", "textbook_cnn")
+"""Names of the networks that can be trained with privacy."""
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+"""Layers whose gradient is known recording by recording; what is made of them is another."""
+ACCOUNTANT = "rdp"  # "prv" is tighter, but slow, and overflows where epsilon is large
+ORDERS = [1.1, 1.2, 1.35, *(order / 4 for order in range(6, 48)), *range(12, 65)]
+ORDERS += [2**power for power in range(7, 11)]
+"""Orders of the Rényi divergences, of which the one with the least ε counts."""
+TOLERANCE = 0.01  # share of epsilon that may be left unspent
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a training gave away at most.
+
+    Attributes
+    ----------
+    epsilon, delta : float
+        For one recording: whatever was learnt is at most exp(epsilon) times as likely with it as
+        without, but for a share delta of the cases.
+    noise : float
+        Standard deviation of the noise, in clips.
+    clip : float
+        Largest norm of a recording's gradient.
+    rate : float
+        With which each step takes each recording, independently of the others.
+    steps : int
+        That were taken.
+    """
+
+    epsilon: float
+    delta: float
+    noise: float
+    clip: float
+    rate: float
+    steps: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, with the unit and who did the sums."""
+        return asdict(self) | {"unit": "recording", "accountant": f"opacus {ACCOUNTANT}"}
+
+
+class Draws(Sampler[list[int]]):
+    """Batches that take each sample by itself with the same probability, as the sums suppose.
+
+    Parameters
+    ----------
+    samples : int
+        How many there are.
+    rate : float
+        The probability.
+    steps : int
+        Batches an epoch.
+    """
+
+    def __init__(self, samples: int, rate: float, steps: int) -> None:
+        self.samples, self.rate, self.steps = samples, rate, steps
+        self.generator = secret_generator(torch.device("cpu"))
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for _ in range(self.steps):
+            drawn = torch.rand(self.samples, generator=self.generator) < self.rate
+            yield drawn.nonzero().flatten().tolist() or [-1]
+
+
+class Batches(Dataset[Any]):
+    """Samples, a batch at a time; row -1 weighs nothing, for a batch that nobody was drawn for.
+
+    Parameters
+    ----------
+    samples : skorch.dataset.Dataset
+        A dict of arrays, and classes.
+    """
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitems__(self, rows: list[int]) -> Any:
+        drawn = np.array(rows)
+        values, labels = unpack_data(self.samples[np.maximum(drawn, 0)])
+        return values | {"weight": values["weight"] * (drawn >= 0)}, labels
+
+
+class PrivateTrainer(Trainer):
+    """A training that no single recording decides.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        As in `Trainer`, of `LAYERS` alone.
+    plan : Training
+        Settings with `privacy_epsilon`.
+    samples : int
+        How many it learns from, each of another recording.
+    **options
+        Further parameters of `skorch.NeuralNetClassifier`.
+    """
+
+    module_: Any
+    optimizer_: Any
+
+    def __init__(self, module: nn.Module, *, plan: Training, samples: int, **options: Any) -> None:
+        super().__init__(module, plan=plan, **options)
+        self.samples = samples
+
+    def initialize(self) -> PrivateTrainer:
+        """Make the steps noisy."""
+        opacus, plan, steps = load_opacus(), self.plan, steps_of(self.plan, self.samples)
+        refuse_layers(self.module)
+        super().initialize()
+        self.draws_ = Draws(self.samples, 1 / steps, steps)
+        self.noise_ = noise_needed(plan, self.samples, steps)
+        self.module_ = opacus.grad_sample.GradSampleModule(self.module_)
+        self.module_.forbid_grad_accumulation()
+        self.optimizer_ = opacus.optimizers.DPOptimizer(
+            self.optimizer_,
+            noise_multiplier=self.noise_,
+            max_grad_norm=plan.privacy_clip,
+            expected_batch_size=self.samples / steps,
+            generator=secret_generator(torch.device(self.device)),
+        )
+        self.accountant_ = opacus.accountants.create_accountant(ACCOUNTANT)
+        hook = self.accountant_.get_optimizer_hook_fn(sample_rate=self.draws_.rate)
+        self.optimizer_.attach_step_hook(hook)
+        return self
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Give the batches; those to learn from are drawn."""
+        if not training:
+            return super().get_iterator(dataset, training=False)
+        return DataLoader(Batches(dataset), batch_sampler=self.draws_, collate_fn=default_convert)
+
+    def learn(self, samples: Samples, y: npt.NDArray[np.int64]) -> None:
+        """Run the epochs, and add up what they cost."""
+        with _quiet():
+            super().learn(samples, y)
+            epsilon = float(self.accountant_.get_epsilon(self.plan.privacy_delta, ORDERS))
+        self.module_ = self.module_.to_standard_module()
+        self.spent_ = Spent(
+            epsilon=epsilon,
+            delta=self.plan.privacy_delta,
+            noise=self.noise_,
+            clip=self.plan.privacy_clip,
+            rate=self.draws_.rate,
+            steps=sum(steps for *_, steps in self.accountant_.history),
+        )
+
+
+def noise_needed(plan: Training, samples: int, steps: int) -> float:
+    """Find the noise with which all epochs together cost at most what was asked for.
+
+    Parameters
+    ----------
+    plan : Training
+        `privacy_epsilon`, `privacy_delta` and `epochs` count.
+    samples : int
+        Recordings.
+    steps : int
+        Of an epoch.
+
+    Returns
+    -------
+    float
+        Standard deviation, in clips.
+
+    Raises
+    ------
+    ValueError
+        If delta allows to give recordings away, or no noise is enough.
+    MissingExtraError
+        If Opacus is not installed.
+    """
+    if plan.privacy_delta >= 1 / samples:
+        raise ValueError(
+            f"privacy_delta is {plan.privacy_delta:g}; with {samples} recordings it must be below "
+            f"1 / {samples} = {1 / samples:.2g}, or giving one of them away would be allowed"
+        )
+    try:
+        return _noise(plan.privacy_epsilon, plan.privacy_delta, 1 / steps, plan.epochs * steps)
+    except ValueError as error:
+        raise ValueError(
+            f"privacy_epsilon is {plan.privacy_epsilon:g}; no noise is enough for that "
+            f"({error}): take a larger one"
+        ) from error
+
+
+@lru_cache
+def _noise(epsilon: float, delta: float, rate: float, steps: int) -> float:
+    with _quiet():
+        found = load_opacus().accountants.utils.get_noise_multiplier(
+            target_epsilon=epsilon,
+            target_delta=delta,
+            sample_rate=rate,
+            steps=steps,
+            accountant=ACCOUNTANT,
+            epsilon_tolerance=TOLERANCE * epsilon,
+            alphas=ORDERS,
+        )
+    return float(found)
+
+
+def refuse_layers(network: nn.Module) -> None:
+    """Raise if a network learns in layers that mix recordings, or whose gradients are not apart.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With its weights.
+
+    Raises
+    ------
+    ValueError
+        Naming the layers, and the models that work.
+    """
+    learning = {type(part) for part in network.modules() if [*part.parameters(recurse=False)]}
+    others = sorted(kind.__name__ for kind in learning - set(LAYERS))
+    if others:
+        raise ValueError(
+            f"privacy_epsilon needs the gradient of each recording by itself, and this network has "
+            f"{', '.join(others)}: take the model {' or '.join(MODELS)}, or privacy_epsilon = 0"
+        )
+
+
+def secret_generator(device: torch.device) -> torch.Generator:
+    """Make a generator that nobody can wind up again.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it draws.
+
+    Returns
+    -------
+    torch.Generator
+        Seeded by the operating system.
+    """
+    generator = torch.Generator(device)
+    generator.manual_seed(secrets.randbits(63))
+    return generator
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pass over that a bound, which holds, could be tighter, and that data need no gradient."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Optimal order is the", UserWarning)
+        warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
+        yield
+
+
+def load_opacus() -> Any:
+    """Import Opacus.
+
+    Returns
+    -------
+    module
+        The package.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import opacus.accountants.utils
+        import opacus.grad_sample
+        import opacus.optimizers
+    except ImportError as error:
+        raise MissingExtraError("privacy_epsilon", "privacy") from error
+    return opacus
