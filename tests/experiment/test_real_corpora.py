@@ -20,6 +20,7 @@ from serein.audio.read import RATE_HZ
 from serein.evaluation.comparison import compare
 from serein.evaluation.leaks import find_leaks
 from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
+from serein.experiment import speech
 from serein.experiment.adaptation import adapt
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, prepare
@@ -145,9 +146,14 @@ def test_no_false_alarm_of_a_leak(prepared: Callable[[str], Prepared], name: str
 
 
 def test_from_recipe_to_answer(
-    prepared: Callable[[str], Prepared], evaluated: Callable[[str], Evaluation], tmp_path: Path
+    prepared: Callable[[str], Prepared],
+    evaluated: Callable[[str], Evaluation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Train a bundle, compare ONNX with torch, quantise, and let both answer."""
+    monkeypatch.setattr(speech, "CLIPS", 200)  # for the detector: a quarter of the time
+    monkeypatch.setattr(speech, "SOUNDS", 15)
     data = prepared("emodb")
     fitted = fit(data)
     folder = pack(fitted, data, evaluated("emodb"), tmp_path / "emodb")

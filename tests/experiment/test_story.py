@@ -16,6 +16,7 @@ import torch
 
 import serein
 from serein.cli import main
+from serein.experiment import speech
 
 RATE_HZ = 16_000
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
@@ -101,7 +102,10 @@ def test_evaluate_writes_the_scores(studio: Path, tmp_path: Path) -> None:
     assert first.read_text() == second.read_text()
 
 
-def test_train_export_predict(studio: Path, tmp_path: Path) -> None:
+def test_train_export_predict(
+    studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "SOUNDS", 10)
     cache = ("--cache", tmp_path / "cache")
     serein_command("train", studio / "mine.toml", "--out", tmp_path / "model", *cache)
     recognizer = serein.load(tmp_path / "model")
