@@ -48,8 +48,8 @@ def train(
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
         evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
-    show_scores(evaluation)
-    fitted = fit(prepared, cache=cache, progress=progress_bar)
+        show_scores(evaluation)
+        fitted = fit(prepared, cache=cache, progress=progress_bar)
     folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
     typer.echo(f"written: {folder}")
 

@@ -32,6 +32,7 @@ Array = npt.NDArray[np.float32]
 
 CLIPS = 900  # of the corpora; as many again with noise
 SOUNDS = 60  # of each kind that is not speech
+FEW = 400  # are described sooner than other processes have started
 SNR_DB = (0.0, 30.0)
 LOST_SPEECH = 0.002  # the threshold is set to miss at most this share of held-out speech
 THRESHOLD_RANGE = (0.02, 0.5)
@@ -135,7 +136,7 @@ def _describe(
 
 def _each(drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front) -> Iterator[Array]:
     if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
-        yield from each(partial(_of, front=front), drawn, jobs=-1)
+        yield from each(partial(_of, front=front), drawn, jobs=-1 if len(drawn) > FEW else 1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda sound: _of(sound, front), drawn)

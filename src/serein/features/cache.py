@@ -26,6 +26,7 @@ from serein.errors import SereinError
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
+FEW = 40  # files are described sooner than other processes have started
 WRITTEN = {  # kind -> names of its files, below the cache; `evaluate` and `stress` keep theirs here
     "features": r"features/[^/]+/([0-9a-f]{64}\.npy|tmp\w+\.part)",
     "training": r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|log/events\.out\.[^/]+)",
@@ -98,7 +99,7 @@ def _each(
 ) -> Iterator[Array]:
     if processes or engine().name == "ray":
         work = partial(remembered, describe=extractor, folder=folder)
-        yield from each(work, files, jobs=-1)
+        yield from each(work, files, jobs=-1 if len(files) > FEW else 1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda file: remembered(file, extractor, folder), files)
