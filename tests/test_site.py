@@ -298,11 +298,15 @@ def test_the_blocks_run(page: Path, desk: Path, path: str) -> None:
 
 
 def check_alike(said: str, shown: str) -> None:
-    """Hold that words are the same, and numbers nearly: processors differ in rounding int8."""
-    number = re.compile(r"\d+\.\d+")
-    assert number.sub("#", said) == number.sub("#", shown)
-    found, wanted = (list(map(float, number.findall(text))) for text in (said, shown))
-    assert found == pytest.approx(wanted, abs=0.04), said
+    """Hold that words are the same, and numbers nearly: processors differ in rounding int8.
+
+    Where the shown confidence is low, another emotion may be as near.
+    """
+    answer = re.compile(r"(\w*) ?(\d+\.\d+)")
+    assert answer.sub("#", said) == answer.sub("#", shown)
+    for found, wanted in zip(answer.findall(said), answer.findall(shown), strict=True):
+        assert float(found[1]) == pytest.approx(float(wanted[1]), abs=0.04), said
+        assert found[0] == wanted[0] or float(wanted[1]) < 0.5, said
 
 
 def run_shell(code: str, path: str) -> str:
