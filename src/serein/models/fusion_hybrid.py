@@ -18,10 +18,11 @@ from serein.models.fusion_classifier import FusionClassifier
 from serein.models.fusion_early import Blocks
 from serein.models.fusion_modalities import Flags, Floats, Modalities, Told
 from serein.models.fusion_network import ATTENTIONS, HEADS, FusionNetwork
+from serein.training.assembly import make_trainer
 from serein.training.holdout import held_out
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Samples, make_trainer
+from serein.training.trainer import Samples
 from serein.training.watch import generators
 
 

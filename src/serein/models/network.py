@@ -19,11 +19,12 @@ from serein.models.architectures import ARCHITECTURES
 from serein.models.series import unpack
 from serein.models.standardised import Standardised
 from serein.training.accelerated import make_accelerator
+from serein.training.assembly import make_trainer
 from serein.training.checkpoint import fingerprint, read_state
 from serein.training.holdout import held_out
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Samples, Trainer, make_trainer
+from serein.training.trainer import Samples, Trainer
 from serein.training.watch import best_epoch, generators, loggers
 
 BATCH = 64

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from skorch import NeuralNetClassifier
-from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
-from skorch.dataset import Dataset
-from skorch.helper import predefined_split
+from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
 from serein.training.losses import class_losses, l1_norm
 from serein.training.plan import Training
-from serein.training.schedule import Schedule
-from serein.training.watch import Best, HeldOutRecall, Patience, Rate, Save, Stop, ended
+from serein.training.watch import Stop, ended
 
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -153,82 +149,6 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         ]
 
 
-def make_trainer(
-    module: nn.Module,
-    plan: Training,
-    samples: int,
-    *,
-    device: torch.device,
-    valid: tuple[Samples, npt.NDArray[np.int64]] | None = None,
-    save_to: Path | None = None,
-    callbacks: list[Any] | None = None,
-) -> Trainer:
-    """Make a trainer, ready to `learn` or to `restore`.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The network, weights drawn.
-    plan : Training
-        Checked settings.
-    samples : int
-        How many it will learn from.
-    device : torch.device
-        Where it will.
-    valid : tuple, optional
-        Held-out samples and their classes.
-    save_to : pathlib.Path, optional
-        File of the checkpoint.
-    callbacks : list, optional
-        Of skorch; after ours, which have saved the epoch by then.
-
-    Returns
-    -------
-    Trainer
-        Initialised.
-    """
-    stages: list[Any] = [("rate", Rate())]
-    if plan.clip > 0 and not plan.privacy_epsilon:
-        stages.append(("clip", GradientNormClipping(plan.clip)))
-    if valid is not None:
-        stages += [("recall", HeldOutRecall()), ("best", Best())]
-    if save_to is not None:
-        stages.append(("save", Save(save_to)))
-    options: dict[str, Any] = {"optimizer__weight_decay": plan.l2}
-    if plan.optimiser in ("sgd", "rmsprop"):
-        options["optimizer__momentum"] = plan.momentum
-    kind, told = _kind(plan, samples)
-    trainer = kind(
-        module,
-        plan=plan,
-        optimizer=OPTIMISERS[plan.optimiser],
-        lr=plan.learning_rate,
-        batch_size=plan.batch_size,
-        iterator_train__shuffle=True,
-        train_split=None if valid is None else predefined_split(Dataset(*valid)),
-        callbacks=[*stages, *(callbacks or []), ("patience", Patience())],
-        device=str(device),
-        **options,
-        **told,
-    ).initialize()
-    trainer.schedule_ = Schedule(trainer.optimizer_, plan, steps_of(plan, samples))
-    trainer.best_ = None
-    return trainer
-
-
 def steps_of(plan: Training, samples: int) -> int:
     """Count the batches of an epoch."""
     return math.ceil(samples / plan.batch_size)
-
-
-def _kind(plan: Training, samples: int) -> tuple[type[Trainer], dict[str, Any]]:
-    """Choose the trainer, with what it is told beside."""
-    if plan.privacy_epsilon > 0:
-        from serein.training.private import PrivateTrainer
-
-        return PrivateTrainer, {"samples": samples}
-    if plan.device == "accelerate":
-        from serein.training.accelerated import AcceleratedTrainer
-
-        return AcceleratedTrainer, {}
-    return Trainer, {}
