@@ -26,6 +26,7 @@ import serein
 from serein.cli import app
 
 CARDS = sorted((ROOT / "src").rglob("CARD.md"))
+CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
 ROOMS = {  # what is public beside the front door
     "Sound": ["serein.audio.chain", "serein.audio.denoise"],
     "Features": ["serein.features.normalise", "serein.features.openface"],
@@ -63,6 +64,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Put tables where the marks are; what is not on the site is named without a link."""
     text = re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
     text = re.sub(r"<!-- take (\S+): (.+?) -->", lambda found: taken(*found.groups()), text)
+    text = re.sub(f"(?<={CHINESE})\n(?={CHINESE})", "", text)  # a browser would show a space
     return re.sub(r"\[([^\]\n]+)\]\(\.\./[^)]+\)", r"\1", text)
 
 
