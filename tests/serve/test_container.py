@@ -62,6 +62,7 @@ def test_it_serves_as_a_stranger_in_a_file_system_it_cannot_write(
     home = {"HOME": str(space), "TMPDIR": str(space), "PYTHONDONTWRITEBYTECODE": "1"}
     with start(*entry(), f"{tmp_path}/keys/key", behind=jail, **home) as service:
         url = f"http://127.0.0.1:{service.address[1]}"
+        assert httpx.get(f"{url}/healthz").status_code == 200  # as the image asks, without a key
         upload = {"file": ("voice.flac", voice.read_bytes())}
         assert httpx.post(f"{url}/v1/predict", files=upload).status_code == 401
         key = {"Authorization": f"Bearer {'k' * 40}"}
