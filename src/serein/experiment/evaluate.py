@@ -238,10 +238,7 @@ def learning_curve(fitted: Any) -> list[dict[str, Any]]:
     list of dict
         An entry an epoch; empty for what is not trained in epochs.
     """
-    if hasattr(fitted, "history_"):
-        return list(fitted.history_)
-    inner = getattr(fitted, "estimator_", None)
-    return [] if inner is None else learning_curve(inner)
+    return list(_underneath(fitted, "history_") or [])
 
 
 def privacy_spent(fitted: Any) -> dict[str, Any] | None:
@@ -257,11 +254,15 @@ def privacy_spent(fitted: Any) -> dict[str, Any] | None:
     dict or None
         As `serein.training.private.Spent` says; None for what was trained without privacy.
     """
-    if hasattr(fitted, "privacy_"):
-        spent: dict[str, Any] | None = fitted.privacy_
-        return spent
-    inner = getattr(fitted, "estimator_", None)
-    return None if inner is None else privacy_spent(inner)
+    spent: dict[str, Any] | None = _underneath(fitted, "privacy_")
+    return spent
+
+
+def _underneath(fitted: Any, name: str) -> Any:
+    """Return an attribute of a classifier, or of what it is wrapped around; None if none has it."""
+    while fitted is not None and not hasattr(fitted, name):
+        fitted = getattr(fitted, "estimator_", None)
+    return getattr(fitted, name, None)
 
 
 def feature_groups(prepared: Prepared) -> dict[str, list[int]]:

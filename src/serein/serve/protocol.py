@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from serein.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers
 STOPPING = "stopping"  # the state's event that says that the service stops
