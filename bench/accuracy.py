@@ -30,8 +30,8 @@ from serein.evaluation.result import Result
 from serein.experiment.adaptation import KNOWN
 from serein.experiment.evaluate import evaluate
 from serein.experiment.prepare import prepare
-from serein.experiment.reading import read_recipe
 from serein.experiment.recipe import Augmentation, Balance, Model, Recipe
+from serein.experiment.recipe_file import read_recipe
 
 ROOT = Path(__file__).parents[1]
 MARK, KNOWN_MARK = "<!-- make accuracy -->", "<!-- known -->"

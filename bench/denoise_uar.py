@@ -20,10 +20,9 @@ from serein.audio.augment import Noise
 from serein.audio.denoise import METHODS
 from serein.audio.read import read_audio
 from serein.evaluation.cross_validation import FittedFolds
-from serein.experiment.evaluate import fit_folds
+from serein.experiment.evaluate import fit_folds, quantised_encoder
 from serein.experiment.prepare import Prepared, prepare
-from serein.experiment.quantised import quantised_encoder
-from serein.experiment.reading import read_recipe
+from serein.experiment.recipe_file import read_recipe
 
 KINDS = ("white", "pink", "music", "wind")
 SNR_DB = (None, 10.0, 5.0, 0.0)

@@ -30,12 +30,12 @@ from serein.cli.show import progress_bar
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.metrics import uar
 from serein.evaluation.result import Result
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.prepare import prepare
-from serein.experiment.reading import read_recipe
+from serein.experiment.recipe_file import read_recipe
 from serein.models.catalogue import make_model
 from serein.models.fusion import RULES, BlockRidge, EarlyFusion, HybridFusion, LateFusion
-from serein.models.semi_supervised import CoTraining, SelfTraining
+from serein.models.fusion.semi_supervised import CoTraining, SelfTraining
 from serein.training.balance import Balanced
 from serein.training.plan import Training
 

@@ -30,8 +30,8 @@ from serein.evaluation.comparison import compare, holm
 from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import describe, prepare, stack
-from serein.experiment.reading import make_recipe
 from serein.experiment.recipe import Recipe, uncalibrated
+from serein.experiment.recipe_file import make_recipe
 from serein.features.frontend import FrontEnd
 
 ROOT = Path(__file__).parents[1]

@@ -37,8 +37,8 @@ from serein.evaluation.protocol import Fold, leave_one_speaker_out, ravdess_acto
 from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import prepare
-from serein.experiment.reading import read_recipe
 from serein.experiment.recipe import uncalibrated
+from serein.experiment.recipe_file import read_recipe
 from serein.features.cache import default_cache
 
 ROOT = Path(__file__).parents[1]

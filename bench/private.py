@@ -26,11 +26,11 @@ from serein.cli.show import progress_bar
 from serein.evaluation.intervals import speaker_interval
 from serein.evaluation.metrics import uar
 from serein.experiment.checks import VECTORS, front_end
-from serein.experiment.clips import read_corpora
+from serein.experiment.data import read_corpora
 from serein.experiment.evaluate import fit_folds, privacy_spent
 from serein.experiment.prepare import Prepared, describe, prepare, stack
-from serein.experiment.reading import read_recipe
 from serein.experiment.recipe import Data, Model, uncalibrated
+from serein.experiment.recipe_file import read_recipe
 from serein.training.plan import Training
 
 ROOT = Path(__file__).parents[1]

@@ -201,7 +201,7 @@ def write_curves(file: Path) -> None:
 
 
 def write_stress(result: Result, file: Path, recall: dict[str, float] | None = None) -> None:
-    """A stress test, in the shape of serein.trials.stress_report.StressReport.to_dict."""
+    """A stress test, in the shape of serein.analysis.stress_report.StressReport.to_dict."""
     conditions = {}
     for test, names in CONDITIONS.items():
         for number, name in enumerate(names):

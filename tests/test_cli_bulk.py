@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 import serein
-from serein.inference.bulk import DIED
+from serein.bulk.predict_all import DIED
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'serein[scale]'")
 RATE_HZ = 16_000

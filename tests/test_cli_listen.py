@@ -26,8 +26,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from serein.audio.play import Playback
-from serein.audio.record import LostSoundWarning
+from serein.audio.record import LostSoundWarning, Playback
 from serein.cli.listen import listen
 from serein.cli.live_display import LiveDisplay
 from serein.cli.live_view import PlainLines

@@ -17,12 +17,12 @@ import soundfile
 from sklearn.naive_bayes import GaussianNB
 
 import serein
+from serein.bulk import predict_all as bulk
 from serein.engine import each, running_on
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search import search, settable
+from serein.evaluation.search.search import search, settable
 from serein.features.extractor import FeatureExtractor
-from serein.inference import bulk
 
 pytest.importorskip("ray", reason="pip install 'serein[scale]'")
 pytestmark = [

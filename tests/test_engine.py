@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
+from serein.bulk.object_store import fetch, is_url, list_objects
 from serein.engine import each, parallel, running_on
 from serein.errors import AudioError, EngineError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search import search, settable
-from serein.inference.objects import fetch, is_url, list_objects
+from serein.evaluation.search.search import search, settable
 
 
 def process_and_square(number: int) -> tuple[int, int]:

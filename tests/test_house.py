@@ -27,14 +27,15 @@ ROOMS: dict[str, set[str]] = {
     "models": {"training"},
     "evaluation": {"emotions"},
     "inference": {"emotions", "audio", "features", "models"},
-    "trials": {"emotions", "audio", "corpora", "features", "models", "evaluation", "inference"},
+    "analysis": {"emotions", "audio", "corpora", "features", "models", "evaluation", "inference"},
+    "bulk": {"inference", "audio", "emotions"},
+    "serve": {"inference", "audio", "emotions"},
     "experiment": {
         *{"emotions", "audio", "training", "corpora"},
         *{"features", "models", "evaluation", "inference"},
     },
-    "serve": {"inference", "audio", "emotions"},
-    "cli": {"experiment", "trials", "serve", "inference", "evaluation", "features", "corpora"}
-    | {"audio", "emotions", "__init__"},
+    "cli": {"experiment", "analysis", "bulk", "serve", "inference", "evaluation", "features"}
+    | {"corpora", "audio", "emotions", "__init__"},
     "__main__": {"cli"},
 }
 

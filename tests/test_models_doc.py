@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from serein.experiment.reading import make_recipe
+from serein.experiment.recipe_file import make_recipe
 from serein.models.catalogue import MODELS
 
 ROOT = Path(__file__).parents[1]

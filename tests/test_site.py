@@ -33,7 +33,7 @@ from typer.main import get_command
 
 import serein
 from serein.cli import app
-from serein.experiment.reading import make_recipe
+from serein.experiment.recipe_file import make_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "README.zh.md"]

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from serein.cli import app
-from serein.experiment.reading import make_recipe
+from serein.experiment.recipe_file import make_recipe
 from serein.training.balance import METHODS
 
 ROOT = Path(__file__).parents[1]

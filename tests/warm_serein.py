@@ -12,12 +12,6 @@ import sys
 
 def wait(place: str) -> None:
     """Answer each who asks in a process of its own."""
-    import serein.cli
-    import serein.evaluation.report
-    import serein.experiment.train
-    import serein.features.extractor
-    import serein.inference.export
-    import serein.inference.picture  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     with socket.socket(socket.AF_UNIX) as server:

@@ -30,7 +30,11 @@ CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
 ROOMS = {  # what is public beside the front door
     "Sound": ["serein.audio.chain", "serein.audio.denoise"],
     "Features": ["serein.features.normalise", "serein.features.openface"],
-    "Models": ["serein.models.catalogue", "serein.models.fusion", "serein.models.semi_supervised"],
+    "Models": [
+        "serein.models.catalogue",
+        "serein.models.fusion",
+        "serein.models.fusion.semi_supervised",
+    ],
     "Evaluation": ["serein.evaluation.metrics", "serein.evaluation.record"],
     "Words": ["serein.inference.words"],
     "Engine": ["serein.engine"],

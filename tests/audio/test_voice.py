@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from serein.audio.read import RATE_HZ, read_audio
-from serein.audio.voice import Segment, speech_probability, speech_segments
-from serein.audio.voice_detector import VoiceDetector, _network
+from serein.audio.voice import Segment, VoiceDetector, _network, speech_probability, speech_segments
 from serein.errors import AudioError, MissingExtraError
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from serein.audio.read import RATE_HZ, read_audio
-from serein.audio.voice import speech_segments
-from serein.audio.voice_detector import CHUNK, VoiceDetector
-from serein.audio.voice_tracker import HOVER, VoiceTracker
+from serein.audio.voice import CHUNK, HOVER, VoiceDetector, VoiceTracker, speech_segments
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from serein.errors import MissingExtraError, ProtocolError
-from serein.evaluation import drawing, plots
 from serein.evaluation.record import read_record, write_record
-from serein.evaluation.report import SECTIONS, render_report, write_report
+from serein.evaluation.report import drawing
+from serein.evaluation.report import figures as plots
+from serein.evaluation.report.report import SECTIONS, render_report, write_report
 from serein.evaluation.result import STAMP
 
 MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))

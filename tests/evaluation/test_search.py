@@ -18,9 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from serein.errors import MissingExtraError, ProtocolError
-from serein.evaluation import study as study_module
 from serein.evaluation.cross_validation import Copies
-from serein.evaluation.search import METHODS, SearchResult, search, settable, taken
+from serein.evaluation.search import study as study_module
+from serein.evaluation.search.search import METHODS, SearchResult, search, settable, taken
 
 SPACE = {"a": {"low": 0.0, "high": 1.0}, "b": {"low": 0.0, "high": 1.0}}
 

@@ -15,8 +15,8 @@ import pytest
 from serein.errors import ProtocolError
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.record import Record
+from serein.evaluation.report.side_by_side import side_by_side, write_comparison
 from serein.evaluation.result import STAMP, Result
-from serein.evaluation.side_by_side import side_by_side, write_comparison
 
 MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))
 LABELS = ("anger", "calm", "fear")

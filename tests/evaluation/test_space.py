@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serein.evaluation.space import Choice, Span, grid, read_space, read_values
+from serein.evaluation.search.space import Choice, Span, grid, read_space, read_values
 
 TOML = """
 C = {low = 0.01, high = 100.0, log = true, steps = 3}

@@ -13,8 +13,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from serein.errors import ProtocolError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search import search, settable
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.search import search, settable
+from serein.evaluation.search.tuned import Tuned
 
 DEPTH = {"max_depth": [2, 4]}
 STUMP = DecisionTreeClassifier(max_depth=1, random_state=0)

@@ -20,7 +20,7 @@ from serein.evaluation.result import STAMP, Result
 from serein.experiment.adaptation import KNOWN, Adapted, adapt, can_adapt, speaker_prior
 from serein.models.adaptation import centred
 from serein.models.calibration import TemperatureScaled
-from serein.models.ridge import MaskedRidge
+from serein.models.linear import MaskedRidge
 from serein.models.scaled import Scaled
 
 Array = npt.NDArray[Any]

@@ -10,7 +10,7 @@ import pytest
 from serein.audio.chain import AUGMENTATIONS
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
-from serein.experiment.copies import Copy
+from serein.experiment.data import Copy
 from serein.experiment.recipe import Augmentation
 from serein.features.frontend import FrontEnd
 

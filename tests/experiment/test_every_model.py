@@ -16,13 +16,14 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import serein
 from serein.audio.read import RATE_HZ
-from serein.cli import judge, learn
+from serein.cli import recipes as judge
+from serein.cli import recipes as learn
 from serein.errors import AudioError, CorpusError, ProtocolError, RecipeError
 from serein.evaluation.cross_validation import fit_part
 from serein.experiment import speech, train
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, make_classifier, prepare, stack
-from serein.experiment.reading import make_recipe
+from serein.experiment.recipe_file import make_recipe
 from serein.experiment.train import Fitted, fit, pack, refuse_unpackable
 from serein.models.catalogue import MODELS
 from serein.training import balance

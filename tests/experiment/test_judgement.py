@@ -11,11 +11,11 @@ import pytest
 from serein.corpora import Corpus, Utterance
 from serein.errors import ProtocolError, RecipeError
 from serein.evaluation.record import read_record
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.evaluate import evaluate, write_evaluation
 from serein.experiment.leakage import check_leaks
 from serein.experiment.prepare import Prepared, make_classifier
-from serein.experiment.reading import make_recipe
+from serein.experiment.recipe_file import make_recipe
 from serein.experiment.splits import make_folds
 from serein.models.calibration import TemperatureScaled
 

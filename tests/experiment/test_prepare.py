@@ -16,7 +16,7 @@ from transformers import WhisperConfig, WhisperModel
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
-from serein.experiment.clips import balanced_weights, combine, read_corpora
+from serein.experiment.data import balanced_weights, combine, read_corpora
 from serein.experiment.prepare import Prepared, make_classifier, no_progress, prepare
 from serein.experiment.recipe import Balance, Data, Encoder, Model, Protocol, Recipe
 from serein.experiment.splits import make_folds, refuse_same_recordings

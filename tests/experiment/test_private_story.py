@@ -20,8 +20,8 @@ from serein.errors import MissingExtraError, RecipeError
 from serein.experiment.card import model_card
 from serein.experiment.evaluate import evaluate
 from serein.experiment.prepare import make_classifier, prepare
-from serein.experiment.reading import make_recipe
 from serein.experiment.recipe import Recipe
+from serein.experiment.recipe_file import make_recipe
 from serein.experiment.speech import SpeechDetector
 from serein.experiment.train import Fitted, make_manifest
 

@@ -7,7 +7,7 @@ import pytest
 
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError
-from serein.experiment.vectors import read_vectors
+from serein.experiment.data import read_vectors
 from serein.features.table import write_table
 
 

@@ -33,8 +33,8 @@ from transformers.models.whisper.modeling_whisper import sinusoids
 
 from serein.audio.read import RATE_HZ
 from serein.errors import EncoderError
+from serein.experiment.export.onnx import example_input, to_onnx
 from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
-from serein.inference.export import example_input, to_onnx
 
 Array = npt.NDArray[np.float32]
 

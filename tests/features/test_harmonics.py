@@ -7,7 +7,7 @@ import pytest
 
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
-from serein.features.harmonics import COLUMNS, harmonics
+from serein.features.expert import HARMONICS, harmonics
 
 TIME_S = np.arange(RATE_HZ) / RATE_HZ
 FRAMES = 101
@@ -24,7 +24,7 @@ def voice(f0_hz: float, levels_db: list[float]) -> np.ndarray:
 def measured(signal: np.ndarray, f0_hz: float, formants_hz: list[float]) -> dict[str, float]:
     pitch = np.full(FRAMES, f0_hz, np.float32)
     tracks = np.tile(np.array(formants_hz, np.float32), (FRAMES, 1))
-    return dict(zip(COLUMNS, harmonics(signal, pitch, tracks)[50].tolist(), strict=True))
+    return dict(zip(HARMONICS, harmonics(signal, pitch, tracks)[50].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("f0_hz", [90.0, 150.0, 310.0])

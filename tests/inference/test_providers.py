@@ -9,7 +9,7 @@ import pytest
 
 import serein
 from serein.errors import EngineError
-from serein.inference.providers import PROVIDERS, check, providers
+from serein.inference.network import PROVIDERS, check, providers
 from serein.inference.recognizer import find_model
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "espeak-german.flac"

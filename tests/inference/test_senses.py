@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from serein.inference.multimodal import DOUBT, SENSES, TRUST, check_trust, together
 from serein.inference.prediction import UNSURE, Prediction, Segment
-from serein.inference.senses import DOUBT, SENSES, TRUST, check_trust, together
 
 THREE = ("anger", "happiness", "neutral")
 

@@ -21,8 +21,8 @@ from serein.models.fusion import (
     LateFusion,
     Modalities,
 )
-from serein.models.fusion_early import Blocks, drop
-from serein.models.fusion_rules import HeldOut, Product, Stacked, WeightedMean
+from serein.models.fusion.early import Blocks, drop
+from serein.models.fusion.rules import HeldOut, Product, Stacked, WeightedMean
 from serein.models.linear import MaskedLogisticRegression
 from serein.training.plan import Training
 

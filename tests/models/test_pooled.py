@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.models.classical import MarginSVM
-from serein.models.pooled import Pooled
+from serein.models.scaled import Pooled
 from serein.models.series import pack
 
 Array = npt.NDArray[Any]

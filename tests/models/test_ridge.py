@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.models.ridge import SHARPNESS, MaskedRidge
+from serein.models.linear import SHARPNESS, MaskedRidge
 
 Array = npt.NDArray[Any]
 

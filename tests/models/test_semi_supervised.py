@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from serein.models.fusion import EarlyFusion, LateFusion
+from serein.models.fusion.semi_supervised import CoTraining, SelfTraining, _surest
 from serein.models.linear import MaskedLogisticRegression
-from serein.models.semi_supervised import CoTraining, SelfTraining, _surest
 
 Array = npt.NDArray[Any]
 LATE = LateFusion(MaskedLogisticRegression(0.3), folds=3)

@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
 
-from serein.serve.refusal import STATUS
+from serein.serve.errors import STATUS
 
 EXAMPLES = 60
 CHECKS = [

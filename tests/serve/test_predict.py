@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 import serein
-from serein.serve.refusal import STATUS
+from serein.serve.errors import STATUS
 
 ROOT = Path(__file__).parents[2]
 load = cache(serein.load)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from serein.serve.refusal import STATUS
+from serein.serve.errors import STATUS
 from serein.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]

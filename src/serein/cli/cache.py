@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from serein.cli.recipes import CacheFolder
+from serein.cli.options import CacheFolder
 from serein.errors import SereinError
 
 MEGABYTE = 1e6

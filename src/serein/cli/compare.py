@@ -12,7 +12,7 @@ from serein.cli.show import print_json
 
 if TYPE_CHECKING:
     from serein.evaluation.record import Record
-    from serein.evaluation.side_by_side import SideBySide
+    from serein.evaluation.report.side_by_side import SideBySide
 
 
 def compare(
@@ -28,7 +28,7 @@ def compare(
 ) -> None:
     """Put results side by side; test each against the first on the same clips."""
     from serein.evaluation.record import read_record
-    from serein.evaluation.side_by_side import side_by_side, write_comparison
+    from serein.evaluation.report.side_by_side import side_by_side, write_comparison
 
     records = [read_record(place) for place in results]
     table = side_by_side(records, score=score, names=_names(results, records))
@@ -56,7 +56,7 @@ def _show(table: SideBySide) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from serein.evaluation.page import p_value, score, signed, span
+    from serein.evaluation.report.page import p_value, score, signed, span
 
     said = table.shown[table.score]
     grid = Table(title=f"{said}, each tested against the first over the speakers of the same clips")

@@ -15,8 +15,8 @@ from serein.errors import SereinError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from serein.analysis.explanation import Explanation
     from serein.audio.read import Signal
-    from serein.inference.explanation import Explanation
 
 BACKGROUND = 30  # recordings: of a folder with more, so many are drawn
 LEAST = 0.005  # of probability: what moves the answer less is not worth a line
@@ -49,13 +49,13 @@ def explain(
     Each is taken out by itself; what counts is how much less probable the emotion gets. For some
     models features are judged as well.
     """
+    from serein.analysis import explain as why
     from serein.audio.read import read_audio
-    from serein.inference import explain as why
     from serein.inference.recognizer import load
 
     target = None if as_json and out is None else _target(file, out)
     if target is not None:  # without matplotlib this fails at once, not after the work
-        from serein.inference.explanation_picture import draw_explanation
+        from serein.analysis.picture import draw_explanation
     signal = read_audio(file)
     recognizer = load(model)
     others = None if background is None else _read(background)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.engines import Provider
-from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
-from serein.cli.live_words import WORDS
+from serein.cli.live_view import WORDS, JsonLines, PlainLines, SoundSource, View
+from serein.cli.options import Provider
 from serein.cli.show import print_json
 from serein.cli.words import Language
 from serein.errors import AudioError, SereinError
@@ -108,7 +107,7 @@ def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSo
         return Microphone(device)
     if device is not None:
         raise typer.BadParameter("--file and --device came: give one of them")
-    from serein.audio.play import Playback
+    from serein.audio.record import Playback
 
     return Playback(file, realtime=realtime)
 

@@ -1,65 +1,236 @@
-"""What commands on recipes share: their options, and the recipe with its data."""
+"""Commands that learn: train, tune, export, corpus."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from serein.cli.show import progress_bar
+from serein.cli.options import (
+    Address,
+    CacheFolder,
+    CorpusName,
+    DataFolder,
+    Download,
+    EngineName,
+    Jobs,
+    ModelName,
+    RecipeFile,
+    WeightsFolder,
+    chosen_recipe,
+    prepared_recipe,
+    running_on,
+)
+from serein.cli.show import print_json, progress_bar, show_leaks, show_scores, show_search
+from serein.engine import parallel
 from serein.errors import RecipeError
 
 if TYPE_CHECKING:
-    from serein.experiment.prepare import Prepared
-    from serein.experiment.recipe import Recipe
-
-RecipeFile = Annotated[
-    Path | None, typer.Argument(help="Recipe, a TOML file.", metavar="[RECIPE.toml]")
-]
-CorpusName = Annotated[
-    str | None, typer.Option("--corpus", help="Instead of a recipe: ravdess, emodb … or a CSV.")
-]
-ModelName = Annotated[
-    str | None, typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking …")
-]
-DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
-]
-WeightsFolder = Annotated[
-    Path | None, typer.Option("--weights", help="Folder searched for the encoder.")
-]
-Download = Annotated[
-    bool,
-    typer.Option("--download", help="Fetch the encoder from the model hub if it is not here."),
-]
-CacheFolder = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
-]
+    from serein.experiment.evaluate import Evaluation
+    from serein.experiment.prepare import Front
 
 
-def chosen_recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:
-    """Read a recipe, or make the one of --corpus and --model."""
-    from serein.experiment.reading import read_recipe, short_recipe
+def train(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the bundle; runs/NAME if not given.")
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    download: Download = False,
+    cache: CacheFolder = None,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
+) -> None:
+    """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
+    from serein.experiment.evaluate import evaluate as judge
+    from serein.experiment.train import fit, pack, refuse_unpackable
 
-    if file and not (corpus or model):
-        return read_recipe(file)
-    if file or not (corpus and model):
-        raise RecipeError("give either a recipe file, or both --corpus and --model")
-    return short_recipe(corpus, model)
+    wanted = chosen_recipe(recipe, corpus, model)
+    refuse_unpackable(wanted)
+    int8 = wanted.encoder is not None
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
+        show_scores(evaluation)
+        fitted = fit(prepared, cache=cache, progress=progress_bar)
+    folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
+    typer.echo(f"written: {folder}")
 
 
-def prepared_recipe(
-    recipe: Recipe,
-    data: Path | None,
-    weights: Path | None,
-    cache: Path | None,
-    *,
-    download: bool,
-) -> Prepared:
-    """Read a recipe's corpora and describe every clip, with progress."""
-    from serein.experiment.prepare import prepare
+def tune(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    trials: Annotated[int | None, typer.Option(help="Candidates tried, in all.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="grid, random, halving or bayesian.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Optuna storage URL, .db or .journal file; OUT/search.db if not given, or "
+            "OUT/search.journal where trials run side by side."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for trials.csv and best.toml.")
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    download: Download = False,
+    cache: CacheFolder = None,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
+) -> None:
+    """Search for better settings in folds of unseen speakers; goes on where it was stopped."""
+    from serein.experiment.recipe_file import with_search
+    from serein.experiment.tune import tune as look
+    from serein.experiment.tune import write_search
 
-    return prepare(
-        recipe, data=data, weights=weights, cache=cache, download=download, progress=progress_bar
+    wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
+    folder = out or Path("runs") / f"{wanted.name}-search"
+    folder.mkdir(parents=True, exist_ok=True)
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        kept = folder / ("search.journal" if parallel() else "search.db")
+        result = look(prepared, storage=storage or kept.absolute(), progress=progress_bar)
+    show_search(result)
+    typer.echo(f"written: {write_search(result, wanted, folder)}")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Bundle, or bundled model.", metavar="MODEL")],
+    out: Annotated[Path, typer.Option("--out", help="Folder, or .zip file, to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to int8.")] = False,
+    audio: Annotated[
+        list[Path] | None, typer.Option(help="Recordings or folders to measure the parity on.")
+    ] = None,
+) -> None:
+    """Write a bundle anew: as int8, as one zip file; prints the parity with the original."""
+    from serein.experiment.export.convert import convert
+
+    typer.echo(convert(model, out, int8=int8, audio=audio or []))
+
+
+def corpus(
+    name: Annotated[
+        str, typer.Argument(help="ravdess, emodb, cremad, tess, savee or nemo; or a CSV.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
+) -> None:
+    """Count a corpus, find duplicates in it and compare it with the official release."""
+    from serein.corpora import Corpus
+
+    table = Corpus.from_csv(name, audio_root=folder) if name.endswith(".csv") else None
+    found = (table or Corpus.load(name, folder)).validate()
+    typer.echo(found.summary())
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def evaluate(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for report.html, result.json and predictions.csv."),
+    ] = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    download: Download = False,
+    cache: CacheFolder = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
+    adapt: Annotated[
+        bool,
+        typer.Option("--adapt", help="Also with utterances of each speaker known, unlabelled."),
+    ] = False,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Also test under noise, codecs, rooms …, and by group.")
+    ] = False,
+    stress_clips: Annotated[
+        int, typer.Option(min=0, help="Clips drawn for --stress; 0 is all.")
+    ] = 400,
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
+) -> None:
+    """Judge a recipe on speakers it has not heard; print the scores, and report them in --out."""
+    from serein.experiment.evaluate import evaluate as judge
+    from serein.experiment.evaluate import write_evaluation
+
+    wanted = chosen_recipe(recipe, corpus, model)
+    if stress and wanted.features and wanted.features.table:
+        raise RecipeError("features read from a table cannot be put to the test: no sound is there")
+    with running_on(engine, address=address, jobs=jobs):
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        evaluation = judge(
+            prepared,
+            int8=int8,
+            importance=out is not None,
+            adaptation=adapt,
+            cache=cache,
+            progress=progress_bar,
+        )
+    show_scores(evaluation)
+    if out:
+        for name in ("stress.json", "stress-predictions.csv", "predictions-adapted.csv"):
+            (out / name).unlink(missing_ok=True)  # of what was judged before
+        write_evaluation(evaluation, out)
+    if stress:
+        _stress(evaluation, out, stress_clips, cache)
+    if out:
+        from serein.evaluation.report.report import write_report
+
+        typer.echo(f"written: {write_report(out)}")
+
+
+def check_leaks(
+    recipe: RecipeFile = None,
+    corpus: CorpusName = None,
+    model: ModelName = None,
+    data: DataFolder = None,
+    weights: WeightsFolder = None,
+    download: Download = False,
+    cache: CacheFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Judge a recipe honestly, by a random split, and with copies before the split."""
+    from serein.experiment.leakage import check_leaks as check
+
+    prepared = prepared_recipe(
+        chosen_recipe(recipe, corpus, model), data, weights, cache, download=download
     )
+    rows = check(prepared, cache=cache, progress=progress_bar).rows()
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        show_leaks(prepared.recipe.name, rows)
+
+
+def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | None) -> None:
+    from serein.analysis.stress import stress_folds
+    from serein.cli.stress import show_stress
+
+    prepared = evaluation.prepared
+    with progress_bar("stress") as tick:
+        report = stress_folds(
+            evaluation.fitted,
+            cast("Front", prepared.front),  # of a table there is none: refused above
+            prepared.corpus,
+            name=prepared.recipe.name,
+            judged=evaluation.result,
+            fingerprint=evaluation.fingerprint,
+            clips=clips,
+            cache=cache,
+            tick=tick,
+        )
+    show_stress(report)
+    if out:
+        report.write(out)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from serein import __version__
-from serein.cli.engines import Provider
+from serein.cli.options import Provider
 from serein.errors import MissingExtraError
 
 

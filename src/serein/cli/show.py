@@ -12,7 +12,7 @@ import typer
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
-    from serein.evaluation.search import SearchResult
+    from serein.evaluation.search.search import SearchResult
     from serein.experiment.evaluate import Evaluation
 
 TRIALS_SHOWN = 10

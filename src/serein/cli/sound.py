@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.engines import Address, EngineName, Jobs, running_on
+from serein.cli.options import Address, EngineName, Jobs, running_on
 from serein.cli.show import print_error, progress_bar
 from serein.errors import SereinError
 
@@ -70,8 +70,8 @@ def plot(
     model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
 ) -> None:
     """Draw waveform, spectrogram with F0 and formants, and the emotions over time, as one PNG."""
+    from serein.analysis.picture import draw_recording
     from serein.audio.read import RATE_HZ, read_audio
-    from serein.inference.picture import draw_recording
     from serein.inference.recognizer import load
 
     target = out or file.with_suffix(".png")

@@ -14,8 +14,8 @@ from serein.errors import SereinError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from serein.analysis.stress_report import StressReport
     from serein.evaluation.fairness import Fairness, Group
-    from serein.trials.stress_report import StressReport
 
 SHOWN = 8  # groups of one kind
 
@@ -59,9 +59,9 @@ def stress(
 
     Speakers that it heard in training are left out. A run that was stopped goes on where it was.
     """
+    from serein.analysis.clips import find_corpus
+    from serein.analysis.stress import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
-    from serein.trials.data import find_corpus
-    from serein.trials.stress import stress_model
 
     try:
         chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
@@ -83,7 +83,7 @@ def stress(
     else:
         show_stress(report)
     if out:
-        from serein.evaluation.report import write_report
+        from serein.evaluation.report.report import write_report
 
         report.write(out)
         typer.echo(f"written: {write_report(out)}", err=as_json)
@@ -111,8 +111,8 @@ def _mapping(merges: list[str]) -> dict[str, str | None]:
 def _show_conditions(report: StressReport) -> None:
     from rich.console import Console
 
-    from serein.trials.data import NO_SPEECH
-    from serein.trials.stress_report import CLEAN
+    from serein.analysis.clips import NO_SPEECH
+    from serein.analysis.stress_report import CLEAN
 
     said = {
         name: [result.labels[number] for number in result.answer]

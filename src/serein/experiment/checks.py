@@ -14,11 +14,11 @@ from serein.corpora import CORPORA
 from serein.emotions import EMOTIONS
 from serein.errors import RecipeError, unknown_name
 from serein.evaluation.leaks import OVERLAPS
-from serein.evaluation.search import METHODS as SEARCHES
-from serein.evaluation.space import read_space
+from serein.evaluation.search.search import METHODS as SEARCHES
+from serein.evaluation.search.space import read_space
 from serein.experiment.recipe import Encoder, Features, Model, Recipe
-from serein.experiment.sections import arguments, value_of
 from serein.experiment.splits import SPLITS
+from serein.experiment.toml_sections import arguments, value_of
 from serein.features.frontend import LEVELS, FrontEnd
 from serein.inference.bundle import MIN_HOP_S
 from serein.models.catalogue import (

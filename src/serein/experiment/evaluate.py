@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnxruntime
 
 from serein.errors import RecipeError, SereinError
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.importance import permutation_importance
 from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.adaptation import NO_PRIOR, Adapted, adapt, can_adapt
-from serein.experiment.clips import describe_corpora
+from serein.experiment.data import describe_corpora
+from serein.experiment.export.onnx import example_input, quantise, to_onnx
 from serein.experiment.prepare import (
     Prepared,
     Progress,
@@ -29,7 +32,6 @@ from serein.experiment.prepare import (
     no_progress,
     stack,
 )
-from serein.experiment.quantised import quantised_encoder
 from serein.features.cache import default_cache
 from serein.features.encoder import SpeechEncoder
 from serein.features.measures import measures
@@ -399,3 +401,51 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+Array = npt.NDArray[np.float32]
+
+
+class GraphEncoder:
+    """An encoder's ONNX graph, called like the encoder itself.
+
+    Parameters
+    ----------
+    model : bytes
+        The graph; one input, one output.
+    encoder : SpeechEncoder
+        Whose front end to use.
+    """
+
+    def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
+        onnxruntime.disable_telemetry_events()  # Windows knows no variable
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.front_end = encoder.front_end
+        self.fingerprint = f"{encoder.fingerprint}-{hashlib.sha256(model).hexdigest()[:12]}"
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, signal: Array) -> Array:
+        """Describe one signal: (samples,) to (features,)."""
+        network_input = self.front_end(signal)[None]
+        vector: Array = self._session.run(None, {"input": network_input})[0][0]
+        return vector
+
+
+def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
+    """Export an encoder and quantise it.
+
+    Parameters
+    ----------
+    encoder : SpeechEncoder
+        In float32.
+
+    Returns
+    -------
+    GraphEncoder
+        In int8.
+    """
+    model = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
+    return GraphEncoder(quantise(model), encoder)

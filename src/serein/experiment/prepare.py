@@ -15,13 +15,18 @@ from serein.corpora import Corpus
 from serein.errors import CorpusError
 from serein.evaluation.cross_validation import Copies
 from serein.evaluation.protocol import Fold
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.checks import front_end
-from serein.experiment.clips import balanced_weights, combine, left_out, read_corpora
-from serein.experiment.copies import Copy
+from serein.experiment.data import (
+    Copy,
+    balanced_weights,
+    combine,
+    left_out,
+    read_corpora,
+    read_vectors,
+)
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.experiment.splits import make_folds, refuse_same_recordings
-from serein.experiment.vectors import read_vectors
 from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.features.frontend import FrontEnd

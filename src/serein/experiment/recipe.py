@@ -156,7 +156,7 @@ class Search:
     Attributes
     ----------
     method : str
-        A key of `serein.evaluation.search.METHODS`.
+        A key of `serein.evaluation.search.search.METHODS`.
     trials : int
         Candidates tried.
     folds : int

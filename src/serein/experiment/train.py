@@ -12,19 +12,19 @@ from serein.errors import RecipeError, SereinError
 from serein.evaluation.confidence import risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
-from serein.evaluation.tuned import Tuned
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.card import model_card, notice
-from serein.experiment.clips import describe_corpora
+from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, privacy_spent, training_folder, versions
+from serein.experiment.export.converters import unwrapped
+from serein.experiment.export.estimators import join, speech_graph, to_graph
+from serein.experiment.export.onnx import example_input, to_onnx
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
 from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, write_bundle
-from serein.inference.converters import unwrapped
-from serein.inference.export import example_input, to_onnx
-from serein.inference.graph import join, speech_graph, to_graph
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import member_names
 from serein.models.hmm import GaussianMixtureHMM

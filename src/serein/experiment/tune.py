@@ -11,7 +11,7 @@ import numpy as np
 import tomli_w
 
 from serein.errors import RecipeError, SereinError
-from serein.evaluation.search import SearchResult, search
+from serein.evaluation.search.search import SearchResult, search
 from serein.experiment.checks import complete
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.recipe import Recipe, uncalibrated, with_values

@@ -13,12 +13,17 @@ import numpy.typing as npt
 from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
 from serein.errors import AudioError, BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
-from serein.inference.answers import averaged, labelled
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.network import open_network
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.speaker import Speaker
-from serein.inference.windows import check_window, segment_bounds, window_starts
+from serein.inference.timeline import (
+    averaged,
+    check_window,
+    labelled,
+    segment_bounds,
+    window_starts,
+)
 from serein.models.adaptation import SpeakerPrior
 from serein.recordings import recordings
 

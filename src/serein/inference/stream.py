@@ -17,14 +17,124 @@ import numpy.typing as npt
 
 from serein.audio.chunks import ChunkReader
 from serein.audio.read import RATE_HZ, Signal
-from serein.audio.voice_detector import CHUNK, VoiceDetector
-from serein.audio.voice_tracker import VoiceTracker
+from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
 from serein.inference.prediction import UNSURE, Segment
-from serein.inference.recent import Recent
 from serein.inference.recognizer import Recognizer
 from serein.inference.speaker import Speaker
-from serein.inference.utterance import Utterance
-from serein.inference.windows import check_window
+from serein.inference.timeline import averaged, check_window, labelled, segment_bounds
+
+
+class Recent:
+    """Keeps the end of a signal that grows for ever.
+
+    Parameters
+    ----------
+    keep : int
+        How many samples must stay within reach.
+
+    Attributes
+    ----------
+    end : int
+        How many samples have come.
+
+    Examples
+    --------
+    >>> recent = Recent(keep=4)
+    >>> for start in range(0, 100, 2):
+    ...     recent.append(np.arange(start, start + 2, dtype=np.float32))
+    >>> recent.cut(97, recent.end).tolist()
+    [97.0, 98.0, 99.0]
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._sound = np.zeros(2 * keep, np.float32)  # moved to its front when it is full
+        self._first = 0  # which sample stands at its front
+        self.end = 0
+
+    def append(self, signal: Signal) -> None:
+        """Take in what follows, at most `keep` samples at once."""
+        used = self.end - self._first
+        if used + signal.size > self._sound.size:
+            self._sound[: self._keep] = self._sound[used - self._keep : used]
+            self._first = self.end - self._keep
+            used = self._keep
+        self._sound[used : used + signal.size] = signal
+        self.end += signal.size
+
+    def cut(self, start: int, end: int) -> Signal:
+        """Copy the samples from `start` to `end`, which must be within reach."""
+        return self._sound[start - self._first : end - self._first].copy()
+
+
+Answer = npt.NDArray[np.float32] | None
+
+
+class Utterance:
+    """Judges an utterance as `Recognizer.predict` would judge a recording of it.
+
+    Parameters
+    ----------
+    start : int
+        Its first sample in the stream.
+    recognizer : Recognizer
+        Judges.
+    speaker : Speaker
+        Who speaks.
+    """
+
+    def __init__(self, start: int, recognizer: Recognizer, speaker: Speaker) -> None:
+        self.start = start
+        self._recognizer, self._speaker = recognizer, speaker
+        self._window = round(recognizer.window_s * RATE_HZ)
+        self._hop = round(recognizer.hop_s * RATE_HZ)
+        self._starts: list[int] = []  # of windows, counted from its start
+        self._answers: list[Answer] = []
+
+    def extend(self, end: int, recent: Recent) -> None:
+        """Hear the windows that are full, and not the last, once it is known to go on to `end`."""
+        while (start := len(self._starts) * self._hop) < end - self.start - self._window:
+            self._hear(start, start + self._window, recent)
+
+    def close(self, end: int, recent: Recent) -> tuple[Segment, list[npt.NDArray[np.float32]]]:
+        """Hear what is left up to its end.
+
+        Parameters
+        ----------
+        end : int
+            The sample after its last.
+        recent : Recent
+            Where the sound is.
+
+        Returns
+        -------
+        answer : Segment
+            For the whole of it; its emotion is None if it was no speech.
+        heard : list of numpy.ndarray
+            What each window with speech sounds like from a stranger, each of shape (labels,).
+        """
+        self.extend(end, recent)
+        samples = end - self.start
+        self._hear(max(0, samples - self._window), samples, recent)
+        unsure_below = self._recognizer.unsure_below
+        bounds = segment_bounds(self._starts, self._window, samples)
+        timeline = [
+            labelled(span, self._named(answer), unsure_below)
+            for span, answer in zip(bounds, self._answers, strict=True)
+        ]
+        whole = averaged((self.start / RATE_HZ, end / RATE_HZ), timeline, unsure_below)
+        return whole, [answer for answer in self._answers if answer is not None]
+
+    def _hear(self, start: int, end: int, recent: Recent) -> None:
+        self._starts.append(start)
+        window = recent.cut(self.start + start, self.start + end)
+        self._answers.append(self._recognizer.hear(window))
+
+    def _named(self, answer: Answer) -> dict[str, float]:
+        if answer is None:
+            return {}
+        return self._recognizer.named(self._speaker.own(answer))
+
 
 MARGIN = RATE_HZ // 10  # samples kept around speech, so that soft onsets and endings are heard
 MIN_SPEECH_S = 0.25  # a shorter sound is a click, or a cough

@@ -18,7 +18,7 @@ from serein.models.classical import CLASSICAL
 from serein.models.ensembles import ENSEMBLES
 from serein.models.hmm import GaussianMixtureHMM
 from serein.models.network import NetworkClassifier
-from serein.models.pooled import Pooled
+from serein.models.scaled import Pooled
 from serein.models.series import Pooling
 from serein.training.plan import Training
 

@@ -18,9 +18,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from serein.errors import unknown_name
-from serein.models.linear import MaskedLogisticRegression
+from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.margin_svm import KERNELS, MarginSVM
-from serein.models.ridge import MaskedRidge
 from serein.models.scaled import Scaled
 
 RandomState = int | np.random.RandomState | None

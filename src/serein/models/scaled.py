@@ -8,10 +8,103 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from serein.models.series import Pooling
 
 Floats = npt.NDArray[np.float64]
+
+
+def _has_log(pooled: Any) -> bool:
+    return hasattr(getattr(pooled, "estimator_", pooled.estimator), "predict_log_proba")
+
+
+class Pooled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier behind `Pooling`, with `fit` taking weights as a Pipeline's does not.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Of vectors; must give `predict_proba`.
+    width : int, optional
+        Features a frame. If not given, rows are vectors already.
+
+    Attributes
+    ----------
+    pooling_ : Pooling
+        Fitted; it learns nothing.
+    estimator_ : classifier
+        Fitted on pooled series.
+    classes_ : numpy.ndarray
+        Shape (classes,), sorted labels.
+    """
+
+    def __init__(self, estimator: Any, *, width: int | None = None) -> None:
+        self.estimator = estimator
+        self.width = width
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """Pool, and learn from what comes out.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, longest * width), filled up with NaN; or (samples, features).
+        y : array_like
+            Shape (samples,), labels.
+        sample_weight : array_like, optional
+            Shape (samples,), for a classifier that takes weights.
+
+        Returns
+        -------
+        Pooled
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the rows are no series of that width, or the classifier takes no weights.
+        """
+        self.pooling_ = Pooling(self.width).fit(X)
+        self.n_features_in_ = self.pooling_.n_features_in_
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if weighted and not has_fit_parameter(self.estimator, "sample_weight"):
+            raise ValueError(f"{type(self.estimator).__name__} takes no sample_weight: give none")
+        self.estimator_ = clone(self.estimator).fit(self.pooling_.transform(X), y, **weighted)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes), rows summing to 1."""
+        check_is_fitted(self)
+        result: Floats = self.estimator_.predict_proba(self.pooling_.transform(X))
+        return result
+
+    @available_if(_has_log)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        check_is_fitted(self)
+        result: Floats = self.estimator_.predict_log_proba(self.pooling_.transform(X))
+        return result
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        check_is_fitted(self)
+        return self.estimator_.predict(self.pooling_.transform(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.width is not None
+        return tags
 
 
 class Scaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

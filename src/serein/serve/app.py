@@ -16,17 +16,15 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from serein.serve.about import about_routes
-from serein.serve.decoders import Decoders
-from serein.serve.entrance import NOTES, NOTHING, Entrance
-from serein.serve.guards import Guards
-from serein.serve.judges import Judges
-from serein.serve.metrics import Metrics
-from serein.serve.pages import mount_files, page_routes
+from serein.serve.access import Guards
+from serein.serve.decoder_pool import Decoders
+from serein.serve.errors import Refusal
+from serein.serve.info import about_routes, mount_files, page_routes
+from serein.serve.middleware import NOTES, NOTHING, Entrance
+from serein.serve.observability import Metrics
 from serein.serve.predict import Queue, predict_routes
-from serein.serve.protocol import STOPPING
-from serein.serve.refusal import Refusal
-from serein.serve.settings import Settings
+from serein.serve.recognizers import Judges
+from serein.serve.settings import STOPPING, Settings
 from serein.serve.streams import Open, stream_routes
 
 ORPHAN_S = 1.0  # how often a worker looks whether the service is still there

@@ -12,14 +12,13 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from serein.inference.prediction import Prediction
-from serein.serve.answers import PredictionBody
-from serein.serve.body import FIELD, Upload, read_upload
-from serein.serve.decoders import Decoders
-from serein.serve.entrance import NOTES
-from serein.serve.judges import Judges, PatientRecognizer
-from serein.serve.refusal import Refusal, documented
+from serein.serve.decoder_pool import Decoders
+from serein.serve.errors import Refusal, documented
+from serein.serve.middleware import NOTES
+from serein.serve.recognizers import Judges, PatientRecognizer
+from serein.serve.schemas import PredictionBody
 from serein.serve.settings import Settings
-from serein.serve.store import Store
+from serein.serve.uploads import FIELD, Store, Upload, read_upload
 
 Result = TypeVar("Result")
 BUSY_S = 2  # when to come again

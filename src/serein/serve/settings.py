@@ -10,6 +10,8 @@ from serein.errors import ServiceError
 
 MEGABYTE = 2**20
 MIN_KEY = 16  # characters
+MAX_FRAME_BYTES = 2**20  # of a stream
+STOPPING = "stopping"  # the key of the event in the app's state that says that the service stops
 
 
 @dataclass(frozen=True)

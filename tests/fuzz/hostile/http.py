@@ -45,7 +45,7 @@ class HttpTarget:
     )
 
     def __init__(self) -> None:
-        from serein.serve.refusal import STATUS
+        from serein.serve.errors import STATUS
 
         self._status = STATUS
         self._folder = tempfile.TemporaryDirectory(prefix="serein-fuzz-")

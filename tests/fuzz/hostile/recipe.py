@@ -49,12 +49,12 @@ hop_s = 1.0
 
 
 class RecipeTarget:
-    """`serein.experiment.reading.read_recipe`, which checks all that can be checked."""
+    """`serein.experiment.recipe_file.read_recipe`, which checks all that can be checked."""
 
     def __init__(self) -> None:
         from serein.emotions import EMOTIONS
         from serein.errors import RecipeError
-        from serein.experiment.reading import read_recipe
+        from serein.experiment.recipe_file import read_recipe
         from serein.models.catalogue import MODELS
 
         self._read, self._error = read_recipe, RecipeError

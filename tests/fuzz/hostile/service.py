@@ -21,7 +21,7 @@ class Service:
         from uvicorn.server import ServerState
 
         from serein.serve.app import create_app
-        from serein.serve.protocol import Graceful, http_protocol
+        from serein.serve.server import Graceful, http_protocol
         from serein.serve.settings import Settings
 
         settings = Settings(

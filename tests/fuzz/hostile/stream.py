@@ -37,7 +37,7 @@ class StreamTarget:
         import serein
         from serein.errors import SereinError
         from serein.inference.stream import Stream
-        from serein.serve.refusal import STATUS
+        from serein.serve.errors import STATUS
 
         self._stream, self._listed = Stream, (SereinError, ValueError)
         self._codes = {*STATUS, "too_long", "idle"} - {"internal"}

@@ -1,0 +1,1 @@
+"""What a trained model does, and why: explanations, pictures, robustness tests. Needs [sound]."""

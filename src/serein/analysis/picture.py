@@ -1,0 +1,312 @@
+"""A recording as one picture: waveform, spectrogram with F0 and formants, emotions over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.analysis.explanation import Explanation
+from serein.audio.frames import frame_times
+from serein.audio.read import RATE_HZ, Signal, check_signal
+from serein.emotions import EMOTIONS
+from serein.errors import MissingExtraError
+from serein.features.descriptors import power_spectrogram
+from serein.features.formants import formants
+from serein.features.pitch import f0
+from serein.inference.prediction import Segment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Array = npt.NDArray[np.float32]
+
+COLOURS = {name: emotion.colour for name, emotion in EMOTIONS.items()}
+COLUMNS = 2000  # of the picture: longer recordings are drawn by the extremes of each column
+HIGHEST_HZ = 5500
+CROWDED = 15  # segments of a timeline: shorter ones have no room for their name
+RANGE_DB = 70
+
+
+def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "") -> Figure:
+    """Draw a recording.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    timeline : sequence of Segment
+        As a `Prediction` holds it.
+    title : str
+        Written above.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it with ``savefig``.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("drawing", "sound") from error
+    signal = check_signal(signal)
+    figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
+    wave, spectrum, emotions = figure.subplots(3, 1, sharex=True, height_ratios=[2, 5, 1.4])
+    draw_wave(wave, signal)
+    _draw_spectrogram(spectrum, signal)
+    _draw_voice(spectrum, signal)
+    _draw_emotions(emotions, timeline)
+    wave.set_title(title, loc="left", parse_math=False)
+    wave.set_xlim(0, signal.size / RATE_HZ)
+    return figure
+
+
+def draw_wave(axes: Axes, signal: Array) -> None:
+    """Draw the waveform of a recording.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where; its horizontal axis is in seconds.
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    """
+    low, high = _extremes(signal)
+    time_s = np.linspace(0, signal.size / RATE_HZ, low.size)
+    axes.fill_between(time_s, low, high, color="#333333", linewidth=0.5)
+    axes.set_ylabel("amplitude")
+
+
+def _extremes(signal: Array) -> tuple[Array, Array]:
+    """Least and greatest sample of each column of the picture."""
+    edges = np.unique(np.linspace(0, signal.size, COLUMNS, endpoint=False).astype(int))
+    return np.minimum.reduceat(signal, edges), np.maximum.reduceat(signal, edges)
+
+
+def _draw_spectrogram(axes: Axes, signal: Array) -> None:
+    power = power_spectrogram(signal)
+    edges = np.unique(np.linspace(0, len(power), COLUMNS, endpoint=False).astype(int))
+    level_db = 10 * np.log10(np.maximum(np.maximum.reduceat(power, edges), 1e-10))
+    top = float(level_db.max())
+    axes.imshow(
+        level_db.T,
+        origin="lower",
+        aspect="auto",
+        cmap="Greys",
+        extent=(0.0, signal.size / RATE_HZ, 0.0, RATE_HZ / 2),
+        vmin=top - RANGE_DB,
+        vmax=top,
+    )
+    axes.set_ylim(0, HIGHEST_HZ)
+    axes.set_ylabel("Hz")
+
+
+def _draw_voice(axes: Axes, signal: Array) -> None:
+    pitch_hz = f0(signal)[:, 0]
+    voiced = np.flatnonzero(pitch_hz)
+    voiced = voiced[:: max(1, voiced.size // COLUMNS)]
+    time_s = frame_times(len(pitch_hz))[voiced]
+    for number, track in enumerate(formants(signal)[voiced, :5].T):
+        label = "F1 to F5" if number == 0 else None
+        axes.plot(time_s, _gaps(track), ".", color="#ee7733", markersize=2, label=label)
+    axes.plot(time_s, pitch_hz[voiced], ".", color="#0077bb", markersize=4, label="F0")
+    if voiced.size:
+        axes.legend(loc="upper right", markerscale=3)
+
+
+def _gaps(track: Array) -> Array:
+    return np.where(track > 0, track, np.float32(np.nan))
+
+
+def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
+    for segment in timeline:
+        width = segment.end - segment.start
+        name, confidence = segment.emotion or "no speech", segment.confidence or 0.0
+        colour = COLOURS.get(name, "#eeeeee")
+        axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
+        if width > timeline[-1].end / CROWDED:
+            words = name if segment.emotion is None else f"{name} {confidence:.2f}"
+            axes.text(segment.start + width / 2, 0.06, words, ha="center", fontsize=9)
+    if len(timeline) >= CROWDED:
+        _add_legend(axes, timeline)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("confidence")
+    axes.set_xlabel("time in s")
+
+
+def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
+    from matplotlib.patches import Patch
+
+    names = dict.fromkeys(segment.emotion or "no speech" for segment in timeline)
+    patches = [Patch(color=COLOURS.get(name, "#eeeeee"), label=name) for name in names]
+    axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=len(names))
+
+
+try:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+except ImportError as error:
+    raise MissingExtraError("drawing", "sound") from error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Values = npt.NDArray[np.float64]
+
+FOR, AGAINST, UNKNOWN = "#f0963c", "#6a92d4", "#dcdcdc"  # told apart with any colour vision
+SHADES = LinearSegmentedColormap.from_list("importance", [AGAINST, "#ffffff", FOR]).with_extremes(
+    bad=UNKNOWN
+)
+LEAST = 0.05  # of probability: so far, at least, go the scales, or they would magnify nothing
+GROUPS = 8  # of features: the strongest are shown
+LONGEST_NAME = 60  # letters of a title
+PER_BAR = 0.26  # inches
+
+
+def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "") -> Figure:
+    """Draw what spoke for an emotion and what against it.
+
+    Parameters
+    ----------
+    signal : numpy.ndarray
+        Shape (samples,), float32, mono at 16 kHz.
+    explanation : Explanation
+        Of this signal.
+    title : str
+        Written above, before the answer: the recording's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it with ``savefig``.
+
+    Raises
+    ------
+    AudioError
+        If the signal is not one.
+    """
+    signal = check_signal(signal)
+    tables = [_bands(explanation), _features(explanation)]
+    tables = [table for table in tables if table]
+    low = 0.9 + PER_BAR * max([2, *map(len, tables)])
+    figure = Figure(figsize=(12, 4.6 + low), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
+    over_time, apart = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.6, low])[:, 0]
+    wave, curve = over_time.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    draw_wave(wave, signal)
+    _draw_moments(wave, curve, explanation, signal.size / RATE_HZ)
+    wave.set_title(_headline(explanation, title), loc="left", parse_math=False)
+    colours = over_time.colorbar(wave.images[0], ax=[wave, curve], pad=0.015, aspect=30)
+    colours.set_label(f"← against    speaks for {explanation.emotion} →")
+    for column, table in enumerate(tables):
+        _draw_bars(apart.add_subplot(1, len(tables), column + 1), table)
+    apart.supxlabel(_legend(explanation), fontsize="medium")
+    return figure
+
+
+def _draw_moments(wave: Axes, curve: Axes, explanation: Explanation, end_s: float) -> None:
+    """Shade the waveform and draw a curve under it; what was not examined is grey."""
+    edges, heights = _curve(explanation, end_s)
+    most = max(LEAST, float(np.nanmax(np.abs(heights))))
+    peak = max(abs(edge) for edge in wave.get_ylim())
+    for axes, tall in ((wave, peak), (curve, 1.1 * most)):
+        shown = heights if axes is wave else np.where(np.isnan(heights), heights, 0)
+        axes.imshow(
+            shown[None],
+            cmap=SHADES,
+            vmin=-most,
+            vmax=most,
+            aspect="auto",
+            interpolation="nearest",
+            extent=(0, edges[-1], -tall, tall),
+            zorder=0,
+        )
+        axes.set_ylim(-tall, tall)
+    for colour, side in ((FOR, heights > 0), (AGAINST, heights < 0)):
+        curve.stairs(np.where(side, heights, 0), edges, fill=True, color=colour)
+    curve.stairs(heights, edges, baseline=None, color="#333333", linewidth=0.8)
+    curve.axhline(0, color="#333333", linewidth=0.6)
+    curve.set_xlim(0, end_s)
+    curve.set_ylabel("importance")
+    gaps = "   (grey: no speech, or not examined)" if np.isnan(heights).any() else ""
+    curve.set_xlabel(f"time in s{gaps}")
+
+
+def _curve(explanation: Explanation, end_s: float) -> tuple[Values, Values]:
+    """Edges of the hops in seconds, and the importance of each; NaN if it was not examined."""
+    hops = int(np.ceil(end_s / explanation.hop_s - 1e-9))
+    heights = np.full(hops, np.nan)
+    for moment in explanation.moments:
+        heights[round(moment.start / explanation.hop_s)] = moment.importance
+    return explanation.hop_s * np.arange(hops + 1, dtype=np.float64), heights
+
+
+def _bands(explanation: Explanation) -> list[tuple[str, float]]:
+    return [
+        (f"{band.low_hz:.0f} to {band.high_hz:.0f} Hz", band.importance)
+        for band in reversed(explanation.bands)  # high frequencies above
+    ]
+
+
+def _features(explanation: Explanation) -> list[tuple[str, float]]:
+    return [(group.name, group.importance) for group in explanation.features[:GROUPS]]
+
+
+def _draw_bars(axes: Axes, table: Sequence[tuple[str, float]]) -> None:
+    names, values = [name for name, _ in table], [value for _, value in table]
+    colours = [FOR if value > 0 else AGAINST for value in values]
+    bars = axes.barh(np.arange(len(table)), values, color=colours)
+    axes.bar_label(bars, fmt=signed, padding=3, fontsize=9)
+    axes.set_yticks(np.arange(len(table)), names)
+    axes.invert_yaxis()
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    reach = 1.25 * max([LEAST, *map(abs, values)])
+    axes.set_xlim(-reach if min(values) < -0.005 else -0.1 * reach, reach)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def signed(value: float) -> str:
+    """Write an importance with its sign, which a zero has not.
+
+    Parameters
+    ----------
+    value : float
+        -1 to 1.
+
+    Returns
+    -------
+    str
+        With two decimals.
+
+    Examples
+    --------
+    >>> signed(0.123), signed(-0.001)
+    ('+0.12', '0.00')
+    """
+    text = f"{value:+.2f}"
+    return "0.00" if text in {"+0.00", "-0.00"} else text
+
+
+def _headline(explanation: Explanation, title: str) -> str:
+    answer = explanation.answer
+    said = f"{answer.emotion} {answer.confidence:.2f}"
+    if explanation.emotion != answer.emotion:
+        said += f"; explained: {explanation.emotion} {explanation.probability:.2f}"
+    name = title if len(title) <= LONGEST_NAME else f"{title[: LONGEST_NAME - 1]}…"
+    return f"{name}: {said}" if name else said
+
+
+def _legend(explanation: Explanation) -> str:
+    words = f"importance: by how much {explanation.emotion} is less probable without this part"
+    return f"{words}\n{explanation.note}" if explanation.note else words

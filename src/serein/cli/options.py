@@ -1,0 +1,85 @@
+"""What commands on recipes share: their options, and the recipe with its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.show import progress_bar
+from serein.engine import running_on
+from serein.errors import RecipeError
+
+if TYPE_CHECKING:
+    from serein.experiment.prepare import Prepared
+    from serein.experiment.recipe import Recipe
+
+
+EngineName = Annotated[
+    str, typer.Option("--engine", help="Where it runs: local, or ray for a cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Of the Ray cluster, host:port; RAY_ADDRESS if not given."),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Processes; -1 is all cores.", show_default=False)
+]
+Provider = Annotated[
+    str,
+    typer.Option("--provider", help="What computes the network: cpu, or cuda, coreml … if there."),
+]
+
+__all__ = ["Address", "EngineName", "Jobs", "Provider", "running_on"]
+
+
+RecipeFile = Annotated[
+    Path | None, typer.Argument(help="Recipe, a TOML file.", metavar="[RECIPE.toml]")
+]
+CorpusName = Annotated[
+    str | None, typer.Option("--corpus", help="Instead of a recipe: ravdess, emodb … or a CSV.")
+]
+ModelName = Annotated[
+    str | None, typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking …")
+]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
+]
+WeightsFolder = Annotated[
+    Path | None, typer.Option("--weights", help="Folder searched for the encoder.")
+]
+Download = Annotated[
+    bool,
+    typer.Option("--download", help="Fetch the encoder from the model hub if it is not here."),
+]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
+]
+
+
+def chosen_recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:
+    """Read a recipe, or make the one of --corpus and --model."""
+    from serein.experiment.recipe_file import read_recipe, short_recipe
+
+    if file and not (corpus or model):
+        return read_recipe(file)
+    if file or not (corpus and model):
+        raise RecipeError("give either a recipe file, or both --corpus and --model")
+    return short_recipe(corpus, model)
+
+
+def prepared_recipe(
+    recipe: Recipe,
+    data: Path | None,
+    weights: Path | None,
+    cache: Path | None,
+    *,
+    download: bool,
+) -> Prepared:
+    """Read a recipe's corpora and describe every clip, with progress."""
+    from serein.experiment.prepare import prepare
+
+    return prepare(
+        recipe, data=data, weights=weights, cache=cache, download=download, progress=progress_bar
+    )

@@ -1,0 +1,277 @@
+"""Commands that recognise: predict, models."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serein.cli.options import Address, EngineName, Provider, running_on
+from serein.cli.show import interval_words, print_error, print_json, progress_bar
+from serein.cli.words import Language, adapted_words, affect_words, answer_words
+from serein.errors import AudioError, MissingExtraError, SereinError
+
+if TYPE_CHECKING:
+    from serein.bulk.predict_all import Question
+    from serein.inference.multimodal import MultimodalRecognizer
+    from serein.inference.prediction import Prediction, Segment
+
+
+SENSES = {  # its Chinese name, and what it says where it has nothing to say
+    "voice": ("声音", "no speech", "没有语音"),
+    "face": ("面部", "no face", "没有人脸"),
+    "words": ("文字", "no words", "没有文字"),
+}
+
+
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Recordings, or folders of them.", metavar="PATH...")
+    ],
+    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
+    window: Annotated[
+        float | None, typer.Option(min=0.5, max=10, help="Seconds of a window of the timeline.")
+    ] = None,
+    hop: Annotated[
+        float | None, typer.Option(min=0.1, max=10, help="Seconds from one window to the next.")
+    ] = None,
+    affect: Annotated[
+        bool,
+        typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
+    ] = False,
+    lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    provider: Provider = "cpu",
+    max_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Longest recording that is accepted.")
+    ] = 7200.0,
+    unsure_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
+    ] = 0.0,
+    same_speaker: Annotated[
+        bool,
+        typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write all answers into a .parquet, .csv or .jsonl; goes on if killed."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
+    ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    text: Annotated[
+        str | None, typer.Option(help="What is said in it, in English: judge the words too.")
+    ] = None,
+    transcribe: Annotated[
+        bool,
+        typer.Option("--transcribe", help="Write down what is said, in English, and judge it."),
+    ] = False,
+) -> None:
+    """Tell the emotion of recordings.
+
+    WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate. Where there is no speech, that is the
+    answer. Of a video (MP4, WebM, ...) or a picture, the face is judged too.
+    """
+    from serein.audio.read import Limits
+    from serein.inference.multimodal import MultimodalRecognizer
+    from serein.inference.recognizer import answer_or_error, load
+    from serein.recordings import recordings
+
+    if out is not None:
+        from serein.bulk.predict_all import Question
+
+        alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
+        alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
+        alone |= {"--lang": lang is not Language.en, "--threads": threads}
+        _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
+        question = Question(model, unsure_below, max_seconds, provider)
+        with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
+            raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
+    if engine != "local":
+        raise typer.BadParameter("--engine is for many recordings: say with --out where to")
+    limits = Limits(max_s=max_seconds)
+    voice = load(
+        model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+    )
+    _refuse_gaps(window or voice.window_s, hop)
+    recognizer = MultimodalRecognizer(voice)
+    if same_speaker:
+        _learn_speaker(recognizer, inputs)
+    judge = partial(
+        recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
+    )
+    failed = False
+    for entry in inputs:
+        try:
+            files = recordings(entry, videos=True)
+        except SereinError as error:
+            failed = True
+            print_error(entry, error, as_json=as_json)
+            continue
+        _refuse_one_text_for_many(text, len(inputs) * len(files))
+        width = max(len(str(file)) for file in files)
+        for file in files:
+            answer = answer_or_error(judge, file)
+            if isinstance(answer, SereinError):
+                failed = True
+                print_error(str(file), answer, as_json=as_json)
+            elif as_json:
+                print_json(answer.to_dict(timeline=timeline))
+            else:
+                _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
+    raise typer.Exit(int(failed))
+
+
+def _refuse_beside_out(options: dict[str, object]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"--out writes one row a recording: leave {given[0]} out")
+
+
+def _refuse_gaps(window: float, hop: float | None) -> None:
+    if hop is not None and hop > window:
+        raise typer.BadParameter(f"--hop {hop} would leave gaps between windows of {window} s")
+
+
+def _refuse_one_text_for_many(text: str | None, recordings: int) -> None:
+    if text is not None and recordings > 1:
+        raise typer.BadParameter(
+            f"--text is what one recording says, and {recordings} came: give one, or --transcribe"
+        )
+
+
+def _learn_speaker(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
+    """Adapt to all recordings that can be; what is wrong with the others is said afterwards."""
+    from serein.recordings import recordings
+
+    for entry in inputs:
+        try:
+            for file in recordings(entry, videos=True):
+                with suppress(AudioError, MissingExtraError):  # or without speech
+                    recognizer.adapt(file)
+        except AudioError:
+            continue
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the bundled models with their licences and scores."""
+    from serein.inference.bundle import read_bundle
+    from serein.inference.recognizer import DEFAULT_MODEL, bundled_models, find_model
+
+    for name in bundled_models():
+        manifest = read_bundle(find_model(name)).manifest
+        if as_json:
+            print_json(manifest)
+            continue
+        default = " (default)" if name == DEFAULT_MODEL else ""
+        typer.echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
+        typer.echo(f"  licence: {manifest['licence']}")
+        for row in manifest["scores"]:
+            interval = interval_words(row["uar_interval_95"])
+            typer.echo(
+                f"  {row['corpus']}: UAR {row['uar']:.3f} ({interval}), "
+                f"ECE {row['expected_calibration_error']:.3f}, "
+                f"{row['precision']}, {row['protocol']}"
+            )
+
+
+def _print_answer(
+    answer: Prediction, width: int, *, timeline: bool, affect: bool, lang: Language
+) -> None:
+    name = (answer.file or "").ljust(width)
+    if not timeline:
+        parts = [answer_words(answer, lang), f"({answer.duration:.1f} s)"]
+        parts += [affect_words(answer, lang)] if affect else []
+        parts += [adapted_words(answer.utterances_known, lang)]
+        typer.echo("   ".join([name, *filter(None, parts)]))
+        _print_senses(answer, lang)
+        return
+    for segment in answer.timeline:
+        span = f"{segment.start:8.2f} {segment.end:8.2f}"
+        parts = [span, answer_words(segment, lang), affect_words(segment, lang) if affect else ""]
+        typer.echo("   ".join([name, *filter(None, parts)]))
+        _print_senses(segment, lang)
+
+
+def _print_senses(answer: Segment, lang: Language) -> None:
+    """Say what each sense says, a line each, and how much it counts in the joint answer."""
+    for sense, said in answer.senses.items():
+        chinese, nothing, nothing_zh = SENSES[sense]
+        title = chinese if lang is Language.zh else sense
+        words = nothing_zh if lang is Language.zh else nothing
+        share = answer.contributions.get(sense)
+        ending = "" if share is None else f"   {share:+.0%}"
+        ending += f'   "{said.text}"' if said.text else ""
+        typer.echo(f"    {title:8s}{answer_words(said, lang) if said.likeliest else words}{ending}")
+
+
+def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | None) -> bool:
+    """Answer for all recordings into a table, going on where a killed run was.
+
+    Parameters
+    ----------
+    out : path
+        The table.
+    inputs : list of str
+        Recordings, or folders of them; or URLs of an object store.
+    question : Question
+        What is asked.
+    jobs : int or None
+        Processes; as many as there are cores, if not given.
+
+    Returns
+    -------
+    bool
+        Whether any input failed.
+
+    Raises
+    ------
+    ResultsError
+        If the table cannot be written, or was begun with other settings.
+    """
+    from serein.bulk.journal import Journal
+    from serein.bulk.predict_all import answer_all
+    from serein.bulk.prediction_table import check_results, write_results
+    from serein.inference.bundle import read_bundle
+    from serein.inference.recognizer import find_model
+
+    check_results(out)
+    files, failed = _listed(inputs)
+    labels = read_bundle(find_model(question.model)).labels
+    unfinished = out.with_name(f".{out.name}.journal")
+    with Journal(unfinished, question.to_dict()) as journal:
+        if journal.done:
+            typer.echo(f"going on: {len(journal.done)} files are answered already", err=True)
+        with progress_bar("recordings") as tick:
+            answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=tick)
+        answered, errors = write_results(journal.rows(files), labels, out)
+    unfinished.unlink()
+    typer.echo(f"{answered} answered, {errors} failed: {out}")
+    return failed or errors > 0
+
+
+def _listed(inputs: list[str]) -> tuple[list[str], bool]:
+    """List all recordings, each once; say which inputs hold none."""
+    from serein.bulk.object_store import is_url, list_objects
+    from serein.recordings import recordings
+
+    found: dict[str, None] = {}
+    failed = False
+    for entry in inputs:
+        try:
+            files = list_objects(entry) if is_url(entry) else recordings(entry, videos=True)
+            found |= dict.fromkeys(map(str, files))
+        except SereinError as error:
+            failed = True
+            print_error(entry, error, as_json=False)
+    return list(found), failed

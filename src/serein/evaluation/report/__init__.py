@@ -1,0 +1,1 @@
+"""A result, or several, as one HTML page with its figures and tables. Needs the extra [sound]."""

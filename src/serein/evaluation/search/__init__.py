@@ -1,0 +1,1 @@
+"""Search for better settings in folds of unseen speakers, by Optuna. Needs the extra [train]."""

@@ -1,0 +1,209 @@
+"""A classifier that looks for its own settings; in a cross-validation, nested search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from serein.errors import unknown_name
+from serein.evaluation.search.search import Candidate, search, settable, taken
+from serein.evaluation.search.space import read_space
+
+Floats = npt.NDArray[np.float64]
+
+
+def _if_it_has(name: str) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = available_if(
+        lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
+    )
+    return found
+
+
+class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose settings are searched inside its training data, in folds of speakers.
+
+    `fit` searches, then fits the best settings on everything. Cross-validating it is nested search:
+    the settings of each fold never saw the fold's speakers.
+
+    Parameters
+    ----------
+    estimator : classifier
+        What is tuned; parameters that are not searched stay.
+    space : mapping
+        As `serein.evaluation.search.space.read_space` takes it.
+    method : str
+        One of `serein.evaluation.search.search.METHODS`.
+    trials : int
+        Trials in all.
+    folds : int
+        Inner folds; groups are never divided between them.
+    start : sequence of mappings
+        Values tried first; the default ``({},)`` is the estimator as it stands.
+    random_state : int, RandomState or None
+        Seed of the deal into folds and of the choices.
+    candidate : callable, optional
+        From values to an unfitted classifier; sets the estimator's parameters, if not given.
+    final : callable, optional
+        From the best values to what is fitted in the end; as `candidate`, if not given.
+
+    Attributes
+    ----------
+    best_params_ : dict
+        The values found.
+    search_ : SearchResult
+        All trials.
+    estimator_ : classifier
+        The best, fitted on all training samples.
+    classes_ : numpy.ndarray
+        Its labels.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> X = np.concatenate([np.zeros((6, 1)), np.ones((6, 1))])
+    >>> y = ["calm"] * 6 + ["angry"] * 6
+    >>> tuned = Tuned(
+    ...     KNeighborsClassifier(9), {"n_neighbors": [1, 3]}, method="grid", folds=2, start=()
+    ... )
+    >>> tuned.fit(X, y, groups=[1, 2, 3] * 4).search_.tried
+    2
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Mapping[str, Any],
+        *,
+        method: str = "bayesian",
+        trials: int = 30,
+        folds: int = 5,
+        start: Sequence[Mapping[str, Any]] = ({},),
+        random_state: int | np.random.RandomState | None = 0,
+        candidate: Candidate | None = None,
+        final: Candidate | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.space = space
+        self.method = method
+        self.trials = trials
+        self.folds = folds
+        self.start = start
+        self.random_state = random_state
+        self.candidate = candidate
+        self.final = final
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        **per_sample: Any,
+    ) -> Self:
+        """Search, and fit the best on all samples.
+
+        Parameters
+        ----------
+        X : array_like
+            Shape (samples, features).
+        y : array_like
+            Shape (samples,), labels.
+        groups : array_like, optional
+            Shape (samples,), whose members stay together: speakers. Each sample by itself, if not
+            given.
+        **per_sample : array_like
+            Further arrays for the estimator's `fit`, a row a sample.
+
+        Returns
+        -------
+        Tuned
+            Itself.
+
+        Raises
+        ------
+        ProtocolError
+            If the groups do not allow the folds.
+        ValueError
+            If the space names a parameter that the estimator has not, or every trial failed.
+        """
+        finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
+        checked: tuple[npt.NDArray[Any], npt.NDArray[Any]] = validate_data(
+            self, X, y, dtype=None, ensure_all_finite=finite, ensure_min_samples=2
+        )
+        X, y = checked
+        check_classification_targets(y)
+        candidate = self.candidate or self._settable()
+        speakers = np.arange(len(X)) if groups is None else np.asarray(groups)
+        self.search_ = search(
+            candidate,
+            X,
+            y,
+            speakers,
+            self.space,
+            method=self.method,
+            trials=self.trials,
+            folds=self.folds,
+            start=self.start,
+            random_state=_seed(self.random_state),
+            per_sample=per_sample,
+        )
+        self.best_params_ = self.search_.best_values
+        best = (self.final or candidate)(self.best_params_)
+        given = taken(best, per_sample)
+        if has_fit_parameter(best, "groups"):
+            given["groups"] = speakers
+        self.estimator_ = best.fit(X, y, **given)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        return self._best().predict(self._checked(X))
+
+    @_if_it_has("predict_proba")
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes)."""
+        result: Floats = self._best().predict_proba(self._checked(X))
+        return result
+
+    @_if_it_has("predict_log_proba")
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        result: Floats = self._best().predict_log_proba(self._checked(X))
+        return result
+
+    def _settable(self) -> Candidate:
+        known = self.estimator.get_params()
+        for name in read_space(self.space):
+            if name not in known:
+                raise ValueError(unknown_name("parameter", name, known))
+        return settable(self.estimator)
+
+    def _best(self) -> Any:
+        check_is_fitted(self)
+        return self.estimator_
+
+    def _checked(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
+        checked: npt.NDArray[Any] = validate_data(
+            self, X, dtype=None, ensure_all_finite=finite, reset=False
+        )
+        return checked
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
+        return tags
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

@@ -1,0 +1,285 @@
+"""Which clips take part, and how they are weighed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.chain import Chain, draw
+from serein.corpora import CORPORA, Corpus
+from serein.errors import CorpusError
+from serein.experiment.recipe import Augmentation, Recipe
+from serein.experiment.splits import common_emotions
+from serein.features.cache import Extractor
+
+
+def read_corpora(
+    recipe: Recipe, data: str | Path | None = None, *, names: tuple[str, ...] | None = None
+) -> tuple[Corpus, ...]:
+    """Read each corpus that a recipe names.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Names them.
+    data : path, optional
+        Folder that holds them, in place of the recipe's.
+    names : tuple of str, optional
+        Others to read, in place of those to learn from.
+
+    Returns
+    -------
+    tuple of Corpus
+        In the recipe's order.
+
+    Raises
+    ------
+    CorpusError
+        If no folder is known, or a corpus is not there.
+    """
+    folder = data or recipe.data.folder
+    if folder is None:
+        raise CorpusError(
+            f"the recipe {recipe.name!r} does not say where its recordings are: "
+            "give --data DIR, or folder under [data]"
+        )
+    if not Path(folder).is_dir():
+        raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
+    return tuple(
+        Corpus.load(name, folder) if name in CORPORA else Corpus.from_csv(Path(folder) / name)
+        for name in (recipe.data.corpora if names is None else names)
+    )
+
+
+def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
+    """Merge corpora into one, with emotions merged and left out as the recipe says.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its section [data].
+    sources : tuple of Corpus
+        The corpora.
+
+    Returns
+    -------
+    Corpus
+        All clips that take part.
+
+    Raises
+    ------
+    CorpusError
+        If none are left, or corpora that are judged across have fewer than two emotions in common.
+    """
+    mapping: dict[str, str | None] = {**recipe.data.merge}
+    mapping.update(dict.fromkeys(recipe.data.leave_out))
+    corpus = sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
+    if not len(corpus):
+        raise CorpusError(f"the recipe {recipe.name!r} leaves no clip: see leave_out under [data]")
+    return common_emotions(recipe.protocol, corpus)
+
+
+def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> list[str]:
+    """Say which clips of the corpora do not take part, and why.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its sections [data] and [protocol].
+    sources : tuple of Corpus
+        The corpora as read.
+    corpus : Corpus
+        The clips that take part.
+
+    Returns
+    -------
+    list of str
+        A sentence for each emotion of a corpus.
+    """
+    used = set(corpus.paths)
+    lost = Counter((clip.corpus, clip.emotion) for part in sources for clip in part)
+    lost -= Counter(
+        (clip.corpus, clip.emotion) for part in sources for clip in part if clip.path in used
+    )
+    sentences = []
+    for (name, emotion), count in sorted(lost.items()):
+        named = emotion in recipe.data.leave_out
+        why = "left out by the recipe" if named else "the other side of the split has none"
+        sentences.append(f"{count} clips of {emotion} in {name}: {why}")
+    return sentences
+
+
+def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
+    """Say of each corpus what takes part.
+
+    Parameters
+    ----------
+    sources : tuple of Corpus
+        The corpora as read.
+    used : Corpus
+        The clips that take part.
+
+    Returns
+    -------
+    list of dict
+        ``corpus``, ``licence``, ``clips``, ``emotions``, ``languages`` and ``speakers`` of each.
+    """
+    described = []
+    for source in sources:
+        names = {clip.corpus for clip in source}
+        clips = [clip for clip in used if clip.corpus in names]
+        described.append(
+            {
+                "corpus": source.name,
+                "licence": source.licence,
+                "clips": len(clips),
+                "emotions": dict(Counter(clip.emotion for clip in clips).most_common()),
+                "languages": sorted({clip.language for clip in clips if clip.language}),
+                "speakers": sorted({clip.speaker for clip in clips}),
+            }
+        )
+    return described
+
+
+def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:
+    """Weigh clips so that every corpus, and every emotion within it, counts the same.
+
+    Parameters
+    ----------
+    origin, emotions : list of str
+        Corpus and emotion of each clip.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (clips,), mean 1.
+
+    Examples
+    --------
+    >>> balanced_weights(["a", "a", "a", "b"], ["joy", "joy", "fear", "joy"]).round(2).tolist()
+    [0.5, 0.5, 1.0, 2.0]
+    """
+    pairs, which, counts = np.unique(
+        np.array([origin, emotions]), axis=1, return_inverse=True, return_counts=True
+    )
+    cells = np.array([np.sum(pairs[0] == corpus) for corpus in pairs[0]])
+    weight = 1.0 / (counts * cells)[which.ravel()]
+    result: npt.NDArray[np.float64] = weight / weight.mean()
+    return result
+
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An extractor that first changes the signal: what it draws depends on signal, seed and number.
+
+    Attributes
+    ----------
+    extractor : Extractor
+        Describes the changed signal.
+    changes : Augmentation
+        What is drawn.
+    number : int
+        Which copy of the recording this is.
+    seed : int
+        Of the recipe.
+    """
+
+    extractor: Extractor
+    changes: Augmentation
+    number: int
+    seed: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Extractor, changes, number and seed in 20 letters."""
+        drawn = [self.changes.chain, self.changes.ranges, self.number, self.seed]
+        drawn += [self.changes.probability] if self.changes.probability else []
+        text = json.dumps([self.extractor.fingerprint, drawn], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def __call__(self, signal: Array) -> Array:
+        """Change a signal and describe it."""
+        content = zlib.crc32(np.ascontiguousarray(signal).tobytes())
+        generator = np.random.default_rng([self.seed, self.number, content])
+        ranges: Mapping[str, dict[str, object]] = self.changes.ranges
+        steps = [
+            draw(generator, name, **ranges.get(name, {}))
+            for name in self.changes.chain
+            if name not in self.changes.probability
+            or generator.random() < self.changes.probability[name]
+        ]
+        return self.extractor(Chain(tuple(steps)).apply(signal))
+
+
+def read_vectors(table: str | Path, corpus: Corpus) -> Array:
+    """Read the vectors of a corpus's clips, found by file name.
+
+    Parameters
+    ----------
+    table : str or path
+        A CSV file with the column ``file``; all other columns are numbers.
+    corpus : Corpus
+        The clips.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (clips, features), float32.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read, a clip is missing or there twice, or a value is not a finite number.
+    """
+    table = Path(table)
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{table}: cannot be read as a table of features: {error}") from error
+    columns = [name for name in (rows[0] if rows else {}) if name and name != "file"]
+    if not columns or "file" not in rows[0]:
+        raise CorpusError(f"{table} needs the column file, columns of numbers, and rows")
+    by_name: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name = Path(row["file"] or "").name
+        if name in by_name:
+            raise CorpusError(f"{table} has {name} twice: is it a table of frames? pool them")
+        by_name[name] = row
+    names = Counter(path.name for path in corpus.paths)
+    same = [name for name, count in names.items() if count > 1]
+    if same:
+        raise CorpusError(
+            f"{corpus.name} has several clips called {same[0]}, which a table cannot tell apart"
+        )
+    missing = [path.name for path in corpus.paths if path.name not in by_name]
+    if missing:
+        raise CorpusError(f"{table} has no row for {len(missing)} clips, {missing[0]} for one")
+    return np.stack([_numbers(by_name[path.name], columns, table) for path in corpus.paths])
+
+
+def _numbers(row: dict[str, str], columns: list[str], table: Path) -> Array:
+    try:
+        values = np.array([float(row[name]) for name in columns])
+    except (TypeError, ValueError) as error:
+        raise CorpusError(f"{table}: {row['file']}: not all columns are numbers: {error}") from None
+    wrong = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))  # NaN is not, either
+    if wrong.size:
+        raise CorpusError(
+            f"{table}: {row['file']}: {columns[wrong[0]]} is {values[wrong[0]]}; every feature "
+            "must be a finite number"
+        )
+    return values.astype(np.float32)

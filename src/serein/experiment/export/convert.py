@@ -1,0 +1,151 @@
+"""One bundle into another: to int8, to a zip file, with the parity measured. Needs [train]."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio import nonspeech
+from serein.audio.read import read_audio
+from serein.errors import BundleError
+from serein.experiment.export.onnx import quantise
+from serein.inference.bundle import (
+    ARRAYS,
+    CARD,
+    MODEL,
+    NOTICE,
+    Bundle,
+    read_bundle,
+    write_bundle,
+    zip_bundle,
+)
+from serein.inference.recognizer import Recognizer, find_model
+from serein.recordings import recordings
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two recognisers' probabilities are apart on the same signals.
+
+    Attributes
+    ----------
+    signals : int
+        Windows compared.
+    largest, mean : float
+        Difference of probabilities.
+    same_answer : float
+        Share of windows with the same likeliest emotion.
+    """
+
+    signals: int
+    largest: float
+    mean: float
+    same_answer: float
+
+    def __str__(self) -> str:
+        return (
+            f"parity over {self.signals} signals: largest probability difference "
+            f"{self.largest:.2g}, mean {self.mean:.2g}, same answer {self.same_answer:.1%}"
+        )
+
+
+def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] = ()) -> str:
+    """Write a bundle anew.
+
+    Parameters
+    ----------
+    model : str or path
+        The bundle to start from.
+    out : path
+        Folder, or file ending in .zip, to write.
+    int8 : bool
+        Whether to quantise.
+    audio : sequence of path
+        Recordings or folders on which the parity is measured; artificial sounds if none are given.
+
+    Returns
+    -------
+    str
+        What was written: sizes and parity with the original.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is not sound, or int8 already.
+    """
+    original = read_bundle(find_model(model))
+    if int8 and ARRAYS in original.files:
+        raise BundleError(f"{original.place} holds arrays, not a network: nothing to quantise")
+    if out.exists() and out.resolve() == original.place.resolve():
+        raise BundleError(f"{out} is the bundle itself; name another folder or .zip file")
+    file = ARRAYS if ARRAYS in original.files else MODEL
+    graph = quantise(original.files[file]) if int8 else original.files[file]
+    with tempfile.TemporaryDirectory() as work:
+        folder = out if out.suffix != ".zip" else Path(work) / "bundle"
+        made = read_bundle(_written(original, folder, graph, int8=int8))
+        if out.suffix == ".zip":
+            zip_bundle(folder, out)
+    parity = measure_parity(Recognizer(original), Recognizer(made), test_signals(audio))
+    before, after = len(original.files[file]), len(graph)
+    return f"written: {out} ({after / 1e6:.1f} MB, was {before / 1e6:.1f} MB)\n{parity}"
+
+
+def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> Parity:
+    """Compare two recognisers of the same labels, silence and speech gates aside.
+
+    Parameters
+    ----------
+    first, second : Recognizer
+        What to compare.
+    signals : sequence of numpy.ndarray
+        Each (samples,), mono at 16 kHz.
+
+    Returns
+    -------
+    Parity
+        Over all signals, each cut to one window.
+    """
+    rows = [np.stack([one.probabilities(signal) for signal in signals]) for one in (first, second)]
+    gap = np.abs(rows[0] - rows[1])
+    same = rows[0].argmax(axis=1) == rows[1].argmax(axis=1)
+    return Parity(len(signals), float(gap.max()), float(gap.mean()), float(same.mean()))
+
+
+def test_signals(audio: Sequence[Path]) -> list[Array]:
+    """Read the given recordings, or make artificial sounds.
+
+    Parameters
+    ----------
+    audio : sequence of path
+        Recordings or folders; may be empty.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Each (samples,), mono at 16 kHz.
+    """
+    files = [file for entry in audio for file in recordings(entry)]
+    if files:
+        return [read_audio(file) for file in files]
+    generator = np.random.default_rng(0)
+    return [nonspeech.draw(generator, kind).signal() for kind in nonspeech.KINDS for _ in range(5)]
+
+
+def _written(original: Bundle, folder: Path, graph: bytes, *, int8: bool) -> Path:
+    manifest = dict(original.manifest)
+    card = original.files[CARD].decode()
+    if int8:
+        manifest["precision"] = "int8"
+        card = card.replace(
+            "Precision: float32.", "Precision: int8 (matrices), float32 (the rest)."
+        )
+    notice = original.files[NOTICE].decode()
+    file = ARRAYS if ARRAYS in original.files else MODEL
+    return write_bundle(folder, manifest, model=graph, card=card, notice=notice, model_file=file)

@@ -1,0 +1,238 @@
+"""Any trained estimator as one ONNX graph, alone or behind an encoder. Needs the extra [train].
+
+Answers agree with `predict_proba` within 1e-4, except where float32 falls on the other side of a
+threshold than float64: at a tree's split, in a vote of an SVM, and for equally near neighbours.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from serein.errors import BundleError, MissingExtraError
+from serein.experiment.export.onnx import HEAD, OPSET, first_line, quiet
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSETS = {"": OPSET, "ai.onnx.ml": 3}
+IR_VERSION = 10  # what onnxruntime 1.20 reads
+PROBABILITY, SPEECH, VECTOR, INPUT = "probability", "speech", "vector", "input"
+
+
+def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
+    """Write a fitted classifier as an ONNX graph.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, of scikit-learn or ours, nested in any way.
+    inputs : int or None
+        Features of a vector; None for series, flattened, whose length is free.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``input`` (batch, features), float32, in; ``probability`` (batch, classes), float32, out,
+        in the order of `classes_`.
+
+    Raises
+    ------
+    BundleError
+        If a part of it cannot be written as ONNX.
+    MissingExtraError
+        If the extra [train] is not installed.
+    """
+    try:
+        from skl2onnx import to_onnx as convert
+        from skl2onnx.common.data_types import FloatTensorType
+
+        from serein.experiment.export.converters import register
+    except ImportError as error:
+        raise MissingExtraError("exporting a model", "train") from error
+    register(estimator)
+    try:
+        with quiet():
+            model = convert(
+                estimator,
+                initial_types=[(INPUT, FloatTensorType([None, inputs]))],
+                options={id(estimator): {"zipmap": False}},
+                target_opset=OPSETS,
+            )
+    except BundleError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:  # as skl2onnx happens to fail
+        raise BundleError(
+            f"{type(estimator).__name__} cannot be exported as a graph: {first_line(error)}"
+        ) from error
+    return _answer(model, PROBABILITY, classes=len(estimator.classes_))
+
+
+def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
+    """Write a fitted detector of speech as an ONNX graph.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted on two classes, the second of which is speech: False and True.
+    inputs : int or None
+        As in `to_graph`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``input`` (batch, features) in; ``speech`` (batch,), the second class's probability, out.
+
+    Raises
+    ------
+    BundleError
+        If there are not two classes, or a part of it cannot be written as ONNX.
+    """
+    import onnx
+
+    if len(estimator.classes_) != 2:
+        raise BundleError(
+            f"a speech detector has 2 classes, False and True; got {len(estimator.classes_)}"
+        )
+    model = to_graph(estimator, inputs)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1), "speech_column"))
+    model.graph.node.append(
+        onnx.helper.make_node("Gather", [PROBABILITY, "speech_column"], [SPEECH], axis=1)
+    )
+    _set_output(model, SPEECH, ["batch"])
+    return model
+
+
+def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) -> bytes:
+    """Put heads behind an encoder, or side by side on one input, as one graph.
+
+    Parameters
+    ----------
+    encoder : bytes, onnx.ModelProto or None
+        ``input`` in, ``vector`` out; without one, all heads read ``input``.
+    heads : mapping of str to onnx.ModelProto
+        Name of an output -> graph with this one output, and ``input``.
+
+    Returns
+    -------
+    bytes
+        The graph. Names inside the heads begin with ``head``, so that `quantise` spares them.
+
+    Raises
+    ------
+    BundleError
+        If a head lacks its output.
+    """
+    import onnx
+
+    if isinstance(encoder, bytes):
+        encoder = onnx.load_from_string(encoder)
+    if encoder is None:
+        encoder = _pass_through(next(iter(heads.values())))
+    joined = _unified(encoder)
+    for name, head in heads.items():
+        if [output.name for output in head.graph.output] != [name]:
+            raise BundleError(
+                f"head {name!r} gives {[output.name for output in head.graph.output]}; "
+                f"it must give {name!r} alone"
+            )
+        prefix = f"{HEAD}_{name}_"
+        joined = onnx.compose.merge_models(
+            joined,
+            _unified(onnx.compose.add_prefix(head, prefix)),
+            io_map=[(VECTOR, prefix + INPUT)],
+            outputs=[*(other.name for other in joined.graph.output), prefix + name],
+        )
+        joined.graph.node.append(onnx.helper.make_node("Identity", [prefix + name], [name]))
+        kept = [output for output in joined.graph.output if output.name != prefix + name]
+        answer = copy.deepcopy(head.graph.output[0])
+        del joined.graph.output[:]
+        joined.graph.output.extend([*kept, answer])
+    return _finished(joined, list(heads))
+
+
+def _finished(joined: ModelProto, names: Iterable[str]) -> bytes:
+    import onnx
+
+    kept = {output.name: copy.deepcopy(output) for output in joined.graph.output}
+    del joined.graph.output[:]
+    joined.graph.output.extend(kept[name] for name in names)
+    joined = _unified(joined)
+    del joined.graph.value_info[:]  # shapes of single parts; onnxruntime infers those of the whole
+    onnx.checker.check_model(joined)
+    return bytes(joined.SerializeToString())
+
+
+def _unified(model: ModelProto) -> ModelProto:
+    """Bring a model to this module's operator sets and file version."""
+    import onnx
+
+    main = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if main != OPSET:
+        model = onnx.version_converter.convert_version(model, OPSET)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.opset_import[:]
+    domains = {entry.domain: entry.version for entry in model.opset_import} | OPSETS
+    result.opset_import.extend(
+        onnx.helper.make_opsetid(domain, version)
+        for domain, version in domains.items()
+        if domain != "ai.onnx"
+    )
+    result.ir_version = IR_VERSION
+    return result
+
+
+def _pass_through(head: ModelProto) -> ModelProto:
+    import onnx
+
+    dims = [
+        dim.dim_param or dim.dim_value for dim in head.graph.input[0].type.tensor_type.shape.dim
+    ]
+    return _model([onnx.helper.make_node("Identity", [INPUT], [VECTOR])], dims, dims)
+
+
+def _model(nodes: list[Any], source: list[Any], target: list[Any]) -> ModelProto:
+    """Make a model from ``input`` to ``vector``."""
+    import onnx
+
+    float32 = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "serein",
+        [onnx.helper.make_tensor_value_info(INPUT, float32, source)],
+        [onnx.helper.make_tensor_value_info(VECTOR, float32, target)],
+    )
+    opsets = [onnx.helper.make_opsetid(*entry) for entry in OPSETS.items()]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def _answer(model: ModelProto, name: str, *, classes: int) -> ModelProto:
+    """Keep the last output alone, under a name, and only the nodes that it needs."""
+    import onnx
+
+    from serein.experiment.export.converters import restore
+
+    model = _unified(model)
+    last = model.graph.output[-1].name
+    model.graph.node.append(onnx.helper.make_node("Identity", [last], [name]))
+    _set_output(model, name, ["batch", classes])
+    model = _unified(onnx.utils.Extractor(model).extract_model([INPUT], [name]))
+    restore(model.graph)
+    columns = model.graph.input[0].type.tensor_type.shape.dim
+    columns[0].dim_param = "batch"
+    if not columns[1].dim_value:
+        columns[1].dim_param = "columns"
+    onnx.checker.check_model(model)
+    return model
+
+
+def _set_output(model: ModelProto, name: str, shape: list[Any]) -> None:
+    import onnx
+
+    del model.graph.output[:]
+    value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    model.graph.output.append(value)

@@ -1,0 +1,179 @@
+"""From a recipe file, or from the names of a corpus and a model, to a checked `Recipe`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from serein.corpora import CORPORA
+from serein.errors import RecipeError
+from serein.experiment.checks import complete
+from serein.experiment.recipe import Model, Recipe
+from serein.experiment.toml_sections import section
+
+DEEPEST = 20  # tables in tables
+LARGEST = 2**63 - 1  # what TOML promises of integers
+
+
+def read_recipe(file: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    file : str or path
+        A TOML file; its keys are the attributes of `Recipe` and its sections.
+
+    Returns
+    -------
+    Recipe
+        With folders made absolute.
+
+    Raises
+    ------
+    RecipeError
+        If it cannot be read, or a key or value is wrong.
+    """
+    file = Path(file)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        _check_size(table)
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not text, not TOML
+        raise RecipeError(f"{file}: cannot be read as a TOML recipe: {error}") from error
+    return make_recipe(table, str(file), file.resolve().parent)
+
+
+def short_recipe(corpus: str, model: str) -> Recipe:
+    """Make the recipe of a known corpus and a model, all else by default.
+
+    Parameters
+    ----------
+    corpus : str
+        A key of `serein.corpora.CORPORA`, or a CSV table.
+    model : str
+        A key of `serein.models.catalogue.MODELS`.
+
+    Returns
+    -------
+    Recipe
+        As the file of that corpus and model in ``recipes/`` has it.
+
+    Raises
+    ------
+    RecipeError
+        If a name is unknown.
+    """
+    name = Path(corpus).stem
+    split = "ravdess_actor_folds" if corpus == "ravdess" else "leave_one_speaker_out"
+    table: dict[str, Any] = {
+        "name": f"{name}-{model}",
+        "data": {"corpora": [corpus]},
+        "features": {},
+        "model": {"name": model},
+        "protocol": {"split": split},
+    }
+    if corpus in CORPORA:
+        table["bundle"] = {"licence": f"{CORPORA[corpus].licence} (from {corpus})"}
+    return make_recipe(table, "--corpus and --model", Path.cwd())
+
+
+def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Recipe:
+    """Change how a recipe is searched.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Stays as it is.
+    trials, method : optional
+        In place of the recipe's.
+
+    Returns
+    -------
+    Recipe
+        Checked anew.
+
+    Raises
+    ------
+    RecipeError
+        If the method is unknown or there are no trials.
+    """
+    search = recipe.search
+    search = replace(
+        search,
+        trials=search.trials if trials is None else trials,
+        method=method or search.method,
+    )
+    return complete(replace(recipe, search=search), recipe.name)
+
+
+def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
+    """Make a recipe from a table as TOML has it.
+
+    Parameters
+    ----------
+    table : mapping
+        Sections by name.
+    place : str
+        Where it stands, for messages.
+    near : path
+        Folder that relative paths start from.
+
+    Returns
+    -------
+    Recipe
+        Checked, with folders made absolute.
+
+    Raises
+    ------
+    RecipeError
+        If a key or value is wrong.
+    """
+    table = dict(table)
+    model = table.pop("model", None)
+    recipe: Recipe = section(Recipe, table, place)
+    if model is not None:
+        if not isinstance(model, dict):
+            raise RecipeError(f"{place}: model is {model!r}; allowed: a table [model]")
+        settings = {key: value for key, value in model.items() if key != "name"}
+        recipe = replace(recipe, model=Model(str(model.get("name", Model().name)), settings))
+    recipe = complete(recipe, place)
+    try:
+        return _absolute(recipe, near)
+    except (OSError, RuntimeError, ValueError) as error:  # too long, in a circle, with a zero byte
+        raise RecipeError(f"{place}: holds what cannot be a path: {error}") from error
+
+
+def _check_size(value: Any, depth: int = 0) -> None:
+    """Refuse what no recipe needs, and what would fail far from here."""
+    if depth > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} tables or lists stand in one another")
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise ValueError("an integer has more than 64 bits")
+    if isinstance(value, dict | list):
+        for entry in value.values() if isinstance(value, dict) else value:
+            _check_size(entry, depth + 1)
+
+
+def _absolute(recipe: Recipe, near: Path) -> Recipe:
+    encoder, features = recipe.encoder, recipe.features
+    if encoder:
+        encoder = replace(
+            encoder,
+            name=_folder_beside(near, encoder.name),
+            weights=_beside(near, encoder.weights),
+        )
+    if features:
+        features = replace(features, table=_beside(near, features.table))
+    data = replace(recipe.data, folder=_beside(near, recipe.data.folder))
+    return replace(recipe, data=data, encoder=encoder, features=features)
+
+
+def _folder_beside(folder: Path, name: str) -> str:
+    """Take an encoder's name as a folder beside the recipe if there is one, else as it is."""
+    return str((folder / name).resolve()) if (folder / name).is_dir() else name
+
+
+def _beside(folder: Path, path: str | None) -> str | None:
+    return None if path is None else str((folder / path).resolve())

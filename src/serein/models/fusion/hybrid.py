@@ -1,0 +1,192 @@
+"""Hybrid fusion: networks in which the modalities meet half-way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import log_softmax, logsumexp
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import check_random_state
+
+from serein.errors import unknown_name
+from serein.models.calibration import likeliest_temperature
+from serein.models.fusion.classifier import FusionClassifier
+from serein.models.fusion.early import Blocks
+from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
+from serein.models.fusion.network import ATTENTIONS, HEADS, FusionNetwork
+from serein.training.assembly import make_trainer
+from serein.training.holdout import held_out
+from serein.training.initialise import initialise
+from serein.training.plan import Training
+from serein.training.trainer import Samples
+from serein.training.watch import generators
+
+
+class HybridFusion(FusionClassifier):
+    """A network in which modalities meet half-way: a token each, and attention between them.
+
+    Parameters
+    ----------
+    attention : {"gated", "cross_modal"}
+        A key of `ATTENTIONS`.
+    size : int
+        Of a token; for ``cross_modal`` a multiple of 4.
+    dropout : float
+        From 0 to below 1.
+    modality_dropout : float
+        The chance of each modality of a training sample to be missing in a batch, 0 to below 1.
+    reduction : int, float, transformer, mapping or None
+        As `EarlyFusion` takes it; applied before the network.
+    training : Training, optional
+        How it learns, early stopping on held-out speakers included; 40 epochs of batches of 64 with
+        label smoothing, if not given.
+    members : int
+        Networks that differ in their seeds; their probabilities are averaged.
+    calibration_folds : int
+        Inner folds of speakers that set the confidence, as `TemperatureScaled` does; 0 for none.
+    random_state : int, RandomState or None
+        Seed of weights, order and dropout.
+
+    Attributes
+    ----------
+    modules_ : list of torch.nn.Module
+        The trained `FusionNetwork` s.
+    histories_ : list of list of dict
+        The learning curve of each, as `NetworkClassifier` has it.
+    blocks_ : Blocks
+        Scaling and reduction of the modalities.
+    temperature_ : float
+        What log probabilities are divided by; 1 without calibration.
+    classes_, modalities_, widths_, prior_
+        As `FusionClassifier` has them.
+    """
+
+    def __init__(
+        self,
+        attention: str = "gated",
+        *,
+        size: int = 64,
+        dropout: float = 0.3,
+        modality_dropout: float = 0.2,
+        reduction: Any = None,
+        training: Training | None = None,
+        members: int = 1,
+        calibration_folds: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.attention = attention
+        self.size = size
+        self.dropout = dropout
+        self.modality_dropout = modality_dropout
+        self.reduction = reduction
+        self.training = training
+        self.members = members
+        self.calibration_folds = calibration_folds
+        self.random_state = random_state
+
+    def _learn(self, samples: Modalities, told: Told) -> None:
+        plan = self._plan()
+        self._check()
+        random = check_random_state(self.random_state)
+        seeds = random.randint(2**31 - 1, size=self.members + 1).tolist()
+        self.blocks_ = Blocks(self.reduction, {}, seeds.pop()).fit(samples)
+        inputs = self._inputs(samples)
+        inputs["weight"] = (told.weight / told.weight.mean()).astype(np.float32)
+        y = told.index.astype(np.int64)
+        self.modules_: list[FusionNetwork] = []
+        self.histories_: list[list[dict[str, Any]]] = []
+        for seed in seeds:
+            aside = np.zeros(len(y), bool)
+            if plan.patience > 0:
+                aside = held_out(y, told.groups, plan.held_out, np.random.RandomState(seed))
+            self._train(plan, seed, inputs, y, aside)
+        self.temperature_ = 1.0
+        if self.calibration_folds:
+            self.temperature_ = self._calibrate(samples, told)
+
+    def _calibrate(self, samples: Modalities, told: Told) -> float:
+        """Find the temperature on speakers that networks like these did not learn from."""
+        count = min(self.calibration_folds, len(np.unique(told.groups)))
+        if count < 2:
+            raise ValueError("calibration needs at least 2 speakers in the training data; got 1")
+        answers, truth = [], []
+        for train, test in GroupKFold(count).split(told.labels, groups=told.groups):
+            part, rows = told.rows(train), test[~told.is_copy[test]]
+            if len(np.unique(part.labels)) < len(self.classes_):
+                continue
+            network = clone(self).set_params(calibration_folds=0)
+            network.fit(
+                samples.rows(train).arrays, part.labels, part.weight, part.groups, part.is_copy
+            )
+            answers.append(network.predict_log_proba(samples.rows(rows).arrays))
+            truth.append(told.index[rows])
+        if not truth:
+            raise ValueError("calibration needs classes that several speakers have; got none")
+        return likeliest_temperature(np.concatenate(answers), np.concatenate(truth))
+
+    def _train(
+        self,
+        plan: Training,
+        seed: int,
+        inputs: Samples,
+        y: npt.NDArray[np.int64],
+        aside: Flags,
+    ) -> None:
+        """Train one network."""
+        device = torch.device(
+            "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
+        )
+        with torch.random.fork_rng(devices=generators(device)):
+            torch.manual_seed(seed)
+            network = FusionNetwork(
+                [len(mean) for mean in self.blocks_.mean_.values()],
+                len(self.classes_),
+                attention=self.attention,
+                size=self.size,
+                dropout=self.dropout,
+                modality_dropout=self.modality_dropout,
+            )
+            initialise(network, plan.initialisation)
+            learnt = {name: values[~aside] for name, values in inputs.items()}
+            apart = {name: values[aside] for name, values in inputs.items()}
+            valid = (apart, y[aside]) if aside.any() else None
+            trainer = make_trainer(network, plan, int((~aside).sum()), device=device, valid=valid)
+            trainer.learn(learnt, y[~aside])
+        self.modules_.append(network.eval().cpu())
+        self.histories_.append(trainer.curves())
+
+    def _inputs(self, samples: Modalities) -> Samples:
+        rows = np.hstack([self.blocks_.transform(samples, weighted=False), samples.present])
+        series = rows[:, None, :].astype(np.float32)
+        return {"series": series, "lengths": np.ones(len(rows), dtype=np.int64)}
+
+    def _log_proba(self, samples: Modalities) -> Floats:
+        series = torch.as_tensor(self._inputs(samples)["series"])
+        with torch.inference_mode():
+            logits = [module(series).double().numpy() for module in self.modules_]
+        each = log_softmax(np.stack(logits), axis=2)
+        mean = logsumexp(each, axis=0) - np.log(len(logits))
+        result: Floats = log_softmax(mean / self.temperature_, axis=1)
+        return result
+
+    def _plan(self) -> Training:
+        plan = self.training
+        if plan is None:
+            plan = Training(epochs=40, batch_size=64, label_smoothing=0.1, device="cpu")
+        plan.check()
+        return plan
+
+    def _check(self) -> None:
+        if self.attention not in ATTENTIONS:
+            raise ValueError(unknown_name("attention", self.attention, ATTENTIONS))
+        if self.size < 1 or (self.attention == "cross_modal" and self.size % HEADS):
+            raise ValueError(f"size is {self.size}; need one above 0, a multiple of {HEADS}")
+        for name in ("dropout", "modality_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 to below 1")
+        if self.members < 1:
+            raise ValueError(f"members is {self.members}; need at least 1")

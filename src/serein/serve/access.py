@@ -1,0 +1,188 @@
+"""Who may come in: host, origin, key and rate."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import math
+import time
+from hashlib import sha256
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from serein.serve.errors import Refusal
+from serein.serve.settings import Settings
+
+OPEN_PATHS = ("/", "/healthz")  # without a key
+OPEN_FOLDERS = ("/assets/",)
+NOT_COUNTED = ("/healthz",)  # a watchdog is no client
+SUBPROTOCOL = "serein"
+KEY_SUBPROTOCOL = "key."  # a browser's WebSocket cannot send headers
+MAX_HOST = 255
+
+
+class Guards:
+    """Decides whether a request may come in.
+
+    Parameters
+    ----------
+    settings : Settings
+        Key, origins, hosts and rate.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = _digest(settings.api_key) if settings.api_key else b""
+        self._origins = {origin.lower() for origin in settings.allow_origins}
+        self._hosts = {host.lower().strip("[]") for host in settings.allow_hosts}
+        self._rate = None
+        if settings.requests_per_minute:
+            self._rate = RateLimitItemPerMinute(settings.requests_per_minute)
+            self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Let a request in, or not.
+
+        Parameters
+        ----------
+        scope : Scope
+            Of HTTP or WebSocket.
+        headers : Headers
+            Its headers.
+
+        Raises
+        ------
+        Refusal
+            If it may not.
+        """
+        path: str = scope["path"]
+        self._check_host(scope, headers)
+        if path not in NOT_COUNTED:
+            self._check_rate(scope)
+        self._check_origin(scope, headers)
+        if not (path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)) and not is_preflight(
+            scope, headers
+        ):
+            self._check_key(scope, headers)
+
+    def allows_cross_origin(self, headers: Headers) -> str | None:
+        """Return the request's origin where it is another's, and allowed."""
+        origin = headers.get("origin", "")
+        return origin if origin.lower() in self._origins else None
+
+    def _check_host(self, scope: Scope, headers: Headers) -> None:
+        """Keep out pages of a name that was made to resolve to this machine (DNS rebinding)."""
+        host = _host_name(headers.get("host", ""))
+        bound = (scope.get("server") or ("", 0))[0]
+        if host in self._hosts or host == "localhost" or _is_loopback(host):
+            return
+        if host and host == bound.lower():
+            return
+        raise Refusal(
+            "bad_request",
+            "the Host header names another host than this one; the service knows it by "
+            "--allow-host",
+        )
+
+    def _check_rate(self, scope: Scope) -> None:
+        if self._rate is None:
+            return
+        client = _network_of((scope.get("client") or ("unknown", 0))[0])
+        if not self._limiter.hit(self._rate, client):
+            free_at = self._limiter.get_window_stats(self._rate, client).reset_time
+            raise Refusal(
+                "too_many",
+                f"more than {self._rate.amount} requests in a minute; come again later",
+                max(1, math.ceil(free_at - time.time())),
+            )
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is None or origin.lower() in self._origins:
+            return
+        scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+        if origin.lower() != f"{scheme}://{headers.get('host', '').lower()}":
+            raise Refusal(
+                "bad_origin",
+                "pages of this origin may not ask; the service lets others in by --allow-origin",
+            )
+
+    def _check_key(self, scope: Scope, headers: Headers) -> None:
+        if not self._key:
+            return
+        # All are compared, each in constant time.
+        right = [hmac.compare_digest(_digest(key), self._key) for key in _keys(scope, headers)]
+        if not any(right):
+            raise Refusal(
+                "no_key",
+                "no valid API key came; send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
+            )
+
+
+def is_preflight(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a browser asks if a page of another origin may ask."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "OPTIONS"
+        and "origin" in headers
+        and "access-control-request-method" in headers
+    )
+
+
+def _keys(scope: Scope, headers: Headers) -> list[str]:
+    """List the keys that came, wherever they may stand."""
+    found = [headers.get("x-api-key", "")]
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        found.append(value.strip())
+    if scope["type"] == "websocket":
+        found += [
+            _decoded(name.removeprefix(KEY_SUBPROTOCOL))
+            for name in scope.get("subprotocols", [])
+            if name.startswith(KEY_SUBPROTOCOL)
+        ]
+    return found
+
+
+def _decoded(text: str) -> str:
+    """Decode base64url without padding; "" if it is none."""
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _host_name(header: str) -> str:
+    """Return the host of ``host:port`` or ``[::1]:port``, in small letters."""
+    if len(header) > MAX_HOST:
+        return ""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _network_of(client: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 that an IPv6 host owns."""
+    try:
+        address = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,0 +1,180 @@
+"""A pool of processes where untrusted sound is decoded; the service itself never decodes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+
+import numpy as np
+
+from serein.audio.read import RATE_HZ, Signal
+from serein.errors import ServiceError
+from serein.serve.decoder_process import FAILED, HEAD, LENGTH, READY, REFUSED, SAMPLES
+from serein.serve.errors import Refusal
+from serein.serve.observability import Metrics
+from serein.serve.settings import MEGABYTE, Settings
+
+START_S = 60.0  # a cold disk is slow
+GRACE_S = 5.0  # beyond its own clock, before a decoder is killed from here
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MESSAGE_BYTES = 64 * 1024
+NOT_YOURS = ", or raise max_s in the limits"  # advice that no client can follow
+logger = logging.getLogger("serein.serve")
+
+
+class Decoders:
+    """Decodes files, each in a process with limits of memory and time.
+
+    Parameters
+    ----------
+    settings : Settings
+        What is accepted, and the limits.
+    metrics : Metrics
+        Counts sound and failures.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._idle: asyncio.Queue[Process | None] = asyncio.Queue()
+        self._all: set[Process] = set()
+
+    async def start(self) -> None:
+        """Start all of them, and wait until they are ready."""
+        count = self._settings.decoders
+        for process in await asyncio.gather(*(self._fresh() for _ in range(count))):
+            self._idle.put_nowait(process)
+
+    async def stop(self) -> None:
+        """End all of them."""
+        for process in list(self._all):
+            await self._end(process)
+
+    async def decode(self, data: bytes) -> Signal:
+        """Decode a file.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+
+        Returns
+        -------
+        ndarray of float32, shape (samples,)
+            Mono at 16 kHz.
+
+        Raises
+        ------
+        Refusal
+            If it cannot be decoded, or takes too much memory or time.
+        """
+        process: Process | None = await self._idle.get()
+        try:
+            if process is not None and process.returncode is not None:  # it died while it waited
+                await self._end(process)
+                process = None
+            if process is None:
+                process = await self._fresh()
+            async with asyncio.timeout(self._settings.decoder_seconds + GRACE_S):
+                kind, payload = await self._ask(process, data)
+        except (EOFError, OSError, TimeoutError, ServiceError) as error:
+            await self._drop(process)
+            process = None
+            self._failed(type(error).__name__)
+            raise Refusal("decoder_failed", "the file broke the decoder") from error
+        except asyncio.CancelledError:  # the client went away: what the decoder does is not wanted
+            await asyncio.shield(self._drop(process))
+            process = None
+            raise
+        finally:
+            self._idle.put_nowait(process)
+        return self._answer(kind, payload)
+
+    def _answer(self, kind: bytes, payload: bytes) -> Signal:
+        if kind == SAMPLES:
+            signal_ = np.frombuffer(payload, np.float32)
+            self._metrics.decoded(signal_.size / RATE_HZ)
+            return signal_
+        words = payload.decode("utf-8", "replace").removeprefix("<bytes>: ").removesuffix(NOT_YOURS)
+        if kind == REFUSED:
+            raise Refusal("unreadable", f"the file {words}")
+        self._failed("limits")
+        raise Refusal("decoder_failed", f"the file {words}")
+
+    async def _ask(self, process: Process, data: bytes) -> tuple[bytes, bytes]:
+        """Send a file and wait for the reply; EOFError where it is none."""
+        requests = process.stdin
+        if requests is None:
+            raise EOFError("no pipe")
+        requests.write(LENGTH.pack(len(data)))
+        requests.write(data)
+        await requests.drain()
+        kind, payload = await self._reply(process)
+        if kind not in (SAMPLES, REFUSED, FAILED) or (kind == SAMPLES and len(payload) % 4):
+            raise EOFError("no reply of the protocol")
+        if not hasattr(os, "fork"):  # then it decodes one file and ends
+            await self._end(process)
+        return kind, payload
+
+    async def _reply(self, process: Process) -> tuple[bytes, bytes]:
+        replies = process.stdout
+        if replies is None:
+            raise EOFError("no pipe")
+        kind, length = HEAD.unpack(await replies.readexactly(HEAD.size))
+        most = 4 * round(self._settings.max_seconds * RATE_HZ) + 64
+        if length > (most if kind == SAMPLES else MESSAGE_BYTES):
+            raise EOFError("a reply that is too long")
+        return kind, await replies.readexactly(length)
+
+    async def _fresh(self) -> Process:
+        """Start one and wait until it is ready."""
+        settings = self._settings
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "serein.serve.decoder_process"),
+            *("--max-seconds", str(settings.max_seconds), "--max-bytes", str(settings.max_bytes)),
+            *("--max-channels", str(settings.max_channels)),
+            *("--memory", str(settings.decoder_bytes), "--seconds", str(settings.decoder_seconds)),
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=MEGABYTE,
+            env=_environment(),
+            start_new_session=True,  # so that it can be killed together with its fork
+        )
+        self._all.add(process)
+        try:
+            async with asyncio.timeout(START_S):
+                kind, _ = await self._reply(process)
+        except (EOFError, TimeoutError) as cause:
+            await self._end(process)
+            raise ServiceError(f"the decoder does not start ({type(cause).__name__})") from cause
+        if kind != READY:
+            raise ServiceError("the decoder does not start")
+        return process
+
+    async def _drop(self, process: Process | None) -> None:
+        """End one that cannot be used again; its place is empty until the next file."""
+        if process is not None:
+            await self._end(process)
+
+    async def _end(self, process: Process) -> None:
+        self._all.discard(process)
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        await process.wait()
+
+    def _failed(self, how: str) -> None:
+        self._metrics.decoder_failed()
+        logger.warning("decoder_failed", extra={"how": how})
+
+
+def _environment() -> dict[str, str]:
+    """Return what a decoder may know: nothing of the service, and one thread for arrays."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEREIN_")}
+    return kept | dict.fromkeys(THREADS, "1")

@@ -1,0 +1,158 @@
+"""A process of its own that decodes untrusted sound: bytes in, samples or an error out.
+
+It is started by `serein.serve.decoder_pool` as ``python -m serein.serve.decoder_process`` and
+speaks over its pipes. A request is 8 bytes of length, little-endian, then the file. A reply is one
+byte, then 8 bytes of length, then so many bytes: ``R`` ready to work, ``S`` samples as float32,
+``E`` why the file was refused, ``F`` how the work failed. Each file is decoded in a fork with
+limits of its own, so that what one file does to a process never touches the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import BinaryIO
+
+from serein.audio.read import Limits, read_audio
+from serein.errors import AudioError
+
+LENGTH = struct.Struct("<Q")
+HEAD = struct.Struct("<cQ")
+READY, SAMPLES, REFUSED, FAILED = b"R", b"S", b"E", b"F"
+FILES = 16  # open at once
+WRITING = b"w"
+NO_MEMORY = "needs more memory to decode than the service allows"
+NO_TIME = "takes longer to decode than the service allows"
+
+
+def main() -> None:
+    """Answer requests until the other end closes."""
+    options = _options()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
+    _limit("RLIMIT_CORE", 0)
+    _limit("RLIMIT_FSIZE", 0)
+    _limit("RLIMIT_NOFILE", FILES)
+    limits = Limits(
+        max_s=options.max_seconds, max_bytes=options.max_bytes, max_channels=options.max_channels
+    )
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    _write(replies, READY, b"")
+    while (data := _read(requests, options.max_bytes)) is not None:
+        if not hasattr(os, "fork"):
+            _write(replies, *_decoded(data, limits))
+            return
+        _in_a_fork(lambda data=data: _decoded(data, limits), replies, options)  # type: ignore[misc]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--max-seconds", type=float, required=True)
+    parser.add_argument("--max-bytes", type=int, required=True)
+    parser.add_argument("--max-channels", type=int, required=True)
+    parser.add_argument("--memory", type=int, required=True)  # bytes of address space
+    parser.add_argument("--seconds", type=float, required=True)  # for one file
+    return parser.parse_args()
+
+
+def _read(requests: BinaryIO, max_bytes: int) -> bytes | None:
+    """Read one request; None at the end."""
+    head = requests.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    if length > max_bytes:
+        return None
+    data = requests.read(length)
+    return data if len(data) == length else None
+
+
+def _write(replies: BinaryIO, kind: bytes, payload: bytes | memoryview) -> None:
+    replies.write(HEAD.pack(kind, len(payload)))
+    replies.write(payload)
+    replies.flush()
+
+
+def _decoded(data: bytes, limits: Limits) -> tuple[bytes, bytes | memoryview]:
+    """Decode a file into the kind and the payload of a reply."""
+    try:
+        return SAMPLES, read_audio(data, limits=limits).data.cast("B")
+    except MemoryError:
+        return FAILED, NO_MEMORY.encode()
+    except AudioError as error:
+        return REFUSED, str(error).encode("utf-8", "replace")
+
+
+def _in_a_fork(
+    work: Callable[[], tuple[bytes, bytes | memoryview]],
+    replies: BinaryIO,
+    options: argparse.Namespace,
+) -> None:
+    """Let a fork do the work and reply; reply for it if it dies before it has begun to."""
+    begun, telling = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            _confine(options)
+            kind, payload = work()
+            os.write(telling, WRITING)
+            _write(replies, kind, payload)
+        except BaseException:  # whatever it is, this process must not go on as its parent
+            os._exit(1)
+        os._exit(0)
+    os.close(telling)
+    with _impatient(child, options.seconds):
+        _, status = os.waitpid(child, 0)
+    told = os.read(begun, 1) == WRITING
+    os.close(begun)
+    if not told:
+        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+        _write(replies, FAILED, (NO_TIME if late else "broke the decoder").encode())
+    elif status:
+        sys.exit(1)  # half a reply: the other end cannot know where the next one begins
+
+
+def _confine(options: argparse.Namespace) -> None:
+    """Take from this process what decoding does not need."""
+    _limit("RLIMIT_AS", options.memory)
+    _limit("RLIMIT_CPU", max(1, round(options.seconds)))
+    _limit("RLIMIT_NPROC", 0)
+
+
+@contextmanager
+def _impatient(child: int, seconds: float) -> Iterator[None]:
+    """Kill a child that takes longer than this."""
+
+    def kill(_signal: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, kill)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _limit(name: str, most: int) -> None:
+    """Lower a limit of this process, where the system has it."""
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's clock alone
+        return
+    try:
+        hard = resource.getrlimit(getattr(resource, name))[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(getattr(resource, name), (least, least))
+    except (AttributeError, ValueError, OSError):  # macOS has no limit of address space
+        return
+
+
+if __name__ == "__main__":
+    main()

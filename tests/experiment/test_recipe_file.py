@@ -1,0 +1,290 @@
+"""Recipes: those that come with serein parse, and a wrong word is answered with the right ones."""
+
+import re
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from serein.corpora import CORPORA
+from serein.errors import RecipeError
+from serein.experiment.recipe import Encoder, Protocol, Recipe
+from serein.experiment.recipe_file import read_recipe, short_recipe
+from serein.models.catalogue import MODELS
+from serein.training.plan import Training
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.toml"))
+SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str | bytes], Recipe]:
+    """Read a recipe from its text, from ``near/recipe.toml``."""
+
+    def written(content: str | bytes) -> Recipe:
+        file = tmp_path / "near" / "recipe.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_recipe(file)
+
+    return written
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_the_recipes_that_come_with_serein(file: Path):
+    recipe = read_recipe(file)
+    assert recipe.name == "-".join(file.relative_to(FOLDER).with_suffix("").parts)
+    assert set(recipe.data.corpora) <= set(CORPORA)
+    assert (recipe.encoder is None) != (recipe.features is None)
+    assert not recipe.bundle.licence.startswith("unstated")
+
+
+def test_recipes_come_with_serein():
+    assert {"emodb", "multi", "ravdess"} <= {file.stem for file in RECIPES}
+
+
+@pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
+def test_every_model_has_a_recipe_and_the_short_form_is_like_it(corpus: str):
+    assert {file.stem for file in (FOLDER / corpus).glob("*.toml")} == {*MODELS, "probe"}
+    for name in MODELS:
+        recipe, short = read_recipe(FOLDER / corpus / f"{name}.toml"), short_recipe(corpus, name)
+        assert (short.name, short.model.name) == (recipe.name, recipe.model.name)
+        assert short.protocol == recipe.protocol
+        assert short.features.sets == recipe.features.sets
+
+
+def test_what_is_not_said_has_its_default(read):
+    plain = Recipe("small", read(SMALL).data, Encoder(), protocol=Protocol(calibration_folds=5))
+    assert read(SMALL) == plain
+    assert read(SMALL).data.corpora == ("emodb",)
+    assert read(SMALL).data.folder is None
+    assert read(SMALL).encoder.weights is None
+
+
+def test_everything_can_be_said(read, tmp_path: Path):
+    recipe = read(
+        """
+        name = "all"
+        [data]
+        corpora = ["emodb", "calls.csv"]
+        folder = "clips"
+        merge = { calm = "neutral", boredom = "neutral" }
+        leave_out = ["disgust"]
+        [encoder]
+        name = "microsoft/wavlm-large"
+        weights = "/weights"
+        layers = [6, 9]
+        level = "as_recorded"
+        trim = false
+        [model]
+        name = "logistic"
+        C = 1
+        [balance]
+        method = "corpora"
+        [augmentation]
+        copies = 2
+        chain = ["speed", "noise"]
+        ranges = { speed = { rate = [0.88, 1.12] } }
+        [training]
+        epochs = 3
+        [search]
+        method = "random"
+        trials = 7
+        space = { "model.C" = { low = 0.1, high = 1.0 } }
+        [protocol]
+        split = "speaker_k_fold"
+        folds = 4
+        calibration_folds = 3
+        seed = 7
+        [bundle]
+        licence = "CC0-1.0"
+        window_s = 5
+        hop_s = 2.5
+        """
+    )
+    assert recipe.data.corpora == ("emodb", "calls.csv")
+    assert recipe.data.merge == {"calm": "neutral", "boredom": "neutral"}
+    assert recipe.data.leave_out == ("disgust",)
+    assert recipe.encoder.layers == (6, 9)
+    assert recipe.encoder.name == "microsoft/wavlm-large"
+    assert (recipe.encoder.level, recipe.encoder.trim) == ("as_recorded", False)
+    assert (recipe.model.settings["C"], type(recipe.model.settings["C"])) == (1.0, float)
+    assert recipe.balance.method == "corpora"
+    assert recipe.augmentation.ranges == {"speed": {"rate": (0.88, 1.12)}}
+    assert (recipe.training.epochs, recipe.training.batch_size) == (3, Training().batch_size)
+    assert recipe.search.space == {"model.C": {"low": 0.1, "high": 1.0}}
+    assert (recipe.protocol.split, recipe.protocol.folds) == ("speaker_k_fold", 4)
+    assert (recipe.protocol.calibration_folds, recipe.protocol.seed) == (3, 7)
+    assert (recipe.bundle.licence, recipe.bundle.window_s) == ("CC0-1.0", 5.0)
+    assert recipe.bundle.hop_s == 2.5
+    with pytest.raises(FrozenInstanceError):
+        recipe.name = "other"
+
+
+def test_folders_are_beside_the_recipe(read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir("/")
+    text = SMALL + 'folder = "../clips"\n[encoder]\nweights = "weights"\n'
+    recipe = read(text)
+    assert recipe.data.folder == str(tmp_path / "clips")
+    assert recipe.encoder.weights == str(tmp_path / "near" / "weights")
+    absolute = read(text.replace("../clips", "/clips"))
+    assert absolute.data.folder == str(Path("/clips").resolve())
+
+
+def test_a_relative_recipe_has_absolute_folders(
+    read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read(SMALL + 'folder = "clips"\n')
+    monkeypatch.chdir(tmp_path / "near")
+    assert read_recipe("recipe.toml").data.folder == str(tmp_path / "near" / "clips")
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL + "[encoder]\nlayer = [2]", "encoder: unknown key 'layer'; known: layers, "),
+        (SMALL + "[trainig]\nepochs = 1", "unknown key 'trainig'; known: training, "),
+        (SMALL + "[model]\nc = 1", "model: unknown key 'c'; known: C"),
+        (SMALL + "[model]\nname = 'svn'", "unknown model 'svn'; known: svm, "),
+        (SMALL + "[model]\nname = 'cnn'\nchanels = [8]", "unknown key 'chanels'; known: channels"),
+        (SMALL + "[training]\nepoch = 3", "training: unknown key 'epoch'; known: epochs, "),
+        (
+            SMALL + "[model]\nname = 'stacking'\nmembers = ['svm', 'cn']",
+            "unknown member 'cn'; known: cnn, ",
+        ),
+        (
+            SMALL + "[model]\nname = 'voting'\nmembers = ['svm']\n[model.svm]\nCC = 1",
+            "model: svm: unknown key 'CC'; known: C, ",
+        ),
+        (
+            SMALL + "[search.space]\n'model.c' = { low = 1.0, high = 2.0 }",
+            "unknown setting 'model.c'; known: model.C, ",
+        ),
+        (SMALL + "[protocol]\nfold = 3", "protocol: unknown key 'fold'; known: folds, "),
+        (SMALL + "[bundle]\nwindow = 3", "bundle: unknown key 'window'; known: window_s, "),
+        (SMALL + 'leaveout = ["joy"]', "data: unknown key 'leaveout'; known: leave_out, "),
+    ],
+)
+def test_an_unknown_key_names_the_near_ones(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=rf"recipe\.toml: .*{re.escape(message)}"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[data]\ncorpora = ['emodb']", r"recipe\.toml: name is missing"),
+        ("name = 'small'", r"recipe\.toml: data is missing"),
+        ("name = 'small'\n[data]", "data: corpora is missing"),
+        ("name = 3\n[data]\ncorpora = ['emodb']", "name is 3; allowed: str"),
+        ("name = 'small'\ndata = 'emodb'", r"data is 'emodb'; allowed: a table \[data\]"),
+        ("name = 'small'\n[data]\ncorpora = 'emodb'", "data: corpora is 'emodb'; allowed: "),
+        ("name = 'small'\n[data]\ncorpora = [1]", "data: corpora is 1; allowed: str"),
+        (SMALL + "folder = 3", "data: folder is 3; allowed: str"),
+        (SMALL + "merge = ['calm']", r"data: merge is \['calm'\]; allowed: dict"),
+        (SMALL + "merge = { calm = 1 }", "data: merge is 1; allowed: str"),
+        (SMALL + "[encoder]\nlayers = 3", "encoder: layers is 3; allowed: "),
+        (SMALL + "[encoder]\nlayers = [1.5]", "encoder: layers is 1.5; allowed: int"),
+        (SMALL + "[encoder]\ntrim = 1", "encoder: trim is 1; allowed: bool"),
+        (SMALL + "[model]\nC = true", "model: C is True; allowed: float"),
+        (SMALL + "[model]\nC = '1'", "model: C is '1'; allowed: float"),
+        (SMALL + "[protocol]\nfolds = 2.0", "protocol: folds is 2.0; allowed: int"),
+        (SMALL + "[protocol]\nseed = true", "protocol: seed is True; allowed: int"),
+        (SMALL + "[[encoder]]\ntrim = true", r"encoder is \[.*\]; allowed: a table \[encoder\]"),
+    ],
+)
+def test_a_missing_key_or_a_wrong_type(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=message):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name = 's'\n[data]\ncorpora = ['emo-db']",
+            "unknown corpus 'emo-db'; known: emodb, .*csv",
+        ),
+        ("name = 's'\n[data]\ncorpora = []", "data.corpora must name at least one corpus"),
+        (SMALL + "merge = { calmness = 'neutral' }", "unknown emotion 'calmness'; known: calm, "),
+        (SMALL + "merge = { calm = 'neutrality' }", "unknown emotion 'neutrality'; known: neutral"),
+        (SMALL + "leave_out = ['bored']", "unknown emotion 'bored'; known: boredom, "),
+        (SMALL + "[encoder]\nlevel = 'speech'", "unknown level 'speech'; known: speech_rms, "),
+        (SMALL + "[protocol]\nsplit = 'random'", "unknown split 'random'; known: "),
+        (SMALL + "[model]\nC = 0", "C is 0.0; must be above 0"),
+        (SMALL + "[model]\nC = nan", "C is nan; must be above 0"),
+        (SMALL + "[protocol]\nfolds = 1", "protocol.folds must be at least 2"),
+        (SMALL + "[protocol]\ncalibration_folds = 1", "calibration_folds must be 0 or at least 2"),
+        (SMALL + "[protocol]\nseed = -1", "protocol.seed must be 0 to 4294967295"),
+        (SMALL + "[protocol]\nseed = 4294967296", "protocol.seed must be 0 to 4294967295"),
+        (SMALL + "[bundle]\nwindow_s = 0.5", "bundle.window_s must be 1 to 30"),
+        (SMALL + "[bundle]\nwindow_s = 31", "bundle.window_s must be 1 to 30"),
+        (SMALL + "[bundle]\nhop_s = 0", "bundle.hop_s must be above 0 and at most window_s"),
+        (SMALL + "[bundle]\nwindow_s = 3\nhop_s = 4", "bundle.hop_s must be above 0 and at most"),
+    ],
+)
+def test_a_value_that_is_not_allowed(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=rf"recipe\.toml: .*{message}"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "name = ",
+        SMALL + SMALL,
+        SMALL.replace("small", "größe").encode("latin-1"),
+        SMALL.encode("utf-16"),
+        b"RIFF\x00\x00\x00\x00WAVE",
+    ],
+    ids=["unfinished", "twice", "latin-1", "utf-16", "a recording"],
+)
+def test_what_is_not_toml_in_utf_8(read, content: str | bytes):
+    with pytest.raises(RecipeError, match=r"recipe\.toml: cannot be read as a TOML recipe: "):
+        read(content)
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"gone\.toml: cannot be read as a TOML recipe"):
+        read_recipe(tmp_path / "gone.toml")
+    with pytest.raises(RecipeError, match="cannot be read as a TOML recipe"):
+        read_recipe(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[encoder]\n[features]\n", r"both \[encoder\] and \[features\]"),
+        ("[features]\nsets = ['mfc']\n", "features: unknown feature set 'mfc'; known: mfcc, "),
+        ("[features]\nsets = ['expert']\n[model]\nname = 'cnn'\n", "expert describes whole"),
+        ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
+        ("[model]\nname = 'knn'\n[balance]\nmethod = 'class_weights'\n", "knn takes none"),
+        ("[model]\nname = 'cnn'\n[balance]\nmethod = 'smote'\n", "smote makes vectors, and these"),
+        ("[search]\nmethod = 'bayes'\n", "unknown search method 'bayes'; known: bayesian, "),
+        ("[search]\ntrials = 0\n", "search.trials must be at least 1"),
+        ("[training]\nschedule = 'cosin'\n", "unknown schedule 'cosin'; known: cosine, "),
+        ("[training]\nschedule = 'plateau'\n", "give patience, at least 1"),
+        ("[training]\nlearning_rate = -1.0\n", "learning_rate is -1.0; allowed: 0 to 100"),
+        ("[model]\nname = 'transformer'\nheads = 5\n", "need an even multiple of heads"),
+        ("[model]\nname = 'svm'\nC = -1.0\n", "C is -1.0|'C' parameter"),
+        ("[augmentation]\ncopies = 1\n", "augmentation.copies needs augmentation.chain"),
+        ("[augmentation]\nchain = ['echo']\n", "unknown augmentation 'echo'; known: "),
+        (
+            "[augmentation]\ncopies = 1\nchain = ['speed']\n"
+            "ranges = { speed = { factor = [1, 2] } }\n",
+            "augmentation: speed: unknown option 'factor'; known: rate",
+        ),
+        (
+            "[features]\ntable = 'x.csv'\n[augmentation]\ncopies = 1\nchain = ['speed']\n",
+            "augmentation works on recordings, and features.table holds vectors",
+        ),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused_at_once(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=message):
+        read(SMALL + text)
