@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -40,6 +42,27 @@ ROOMS: dict[str, set[str]] = {
 }
 
 
+MOST_DOCSTRING_LINES = 8  # of what the reference does not show
+
+
+def reference() -> dict[str, set[str]]:
+    """Return the public names of each module, as docs/site/reference.py lists them."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/site/reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    public: dict[str, set[str]] = {}
+    for name in serein.__all__:
+        thing = getattr(serein, name)
+        if callable(thing):
+            public.setdefault(thing.__module__, set()).add(name)
+    for modules in module.REFERENCE.values():
+        for place, names in modules.items():
+            for name in names:
+                home = getattr(importlib.import_module(place), name).__module__
+                public.setdefault(home, set()).add(name)
+    return public
+
+
 def imports_of(file: Path) -> set[str]:
     """Rooms of serein that a file imports, at its top or inside its functions."""
     rooms = set()
@@ -73,6 +96,26 @@ def test_the_table_itself_has_no_way_up() -> None:
     order = list(ROOMS)
     for room, allowed in ROOMS.items():
         assert all(order.index(below) < order.index(room) for below in allowed - {"__init__"})
+
+
+def test_what_the_reference_shows_exists_and_says_its_parameters() -> None:
+    for module, names in reference().items():
+        for name in names:
+            thing = getattr(importlib.import_module(module), name)
+            assert inspect.getdoc(thing), f"{module}.{name}"
+            if inspect.isfunction(thing) and inspect.signature(thing).parameters:
+                assert "Parameters\n----" in inspect.getdoc(thing), f"{module}.{name}"
+
+
+def test_internal_docstrings_are_short() -> None:
+    public = reference()
+    for file in files():
+        module = ".".join(["serein", *file.relative_to(HOUSE).with_suffix("").parts])
+        for node in ast.parse(file.read_text()).body:
+            named = isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            if named and node.name not in public.get(module.removesuffix(".__init__"), ()):
+                text = ast.get_docstring(node) or ""
+                assert len(text.splitlines()) <= MOST_DOCSTRING_LINES, f"{module}.{node.name}"
 
 
 def test_public_names_exist_and_are_few() -> None:

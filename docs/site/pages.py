@@ -17,6 +17,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation, Section
 from mkdocs.structure.pages import Page
+from reference import REFERENCE
 from tables import ROOT, TABLES
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
@@ -27,18 +28,6 @@ from serein.cli import app
 
 CARDS = sorted((ROOT / "src").rglob("CARD.md"))
 CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
-ROOMS = {  # what is public beside the front door
-    "Sound": ["serein.audio.chain", "serein.audio.denoise"],
-    "Features": ["serein.features.normalise", "serein.features.openface"],
-    "Models": [
-        "serein.models.catalogue",
-        "serein.models.fusion",
-        "serein.models.fusion.semi_supervised",
-    ],
-    "Evaluation": ["serein.evaluation.metrics", "serein.evaluation.record"],
-    "Words": ["serein.inference.words"],
-    "Engine": ["serein.engine"],
-}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -129,7 +118,10 @@ def python_page() -> str:
     """Return the page of public names, which mkdocstrings fills in."""
     lines = ["# Python", "", "The front door: `import serein`.", ""]
     lines += [f"::: serein.{name}\n" for name in serein.__all__]
-    for room, modules in ROOMS.items():
-        lines += [f"## {room}", ""]
-        lines += [f"::: {module}\n    options:\n      heading_level: 3\n" for module in modules]
+    for section, modules in REFERENCE.items():
+        lines += [f"## {section}", ""]
+        for module, names in modules.items():
+            lines += [
+                f"::: {module}.{name}\n    options:\n      heading_level: 3\n" for name in names
+            ]
     return "\n".join(lines)

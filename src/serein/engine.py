@@ -30,15 +30,7 @@ AHEAD = 4  # items a core that are handed out before they are asked for
 
 @dataclass(frozen=True)
 class Engine:
-    """Where loops run.
-
-    Parameters
-    ----------
-    name : str
-        One of `ENGINES`.
-    jobs : int, optional
-        Processes of the local engine; -1 is all cores. Each loop's own choice, if not given.
-    """
+    """Where loops run."""
 
     name: str = "local"
     jobs: int | None = None
@@ -62,25 +54,7 @@ def parallel(jobs: int = 1) -> bool:
 def running_on(
     name: str = "local", *, address: str | None = None, jobs: int | None = None
 ) -> Iterator[None]:
-    """Run loops on an engine.
-
-    Parameters
-    ----------
-    name : str
-        One of `ENGINES`.
-    address : str, optional
-        Of a Ray cluster, as ``host:port``. If not given, that of the environment variable
-        RAY_ADDRESS, or a Ray of this machine alone.
-    jobs : int, optional
-        Processes of the local engine; -1 is all cores.
-
-    Raises
-    ------
-    EngineError
-        If there is no such engine or cluster, or an option is of the other engine.
-    MissingExtraError
-        If what it needs is not installed.
-    """
+    """Run loops on an engine."""
     if name not in ENGINES:
         raise EngineError(unknown_name("engine", name, ENGINES))
     if name == "local" and address is not None:

@@ -3,6 +3,7 @@
 ::
 
     SereinError                 catch this one to catch them all
+    ├── SettingError            a parameter or option outside what is allowed
     ├── AudioError              a recording that cannot be read, or is outside the limits
     │   └── VideoError          the same of a video, a picture or a table of a face
     ├── TextError               words that cannot be judged, or are outside the limits
@@ -27,6 +28,10 @@ from difflib import SequenceMatcher
 
 class SereinError(Exception):
     """Base of all errors that serein raises on purpose."""
+
+
+class SettingError(SereinError, ValueError):
+    """A parameter, setting or option with a value that is not allowed."""
 
 
 class AudioError(SereinError, ValueError):
@@ -89,27 +94,7 @@ class MissingExtraError(SereinError, ImportError):
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:
-    """Say that a name is unknown, and list the allowed ones, nearest first.
-
-    Parameters
-    ----------
-    kind : str
-        What the name names, for instance ``"corpus"``.
-    name : object
-        What came.
-    allowed : iterable of str
-        What is allowed.
-
-    Returns
-    -------
-    str
-        One sentence for an error message.
-
-    Examples
-    --------
-    >>> unknown_name("corpus", "emo-db", ["ravdess", "emodb"])
-    "unknown corpus 'emo-db'; known: emodb, ravdess"
-    """
+    """Say that a name is unknown, and list the allowed ones, nearest first."""
     text = str(name).lower()
     near_first = sorted(
         allowed, key=lambda known: (-SequenceMatcher(None, text, known.lower()).ratio(), known)

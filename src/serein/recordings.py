@@ -11,25 +11,7 @@ VIDEO_EXTENSIONS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 
 
 def recordings(entry: str | Path, *, videos: bool = False) -> list[Path]:
-    """Take a file as it is, and a folder as the recordings in it.
-
-    Parameters
-    ----------
-    entry : str or path
-        A file, there or not, with any ending; or a folder.
-    videos : bool
-        Whether to list the videos of a folder too.
-
-    Returns
-    -------
-    list of pathlib.Path
-        At least one.
-
-    Raises
-    ------
-    AudioError
-        If it is a folder that cannot be listed, or holds no recording.
-    """
+    """Take a file as it is, and a folder as the recordings in it."""
     entry = Path(entry)
     if not entry.is_dir():
         return [entry]
@@ -41,26 +23,7 @@ def recordings(entry: str | Path, *, videos: bool = False) -> list[Path]:
 
 
 def find_recordings(folder: Path, *, videos: bool = False) -> list[Path]:
-    """List the recordings in a folder and its sub-folders.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look. Hidden entries (``._x``, ``.git``) are passed over, and a folder reached
-        twice through a link is read once.
-    videos : bool
-        Whether to list videos too.
-
-    Returns
-    -------
-    list of pathlib.Path
-        Sorted by folder, then by name; maybe empty.
-
-    Raises
-    ------
-    AudioError
-        If it is not a folder, or cannot be listed.
-    """
+    """List the recordings in a folder and its sub-folders."""
     if not folder.is_dir():
         raise AudioError(f"{folder} is not a folder: give the one that holds the recordings")
     endings = EXTENSIONS + VIDEO_EXTENSIONS * videos

@@ -20,27 +20,7 @@ STRAY = 0.05  # share of a folder's files that may look like another corpus by a
 
 
 def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
-    """Make a corpus of a folder, whether serein knows it or a table describes it.
-
-    Parameters
-    ----------
-    folder : str or path
-        Holds the recordings; or a table itself.
-    name : str, optional
-        A corpus of the catalogue, or a CSV table in the folder. If not given: the one CSV table in
-        the folder with the columns file, emotion and speaker, else the corpus of the catalogue
-        whose file names these are.
-
-    Returns
-    -------
-    Corpus
-        The recordings with speaker and emotion.
-
-    Raises
-    ------
-    CorpusError
-        If there is nothing of the kind, or more than one.
-    """
+    """Make a corpus of a folder, whether serein knows it or a table describes it."""
     folder = Path(folder)
     if folder.is_file():
         return Corpus.from_csv(folder)
@@ -65,22 +45,7 @@ def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
 
 
 def draw_clips(clips: Sequence[Utterance], count: int, seed: int) -> tuple[Utterance, ...]:
-    """Draw clips so that speakers, and emotions, come equally often as far as there are any.
-
-    Parameters
-    ----------
-    clips : sequence of Utterance
-        To draw from.
-    count : int
-        How many; more if there are more speakers or emotions than that. 0 is all.
-    seed : int
-        Seed.
-
-    Returns
-    -------
-    tuple of Utterance
-        In the order they came; every speaker and every emotion is among them.
-    """
+    """Draw clips so that speakers, and emotions, come equally often as far as there are any."""
     if not 0 < count < len(clips):
         return tuple(clips)
     piles: dict[str, dict[str, list[int]]] = {}
@@ -106,29 +71,7 @@ def draw_clips(clips: Sequence[Utterance], count: int, seed: int) -> tuple[Utter
 def known_emotions(
     corpus: Corpus, labels: Sequence[str], name: str
 ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
-    """Leave out clips that a model has no word for, and say so.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        Recordings.
-    labels : sequence of str
-        What the model can answer; ``"no speech"`` may be among them.
-    name : str
-        Of the model, for the notes.
-
-    Returns
-    -------
-    clips : tuple of Utterance
-        Those of emotions that are labels.
-    notes : tuple of str
-        What was left out, and which labels no clip has.
-
-    Raises
-    ------
-    CorpusError
-        If no clip is left.
-    """
+    """Leave out clips that a model has no word for, and say so."""
     counts = corpus.counts()
     notes = []
     strange = [
@@ -150,29 +93,7 @@ def known_emotions(
 def unheard(
     clips: Sequence[Utterance], heard: Collection[str], name: str
 ) -> tuple[tuple[Utterance, ...], str]:
-    """Leave out clips of speakers that a model heard in training, and say so.
-
-    Parameters
-    ----------
-    clips : sequence of Utterance
-        To choose from.
-    heard : collection of str
-        Those of their speakers that it heard.
-    name : str
-        Of the model, for the note.
-
-    Returns
-    -------
-    clips : tuple of Utterance
-        Those of other speakers.
-    note : str
-        Who was left out.
-
-    Raises
-    ------
-    ProtocolError
-        If no clip is left.
-    """
+    """Leave out clips of speakers that a model heard in training, and say so."""
     shown = ", ".join(sorted(heard)[:SHOWN]) + (" …" if len(heard) > SHOWN else "")
     known = f"{len(heard)} speakers ({shown})"
     left = tuple(clip for clip in clips if clip.speaker not in heard)

@@ -73,15 +73,7 @@ def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "
 
 
 def draw_wave(axes: Axes, signal: Array) -> None:
-    """Draw the waveform of a recording.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where; its horizontal axis is in seconds.
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    """
+    """Draw the waveform of a recording."""
     low, high = _extremes(signal)
     time_s = np.linspace(0, signal.size / RATE_HZ, low.size)
     axes.fill_between(time_s, low, high, color="#333333", linewidth=0.5)
@@ -277,23 +269,7 @@ def _draw_bars(axes: Axes, table: Sequence[tuple[str, float]]) -> None:
 
 
 def signed(value: float) -> str:
-    """Write an importance with its sign, which a zero has not.
-
-    Parameters
-    ----------
-    value : float
-        -1 to 1.
-
-    Returns
-    -------
-    str
-        With two decimals.
-
-    Examples
-    --------
-    >>> signed(0.123), signed(-0.001)
-    ('+0.12', '0.00')
-    """
+    """Write an importance with its sign, which a zero has not."""
     text = f"{value:+.2f}"
     return "0.00" if text in {"+0.00", "-0.00"} else text
 

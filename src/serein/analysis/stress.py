@@ -61,51 +61,7 @@ def stress(
     workers: int | None = None,
     tick: Tick = lambda done, total: None,
 ) -> StressReport:
-    """Put a model to the test on recordings of speakers it has not heard.
-
-    Parameters
-    ----------
-    answer : callable
-        From a signal, (samples,) at 16 kHz, to a probability of each label. Called from threads.
-    corpus : Corpus
-        Recordings; those of emotions that are no labels are left out.
-    labels : sequence of str
-        What `answer` can answer; ``"no speech"`` may be among them.
-    name : str
-        Of the model, for the title.
-    heard : collection of str
-        Speakers it learnt from; left out, unless `overlap` is ``"allow"``.
-    overlap : {"refuse", "allow"}
-        Whether speakers heard in training may take part; then the title says so.
-    conditions : mapping of str to Condition
-        What is done to the recordings.
-    clips : int
-        About how many clips take part, drawn so that every speaker and emotion stays in; 0 is all.
-    seed : int
-        Of the draw of clips, and with each clip's content of what conditions draw.
-    fingerprint : str, optional
-        Equal ones give equal answers; if not given, no answers are kept.
-    cache : path, optional
-        Folder of the cache; the user's own if not given.
-    workers : int, optional
-        Threads; one a CPU core if not given.
-    tick : callable
-        Called with (answers done, answers in all).
-
-    Returns
-    -------
-    StressReport
-        Changes by condition and differences by group.
-
-    Raises
-    ------
-    ProtocolError
-        If all speakers were heard in training and that is not allowed.
-    CorpusError
-        If no recording is left.
-    AudioError
-        If a recording cannot be read.
-    """
+    """Put a model to the test on recordings of speakers it has not heard."""
     if overlap not in OVERLAP:
         raise ValueError(unknown_name("speaker overlap", overlap, OVERLAP))
     taking, notes = known_emotions(corpus, labels, name)
@@ -399,38 +355,12 @@ class Listening:
 
 
 def answers_folder(fingerprint: str | None, cache: Path | None = None) -> Path | None:
-    """Say where the answers of a model are kept.
-
-    Parameters
-    ----------
-    fingerprint : str or None
-        Equal ones give equal answers; without one, none are kept.
-    cache : path, optional
-        Folder of the cache; the user's own if not given.
-
-    Returns
-    -------
-    pathlib.Path or None
-        A folder, which need not be there.
-    """
+    """Say where the answers of a model are kept."""
     return (cache or default_cache()) / "stress" / fingerprint if fingerprint else None
 
 
 class Memory:
-    """Answers under one condition, each appended to a file; a line cut short is no answer.
-
-    Parameters
-    ----------
-    file : path or None
-        CSV: a clip's content, then a hexadecimal number for each label; none is written if None.
-    width : int
-        How many labels there are.
-
-    Attributes
-    ----------
-    known : dict of str to numpy.ndarray
-        Content -> answer, shape (width,).
-    """
+    """Answers under one condition, each appended to a file; a line cut short is no answer."""
 
     def __init__(self, file: Path | None, width: int) -> None:
         self.file, self.width = file, width

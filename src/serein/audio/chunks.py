@@ -20,25 +20,7 @@ from serein.audio.read import (
 
 
 class ChunkReader:
-    """Mixes down and resamples what arrives.
-
-    Parameters
-    ----------
-    rate : int
-        Sampling rate of the chunks in Hz.
-
-    Raises
-    ------
-    AudioError
-        If the rate is outside the limits of recordings.
-
-    Examples
-    --------
-    >>> reader = ChunkReader(48_000)
-    >>> sizes = [reader.push(np.zeros(4800, np.int16)).size for _ in range(10)]
-    >>> sum(sizes) + reader.end().size
-    16000
-    """
+    """Mixes down and resamples what arrives."""
 
     def __init__(self, rate: int = RATE_HZ) -> None:
         check_layout("<stream>", rate, 1, DEFAULT_LIMITS)
@@ -46,25 +28,7 @@ class ChunkReader:
         self._resample = resampler(rate)
 
     def push(self, chunk: npt.NDArray[Any]) -> Signal:
-        """Take in the next chunk.
-
-        Parameters
-        ----------
-        chunk : numpy.ndarray
-            Shape (samples,) or (samples, channels), any number of samples; floats with full scale
-            -1 to 1, or int16 or int32.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples,), float32: what is known by now of the signal at 16 kHz.
-
-        Raises
-        ------
-        AudioError
-            If it is of another kind or shape, or holds NaN or infinite samples; then nothing of it
-            has been taken in.
-        """
+        """Take in the next chunk."""
         if isinstance(chunk, np.ndarray) and chunk.ndim in (1, 2) and not len(chunk):
             return np.empty(0, np.float32)
         check_array(chunk, transposed=False)
@@ -74,13 +38,7 @@ class ChunkReader:
         return np.concatenate([self._resample(block, False) for block in blocks])
 
     def end(self) -> Signal:
-        """Give what is left, for nothing follows; the next chunk begins anew.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples,), float32.
-        """
+        """Give what is left, for nothing follows; the next chunk begins anew."""
         rest = self._resample(np.empty(0, np.float32), True)
         self._resample = resampler(self.rate)
         return rest

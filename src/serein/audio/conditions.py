@@ -38,19 +38,7 @@ VOICES = 5  # in a babble; ser-tests mixes 4 to 7
 
 @dataclass(frozen=True)
 class Condition:
-    """One way in which a recording is made harder.
-
-    Attributes
-    ----------
-    test : str
-        The test of ser-tests that it belongs to.
-    kind : type of Augmentation
-        What is done.
-    numbers : mapping
-        Its fields; what is drawn and not given here is drawn for each recording.
-    voices : int
-        How many other recordings it lays under the signal, added up at equal power.
-    """
+    """One way in which a recording is made harder."""
 
     test: str
     kind: type[Augmentation]
@@ -58,33 +46,7 @@ class Condition:
     voices: int = 0
 
     def apply(self, signal: Signal, generator: Generator, others: Sequence[Signal] = ()) -> Signal:
-        """Change a signal.
-
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono, 16 kHz.
-        generator : numpy.random.Generator
-            Draws what is not fixed.
-        others : sequence of numpy.ndarray
-            Recordings of other people; `voices` of them are drawn, or all if there are fewer.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples,), float32; `Offset` changes the length.
-
-        Raises
-        ------
-        AudioError
-            If the signal is not one, or others are needed and there are none.
-
-        Examples
-        --------
-        >>> signal = np.ones(16_000, np.float32)
-        >>> CONDITIONS["start cut 250 ms"].apply(signal, np.random.default_rng(0)).shape
-        (12000,)
-        """
+        """Change a signal."""
         numbers = dict(self.numbers)
         if self.voices:
             numbers |= {"other": babble(others, generator, self.voices), "repeat": True}
@@ -98,27 +60,7 @@ class Condition:
 
 
 def babble(others: Sequence[Signal], generator: Generator, voices: int = VOICES) -> Signal:
-    """Let several recordings sound at once, none louder than another.
-
-    Parameters
-    ----------
-    others : sequence of numpy.ndarray
-        Each (samples,), float32; at least one.
-    generator : numpy.random.Generator
-        Draws which, and where each begins.
-    voices : int
-        How many, or all if there are fewer.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples of the longest drawn,), float32; the shorter ones repeat.
-
-    Raises
-    ------
-    AudioError
-        If there is none.
-    """
+    """Let several recordings sound at once, none louder than another."""
     if not others:
         raise AudioError("babble is made of other people's recordings and none came; give some")
     drawn = generator.choice(len(others), min(voices, len(others)), replace=False)
@@ -170,28 +112,7 @@ CONDITIONS: dict[str, Condition] = _noises() | {
 
 
 def choose_conditions(words: Iterable[str]) -> dict[str, Condition]:
-    """Find conditions by name, by the beginning of the name, or by the test they belong to.
-
-    Parameters
-    ----------
-    words : iterable of str
-        For instance ``"telephone"``, ``"babble"`` for all four, ``"small changes"``.
-
-    Returns
-    -------
-    dict of str to Condition
-        In the order of `CONDITIONS`.
-
-    Raises
-    ------
-    ValueError
-        If a word is none of these.
-
-    Examples
-    --------
-    >>> list(choose_conditions(["MP3", "telephone"]))
-    ['telephone', 'MP3 16 kbit/s', 'MP3 32 kbit/s']
-    """
+    """Find conditions by name, by the beginning of the name, or by the test they belong to."""
     chosen: set[str] = set()
     for word in words:
         wanted = word.strip().lower()

@@ -40,13 +40,6 @@ class Source:
 
     It has no ``name``, so that soundfile cannot guess a format from one; it keeps what the file
     raises, which C code would swallow; and it can correct two false claims about length.
-
-    Parameters
-    ----------
-    file : binary file object
-        Seekable; its present position counts as its start.
-    name : str
-        What error messages call it.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -123,32 +116,7 @@ class Source:
 
 @contextmanager
 def opened(source: object, max_bytes: int) -> Iterator[Source]:
-    """Open a path, bytes or a binary file object, and close what was opened here.
-
-    Parameters
-    ----------
-    source : str, PathLike, bytes-like or binary file object
-        A file object is read from its present position on, and left open. One that cannot seek is
-        first read into memory.
-    max_bytes : int
-        How large it may be.
-
-    Yields
-    ------
-    Source
-        What libsndfile can read.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, it is not a regular file, cannot be read, is empty or too large.
-
-    Examples
-    --------
-    >>> with opened(b"RIFF", max_bytes=100) as source:
-    ...     source.label, source.size
-    ('<bytes>', 4)
-    """
+    """Open a path, bytes or a binary file object, and close what was opened here."""
     name = name_of(source)
     try:
         file = _open(source, name, max_bytes)
@@ -166,13 +134,7 @@ def opened(source: object, max_bytes: int) -> Iterator[Source]:
 
 
 def name_of(source: object) -> str:
-    """Tell what error messages call a source: its path, ``<bytes>``, ``<array>``, ``<file>``.
-
-    Examples
-    --------
-    >>> name_of("anna.wav"), name_of(b"RIFF")
-    ('anna.wav', '<bytes>')
-    """
+    """Tell what error messages call a source: its path, ``<bytes>``, ``<array>``, ``<file>``."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -182,26 +144,7 @@ def name_of(source: object) -> str:
 
 
 def check_container(source: Source) -> None:
-    """Refuse what libsndfile cannot decode or would silently cut short; correct false lengths.
-
-    Parameters
-    ----------
-    source : Source
-        An open recording. ``hide_size`` or ``hide_length`` is called where its claim is false.
-
-    Raises
-    ------
-    AudioError
-        If it is AAC, MP4, WMA, WebM or AMR, or a WAV, AIFF or Ogg file that is cut short.
-
-    Examples
-    --------
-    >>> with opened(b"....ftypM4A ", max_bytes=100) as source:
-    ...     check_container(source)
-    Traceback (most recent call last):
-    serein.errors.AudioError: <bytes>: is MP4 (M4A, AAC), which cannot be decoded; convert it to \
-WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav
-    """
+    """Refuse what libsndfile cannot decode or would silently cut short; correct false lengths."""
     head = source.read_at(_tag_bytes(source.read_at(0, 10)), 256)
     _refuse_foreign(head, source.label)
     if head[:4] in (*IFF_ORDER, b".snd"):

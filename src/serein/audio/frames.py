@@ -33,30 +33,7 @@ WINDOWS: dict[str, tuple[float, ...]] = {
 
 
 def pre_emphasis(signal: Array, *, coefficient: float = 0.97) -> Array:
-    """Lift high frequencies: each sample less a share of the one before it.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-    coefficient : float
-        That share, 0 to 1; 0 changes nothing. 0.97 lifts by 6 dB an octave above 80 Hz.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), float32; the first sample stays.
-
-    Raises
-    ------
-    ValueError
-        If the coefficient is outside 0 to 1.
-
-    Examples
-    --------
-    >>> pre_emphasis(np.ones(3, dtype=np.float32), coefficient=0.5).tolist()
-    [1.0, 0.5, 0.5]
-    """
+    """Lift high frequencies: each sample less a share of the one before it."""
     if not 0 <= coefficient <= 1:
         raise ValueError(f"coefficient is {coefficient}; allowed: 0 to 1")
     lifted = signal.astype(np.float32, copy=True)
@@ -68,32 +45,8 @@ def pre_emphasis(signal: Array, *, coefficient: float = 0.97) -> Array:
 def window(name: str, length: int) -> Array:
     """Make a periodic window, as spectra want it.
 
-    Parameters
-    ----------
-    name : {"hann", "hamming", "blackman", "rectangular"}
-        Its shape.
-    length : int
-        Samples.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (length,), float32, at most 1, read-only.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-
-    References
-    ----------
     F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier
     transform", Proceedings of the IEEE 66(1), 1978.
-
-    Examples
-    --------
-    >>> window("hann", 4).tolist()
-    [0.0, 0.5, 1.0, 0.5]
     """
     if name not in WINDOWS:
         raise ValueError(unknown_name("window", name, WINDOWS))
@@ -115,28 +68,7 @@ def frame_times(frames: int, hop: int = HOP) -> npt.NDArray[np.float64]:
 
 
 def frames(signal: Array, length: int = FRAME, *, hop: int = HOP, pad: str = "constant") -> Array:
-    """Cut a signal into centred frames.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-    length, hop : int
-        Samples in a frame and between two centres.
-    pad : {"constant", "reflect"}
-        What lies beyond the ends: silence, or the signal mirrored (which needs more than
-        ``length // 2`` samples).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // hop, length), a read-only view.
-
-    Examples
-    --------
-    >>> frames(np.arange(1, 5, dtype=np.float32), 2, hop=2).tolist()
-    [[0.0, 1.0], [2.0, 3.0], [4.0, 0.0]]
-    """
+    """Cut a signal into centred frames."""
     padded = np.pad(signal, (length // 2, length), mode=pad)  # type: ignore[call-overload]
     view = np.lib.stride_tricks.sliding_window_view(padded, length)
     cut: Array = view[::hop][: frame_count(signal.size, hop)]
@@ -151,22 +83,7 @@ def per_block(
     hop: int = HOP,
     pad: str = "constant",
 ) -> Array:
-    """Analyse frames block by block, so that long recordings need little memory.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-    analyse : callable
-        Frames, shape (frames, length), to a row for each.
-    length, hop, pad
-        As in `frames`.
-
-    Returns
-    -------
-    numpy.ndarray
-        The rows, one for each of ``1 + samples // hop`` frames.
-    """
+    """Analyse frames block by block, so that long recordings need little memory."""
     return np.concatenate(
         [analyse(block) for block in _blocks(frames(signal, length, hop=hop, pad=pad))]
     )
@@ -187,24 +104,6 @@ def stft(
 ) -> Spectrum:
     """Compute the short-time Fourier transform.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-    length, hop : int
-        Samples in a frame and between two centres.
-    shape : str
-        Name of the window.
-    pad : {"constant", "reflect"}
-        What lies beyond the ends.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // hop, length // 2 + 1), complex64.
-
-    References
-    ----------
     J. B. Allen, L. R. Rabiner, "A unified approach to short-time Fourier analysis and synthesis",
     Proceedings of the IEEE 65(11), 1977.
     """
@@ -224,27 +123,6 @@ def istft(
     Frames are windowed again, overlapped and added, and divided by the sum of squared windows: the
     signal itself where the spectrum is a signal's, the least-squares estimate where it was changed.
 
-    Parameters
-    ----------
-    spectrum : numpy.ndarray
-        Shape (frames, length // 2 + 1), as `stft` gave it.
-    samples : int
-        Length of the signal.
-    length, hop, shape
-        As in `stft`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), float32.
-
-    Raises
-    ------
-    ValueError
-        If window and hop leave samples that no frame tells of.
-
-    References
-    ----------
     D. W. Griffin, J. S. Lim, "Signal estimation from modified short-time Fourier transform", IEEE
     Transactions on Acoustics, Speech, and Signal Processing 32(2), 1984, equation 6.
     """

@@ -22,19 +22,7 @@ Maker = Callable[[Generator, int], Floats]
 
 @dataclass(frozen=True)
 class Sound:
-    """One sound that is not speech, as drawn.
-
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`.
-    seconds : float
-        Length.
-    peak : float
-        Largest magnitude, relative to full scale.
-    seed : int
-        Seeds everything else about it.
-    """
+    """One sound that is not speech, as drawn."""
 
     kind: str
     seconds: float
@@ -42,18 +30,7 @@ class Sound:
     seed: int
 
     def signal(self) -> Signal:
-        """Make the samples.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (seconds x 16000,), float32.
-
-        Examples
-        --------
-        >>> Sound("hum", 0.5, 0.1, 7).signal().shape
-        (8000,)
-        """
+        """Make the samples."""
         generator = np.random.default_rng(self.seed)
         samples = KINDS[self.kind](generator, round(self.seconds * RATE_HZ))
         scaled: Signal = (samples * self.peak / np.abs(samples).max()).astype(np.float32)
@@ -61,20 +38,7 @@ class Sound:
 
 
 def draw(generator: Generator, kind: str) -> Sound:
-    """Draw a sound of a kind: 0.5 to 6 s long, its peak at 0.1 % to 100 % of full scale.
-
-    Parameters
-    ----------
-    generator : numpy.random.Generator
-        Source of randomness.
-    kind : str
-        One of `KINDS`.
-
-    Returns
-    -------
-    Sound
-        What was drawn.
-    """
+    """Draw a sound of a kind: 0.5 to 6 s long, its peak at 0.1 % to 100 % of full scale."""
     return Sound(
         kind,
         seconds=float(generator.uniform(0.5, 6.0)),

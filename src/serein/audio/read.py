@@ -97,59 +97,12 @@ def read_audio(
 
 
 def check_signal(signal: npt.NDArray[Any], *, limits: Limits = DEFAULT_LIMITS) -> Signal:
-    """Check what is meant to be a mono signal at 16 kHz already.
-
-    Parameters
-    ----------
-    signal : ndarray of float, shape (samples,)
-        Mono, at ``RATE_HZ``.
-    limits : Limits
-        Its ``min_s`` and ``max_s`` apply.
-
-    Returns
-    -------
-    ndarray of float32, shape (samples,)
-        The signal, C-contiguous; the same array if it is that already.
-
-    Raises
-    ------
-    AudioError
-        If it is not a 1-D array of floats, not finite, too short or too long.
-
-    Examples
-    --------
-    >>> check_signal(np.zeros(1, np.float32))
-    Traceback (most recent call last):
-    serein.errors.AudioError: <array>: is 1 sample (0.00006 s); need at least 0.1 s
-    """
+    """Check what is meant to be a mono signal at 16 kHz already."""
     return _checked(signal, "<array>", limits)
 
 
 def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
-    """Check what a header claims, before anything is decoded or allocated.
-
-    Parameters
-    ----------
-    name : str
-        What error messages call the recording.
-    rate : float
-        Sampling rate in Hz.
-    channels : int
-        How many there are.
-    limits : Limits
-        Its ``min_rate_hz``, ``max_rate_hz`` and ``max_channels`` apply.
-
-    Raises
-    ------
-    AudioError
-        If the rate or the channels are outside the limits.
-
-    Examples
-    --------
-    >>> check_layout("a.wav", 44_100, 12, DEFAULT_LIMITS)
-    Traceback (most recent call last):
-    serein.errors.AudioError: a.wav: has 12 channels; need 1 to 8: keep those with the voice
-    """
+    """Check what a header claims, before anything is decoded or allocated."""
     if not limits.min_rate_hz <= rate <= limits.max_rate_hz:
         raise AudioError(
             f"{name}: has a sampling rate of {rate} Hz; need {limits.min_rate_hz} to "
@@ -163,35 +116,7 @@ def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
 
 
 def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
-    """Average, resample and join blocks, and stop at the limit.
-
-    Parameters
-    ----------
-    blocks : iterable of ndarray of float32, shape (frames, channels)
-        Full scale is -1 to 1; each is done with before the next is asked for.
-    rate : float
-        Sampling rate of the blocks in Hz.
-    name : str
-        What error messages call the recording.
-    limits : Limits
-        Its ``min_s`` and ``max_s`` apply.
-
-    Returns
-    -------
-    ndarray of float32, shape (samples,)
-        The average of the channels at ``RATE_HZ``, C-contiguous.
-
-    Raises
-    ------
-    AudioError
-        If it is not finite, too short or too long, or cannot be resampled.
-
-    Examples
-    --------
-    >>> halves = [np.zeros((22_050, 2), np.float32)] * 2
-    >>> collect(halves, 44_100, "a.wav", DEFAULT_LIMITS).shape
-    (16000,)
-    """
+    """Average, resample and join blocks, and stop at the limit."""
     joined, frames = bytearray(), 0  # grows in place; a list of blocks takes the memory twice
     try:
         resample = resampler(rate)
@@ -393,12 +318,6 @@ def _reason(cause: Exception) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Write a duration so that one sample is not 0 and a limit is not rounded.
-
-    Examples
-    --------
-    >>> _seconds(1 / RATE_HZ), _seconds(1.23456), _seconds(7200)
-    ('0.00006 s', '1.235 s', '7200 s')
-    """
+    """Write a duration so that one sample is not 0 and a limit is not rounded."""
     text = f"{seconds:.5f}" if seconds < 1 else f"{seconds:.3f}"
     return f"{text.rstrip('0').rstrip('.')} s"

@@ -34,23 +34,7 @@ class LostSoundWarning(RuntimeWarning):
 
 @dataclass(frozen=True)
 class InputDevice:
-    """A microphone, or another input that sounds like one.
-
-    Attributes
-    ----------
-    number : int
-        What `Microphone` knows it by, as long as nothing is plugged in or out.
-    name : str
-        What the system calls it.
-    system : str
-        The system's sound interface, for instance ``"ALSA"``.
-    rate : int
-        Its own sampling rate in Hz.
-    channels : int
-        How many it has.
-    default : bool
-        Whether it is the one that is used where none is named.
-    """
+    """A microphone, or another input that sounds like one."""
 
     number: int
     name: str

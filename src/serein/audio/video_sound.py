@@ -44,17 +44,7 @@ MAX_PIXELS = 4096 * 4096
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """A video that is open for reading.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        What PyAV opened.
-    name : str
-        What error messages call it.
-    format : str
-        A value of `VIDEOS`, or of what else was allowed.
-    """
+    """A video that is open for reading."""
 
     container: Any
     name: str
@@ -72,29 +62,7 @@ class OpenVideo:
 
 
 def is_video(source: VideoSource) -> bool:
-    """Tell whether a file is a video, by its content.
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        Any file.
-
-    Returns
-    -------
-    bool
-        Whether it is in a video container and holds moving pictures. A damaged one is a video. If
-        the extra [face] is not installed, the container alone decides.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read or is empty.
-
-    Examples
-    --------
-    >>> is_video(b"RIFF....WAVEfmt ")
-    False
-    """
+    """Tell whether a file is a video, by its content."""
     with opened(source, DEFAULT_LIMITS.max_bytes) as file:
         if format_of(file, VIDEOS) is None:
             return False
@@ -106,56 +74,13 @@ def is_video(source: VideoSource) -> bool:
 
 
 def has_sound(source: VideoSource) -> bool:
-    """Tell whether a video has a sound track.
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        A video.
-
-    Returns
-    -------
-    bool
-        Whether there is one; it may be silent or damaged.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read, is empty or too large.
-    VideoError
-        If it is no video, or its header is damaged.
-    MissingExtraError
-        If PyAV is not installed.
-    """
+    """Tell whether a video has a sound track."""
     with opened_video(source) as video:
         return bool(video.container.streams.audio)
 
 
 def read_video_sound(source: VideoSource, *, limits: Limits = DEFAULT_LIMITS) -> Signal:
-    """Read the sound of a video as one mono signal at 16 kHz.
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        MP4, MOV, WebM, Matroska, AVI, WMV, FLV, MPEG; the content decides, not the name.
-    limits : Limits
-        What is accepted, as of a sound file.
-
-    Returns
-    -------
-    ndarray of float32, shape (samples,)
-        The average of the channels of the first sound track at 16 kHz. Sample 0 is the start of
-        the video: a track that starts later is led by silence.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or the sound is outside the limits.
-    VideoError
-        If it is no video, has no sound, or is damaged or truncated.
-    MissingExtraError
-        If PyAV is not installed.
-    """
+    """Read the sound of a video as one mono signal at 16 kHz."""
     with opened_video(source, max_bytes=limits.max_bytes) as video:
         stream = next(iter(video.container.streams.audio), None)
         if stream is None:
@@ -178,33 +103,7 @@ def opened_video(
     max_pixels: int = MAX_PIXELS,
     formats: Formats = VIDEOS,
 ) -> Iterator[OpenVideo]:
-    """Open a video, and close it.
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        What to open.
-    max_bytes : int
-        How large it may be.
-    max_pixels : int
-        Width times height of the largest picture that memory is set aside for.
-    formats : mapping
-        What it may be, in the manner of `VIDEOS`.
-
-    Yields
-    ------
-    OpenVideo
-        Its header is read.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read, is empty or too large.
-    VideoError
-        If it is of another format, or its header is damaged.
-    MissingExtraError
-        If PyAV is not installed.
-    """
+    """Open a video, and close it."""
     av = _av()
     with opened(source, max_bytes) as file:
         kind = format_of(file, formats)
@@ -259,25 +158,7 @@ def codec_of(video: OpenVideo, stream: Any) -> Any:
 
 
 def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
-    """Decode one track, frame by frame.
-
-    Parameters
-    ----------
-    video : OpenVideo
-        What is open.
-    stream : av.stream.Stream
-        One of its tracks of sound or pictures.
-
-    Yields
-    ------
-    av.frame.Frame
-        As it is stored.
-
-    Raises
-    ------
-    VideoError
-        If the track is damaged, or the file ends before its header says it does.
-    """
+    """Decode one track, frame by frame."""
     av, reached_s = _av(), 0.0
     try:
         for packet in video.container.demux():

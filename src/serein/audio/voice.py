@@ -49,18 +49,7 @@ class VoiceDetector:
         self._state = np.zeros((2, 1, 128), np.float32)
 
     def __call__(self, chunk: Array) -> float:
-        """Listen to the next chunk.
-
-        Parameters
-        ----------
-        chunk : numpy.ndarray
-            Shape (512,), float32, mono, 16 kHz.
-
-        Returns
-        -------
-        float
-            Probability of speech, 0 to 1.
-        """
+        """Listen to the next chunk."""
         heard = np.concatenate([self._context, chunk])
         inputs = {"input": heard[None], "state": self._state, "sr": np.array(RATE_HZ)}
         probability, self._state = self._network.run(None, inputs)
@@ -242,28 +231,7 @@ HOVER = 31  # chunks, 1 s: so long may it stay undecided between the two thresho
 
 
 class VoiceTracker:
-    """Turns the probabilities of consecutive chunks into stretches of speech.
-
-    Parameters
-    ----------
-    min_speech, min_pause : int
-        A shorter stretch is no speech, a shorter pause belongs to the speech around it; in chunks.
-    threshold : float
-        Probability that speech has to reach, above 0 and at most 1.
-
-    Attributes
-    ----------
-    start : int or None
-        First chunk of the stretch that goes on; None where nobody speaks, or not yet for long.
-    last : int
-        Chunk after the last one with speech.
-
-    Examples
-    --------
-    >>> tracker = VoiceTracker(min_speech=2, min_pause=2)
-    >>> [tracker.push(p) for p in (0.1, 0.4, 0.9, 0.1, 0.9, 0.1, 0.1)]
-    [None, None, None, None, None, None, (1, 5)]
-    """
+    """Turns the probabilities of consecutive chunks into stretches of speech."""
 
     start: int | None
     last: int
@@ -274,19 +242,7 @@ class VoiceTracker:
         self._clear()
 
     def push(self, probability: float) -> tuple[int, int] | None:
-        """Take in the next chunk.
-
-        Parameters
-        ----------
-        probability : float
-            Of speech, 0 to 1.
-
-        Returns
-        -------
-        tuple of int, or None
-            First chunk, and chunk after the last, of the stretch that has just been found to be
-            over; None where none has.
-        """
+        """Take in the next chunk."""
         self._extend(probability)
         self._now += 1
         if self._begun is None:

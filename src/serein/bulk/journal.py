@@ -20,23 +20,6 @@ class Journal:
     """A file of JSON lines that is only ever appended to; the first says what the work is.
 
     A line that was being written when the process was killed is cut off when it is opened again.
-
-    Parameters
-    ----------
-    place : path
-        The file; made if it is not there.
-    work : dict
-        Plain values that say what is asked; whoever goes on must ask the same.
-
-    Attributes
-    ----------
-    done : dict of str to int
-        The files that have their line, and where in the file it begins, in bytes.
-
-    Raises
-    ------
-    ResultsError
-        If the file is of other work, or none of ours, or another process is writing it.
     """
 
     def __init__(self, place: Path, work: dict[str, Any]) -> None:

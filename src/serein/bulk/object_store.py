@@ -31,25 +31,7 @@ def is_url(entry: str) -> bool:
 
 
 def list_objects(url: str) -> list[str]:
-    """Take an object as it is, and a prefix as the recordings below it.
-
-    Parameters
-    ----------
-    url : str
-        Of an object, or of a folder of them.
-
-    Returns
-    -------
-    list of str
-        Sorted URLs, at least one.
-
-    Raises
-    ------
-    AudioError
-        If nothing is there, or the store does not answer.
-    MissingExtraError
-        If fsspec is not installed.
-    """
+    """Take an object as it is, and a prefix as the recordings below it."""
     with _store(url) as (store, path):
         if store.isfile(path):
             return [url]
@@ -61,27 +43,7 @@ def list_objects(url: str) -> list[str]:
 
 
 def fetch(url: str, max_bytes: int) -> Fetched:
-    """Read an object.
-
-    Parameters
-    ----------
-    url : str
-        Of an object.
-    max_bytes : int
-        How large it may be.
-
-    Returns
-    -------
-    Fetched
-        Its bytes, as a file.
-
-    Raises
-    ------
-    AudioError
-        If it is not there, too large, or cannot be read.
-    MissingExtraError
-        If fsspec is not installed.
-    """
+    """Read an object."""
     with _store(url) as (store, path):
         size = store.info(path).get("size") or 0
         if size > max_bytes:

@@ -39,19 +39,7 @@ DIED = "the process that read it died: it is damaged, or made to do harm"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every recording.
-
-    Parameters
-    ----------
-    model : str
-        A bundled model's name, or the path of a bundle.
-    unsure_below : float
-        Answers of less confidence, 0 to 1, are ``unsure``.
-    max_s : float
-        Longest recording that is accepted, in seconds.
-    provider : str
-        What computes the network: see `serein.load`.
-    """
+    """What is asked of every recording."""
 
     model: str
     unsure_below: float = 0.0
@@ -107,23 +95,7 @@ def answer_all(
 
 
 def answer(question: Question, file: str, parent: int | None = None) -> Row:
-    """Answer for one file as plain values; a function of its own, so that it can be sent away.
-
-    Parameters
-    ----------
-    question : Question
-        What is asked.
-    file : str
-        Path or URL of a recording.
-    parent : int, optional
-        The process that asks; this one ends with it, should it be killed.
-
-    Returns
-    -------
-    dict
-        ``file error duration speech emotion confidence valence arousal probabilities``; without an
-        answer, ``file error``.
-    """
+    """Answer for one file as plain values; a function of its own, so that it can be sent away."""
     if parent is not None:
         _leave_with(parent)
     judge = _recognizer(question)
@@ -229,20 +201,7 @@ RETRIES = 1  # of a task that died with its machine, or by a file that kills
 
 
 def answers(answer: Callable[[str], Row], files: Sequence[str]) -> Iterator[Row]:
-    """Answer for files on all machines of the cluster that is connected.
-
-    Parameters
-    ----------
-    answer : callable
-        From a file to a row of plain values.
-    files : sequence of str
-        Paths that every machine can read, or URLs.
-
-    Yields
-    ------
-    dict
-        Rows as they come, at most one a file. What died again and again has none.
-    """
+    """Answer for files on all machines of the cluster that is connected."""
     for start in range(0, len(files), WAVE):
         yield from _wave(answer, files[start : start + WAVE], TASK_FILES)
 

@@ -19,21 +19,7 @@ TEXT, TRUTH = ("file", "error", "emotion"), ("speech",)
 
 
 def check_results(place: Path) -> None:
-    """Check, before any work, that a table can be written there.
-
-    Parameters
-    ----------
-    place : path
-        Its ending says the format.
-
-    Raises
-    ------
-    ResultsError
-        If the ending is none of ``.parquet``, ``.csv`` and ``.jsonl``, the folder is not there, or
-        there is such a file already.
-    MissingExtraError
-        If pyarrow, for Parquet, is not installed.
-    """
+    """Check, before any work, that a table can be written there."""
     if place.suffix not in FORMATS:
         raise ResultsError(f"{place}: {unknown_name('format', place.suffix, FORMATS)}")
     if not place.absolute().parent.is_dir():
@@ -45,22 +31,7 @@ def check_results(place: Path) -> None:
 
 
 def write_results(rows: Iterable[Row], labels: Sequence[str], place: Path) -> tuple[int, int]:
-    """Write a table; it is there whole, or not at all.
-
-    Parameters
-    ----------
-    rows : iterable of dict
-        As `serein.bulk.predict_all.answer` gives them.
-    labels : sequence of str
-        Emotions, in the order of their columns ``p_...``.
-    place : path
-        Where to; its ending says the format.
-
-    Returns
-    -------
-    answered, failed : int
-        How many rows have an answer, and how many an error.
-    """
+    """Write a table; it is there whole, or not at all."""
     kinds: Counter[bool] = Counter()
 
     def counted() -> Iterator[Row]:

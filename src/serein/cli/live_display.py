@@ -149,21 +149,7 @@ MOST_UTTERANCES = 7
 
 
 class LiveDisplay:
-    """A display that follows the events of a stream, open within ``with``.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The emotions, in the order in which their bars stand.
-    title : str
-        What is listened to.
-    lang : Language
-        What it speaks.
-    hop_s : float
-        Seconds between two events of the stream.
-    console : rich.console.Console, optional
-        Where it shows; standard output if not given.
-    """
+    """A display that follows the events of a stream, open within ``with``."""
 
     def __init__(
         self,
@@ -195,15 +181,7 @@ class LiveDisplay:
         self._live.stop()  # draws once more
 
     def hear(self, chunk: Signal, source: SoundSource) -> None:
-        """Take in what was heard, before its events are told.
-
-        Parameters
-        ----------
-        chunk : numpy.ndarray
-            Shape (samples,), float32.
-        source : SoundSource
-            Where it came from.
-        """
+        """Take in what was heard, before its events are told."""
         length_s = chunk.size / source.rate
         self._heard_s += length_s
         self._behind_s, self._lost_s = source.behind_s, source.lost_s
@@ -214,13 +192,7 @@ class LiveDisplay:
             self._refreshed_at_s = now_s
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Take in the events of a stream.
-
-        Parameters
-        ----------
-        events : sequence of Event
-            In the order in which they came.
-        """
+        """Take in the events of a stream."""
         for event in events:
             self._known = event.utterances_known
             self._voice = event.kind != "utterance"
@@ -237,13 +209,7 @@ class LiveDisplay:
         self._warning = message
 
     def render(self) -> RenderableType:
-        """Draw everything as it stands.
-
-        Returns
-        -------
-        rich renderable
-            As wide as the console.
-        """
+        """Draw everything as it stands."""
         lang, width = self._lang, self._console.width
         probabilities = self._answer.probabilities if self._answer else {}
         return Group(

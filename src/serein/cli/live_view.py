@@ -104,13 +104,7 @@ class View(AbstractContextManager[Any], Protocol):
 
 
 class JsonLines:
-    """One event a line; what is not an event goes to standard error.
-
-    Parameters
-    ----------
-    greeting : str
-        Said as soon as sound comes; nothing if empty.
-    """
+    """One event a line; what is not an event goes to standard error."""
 
     def __init__(self, greeting: str = "") -> None:
         self._greeting = greeting
@@ -138,15 +132,7 @@ class JsonLines:
 
 
 class PlainLines(JsonLines):
-    """One utterance a line.
-
-    Parameters
-    ----------
-    greeting : str
-        Said as soon as sound comes; nothing if empty.
-    lang : Language
-        What it speaks.
-    """
+    """One utterance a line."""
 
     def __init__(self, greeting: str, lang: Language) -> None:
         super().__init__(greeting)

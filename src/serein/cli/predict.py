@@ -216,29 +216,7 @@ def _print_senses(answer: Segment, lang: Language) -> None:
 
 
 def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | None) -> bool:
-    """Answer for all recordings into a table, going on where a killed run was.
-
-    Parameters
-    ----------
-    out : path
-        The table.
-    inputs : list of str
-        Recordings, or folders of them; or URLs of an object store.
-    question : Question
-        What is asked.
-    jobs : int or None
-        Processes; as many as there are cores, if not given.
-
-    Returns
-    -------
-    bool
-        Whether any input failed.
-
-    Raises
-    ------
-    ResultsError
-        If the table cannot be written, or was begun with other settings.
-    """
+    """Answer for all recordings into a table, going on where a killed run was."""
     from serein.bulk.journal import Journal
     from serein.bulk.predict_all import answer_all
     from serein.bulk.prediction_table import check_results, write_results

@@ -25,30 +25,7 @@ _SHOWN = 5  # how many examples a sentence gives
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What was found in a corpus.
-
-    Parameters
-    ----------
-    corpus : str
-        Its name.
-    n_utterances, n_speakers, n_emotions : int
-        Its size.
-    duplicates : list of tuple of Utterance
-        Utterances whose files hold the same bytes, one tuple for each content.
-    missing, unexpected : dict of str to int
-        How many recordings of an emotion are too few or too many against the official counts;
-        empty for a corpus without any.
-    empty : tuple of Path
-        Files of 0 bytes.
-    single_emotion_speakers : tuple of str
-        Speakers heard in one emotion only.
-    unparsed : tuple of Path
-        Audio files whose names say nothing.
-    left_out : tuple of Path
-        Audio files of other parts of the release.
-    spec : CorpusSpec, optional
-        The official corpus it was compared with.
-    """
+    """What was found in a corpus."""
 
     corpus: str
     n_utterances: int
@@ -74,13 +51,7 @@ class Validation:
         return sum(len(group) - 1 for group in self.duplicates)
 
     def errors(self) -> list[str]:
-        """Say what makes a score on this corpus wrong or not comparable.
-
-        Returns
-        -------
-        list of str
-            One sentence for each.
-        """
+        """Say what makes a score on this corpus wrong or not comparable."""
         found = [] if self.n_utterances else ["there are no utterances"]
         found += _conflicts(self.duplicates, "emotion", lambda row: row.emotion)
         found += _conflicts(self.duplicates, "speaker", lambda row: row.speaker)
@@ -89,13 +60,7 @@ class Validation:
         return found + self._differences()
 
     def warnings(self) -> list[str]:
-        """Say what is odd, but leaves scores right.
-
-        Returns
-        -------
-        list of str
-            One sentence for each.
-        """
+        """Say what is odd, but leaves scores right."""
         found = []
         if self.duplicates:
             is_or_are = "is a copy" if self.copies == 1 else "are copies"
@@ -113,28 +78,11 @@ class Validation:
         return found
 
     def problems(self) -> list[str]:
-        """Say all that does not add up, errors first.
-
-        Returns
-        -------
-        list of str
-            One sentence for each; empty if all is well.
-        """
+        """Say all that does not add up, errors first."""
         return self.errors() + self.warnings()
 
     def summary(self) -> str:
-        """Put size, verdict and problems into a text to print.
-
-        Returns
-        -------
-        str
-            One line, and one more for each problem.
-
-        Examples
-        --------
-        >>> print(Validation("my", n_utterances=60, n_speakers=3, n_emotions=4).summary())
-        my: 60 utterances, 3 speakers, 4 emotions: ok
-        """
+        """Put size, verdict and problems into a text to print."""
         size = f"{self.n_utterances} utterances, {self.n_speakers} speakers"
         verdict = "ok" if self.ok else "not ok"
         lines = [f"{self.corpus}: {size}, {self.n_emotions} emotions: {verdict}"]
@@ -167,29 +115,7 @@ def validate(
     unparsed: tuple[Path, ...] = (),
     left_out: tuple[Path, ...] = (),
 ) -> Validation:
-    """Look for what does not add up; `Corpus.validate` calls this.
-
-    Parameters
-    ----------
-    name : str
-        Name of the corpus.
-    utterances : sequence of Utterance
-        Its rows. Files of equal size are read, to compare their contents.
-    spec : CorpusSpec, optional
-        The official corpus to compare with.
-    unparsed, left_out : tuple of Path
-        Files that did not become utterances.
-
-    Returns
-    -------
-    Validation
-        What was found.
-
-    Raises
-    ------
-    CorpusError
-        If a file cannot be read.
-    """
+    """Look for what does not add up; `Corpus.validate` calls this."""
     counts = Counter(row.emotion for row in utterances)
     official = spec.counts if spec else counts
     emotions = _by(utterances, lambda row: row.speaker)
@@ -214,23 +140,7 @@ def validate(
 
 
 def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:
-    """Find utterances whose files hold the same bytes.
-
-    Parameters
-    ----------
-    utterances : iterable of Utterance
-        Files of equal size are read, to compare their contents; empty ones are not copies.
-
-    Returns
-    -------
-    list of tuple of Utterance
-        One tuple for each content that is there more than once.
-
-    Raises
-    ------
-    CorpusError
-        If a file cannot be read.
-    """
+    """Find utterances whose files hold the same bytes."""
     same_size = _by(utterances, lambda row: _size(row.path)).items()
     candidates = [row for size, rows in same_size if size and len(rows) > 1 for row in rows]
     groups = _by(candidates, lambda row: _sha256(row.path)).values()

@@ -115,23 +115,7 @@ def compare(
 
 
 def aligned(first: Result, second: Result) -> Result:
-    """Put a second system's answers in the order of the first's clips.
-
-    Parameters
-    ----------
-    first, second : Result
-        Both with the column ``file``, if they do not hold as many clips in the same order.
-
-    Returns
-    -------
-    Result
-        The second.
-
-    Raises
-    ------
-    ProtocolError
-        If they are not about the same clips, labels, truth and speakers.
-    """
+    """Put a second system's answers in the order of the first's clips."""
     if first.labels != second.labels:
         raise ProtocolError(
             f"the results have other labels: {', '.join(first.labels)} and "

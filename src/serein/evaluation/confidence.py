@@ -12,15 +12,7 @@ from serein.evaluation.metrics import Floats, Indices, confidence_gaps
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often answers of a like confidence were right.
-
-    Attributes
-    ----------
-    confidence, accuracy : numpy.ndarray
-        Shape (bins,), means over the answers of each bin; NaN for an empty one.
-    count : numpy.ndarray
-        Shape (bins,), answers in each bin.
-    """
+    """How often answers of a like confidence were right."""
 
     confidence: Floats
     accuracy: Floats
@@ -62,17 +54,7 @@ def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Rel
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is answered, and how often wrongly, if the least confident are left unsure.
-
-    Attributes
-    ----------
-    threshold : numpy.ndarray
-        Shape (steps,), falling: answers of at least this confidence are given.
-    coverage : numpy.ndarray
-        Shape (steps,), share of samples that are answered.
-    risk : numpy.ndarray
-        Shape (steps,), share of wrong answers among those given.
-    """
+    """What is answered, and how often wrongly, if the least confident are left unsure."""
 
     threshold: Floats
     coverage: Floats
@@ -85,20 +67,7 @@ class RiskCoverage:
         return float(share @ self.risk)
 
     def at(self, threshold: float) -> tuple[float, float | None]:
-        """Say what a threshold does.
-
-        Parameters
-        ----------
-        threshold : float
-            Answers below this confidence are "unsure".
-
-        Returns
-        -------
-        coverage : float
-            Share of samples that are answered.
-        accuracy : float or None
-            Share of right ones among the answers; None if none is given.
-        """
+        """Say what a threshold does."""
         given = np.flatnonzero(self.threshold >= threshold)
         if not given.size:
             return 0.0, None

@@ -188,24 +188,7 @@ def fit_part(
     per_sample: Mapping[str, npt.ArrayLike] | None = None,
     copies: Copies | None = None,
 ) -> Any:
-    """Fit a fresh copy of an estimator on some samples and their copies.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Cloned.
-    X, y, speakers : numpy.ndarray
-        All samples.
-    train : numpy.ndarray
-        Indices of those to learn from.
-    per_sample, copies : optional
-        As `cross_validate` takes them.
-
-    Returns
-    -------
-    classifier
-        The fitted clone.
-    """
+    """Fit a fresh copy of an estimator on some samples and their copies."""
     rows, vectors = train, X[train]
     if copies:
         mine = copies.of(train)

@@ -48,19 +48,7 @@ GROUPINGS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A group's score less that of everybody else, beside what chance makes of it.
-
-    Attributes
-    ----------
-    value : float
-        -1 to 1.
-    chance_95 : tuple of float
-        The middle 95 % of what groups of this size get when dealt at random.
-    p_value : float
-        How often chance gets at least as far from 0, either way.
-    p_holm : float
-        The same, corrected by Holm's method for all that were compared.
-    """
+    """A group's score less that of everybody else, beside what chance makes of it."""
 
     value: float
     chance_95: tuple[float, float]
@@ -75,26 +63,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Group:
-    """How one group is served.
-
-    Attributes
-    ----------
-    name : str
-        Value of the column.
-    clips, speakers : int
-        Its size.
-    uar : float
-        Over the classes it has.
-    uar_difference : Difference
-        From the rest, over the classes that both have.
-    recall, precision : mapping of str to float
-        Of each class that it has.
-    recall_difference, precision_difference : mapping of str to Difference
-        For classes that both have, or for precision both were answered with.
-    verdict : str
-        Of the difference of UAR: `WITHIN` or `OUTSIDE`; `TOO_FEW` speakers for any difference to be
-        told from chance; or `DISJOINT` classes, which cannot be compared.
-    """
+    """How one group is served."""
 
     name: str
     clips: int

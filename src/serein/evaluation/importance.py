@@ -25,30 +25,6 @@ def permutation_importance(
 ) -> list[dict[str, Any]]:
     """Permute groups of columns among each fold's test samples, and see how far UAR falls.
 
-    Parameters
-    ----------
-    fitted : FittedFolds
-        Of a cross-validation: importance is for speakers that were not learnt from.
-    X : numpy.ndarray
-        Shape (samples, features), vectors.
-    groups : mapping of str to sequence of int
-        Name of a group to its columns, permuted together: columns that measure the same stand in
-        for each other, so that one by one none would seem to matter.
-    repeats : int
-        Permutations of each group.
-    random_state : int
-        Seed.
-    progress : callable
-        Called with (groups done, groups in all).
-
-    Returns
-    -------
-    list of dict
-        ``feature``, ``drop`` (of UAR, mean over the permutations), ``low`` and ``high`` (95 %
-        interval of it by speaker), most important first.
-
-    References
-    ----------
     L. Breiman, "Random forests", Machine Learning 45, 2001, section 10.
     """
     before = fitted.answer(X)

@@ -45,18 +45,7 @@ AT_ONCE = 250  # draws, to bound memory
 
 @dataclass(frozen=True)
 class SpeakerSums:
-    """Sums over each speaker's samples, from which scores of any drawing of speakers follow.
-
-    Attributes
-    ----------
-    classes : int
-        Number of classes.
-    sums : numpy.ndarray
-        Shape (speakers, ...): samples, confusion matrix, calibration gaps, log loss, Brier.
-    above : numpy.ndarray
-        Shape (classes, speakers, speakers): in how many pairs of a sample of the class by the one
-        speaker and a sample of another class by the other the first scores higher; ties count half.
-    """
+    """Sums over each speaker's samples, from which scores of any drawing of speakers follow."""
 
     classes: int
     sums: Floats
@@ -66,22 +55,7 @@ class SpeakerSums:
     def of(
         cls, truth: Indices, probabilities: Floats, speakers: npt.NDArray[np.str_]
     ) -> SpeakerSums:
-        """Sum over each speaker's samples.
-
-        Parameters
-        ----------
-        truth : numpy.ndarray
-            Shape (samples,), class numbers.
-        probabilities : numpy.ndarray
-            Shape (samples, classes).
-        speakers : numpy.ndarray
-            Shape (samples,).
-
-        Returns
-        -------
-        SpeakerSums
-            Speakers sorted by name.
-        """
+        """Sum over each speaker's samples."""
         classes = probabilities.shape[1]
         _, who = np.unique(speakers, return_inverse=True)
         place, gap = confidence_gaps(truth, probabilities, BINS)
@@ -99,19 +73,7 @@ class SpeakerSums:
         return cls(classes, np.concatenate(columns, axis=1), np.stack(above))
 
     def scores(self, weight: Floats) -> dict[str, Floats]:
-        """Score drawings of speakers.
-
-        Parameters
-        ----------
-        weight : numpy.ndarray
-            Shape (draws, speakers), how often each speaker was drawn.
-
-        Returns
-        -------
-        dict of numpy.ndarray
-            Shape (draws,) each score of all samples; shape (draws, classes) those of each class:
-            ``recall``, ``precision``, ``f1`` and ``auc``.
-        """
+        """Score drawings of speakers."""
         sums = weight @ self.sums
         true = _cells(sums, self.classes).sum(axis=2)
         pairs = true * (true.sum(axis=1, keepdims=True) - true)
@@ -123,20 +85,7 @@ class SpeakerSums:
 
 
 def summed_scores(sums: Floats, classes: int) -> dict[str, Floats]:
-    """Score from sums over samples.
-
-    Parameters
-    ----------
-    sums : numpy.ndarray
-        Shape (draws, ...), as `SpeakerSums.sums` lays them out.
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    dict of numpy.ndarray
-        All scores but AUC, as `SpeakerSums.scores` gives them.
-    """
+    """Score from sums over samples."""
     ends = np.cumsum([1, classes * classes, BINS, 1])
     samples, _, gaps, surprise, distance = np.split(sums, ends, axis=1)
     cells = _cells(sums, classes)
@@ -236,42 +185,14 @@ def speaker_interval(
 
 
 def draw_speakers(speakers: int, draws: int, random_state: int) -> Floats:
-    """Draw as many speakers as there are, with replacement.
-
-    Parameters
-    ----------
-    speakers, draws : int
-        Of how many, and how often.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (draws, speakers), how often each was drawn.
-    """
+    """Draw as many speakers as there are, with replacement."""
     generator = np.random.default_rng(random_state)
     drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
     return drawn.astype(np.float64)
 
 
 def ends(scores: Floats, speakers: int, level: float = 0.95) -> npt.NDArray[np.float64]:
-    """Say between which ends the middle of bootstrapped scores lies, widened for few speakers.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray
-        Shape (draws,) or (draws, classes); NaN where a draw had no such score.
-    speakers : int
-        How many were drawn each time.
-    level : float
-        Coverage, 0 to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (2,) or (2, classes): lower and upper; NaN with a single speaker.
-    """
+    """Say between which ends the middle of bootstrapped scores lies, widened for few speakers."""
     if speakers < 2:
         return np.full((2, *scores.shape[1:]), np.nan)
     reach = stats.t.ppf((1 + level) / 2, speakers - 1) * np.sqrt(speakers / (speakers - 1))

@@ -76,20 +76,7 @@ def find_leaks(
 
 
 def refuse_leaks(leaks: Sequence[str], speaker_overlap: str) -> None:
-    """Raise if there are leaks and they were not allowed by name.
-
-    Parameters
-    ----------
-    leaks : sequence of str
-        What was found.
-    speaker_overlap : {"refuse", "allow"}
-        Whether to run all the same; the result is then stamped.
-
-    Raises
-    ------
-    ProtocolError
-        If it is to be refused, or is neither of the two.
-    """
+    """Raise if there are leaks and they were not allowed by name."""
     if speaker_overlap not in OVERLAPS:
         raise ProtocolError(unknown_name("speaker_overlap", speaker_overlap, OVERLAPS))
     if leaks and speaker_overlap == "refuse":
@@ -99,19 +86,7 @@ def refuse_leaks(leaks: Sequence[str], speaker_overlap: str) -> None:
 
 
 def fitted_before(estimator: Any) -> str | None:
-    """Say which part of an estimator stays fitted when it is cloned.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A clone forgets what it learnt, unless a part was frozen: that part was then fitted outside
-        the folds.
-
-    Returns
-    -------
-    str or None
-        A sentence, if there is one.
-    """
+    """Say which part of an estimator stays fitted when it is cloned."""
     for name, part in _parts(clone(estimator)):
         if _is_fitted(part):
             return (
@@ -122,19 +97,7 @@ def fitted_before(estimator: Any) -> str | None:
 
 
 def scaled_before(X: Matrix) -> str | None:
-    """Say whether the features look as if they were scaled or whitened on all samples together.
-
-    Parameters
-    ----------
-    X : numpy.ndarray
-        Shape (samples, features).
-
-    Returns
-    -------
-    str or None
-        A sentence, if every column has mean 0 and deviation 1, or reaches from 0 to 1, or the
-        columns are many and uncorrelated.
-    """
+    """Say whether the features look as if they were scaled or whitened on all samples together."""
     columns = X[:, np.isfinite(X).all(axis=0) & (np.ptp(X, axis=0) > 0)].astype(np.float64)
     if len(columns) < 3 or columns.shape[1] < 2:
         return None
@@ -150,21 +113,7 @@ def scaled_before(X: Matrix) -> str | None:
 
 
 def same_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
-    """Say whether a sample of a test part is in its training part too, number for number.
-
-    Parameters
-    ----------
-    X : numpy.ndarray
-        Shape (samples, features).
-    folds : sequence of (train, test)
-        Index arrays.
-
-    Returns
-    -------
-    str or None
-        A sentence, if there is one: the recording is there twice, or was over-sampled before the
-        split. Rows of round numbers and gaps may coincide and do not count.
-    """
+    """Say whether a sample of a test part is in its training part too, number for number."""
     which = _identity(X)
     telling = (np.nan_to_num(X) % 1 != 0).sum(axis=1) >= 2
     for number, (train, test) in enumerate(folds):
@@ -181,21 +130,7 @@ def same_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
 
 
 def near_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
-    """Say whether a test part holds copies, or mixtures, of samples of its training part.
-
-    Parameters
-    ----------
-    X : numpy.ndarray
-        Shape (samples, features).
-    folds : sequence of (train, test)
-        Index arrays.
-
-    Returns
-    -------
-    str or None
-        A sentence, if a test sample is far nearer to a training sample than samples are to each
-        other (a changed copy), or lies on the line between one of each side (SMOTE and its kin).
-    """
+    """Say whether a test part holds copies, or mixtures, of samples of its training part."""
     if X.shape[1] < FEWEST_COLUMNS or len(X) < FEWEST_SAMPLES:
         return None
     rows = _standardised(X)

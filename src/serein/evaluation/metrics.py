@@ -178,19 +178,7 @@ def f1s(truth: Indices, answer: Indices, classes: int) -> Floats:
 
 
 def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
-    """Compute recall, precision and F1 of each class from confusion matrices.
-
-    Parameters
-    ----------
-    cells : numpy.ndarray
-        Shape (..., classes, classes): rows are truth, columns answers.
-
-    Returns
-    -------
-    dict of numpy.ndarray
-        ``recall``, ``precision`` and ``f1``, each of shape (..., classes). Recall is NaN for a
-        class that is never true; precision 0 for one that is never answered.
-    """
+    """Compute recall, precision and F1 of each class from confusion matrices."""
     hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
     true, said = cells.sum(axis=-1), cells.sum(axis=-2)
     return {
@@ -201,19 +189,7 @@ def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
 
 
 def overall_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
-    """Compute the scores that are functions of confusion matrices.
-
-    Parameters
-    ----------
-    cells : numpy.ndarray
-        Shape (..., classes, classes): rows are truth, columns answers.
-
-    Returns
-    -------
-    dict of numpy.ndarray
-        ``uar``, ``accuracy``, ``precision_macro``, ``f1_macro`` and ``f1_weighted``, each of shape
-        (...). Means over classes are over those that are true somewhere.
-    """
+    """Compute the scores that are functions of confusion matrices."""
     true = cells.sum(axis=-1)
     there = true > 0
     by_class = class_scores(cells)

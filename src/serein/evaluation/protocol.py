@@ -265,29 +265,7 @@ def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:
 def random_k_fold(
     strata: Sequence[str], *, folds: int = 6, random_state: int = 0, speaker_overlap: str = "refuse"
 ) -> list[Fold]:
-    """Deal samples into folds without regard to who speaks: for showing what that does.
-
-    Parameters
-    ----------
-    strata : sequence of str
-        What should be spread evenly.
-    folds : int
-        Number of folds.
-    random_state : int
-        Seed of the deal.
-    speaker_overlap : {"refuse", "allow"}
-        Has to be ``allow``.
-
-    Returns
-    -------
-    list of (train, test)
-        Index arrays, a pair a fold.
-
-    Raises
-    ------
-    ProtocolError
-        If sharing speakers was not allowed, or there are fewer samples than folds.
-    """
+    """Deal samples into folds without regard to who speaks: for showing what that does."""
     if speaker_overlap != "allow":
         raise ProtocolError(
             "a random split has the same speakers in training and test: split by speaker. "
@@ -312,23 +290,7 @@ def refuse_unfair(
     *,
     speaker_overlap: str = "refuse",
 ) -> None:
-    """Raise unless the folds are speaker-independent and test no sample twice.
-
-    Parameters
-    ----------
-    folds : sequence of (train, test)
-        Index arrays. A single fold may leave samples untested; several must test all.
-    speakers, truth, labels : numpy.ndarray
-        Speaker and class number of each sample; names of the classes.
-    speaker_overlap : {"refuse", "allow"}
-        Whether a speaker may be on both sides.
-
-    Raises
-    ------
-    ProtocolError
-        If a fold shares a speaker or a sample, a sample is tested twice or never, or a class is
-        tested that the training part lacks.
-    """
+    """Raise unless the folds are speaker-independent and test no sample twice."""
     shared = shared_speakers(speakers, folds)
     if shared and speaker_overlap == "refuse":
         raise ProtocolError(shared)
@@ -350,20 +312,7 @@ def refuse_unfair(
 
 
 def shared_speakers(speakers: Strings, folds: Sequence[Fold]) -> str | None:
-    """Say who is in training and test of a fold.
-
-    Parameters
-    ----------
-    speakers : numpy.ndarray
-        Shape (samples,).
-    folds : sequence of (train, test)
-        Index arrays.
-
-    Returns
-    -------
-    str or None
-        A sentence, if anyone is.
-    """
+    """Say who is in training and test of a fold."""
     for number, (train, test) in enumerate(folds):
         shared = sorted(set(speakers[train]) & set(speakers[test]))
         if shared:

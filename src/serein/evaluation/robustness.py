@@ -18,21 +18,7 @@ from serein.evaluation.result import Result
 
 @dataclass(frozen=True)
 class Change:
-    """What one condition does to the answers.
-
-    Attributes
-    ----------
-    uar, clean_uar : float
-        Under the condition and without it, 0 to 1.
-    difference : float
-        The former less the latter.
-    interval_95 : tuple of float or None
-        Of the difference; None with a single speaker.
-    unchanged : float
-        Share of clips with the same answer as without the condition, right or wrong, 0 to 1.
-    recall : mapping of str to float
-        Of each class under the condition.
-    """
+    """What one condition does to the answers."""
 
     uar: float
     clean_uar: float
@@ -45,27 +31,6 @@ class Change:
 def change(clean: Result, changed: Result, *, draws: int = 2000, random_state: int = 0) -> Change:
     """Compare the answers of one model to the same clips without and with a condition.
 
-    Parameters
-    ----------
-    clean, changed : Result
-        Of the same clips in the same order.
-    draws : int
-        Resamples of whole speakers for the interval; both results are drawn alike.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    Change
-        The change of UAR with its interval, and the share of unchanged predictions.
-
-    Raises
-    ------
-    ValueError
-        If they are not about the same clips, or there are none.
-
-    References
-    ----------
     B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. T. C. Hesterberg,
     "What teachers should know about the bootstrap", The American Statistician 69(4), 2015.
     """

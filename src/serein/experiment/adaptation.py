@@ -25,18 +25,7 @@ KNOWN = (1, 2, 5, 10, None)  # other utterances of the speaker; None for all of 
 
 @dataclass(frozen=True)
 class Adapted:
-    """Answers adapted to each test speaker.
-
-    Attributes
-    ----------
-    known : int or None
-        How many other utterances of the speaker were known, without labels; None for all.
-    one_emotion : bool
-        Whether all of those were of the judged utterance's own emotion: the hardest case, since
-        what is the speaker's and what is the emotion's can hardly be told apart.
-    result : Result
-        The answers; the protocol says that they are adapted.
-    """
+    """Answers adapted to each test speaker."""
 
     known: int | None
     one_emotion: bool
@@ -56,29 +45,7 @@ class Adapted:
 
 
 def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> list[Adapted]:
-    """Judge again, with some of the speaker's other utterances known and without their labels.
-
-    Parameters
-    ----------
-    fitted : FittedFolds
-        The classifiers, calibrated.
-    result : Result
-        Their answers, a row each sample tested.
-    seed : int
-        Draws the utterances that are known.
-    tick : callable
-        Called with (steps done, steps in all).
-
-    Returns
-    -------
-    list of Adapted
-        For each of `KNOWN`; last, for all utterances of one emotion.
-
-    Raises
-    ------
-    RecipeError
-        If the classifiers did not learn how speakers differ.
-    """
+    """Judge again, with some of the speaker's other utterances known and without their labels."""
     priors = [speaker_prior(member) for member, _ in fitted.members]
     cases = [(known, False) for known in KNOWN] + [(None, True)]
     judged = []
@@ -104,23 +71,7 @@ def can_adapt(fitted: FittedFolds) -> bool:
 
 
 def speaker_prior(classifier: Any) -> SpeakerPrior:
-    """Find what a fitted classifier learnt of speakers, under what is wrapped around it.
-
-    Parameters
-    ----------
-    classifier : classifier
-        Fitted.
-
-    Returns
-    -------
-    SpeakerPrior
-        From its calibration.
-
-    Raises
-    ------
-    RecipeError
-        If there is none.
-    """
+    """Find what a fitted classifier learnt of speakers, under what is wrapped around it."""
     while not hasattr(classifier, "speaker_prior_"):
         classifier = getattr(classifier, "estimator_", None)
         if classifier is None:

@@ -16,18 +16,7 @@ LIMITS = """\
 
 
 def model_card(manifest: dict[str, Any]) -> str:
-    """Write the card: data, licences, scores with their protocol, limits.
-
-    Parameters
-    ----------
-    manifest : dict
-        Of a bundle.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Write the card: data, licences, scores with their protocol, limits."""
     parts = [
         f"# {manifest['name']}",
         f"Speech in, one of {len(manifest['labels'])} emotions out: "
@@ -61,18 +50,7 @@ def model_card(manifest: dict[str, Any]) -> str:
 
 
 def notice(manifest: dict[str, Any]) -> str:
-    """Write whose work a bundle holds.
-
-    Parameters
-    ----------
-    manifest : dict
-        Of a bundle.
-
-    Returns
-    -------
-    str
-        Plain text.
-    """
+    """Write whose work a bundle holds."""
     lines = [
         f"Recogniser {manifest['name']}: trained with serein.",
         f"Licence of these weights: {manifest['licence']}.",

@@ -46,25 +46,7 @@ NOT_IN_RECIPES = ("random_state", "width", "final")
 
 
 def complete(recipe: Recipe, place: str) -> Recipe:
-    """Fill in what depends on the model, and check everything that can be checked.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        As it was read.
-    place : str
-        Where it stands, for messages.
-
-    Returns
-    -------
-    Recipe
-        With either encoder or features, and nothing left open.
-
-    Raises
-    ------
-    RecipeError
-        If a name is unknown or a value not allowed.
-    """
+    """Fill in what depends on the model, and check everything that can be checked."""
     if recipe.model.name not in MODELS:
         raise RecipeError(f"{place}: {unknown_name('model', recipe.model.name, MODELS)}")
     family = MODELS[recipe.model.name]
@@ -80,18 +62,7 @@ def complete(recipe: Recipe, place: str) -> Recipe:
 
 
 def front_end(features: Features) -> FrontEnd:
-    """Make the front end of a recipe without an encoder.
-
-    Parameters
-    ----------
-    features : Features
-        Its section [features].
-
-    Returns
-    -------
-    FrontEnd
-        Signal to series or vector.
-    """
+    """Make the front end of a recipe without an encoder."""
     return FrontEnd(
         inputs="features",
         normalise=features.normalise,

@@ -26,27 +26,7 @@ from serein.features.cache import Extractor
 def read_corpora(
     recipe: Recipe, data: str | Path | None = None, *, names: tuple[str, ...] | None = None
 ) -> tuple[Corpus, ...]:
-    """Read each corpus that a recipe names.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Names them.
-    data : path, optional
-        Folder that holds them, in place of the recipe's.
-    names : tuple of str, optional
-        Others to read, in place of those to learn from.
-
-    Returns
-    -------
-    tuple of Corpus
-        In the recipe's order.
-
-    Raises
-    ------
-    CorpusError
-        If no folder is known, or a corpus is not there.
-    """
+    """Read each corpus that a recipe names."""
     folder = data or recipe.data.folder
     if folder is None:
         raise CorpusError(
@@ -62,25 +42,7 @@ def read_corpora(
 
 
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
-    """Merge corpora into one, with emotions merged and left out as the recipe says.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Its section [data].
-    sources : tuple of Corpus
-        The corpora.
-
-    Returns
-    -------
-    Corpus
-        All clips that take part.
-
-    Raises
-    ------
-    CorpusError
-        If none are left, or corpora that are judged across have fewer than two emotions in common.
-    """
+    """Merge corpora into one, with emotions merged and left out as the recipe says."""
     mapping: dict[str, str | None] = {**recipe.data.merge}
     mapping.update(dict.fromkeys(recipe.data.leave_out))
     corpus = sources[0].merge(*sources[1:], name=recipe.name).map_emotions(mapping)
@@ -90,22 +52,7 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
 
 
 def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> list[str]:
-    """Say which clips of the corpora do not take part, and why.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Its sections [data] and [protocol].
-    sources : tuple of Corpus
-        The corpora as read.
-    corpus : Corpus
-        The clips that take part.
-
-    Returns
-    -------
-    list of str
-        A sentence for each emotion of a corpus.
-    """
+    """Say which clips of the corpora do not take part, and why."""
     used = set(corpus.paths)
     lost = Counter((clip.corpus, clip.emotion) for part in sources for clip in part)
     lost -= Counter(
@@ -120,20 +67,7 @@ def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> lis
 
 
 def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
-    """Say of each corpus what takes part.
-
-    Parameters
-    ----------
-    sources : tuple of Corpus
-        The corpora as read.
-    used : Corpus
-        The clips that take part.
-
-    Returns
-    -------
-    list of dict
-        ``corpus``, ``licence``, ``clips``, ``emotions``, ``languages`` and ``speakers`` of each.
-    """
+    """Say of each corpus what takes part."""
     described = []
     for source in sources:
         names = {clip.corpus for clip in source}
@@ -152,23 +86,7 @@ def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str
 
 
 def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:
-    """Weigh clips so that every corpus, and every emotion within it, counts the same.
-
-    Parameters
-    ----------
-    origin, emotions : list of str
-        Corpus and emotion of each clip.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (clips,), mean 1.
-
-    Examples
-    --------
-    >>> balanced_weights(["a", "a", "a", "b"], ["joy", "joy", "fear", "joy"]).round(2).tolist()
-    [0.5, 0.5, 1.0, 2.0]
-    """
+    """Weigh clips so that every corpus, and every emotion within it, counts the same."""
     pairs, which, counts = np.unique(
         np.array([origin, emotions]), axis=1, return_inverse=True, return_counts=True
     )
@@ -183,19 +101,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Copy:
-    """An extractor that first changes the signal: what it draws depends on signal, seed and number.
-
-    Attributes
-    ----------
-    extractor : Extractor
-        Describes the changed signal.
-    changes : Augmentation
-        What is drawn.
-    number : int
-        Which copy of the recording this is.
-    seed : int
-        Of the recipe.
-    """
+    """An extractor that augments the signal first; draws depend on signal, seed and number."""
 
     extractor: Extractor
     changes: Augmentation
@@ -225,25 +131,7 @@ class Copy:
 
 
 def read_vectors(table: str | Path, corpus: Corpus) -> Array:
-    """Read the vectors of a corpus's clips, found by file name.
-
-    Parameters
-    ----------
-    table : str or path
-        A CSV file with the column ``file``; all other columns are numbers.
-    corpus : Corpus
-        The clips.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (clips, features), float32.
-
-    Raises
-    ------
-    CorpusError
-        If it cannot be read, a clip is missing or there twice, or a value is not a finite number.
-    """
+    """Read the vectors of a corpus's clips, found by file name."""
     table = Path(table)
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:

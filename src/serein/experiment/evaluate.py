@@ -184,28 +184,7 @@ def evaluate(
 def fit_folds(
     prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
 ) -> FittedFolds:
-    """Fit a recipe's classifier once for each fold of unseen speakers.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The recipe with its data.
-    cache : path, optional
-        Folder in which the training of networks keeps its state, so that a run that was killed goes
-        on where it was.
-    progress : callable
-        Makes a progress bar with a title.
-
-    Returns
-    -------
-    FittedFolds
-        The classifiers, each with the samples it did not learn from.
-
-    Raises
-    ------
-    RecipeError
-        If the model cannot learn from the data.
-    """
+    """Fit a recipe's classifier once for each fold of unseen speakers."""
     with progress("cross-validation") as tick:
         try:
             return cross_validate(
@@ -228,34 +207,12 @@ def fit_folds(
 
 
 def learning_curve(fitted: Any) -> list[dict[str, Any]]:
-    """Find the learning curve of a fitted classifier, under what is wrapped around it.
-
-    Parameters
-    ----------
-    fitted : classifier
-        With `history_`, or with `estimator_` that has one.
-
-    Returns
-    -------
-    list of dict
-        An entry an epoch; empty for what is not trained in epochs.
-    """
+    """Find the learning curve of a fitted classifier, under what is wrapped around it."""
     return list(_underneath(fitted, "history_") or [])
 
 
 def privacy_spent(fitted: Any) -> dict[str, Any] | None:
-    """Find what a fitted classifier gave away of its recordings, under what is wrapped around it.
-
-    Parameters
-    ----------
-    fitted : classifier
-        With `privacy_`, or with `estimator_` that has one.
-
-    Returns
-    -------
-    dict or None
-        As `serein.training.private.Spent` says; None for what was trained without privacy.
-    """
+    """Find the privacy a fitted classifier has spent, under what is wrapped around it."""
     spent: dict[str, Any] | None = _underneath(fitted, "privacy_")
     return spent
 
@@ -268,18 +225,7 @@ def _underneath(fitted: Any, name: str) -> Any:
 
 
 def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
-    """Group the columns of a recipe's vectors by what they are.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The recipe with its data.
-
-    Returns
-    -------
-    dict of str to list of int
-        By what they measure; by layer of an encoder; empty for series and for vectors from a table.
-    """
+    """Group the columns of a recipe's vectors by what they are."""
     front = prepared.front
     if isinstance(front, SpeechEncoder):
         kinds = ("mean", "deviation")
@@ -292,18 +238,7 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
 
 
 def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Say what was chosen by data, and on which.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Its classifiers are asked.
-
-    Returns
-    -------
-    list of dict
-        ``fold``, ``what``, ``value`` and ``on``; everything else stands in the recipe.
-    """
+    """Say what was chosen by data, and on which."""
     recipe = evaluation.prepared.recipe
     rows: list[dict[str, Any]] = []
     for fold, (member, _) in enumerate(evaluation.fitted.members if evaluation.fitted else ()):
@@ -331,19 +266,7 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def training_folder(cache: Path | None) -> Path:
-    """Say where networks keep the state of their training, and clear out what is weeks old.
-
-    Parameters
-    ----------
-    cache : path or None
-        Folder of the cache; the user's own if not given.
-
-    Returns
-    -------
-    pathlib.Path
-        A finished training found there is read, so a recipe that was evaluated need not be
-        cross-validated again when it is trained.
-    """
+    """Say where networks keep the state of their training, and clear out what is weeks old."""
     folder = (cache or default_cache()) / "training"
     for file in folder.glob("*.safetensors"):
         if time.time() - file.stat().st_mtime > KEPT_S:
@@ -407,15 +330,7 @@ Array = npt.NDArray[np.float32]
 
 
 class GraphEncoder:
-    """An encoder's ONNX graph, called like the encoder itself.
-
-    Parameters
-    ----------
-    model : bytes
-        The graph; one input, one output.
-    encoder : SpeechEncoder
-        Whose front end to use.
-    """
+    """An encoder's ONNX graph, called like the encoder itself."""
 
     def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
         onnxruntime.disable_telemetry_events()  # Windows knows no variable
@@ -435,17 +350,6 @@ class GraphEncoder:
 
 
 def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
-    """Export an encoder and quantise it.
-
-    Parameters
-    ----------
-    encoder : SpeechEncoder
-        In float32.
-
-    Returns
-    -------
-    GraphEncoder
-        In int8.
-    """
+    """Export an encoder and quantise it."""
     model = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
     return GraphEncoder(quantise(model), encoder)

@@ -24,20 +24,7 @@ JITTER = 0.1  # of each feature's deviation: noise that makes a copy look like a
 
 @dataclass(frozen=True)
 class LeakCheck:
-    """A recipe judged three times.
-
-    Attributes
-    ----------
-    name : str
-        The recipe's.
-    honest : Result
-        By the recipe's own protocol.
-    random_split : Result
-        The same clips and model, clips dealt at random: speakers are on both sides.
-    copies_first : Result
-        Clips with jittered copies, dealt at random after copying: copies are on both sides too.
-        Scored on the clips themselves.
-    """
+    """A recipe judged three times."""
 
     name: str
     honest: Result
@@ -71,29 +58,7 @@ class LeakCheck:
 def check_leaks(
     prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
 ) -> LeakCheck:
-    """Judge a recipe honestly, with a random split, and with copies made before the split.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The recipe with its data; its protocol has to be honest.
-    cache : path, optional
-        Folder in which the training of networks keeps its state.
-    progress : callable
-        Makes a progress bar with a title.
-
-    Returns
-    -------
-    LeakCheck
-        Three results. Confidence is not calibrated: the temperature does not change UAR.
-
-    Raises
-    ------
-    ProtocolError
-        If the recipe's own protocol leaks.
-    RecipeError
-        If the model cannot learn from the data.
-    """
+    """Judge a recipe honestly, with a random split, and with copies made before the split."""
     recipe = prepared.recipe
     if recipe.protocol.speaker_overlap == "allow":
         raise ProtocolError(

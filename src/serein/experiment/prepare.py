@@ -196,24 +196,7 @@ def prepare(
 def describe(
     corpus: Corpus, extractor: Extractor, cache: Path | None, progress: Progress
 ) -> list[Array]:
-    """Describe all clips of a corpus.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        The clips.
-    extractor : Extractor
-        Turns a signal into a vector or a series.
-    cache : path or None
-        Folder of the feature cache.
-    progress : callable
-        Makes a progress bar with a title.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        One a clip.
-    """
+    """Describe all clips of a corpus."""
     inner = extractor.extractor if isinstance(extractor, Copy) else extractor
     in_python = isinstance(inner, FrontEnd)
     with progress("features") as tick, one_thread_each():
@@ -221,40 +204,13 @@ def describe(
 
 
 def stack(arrays: list[Array], front: Front) -> Array:
-    """Lay vectors, or series, out as one matrix.
-
-    Parameters
-    ----------
-    arrays : list of numpy.ndarray
-        Each (feature,) or (time, feature).
-    front : SpeechEncoder or FrontEnd
-        What made them.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (clips, columns).
-    """
+    """Lay vectors, or series, out as one matrix."""
     series = isinstance(front, FrontEnd) and front.width is not None
     return pack(arrays) if series else np.stack(arrays)
 
 
 def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> Any:
-    """Build the untrained classifier that a recipe describes.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The recipe and the layout of its features.
-    checkpoint : path, optional
-        Folder where networks keep the state of their training.
-
-    Returns
-    -------
-    classifier
-        Calibrated, unless the recipe has no calibration folds; one that searches, if the search is
-        nested.
-    """
+    """Build the untrained classifier that a recipe describes."""
     if prepared.recipe.search.nested:
         return _searching(prepared, checkpoint)
     recipe = prepared.recipe

@@ -270,25 +270,7 @@ class Recipe:
 
 
 def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    """Put values of a search into a recipe.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Stays as it is.
-    values : dict
-        ``model.KEY`` or ``training.KEY`` to value.
-
-    Returns
-    -------
-    Recipe
-        With the values.
-
-    Raises
-    ------
-    RecipeError
-        If a name is of another section.
-    """
+    """Put values of a search into a recipe."""
     settings = dict(recipe.model.settings)
     training: dict[str, Any] = {}
     for name, value in values.items():

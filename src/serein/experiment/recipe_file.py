@@ -80,25 +80,7 @@ def short_recipe(corpus: str, model: str) -> Recipe:
 
 
 def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Recipe:
-    """Change how a recipe is searched.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Stays as it is.
-    trials, method : optional
-        In place of the recipe's.
-
-    Returns
-    -------
-    Recipe
-        Checked anew.
-
-    Raises
-    ------
-    RecipeError
-        If the method is unknown or there are no trials.
-    """
+    """Change how a recipe is searched."""
     search = recipe.search
     search = replace(
         search,
@@ -109,27 +91,7 @@ def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Re
 
 
 def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
-    """Make a recipe from a table as TOML has it.
-
-    Parameters
-    ----------
-    table : mapping
-        Sections by name.
-    place : str
-        Where it stands, for messages.
-    near : path
-        Folder that relative paths start from.
-
-    Returns
-    -------
-    Recipe
-        Checked, with folders made absolute.
-
-    Raises
-    ------
-    RecipeError
-        If a key or value is wrong.
-    """
+    """Make a recipe from a table as TOML has it."""
     table = dict(table)
     model = table.pop("model", None)
     recipe: Recipe = section(Recipe, table, place)

@@ -40,19 +40,7 @@ THRESHOLD_RANGE = (0.02, 0.5)
 
 @dataclass(frozen=True)
 class SpeechDetector:
-    """A trained detector.
-
-    Attributes
-    ----------
-    classifier : classifier
-        Vectors, or series, to whether they are speech: its classes are False and True.
-    threshold : float
-        Below this probability there is no speech.
-    speech_heard : float
-        Share of clips of unseen speakers taken for speech.
-    sounds_refused : float
-        Share of sounds of unseen kinds taken for no speech.
-    """
+    """A trained detector."""
 
     classifier: Any
     threshold: float
@@ -61,22 +49,7 @@ class SpeechDetector:
 
 
 def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) -> SpeechDetector:
-    """Train and judge the detector on a recipe's features.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        Clips, their features and what makes them; not read from a table.
-    seed : int
-        Draws clips, noises and sounds.
-    progress : callable
-        Makes a progress bar with a title.
-
-    Returns
-    -------
-    SpeechDetector
-        Fitted on everything, with its held-out shares.
-    """
+    """Train and judge the detector on a recipe's features."""
     front = prepared.front
     if front is None:
         raise RecipeError("features read from a table make no bundle: a voice cannot go through it")

@@ -89,27 +89,7 @@ SPLITS: dict[str, Split] = {
 
 
 def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
-    """Make a protocol's folds, and refuse what could not be judged honestly.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        Section [protocol] of a recipe.
-    corpus : Corpus
-        The clips.
-
-    Returns
-    -------
-    list of (train, test), str
-        The folds, and the protocol in words.
-
-    Raises
-    ------
-    CorpusError
-        If there is one emotion only, or a single clip of one.
-    ProtocolError
-        If the speakers do not allow it, or a fold shares one.
-    """
+    """Make a protocol's folds, and refuse what could not be judged honestly."""
     _refuse_too_little(corpus)
     folds, words = SPLITS[protocol.split](protocol, corpus)
     labels, truth = np.unique([clip.emotion for clip in corpus], return_inverse=True)
@@ -124,26 +104,7 @@ def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
 
 
 def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
-    """Keep the emotions that both sides of a cross-corpus protocol know.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        Any; those within a corpus keep everything.
-    corpus : Corpus
-        All clips.
-
-    Returns
-    -------
-    Corpus
-        Of ``leave_one_corpus_out`` the emotions that every corpus has; of ``train_and_test`` those
-        that are in training as in test.
-
-    Raises
-    ------
-    CorpusError
-        If fewer than two are left.
-    """
+    """Keep the emotions that both sides of a cross-corpus protocol know."""
     if protocol.split not in CROSS_CORPUS:
         return corpus
     known = {
@@ -166,20 +127,7 @@ def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
 
 
 def refuse_same_recordings(corpus: Corpus, folds: list[Fold]) -> None:
-    """Raise if a file of a test part is, byte for byte, in its training part too.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        The clips; files of equal size are read.
-    folds : list of (train, test)
-        Index arrays.
-
-    Raises
-    ------
-    ProtocolError
-        If one is.
-    """
+    """Raise if a file of a test part is, byte for byte, in its training part too."""
     row = {clip.path: number for number, clip in enumerate(corpus)}
     for copies in duplicates(corpus.utterances):
         rows = [row[clip.path] for clip in copies]

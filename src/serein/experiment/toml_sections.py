@@ -13,27 +13,7 @@ from serein.errors import RecipeError, unknown_name
 
 
 def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
-    """Make a dataclass from a table.
-
-    Parameters
-    ----------
-    kind : type
-        A dataclass; a field that is one too is a table in the table.
-    table : mapping
-        Values as TOML has them; lists become tuples.
-    place : str
-        Where the table stands, for messages.
-
-    Returns
-    -------
-    object
-        A `kind`.
-
-    Raises
-    ------
-    RecipeError
-        If a key is unknown or missing, or a value is of another kind.
-    """
+    """Make a dataclass from a table."""
     hints = {entry.name: typing.get_type_hints(kind)[entry.name] for entry in fields(kind)}
     unknown = [key for key in table if key not in hints]
     if unknown:
@@ -48,29 +28,7 @@ def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
 def arguments(
     function: Callable[..., Any], table: Mapping[str, Any], place: str, *, without: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Check a table against the parameters of a function; what a value must be, its default says.
-
-    Parameters
-    ----------
-    function : callable
-        A function or class, whose parameters have defaults.
-    table : mapping
-        Values as TOML has them.
-    place : str
-        Where the table stands, for messages.
-    without : tuple of str
-        Parameters that are not for a recipe.
-
-    Returns
-    -------
-    dict
-        The values, lists as tuples, to call the function with.
-
-    Raises
-    ------
-    RecipeError
-        If a key is unknown, or a value is of another kind.
-    """
+    """Check a table against a function's parameters; the default says what type a value has."""
     known = {
         name: parameter.default
         for name, parameter in inspect.signature(function).parameters.items()
@@ -83,27 +41,7 @@ def arguments(
 
 
 def value_of(hint: Any, value: Any, place: str) -> Any:
-    """Check a TOML value against a type; lists become tuples, tables sections.
-
-    Parameters
-    ----------
-    hint : type
-        What it must be.
-    value : object
-        What came.
-    place : str
-        Where it stands, for messages.
-
-    Returns
-    -------
-    object
-        The value.
-
-    Raises
-    ------
-    RecipeError
-        If it is of another kind.
-    """
+    """Check a TOML value against a type; lists become tuples, tables sections."""
     if isinstance(hint, types.UnionType):
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):

@@ -35,33 +35,14 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # of confidence, below which an answer m
 
 @dataclass(frozen=True)
 class Fitted:
-    """A recipe fitted on all its speakers.
-
-    Attributes
-    ----------
-    classifier : classifier
-        Features to emotions.
-    speech : SpeechDetector
-        Features to speech or not.
-    """
+    """A recipe fitted on all its speakers."""
 
     classifier: Any
     speech: SpeechDetector
 
 
 def refuse_unpackable(recipe: Recipe) -> None:
-    """Raise, before any time is spent, if a recipe can be judged but makes no bundle.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        What is to be trained.
-
-    Raises
-    ------
-    RecipeError
-        If its features are read from a table, or it is an ensemble of hidden Markov models.
-    """
+    """Raise, before any time is spent, if a recipe can be judged but makes no bundle."""
     if "gmm_hmm" in member_names(recipe.model.name, recipe.model.settings):
         raise RecipeError(
             f"{recipe.name}: an ensemble with gmm_hmm in it makes no bundle, for hidden Markov "
@@ -158,18 +139,7 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
 
 
 def arrays_of(fitted: Fitted) -> ArraysModel | None:
-    """Take the arrays out of fitted hidden Markov models.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        Classifier and speech detector.
-
-    Returns
-    -------
-    ArraysModel or None
-        None for any other model: it becomes a graph.
-    """
+    """Take the arrays out of fitted hidden Markov models."""
     classifier, temperature = fitted.classifier, 1.0
     if isinstance(classifier, TemperatureScaled):
         classifier, temperature = classifier.estimator_, classifier.temperature_
@@ -183,20 +153,7 @@ def arrays_of(fitted: Fitted) -> ArraysModel | None:
 
 
 def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
-    """Turn a fitted recipe into one ONNX graph.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        Classifier and speech detector.
-    prepared : Prepared
-        What they were fitted on.
-
-    Returns
-    -------
-    bytes
-        From the front end's output to emotions and speech.
-    """
+    """Turn a fitted recipe into one ONNX graph."""
     columns = None if prepared.width else prepared.X.shape[1]
     heads = {
         "probability": to_graph(fitted.classifier, columns),
@@ -209,22 +166,7 @@ def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
 
 
 def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) -> dict[str, Any]:
-    """Write down what a recogniser is and how it was judged.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The recipe with its data.
-    evaluation : Evaluation
-        Scores on unseen speakers.
-    fitted : Fitted
-        The final classifier and detector.
-
-    Returns
-    -------
-    dict
-        Plain values for `manifest.json`.
-    """
+    """Write down what a recogniser is and how it was judged."""
     recipe, front, speech = prepared.recipe, prepared.front, fitted.speech
     manifest = {
         "name": recipe.name,

@@ -81,22 +81,7 @@ def tune(
 
 
 def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Path:
-    """Write the table of trials, and the recipe with the best values.
-
-    Parameters
-    ----------
-    result : SearchResult
-        What was tried.
-    recipe : Recipe
-        What was searched.
-    folder : str or path
-        Made if it is not there.
-
-    Returns
-    -------
-    pathlib.Path
-        Of the recipe, ``best.toml``; beside it lies ``trials.csv``.
-    """
+    """Write the table of trials, and the recipe with the best values."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted({name for row in result.table for name in row["values"]})

@@ -60,32 +60,7 @@ def extract(
     processes: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Array]:
-    """Describe recordings, taking from the cache what is there.
-
-    Parameters
-    ----------
-    files : sequence of path
-        Recordings.
-    extractor : Extractor
-        Turns a signal into a vector or a series.
-    cache : path, optional
-        Folder of the cache; `default_cache` if not given.
-    processes : bool
-        Whether to work in processes, for an extractor written in Python; threads suit one that is
-        a network.
-    progress : callable
-        Called with (files done, files in all).
-
-    Returns
-    -------
-    list of numpy.ndarray
-        What the extractor made of each file, float32.
-
-    Raises
-    ------
-    AudioError
-        If a file cannot be read.
-    """
+    """Describe recordings, taking from the cache what is there."""
     folder = (cache or default_cache()) / "features" / extractor.fingerprint
     found = []
     for array in _each(files, extractor, folder, processes=processes):
@@ -106,27 +81,7 @@ def _each(
 
 
 def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | None = None) -> Array:
-    """Describe one recording, or take what was kept of its content.
-
-    Parameters
-    ----------
-    file : path
-        A recording.
-    describe : callable
-        Turns a signal into an array.
-    folder : path, optional
-        Where arrays made with the same settings are kept; none are if not given.
-
-    Returns
-    -------
-    numpy.ndarray
-        What `describe` made of it.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be read.
-    """
+    """Describe one recording, or take what was kept of its content."""
     if folder is None:
         return describe(read_audio(file))
     try:
@@ -147,23 +102,7 @@ def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | No
 
 
 def kept_files(cache: Path) -> dict[str, list[Path]]:
-    """List what serein has written into a cache; links are not followed, and not listed.
-
-    Parameters
-    ----------
-    cache : path
-        Folder of the cache; it need not be there.
-
-    Returns
-    -------
-    dict of str to list of path
-        Files of each kind of `WRITTEN`, which may be none.
-
-    Raises
-    ------
-    SereinError
-        If there is something at that place, but no cache.
-    """
+    """List what serein has written into a cache; links are not followed, and not listed."""
     files = [file for file in _files(cache) if not file.is_symlink()]
     found = {
         kind: [file for file in files if re.fullmatch(name, file.relative_to(cache).as_posix())]
@@ -178,23 +117,7 @@ def kept_files(cache: Path) -> dict[str, list[Path]]:
 
 
 def clear_cache(cache: Path) -> int:
-    """Delete what serein has written into a cache, and nothing else.
-
-    Parameters
-    ----------
-    cache : path
-        Folder of the cache; it need not be there.
-
-    Returns
-    -------
-    int
-        How many files are left that serein did not write.
-
-    Raises
-    ------
-    SereinError
-        If there is something at that place, but no cache, or if it cannot be deleted.
-    """
+    """Delete what serein has written into a cache, and nothing else."""
     kept = kept_files(cache)
     try:
         for file in (file for files in kept.values() for file in files):

@@ -151,29 +151,8 @@ def _derivative(order: int, length: int) -> tuple[float, ...]:
 def levinson(autocorrelation: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
     """Solve the normal equations of linear prediction, for many frames at once.
 
-    Parameters
-    ----------
-    autocorrelation : ndarray of float, shape (..., order + 1)
-        Lags 0 to `order` of each frame.
-
-    Returns
-    -------
-    coefficients : ndarray of float64, shape (..., order)
-        Weights of the last `order` samples that predict the next: A(z) = 1 - sum a_k z^-k. 0 in
-        silence, and from where the frame is predicted to the last digit.
-    error : ndarray of float64, shape (...)
-        Energy left over, at most lag 0: lag 0 / error is the prediction gain.
-
-    References
-    ----------
     J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975,
     equations 38a to 38e.
-
-    Examples
-    --------
-    >>> coefficients, error = levinson(np.array([1.0, 0.5, 0.25]))
-    >>> coefficients.tolist(), float(error)
-    ([0.5, 0.0], 0.75)
     """
     lags = np.asarray(autocorrelation, dtype=np.float64)
     coefficients = np.zeros((*lags.shape[:-1], lags.shape[-1] - 1))

@@ -39,72 +39,19 @@ def frame_power(cut: Array, *, shape: str = "hann") -> Array:
 
 
 def power_spectrogram(signal: Array) -> Array:
-    """Compute the power spectrogram, |STFT|².
-
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, 201)
-        Column k stands for 40 k Hz.
-    """
+    """Compute the power spectrogram, |STFT|²."""
     return per_block(check_signal(signal), frame_power)
 
 
 def mel_spectrogram(signal: Array, *, bands: int = BANDS) -> Array:
-    """Sum the power spectrogram in triangular bands that are equally wide in mel.
-
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    bands : int
-        1 to 201, up to 8000 Hz. From 150 on some low bands hold no bin and stay 0.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, bands)
-        Power.
-
-    Raises
-    ------
-    ValueError
-        If the number of bands is out of range.
-    """
+    """Sum the power spectrogram in triangular bands that are equally wide in mel."""
     if not 1 <= bands <= BINS:
         raise ValueError(f"bands is {bands}; allowed: 1 to {BINS}")
     return per_block(check_signal(signal), lambda cut: frame_power(cut) @ mel_filters(bands))
 
 
 def describe(signal: Array, names: Iterable[str]) -> dict[str, Array]:
-    """Compute several descriptors from one spectrogram, in memory that does not grow with it.
-
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    names : iterable of str
-        Keys of `COLUMNS`.
-
-    Returns
-    -------
-    dict of str to ndarray of float32, shape (1 + samples // 160, len(COLUMNS[name]))
-        In the order of the names.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-
-    Examples
-    --------
-    >>> found = describe(np.ones(16_000, np.float32), ["rms_energy", "chroma"])
-    >>> float(found["rms_energy"][50, 0]), found["chroma"].shape
-    (1.0, (101, 12))
-    """
+    """Compute several descriptors from one spectrogram, in memory that does not grow with it."""
     wanted, checked = list(names), check_signal(signal)
     for unknown in set(wanted) - set(COLUMNS):
         raise ValueError(unknown_name("descriptor", unknown, COLUMNS))

@@ -90,18 +90,7 @@ class SpeechEncoder:
         self.fingerprint = _fingerprint(folder, self.layers, halve_after, self.front_end)
 
     def __call__(self, signal: Array) -> Array:
-        """Describe one signal.
-
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (dimensions,), float32.
-        """
+        """Describe one signal."""
         import torch
 
         with torch.inference_mode():
@@ -124,26 +113,7 @@ def one_thread_each() -> Iterator[None]:
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
-    """Say where an encoder is: a local folder, else its name on the hub.
-
-    Parameters
-    ----------
-    name : str or path
-        A folder, or a hub name.
-    weights : path, optional
-        A folder of encoders: ``openai/whisper-base`` is looked up there as ``whisper-base`` and as
-        ``whisper-base-encoder``.
-
-    Returns
-    -------
-    str
-        A folder, or `name` unchanged for the hub.
-
-    Raises
-    ------
-    EncoderError
-        If `name` can only be a folder and is not there.
-    """
+    """Say where an encoder is: a local folder, else its name on the hub."""
     last = Path(name).name
     places = [Path(name)]
     if weights is not None:

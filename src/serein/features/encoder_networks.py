@@ -22,29 +22,7 @@ WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
 def whisper(
     source: str, layers: tuple[int, ...], halve_after: int = 0, *, download: bool = False
 ) -> nn.Module:
-    """Load the encoder half of a Whisper model.
-
-    Parameters
-    ----------
-    source : str
-        Folder or hub name; the weights may be the encoder's alone.
-    layers : tuple of int
-        Hidden states to pool, counted from 1.
-    halve_after : int
-        The layer after which frames are averaged two by two; 0 for never.
-    download : bool
-        Whether a hub name may be fetched.
-
-    Returns
-    -------
-    torch.nn.Module
-        (batch, time, band) log-mel in, (batch, 2 x width x layers) out.
-
-    Raises
-    ------
-    EncoderError
-        If the weights do not fill the network.
-    """
+    """Load the encoder half of a Whisper model."""
     spare = ("decoder.", "embed_positions.", "layer_norm.")
     config = WhisperConfig.from_pretrained(source, local_files_only=not download)
     if config.architectures == ["WhisperEncoder"]:
@@ -55,27 +33,7 @@ def whisper(
 
 
 def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) -> nn.Module:
-    """Load an encoder of the wav2vec 2.0 family: wav2vec 2.0, HuBERT, WavLM.
-
-    Parameters
-    ----------
-    source : str
-        Folder or hub name.
-    layers : tuple of int
-        Hidden states to pool, counted from 1.
-    download : bool
-        Whether a hub name may be fetched.
-
-    Returns
-    -------
-    torch.nn.Module
-        (batch, samples) in, (batch, 2 x width x layers) out.
-
-    Raises
-    ------
-    EncoderError
-        If the weights do not fill the network.
-    """
+    """Load an encoder of the wav2vec 2.0 family: wav2vec 2.0, HuBERT, WavLM."""
     encoder = _load(AutoModel, source, ("masked_spec_embed",), download=download)
     network = PooledWaveform(encoder, layers)
     return network.eval().requires_grad_(requires_grad=False)
@@ -160,18 +118,7 @@ class PooledWaveform(nn.Module):
 
 
 def pool(states: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Take mean and standard deviation over time of each state, side by side.
-
-    Parameters
-    ----------
-    states : iterable of torch.Tensor
-        Each (batch, time, width).
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (batch, 2 x width x states).
-    """
+    """Take mean and standard deviation over time of each state, side by side."""
     parts = []
     for state in states:
         mean = state.mean(dim=1)

@@ -32,28 +32,6 @@ LOWEST_DB = -100.0
 def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
     """Compare the harmonics under F0, its double and the formants with the first.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    f0_hz : numpy.ndarray
-        Shape (1 + samples // 160,), 0 where unvoiced.
-    formants_hz : numpy.ndarray
-        Shape (1 + samples // 160, 3 or more): F1, F2, F3, 0 where not found.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // 160, 5), float32, dB: H1 over H2, H1 over the strongest harmonic at
-        F3, and the harmonics at F1, F2, F3 over H1; 0 where unvoiced or without the formant.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not one.
-
-    References
-    ----------
     H. M. Hanson, "Glottal characteristics of female speakers: acoustic correlates", Journal of the
     Acoustical Society of America 101(1), 1997.
     """

@@ -82,23 +82,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.progress = progress
 
     def fit(self, X: Iterable[Recording] | None = None, y: Any = None) -> Self:
-        """Check the settings; nothing is learnt.
-
-        Parameters
-        ----------
-        X, y : ignored
-            For pipelines.
-
-        Returns
-        -------
-        FeatureExtractor
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If a set is unknown, or has no series and `pooled` is False.
-        """
+        """Check the settings; nothing is learnt."""
         del X, y
         if isinstance(self.sets, str) or not self.sets:
             raise ValueError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
@@ -112,23 +96,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Iterable[Recording]) -> Array | list[Array]:
-        """Describe recordings.
-
-        Parameters
-        ----------
-        X : iterable of array or path
-            Signals, each of shape (samples,), float32 at 16 kHz; or files.
-
-        Returns
-        -------
-        numpy.ndarray or list of numpy.ndarray
-            Shape (recordings, features) if `pooled`; else a series (time, features) for each.
-
-        Raises
-        ------
-        AudioError
-            If a file cannot be read or a signal is not one.
-        """
+        """Describe recordings."""
         found = []
         for row in self.each(X):
             if isinstance(row, SereinError):

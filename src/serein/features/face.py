@@ -44,20 +44,7 @@ FUNCTIONAL_COLUMNS = tuple(
 
 @dataclass(frozen=True, eq=False)
 class FaceSeries:
-    """The face of one video, moment by moment.
-
-    Parameters
-    ----------
-    time_s : ndarray of float64, shape (frames,)
-        Seconds from the start of the video, on the timeline of its sound.
-    expression : ndarray of float32, shape (frames, 7)
-        Probabilities of `EXPRESSIONS`; NaN where no face was found.
-    box : ndarray of float32, shape (frames, 4)
-        Left, top, width and height of the face as shares of the picture, 0 to 1; NaN where no face
-        was found.
-    faces : ndarray of int32, shape (frames,)
-        How many faces were found.
-    """
+    """The face of one video, moment by moment."""
 
     time_s: npt.NDArray[np.float64]
     expression: Array
@@ -75,18 +62,7 @@ class FaceSeries:
         return float(self.seen.mean()) if len(self.time_s) else 0.0
 
     def pooled(self, start_s: float | None = None, end_s: float | None = None) -> Expression:
-        """Average the expression over a stretch.
-
-        Parameters
-        ----------
-        start_s, end_s : float, optional
-            Frames from `start_s` on and before `end_s`; all if left out.
-
-        Returns
-        -------
-        dict of str to float, or None
-            Canonical emotion -> mean probability, which sum to 1; None if no face was found there.
-        """
+        """Average the expression over a stretch."""
         here = self.seen
         if start_s is not None:
             here &= self.time_s >= start_s
@@ -98,14 +74,7 @@ class FaceSeries:
         return dict(zip(EXPRESSIONS, (mean / mean.sum()).tolist(), strict=True))
 
     def functionals(self) -> Array:
-        """Summarise the expression over time, for a classifier.
-
-        Returns
-        -------
-        ndarray of float32, shape (28,)
-            `FUNCTIONAL_COLUMNS`: mean, standard deviation, 20th and 80th percentile of each of the
-            seven probabilities over the frames with a face; NaN if there are none.
-        """
+        """Summarise the expression over time, for a classifier."""
         if not self.seen.any():
             return np.full(len(FUNCTIONAL_COLUMNS), np.nan, np.float32)
         return pool(self.expression[self.seen], functionals=DEFAULT_FUNCTIONALS)
@@ -120,33 +89,7 @@ def describe_face(
     per_s: float = 5.0,
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
 ) -> FaceSeries:
-    """Describe the face of a video, a still image or a camera.
-
-    Parameters
-    ----------
-    source : str, PathLike, bytes-like, ndarray or iterable
-        A video or image file; one picture, uint8, (height, width, 3), red, green, blue; or pairs of
-        seconds and such a picture, in the order of time, as a camera or `serein.features.video`
-        gives them.
-    per_s : float
-        How many pictures of a file are looked at each second.
-    limits : VideoLimits
-        What is accepted.
-
-    Returns
-    -------
-    FaceSeries
-        One row a picture. The same source gives the same series.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read, is empty or too large.
-    VideoError
-        If it is no video or image, is damaged, or is outside the limits; or a picture is not one.
-    MissingExtraError
-        If the extra [face] is not installed.
-    """
+    """Describe the face of a video, a still image or a camera."""
     finder, reader = FaceFinder(), ExpressionReader()
     times: list[float] = []
     rows: list[_Row] = []

@@ -41,15 +41,7 @@ MIN_POINTS = 24
 
 
 class FaceFinder:
-    """Finds upright, roughly frontal faces.
-
-    Raises
-    ------
-    MissingExtraError
-        If OpenCV is not installed.
-    VideoError
-        If OpenCV came without its cascades, as version 5 does.
-    """
+    """Finds upright, roughly frontal faces."""
 
     def __init__(self) -> None:
         self._cv2 = _cv2()
@@ -62,18 +54,7 @@ class FaceFinder:
         self._cascade = self._cv2.CascadeClassifier(str(Path(folder) / CASCADE))
 
     def find(self, grey: Grey) -> Boxes:
-        """Find the faces of a picture.
-
-        Parameters
-        ----------
-        grey : ndarray of uint8, shape (height, width)
-            The picture.
-
-        Returns
-        -------
-        ndarray of int, shape (faces, 4)
-            Left, top, width, height in points; the largest first.
-        """
+        """Find the faces of a picture."""
         least = max(MIN_POINTS, round(MIN_FACE * min(grey.shape)))
         found = self._cascade.detectMultiScale(
             grey, scaleFactor=1.15, minNeighbors=4, minSize=(least, least)
@@ -84,15 +65,7 @@ class FaceFinder:
 
 
 class ExpressionReader:
-    """Reads the expression of a face as probabilities of `EXPRESSIONS`.
-
-    Raises
-    ------
-    MissingExtraError
-        If OpenCV is not installed.
-    VideoError
-        If the network's file is missing.
-    """
+    """Reads the expression of a face as probabilities of `EXPRESSIONS`."""
 
     def __init__(self) -> None:
         self._cv2 = _cv2()
@@ -108,20 +81,7 @@ class ExpressionReader:
         self._input = self._network.get_inputs()[0].name
 
     def read(self, grey: Grey, box: Boxes) -> Array:
-        """Read one face.
-
-        Parameters
-        ----------
-        grey : ndarray of uint8, shape (height, width)
-            The picture.
-        box : ndarray of int, shape (4,)
-            Where the face is, as `FaceFinder.find` says.
-
-        Returns
-        -------
-        ndarray of float32, shape (7,)
-            Probabilities, in the order of `EXPRESSIONS`.
-        """
+        """Read one face."""
         left, top, width, height = (int(value) for value in box)
         more = round(MARGIN * width)
         rows = slice(max(0, top - more), top + height + more)
@@ -136,20 +96,7 @@ class ExpressionReader:
 
 
 def grey_of(picture: npt.NDArray[np.uint8], max_side: int) -> Grey:
-    """Make a picture grey and at most so large.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (height, width, 3)
-        Red, green, blue.
-    max_side : int
-        Points of the longer side.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width)
-        The grey picture.
-    """
+    """Make a picture grey and at most so large."""
     cv2 = _cv2()
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     height, width = grey.shape

@@ -90,19 +90,7 @@ class FrontEnd:
             self._check_features()
 
     def __call__(self, signal: Array) -> Array:
-        """Turn a signal into the network's input.
-
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32; (time, bands) at 100 Hz for ``log_mel``, (samples,) for ``waveform``;
-            (time, feature) or, with functionals, (feature,) for ``features``.
-        """
+        """Turn a signal into the network's input."""
         if self.trim:
             signal = trim_silence(signal)
         if self.level == "speech_rms":
@@ -196,18 +184,7 @@ class FrontEnd:
 
 
 def frame_rms(signal: Array) -> Array:
-    """Measure the level of consecutive 20 ms frames.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (max(1, samples // 320),), root mean square of each frame, relative to full scale.
-    """
+    """Measure the level of consecutive 20 ms frames."""
     count = signal.size // FRAME
     frames = signal[: count * FRAME].reshape(count, FRAME) if count else signal[None]
     rms: Array = np.sqrt(np.mean(np.square(frames), axis=1))
@@ -215,23 +192,7 @@ def frame_rms(signal: Array) -> Array:
 
 
 def loud_rms(rms: Array) -> float:
-    """Take the 95th percentile of frame levels: how loud the voice is, whatever the pauses.
-
-    Parameters
-    ----------
-    rms : numpy.ndarray
-        Shape (frames,), as `frame_rms` measures it.
-
-    Returns
-    -------
-    float
-        Relative to full scale, interpolated between frames.
-
-    Examples
-    --------
-    >>> loud_rms(np.arange(101, dtype=np.float32))
-    95.0
-    """
+    """Take the 95th percentile of frame levels: how loud the voice is, whatever the pauses."""
     # not np.percentile: its first call imports numpy.ma, which costs a cold start 10 ms
     return float(np.interp(0.95 * (rms.size - 1), np.arange(rms.size), np.sort(rms)))
 
@@ -240,24 +201,6 @@ def trim_silence(signal: Array) -> Array:
     """Cut silence off both ends, to 100 ms from the voice.
 
     A 20 ms frame is silent if it is more than 30 dB under the 95th percentile of all.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-
-    Returns
-    -------
-    numpy.ndarray
-        A part of the signal; all of it where every frame is equally loud or the signal is shorter
-        than a frame.
-
-    Examples
-    --------
-    >>> signal = np.zeros(16000, dtype=np.float32)
-    >>> signal[6400:9600] = 0.5
-    >>> trim_silence(signal).size
-    6400
     """
     rms = frame_rms(signal)
     voiced = np.flatnonzero(rms >= loud_rms(rms) * 10 ** (TRIM_DB / 20))
@@ -270,22 +213,6 @@ def to_speech_level(signal: Array) -> Array:
     """Scale a signal so that its louder frames have an RMS of 0.1.
 
     Frames within 20 dB of the 95th percentile count as voice. Digital silence stays as it is.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), float32.
-
-    Examples
-    --------
-    >>> quiet = 0.001 * np.sin(np.arange(16000, dtype=np.float32))
-    >>> round(float(np.sqrt(np.mean(to_speech_level(quiet) ** 2))), 3)
-    0.1
     """
     rms = frame_rms(signal)
     voiced = rms[rms >= 0.1 * loud_rms(rms)]

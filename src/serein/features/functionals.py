@@ -109,25 +109,7 @@ def pool(
 
 
 def standardise(series: Array, *, zeros_are_gaps: bool = False) -> Array:
-    """Bring each column of one recording to mean 0 and variance 1: normalisation per utterance.
-
-    Parameters
-    ----------
-    series : numpy.ndarray
-        Shape (time, feature).
-    zeros_are_gaps : bool
-        Whether 0 means "not measurable here"; it stays 0 and does not count.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (time, feature), float32; a constant column becomes 0.
-
-    Examples
-    --------
-    >>> standardise(np.array([[1], [3]], dtype=np.float32)).tolist()
-    [[-1.0], [1.0]]
-    """
+    """Bring each column of one recording to mean 0 and variance 1: normalisation per utterance."""
     measured = series != 0 if zeros_are_gaps else np.ones(series.shape, dtype=bool)
     count = np.maximum(measured.sum(axis=0), 1)
     mean = np.sum(series, axis=0, where=measured, dtype=np.float64) / count

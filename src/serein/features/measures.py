@@ -32,23 +32,7 @@ MEASURES = {  # what a column measures, by how its name begins; the first that f
 
 
 def measures(front_end: FrontEnd) -> dict[str, list[int]]:
-    """Group the columns of a front end's vector by what they measure.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-        Whose `inputs` are ``features``, pooled by functionals.
-
-    Returns
-    -------
-    dict of str to list of int
-        Name of a measure -> its columns; every column is in one.
-
-    Examples
-    --------
-    >>> measures(FrontEnd("features", sets=("f0",), functionals=("mean", "std")))
-    {'pitch (F0)': [0, 2], 'voicing': [1, 3]}
-    """
+    """Group the columns of a front end's vector by what they measure."""
     columns: list[str] = []
     for name in front_end.sets:
         times = 1 if SETS[name].vector is not None else len(front_end.functionals)

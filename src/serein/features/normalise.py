@@ -51,45 +51,14 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what to use for speakers of whom nothing is known.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (clips, features).
-        y : ignored
-            For pipelines.
-
-        Returns
-        -------
-        SpeakerScaler
-            Itself.
-        """
+        """Learn what to use for speakers of whom nothing is known."""
         del y
         X = validate_data(self, X, dtype=np.float64)
         self.mean_, self.scale_ = _statistics(X)
         return self
 
     def transform(self, X: Any, speakers: npt.ArrayLike | None = None) -> Matrix:
-        """Scale.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (clips, features).
-        speakers : array_like of str, optional
-            Shape (clips,): who speaks.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (clips, features).
-
-        Raises
-        ------
-        ValueError
-            If there are not as many speakers as clips.
-        """
+        """Scale."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         scaled: Matrix = (X - self.mean_) / self.scale_
@@ -120,31 +89,7 @@ REDUCTIONS: dict[str, Callable[[int], Any]] = {
 
 
 def reduction(name: str, count: int) -> Pipeline:
-    """Make a step that scales features and leaves few of them.
-
-    Parameters
-    ----------
-    name : {"pca", "lda", "select"}
-        How; ``lda`` gives at most one feature fewer than there are emotions.
-    count : int
-        How many are left.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        Scaling and reduction, to be fitted on training speakers alone.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or the count below 1.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).standard_normal((20, 5))
-    >>> reduction("pca", 2).fit_transform(X).shape
-    (20, 2)
-    """
+    """Make a step that scales features and leaves few of them."""
     if name not in REDUCTIONS:
         raise ValueError(unknown_name("reduction", name, REDUCTIONS))
     if count < 1:

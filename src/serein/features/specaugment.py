@@ -49,13 +49,7 @@ class SpecAugment:
         return cls(tuple(frames.tolist()), tuple(bands.tolist()), int(generator.integers(SEEDS)))
 
     def apply(self, series: Array) -> Array:
-        """Mask a series, shape (frames, bands), float32; give a masked copy.
-
-        Raises
-        ------
-        ValueError
-            If it is not a 2-D array of finite floats, or empty.
-        """
+        """Mask a series, shape (frames, bands), float32; give a masked copy."""
         if series.ndim != 2 or series.dtype.kind != "f" or not series.size:
             raise ValueError(
                 f"series is {series.dtype} {series.shape}; need floats (frames, bands)"

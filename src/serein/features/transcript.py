@@ -31,17 +31,7 @@ PAUSE_MS = 500  # a pause that divides stretches of speech
 
 @dataclass(frozen=True)
 class Phrase:
-    """What was said in one stretch.
-
-    Attributes
-    ----------
-    start_s, end_s : float
-        Seconds from the start of the recording.
-    text : str
-        The words.
-    confidence : float
-        Mean probability of the pieces of words, 0 to 1, as the model sees it.
-    """
+    """What was said in one stretch."""
 
     start_s: float
     end_s: float
@@ -51,20 +41,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a recording.
-
-    Attributes
-    ----------
-    phrases : tuple of Phrase
-        In order of time; empty where nobody speaks.
-    language : str
-        Code of the language, such as ``en``.
-
-    Examples
-    --------
-    >>> Transcript((Phrase(0.0, 1.0, "Hello."), Phrase(1.5, 2.0, "You?"))).text
-    'Hello. You?'
-    """
+    """What was said in a recording."""
 
     phrases: tuple[Phrase, ...] = ()
     language: str = "en"
@@ -75,18 +52,7 @@ class Transcript:
         return " ".join(phrase.text for phrase in self.phrases)
 
     def between(self, start_s: float, end_s: float) -> str:
-        """Give what was said in a stretch of time.
-
-        Parameters
-        ----------
-        start_s, end_s : float
-            Seconds from the start of the recording.
-
-        Returns
-        -------
-        str
-            The phrases whose middle lies in the stretch, joined; empty if there are none.
-        """
+        """Give what was said in a stretch of time."""
         middles = ((p, (p.start_s + p.end_s) / 2) for p in self.phrases)
         return " ".join(p.text for p, middle in middles if start_s <= middle < end_s)
 
@@ -103,29 +69,7 @@ def transcribe(
     language: str | None = None,
     threads: int | None = None,
 ) -> Transcript:
-    """Write down what is said in one recording.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    model, language, threads
-        As `Transcriber` takes them. Load one of those for several recordings.
-
-    Returns
-    -------
-    Transcript
-        Empty where nobody speaks.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not mono floats at 16 kHz, 0.1 s to two hours.
-    EncoderError
-        If there is no such model, or it cannot be read.
-    MissingExtraError
-        If faster-whisper, or the packaged model, is not installed.
-    """
+    """Write down what is said in one recording."""
     signal = check_signal(signal)
     return Transcriber(model, language=language, threads=threads)(signal)
 
@@ -133,26 +77,6 @@ def transcribe(
 class Transcriber:
     """A Whisper model, loaded once.
 
-    Parameters
-    ----------
-    model : str or path, optional
-        A folder in faster-whisper's layout: ``config.json model.bin tokenizer.json``; the packaged
-        tiny English model, if not given.
-    language : str, optional
-        Code of the language that is spoken, such as ``"de"``; heard by the model if not given. A
-        model that knows English alone hears English.
-    threads : int, optional
-        CPU threads; all cores, at most 4, if not given.
-
-    Raises
-    ------
-    EncoderError
-        If there is no such model, it cannot be read, or does not know the language.
-    MissingExtraError
-        If faster-whisper, or the packaged model, is not installed.
-
-    References
-    ----------
     A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", ICML 2023.
     """
 
@@ -175,23 +99,7 @@ class Transcriber:
         self._language = language if multilingual else "en"
 
     def __call__(self, signal: Array) -> Transcript:
-        """Write down what is said in a recording.
-
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
-
-        Returns
-        -------
-        Transcript
-            Empty where nobody speaks.
-
-        Raises
-        ------
-        AudioError
-            If the signal is not mono floats at 16 kHz, 0.1 s to two hours.
-        """
+        """Write down what is said in a recording."""
         signal = check_signal(signal)
         if not _someone_speaks(signal):  # the model needs something to hear a language in
             return Transcript((), self._language or "en")
@@ -213,31 +121,8 @@ def is_heard(text: str, no_speech: float, log_probability: float, repetition: fl
     Whisper writes words into noise as well. Its own signs of that are a probable silence with
     improbable words, very improbable words, and words that repeat themselves.
 
-    Parameters
-    ----------
-    text : str
-        The phrase.
-    no_speech : float
-        Probability that nobody speaks, 0 to 1.
-    log_probability : float
-        Mean natural logarithm of the probability of the pieces of words.
-    repetition : float
-        Length of the text over its compressed length.
-
-    Returns
-    -------
-    bool
-        Whether it is kept.
-
-    References
-    ----------
     Radford et al., section 4.5, with Whisper's own limits; phrases below exp(-1.5) are left out
     whatever the probability of silence.
-
-    Examples
-    --------
-    >>> is_heard("Thanks for watching!", 0.9, -1.1, 1.0), is_heard("Good morning.", 0.1, -0.2, 1.0)
-    (False, True)
     """
     silent = no_speech > 0.6 and log_probability < -1.0
     made_up = silent or log_probability < -1.5 or repetition > 2.4

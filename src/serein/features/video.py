@@ -57,28 +57,7 @@ DEFAULT_VIDEO_LIMITS = VideoLimits()
 
 
 def is_still(source: VideoSource) -> bool:
-    """Tell whether a file is a still image that `frames` reads (PNG, JPEG, WebP, BMP).
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        Any file; its content decides.
-
-    Returns
-    -------
-    bool
-        Whether it is one.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read or is empty.
-
-    Examples
-    --------
-    >>> is_still(b"RIFF....WAVEfmt ")
-    False
-    """
+    """Tell whether a file is a still image that `frames` reads (PNG, JPEG, WebP, BMP)."""
     with opened(source, DEFAULT_VIDEO_LIMITS.max_bytes) as file:
         return format_of(file, STILLS) is not None
 
@@ -90,37 +69,7 @@ def frames(
     max_side: int = 640,
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
 ) -> Iterator[Timed]:
-    """Sample the pictures of a video evenly in time.
-
-    Parameters
-    ----------
-    source : str, PathLike or bytes-like
-        A video or a still image; the content decides, not the name.
-    per_s : float
-        How many pictures a second, above 0 and at most 60. In each 1 / `per_s` seconds the first
-        picture is taken; a video with fewer gives those it has.
-    max_side : int
-        Points of the longer side after scaling down; smaller pictures stay as they are.
-    limits : VideoLimits
-        What is accepted.
-
-    Yields
-    ------
-    time_s : float
-        Seconds from the start of the video, on the timeline of its sound.
-    picture : ndarray of uint8, shape (height, width, 3)
-        Red, green, blue; upright.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or it cannot be read, is empty or too large.
-    VideoError
-        If it is no video or image, has no pictures, is damaged or truncated, or is outside the
-        limits; this may show only after many pictures.
-    MissingExtraError
-        If PyAV is not installed.
-    """
+    """Sample the pictures of a video evenly in time."""
     if not 0 < per_s <= MAX_PER_S:
         raise VideoError(f"per_s is {per_s}; need more than 0 and at most {MAX_PER_S:g} a second")
     if max_side < 16:

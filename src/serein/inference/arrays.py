@@ -25,19 +25,7 @@ UNREADABLE = (  # what zipfile and NumPy raise on files from strangers
 
 @dataclass(frozen=True, eq=False)
 class ArraysModel:
-    """Hidden Markov models with a temperature, and a linear speech detector on pooled frames.
-
-    Attributes
-    ----------
-    hmm : HmmArrays
-        One model an emotion.
-    temperature : float
-        Log probabilities are divided by it.
-    speech_weight : numpy.ndarray
-        Shape (4 * features,): of mean, deviation, least and greatest value of each feature.
-    speech_bias : float
-        Of the logit of speech.
-    """
+    """Hidden Markov models with a temperature, and a linear speech detector on pooled frames."""
 
     hmm: HmmArrays
     temperature: float
@@ -54,20 +42,7 @@ class ArraysModel:
             raise ValueError("speech_bias must be finite")
 
     def answer(self, series: Array) -> tuple[Array, float]:
-        """Answer for one window.
-
-        Parameters
-        ----------
-        series : numpy.ndarray
-            Shape (time, features), from the front end.
-
-        Returns
-        -------
-        probabilities : numpy.ndarray
-            Shape (emotions,), float32.
-        speech : float
-            Probability that there is speech.
-        """
+        """Answer for one window."""
         logits = self.hmm.log_probabilities(series) / self.temperature
         likely = np.exp(logits - np.logaddexp.reduce(logits)).astype(np.float32)
         frames = series.astype(np.float64)
@@ -90,23 +65,7 @@ class ArraysModel:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what `to_bytes` wrote.
-
-        Parameters
-        ----------
-        content : bytes
-            An npz file, which may come from a stranger.
-
-        Returns
-        -------
-        ArraysModel
-            Checked.
-
-        Raises
-        ------
-        ValueError
-            If it is no such file, or its arrays do not fit.
-        """
+        """Read what `to_bytes` wrote."""
         try:
             arrays = _arrays(content)
             own = {

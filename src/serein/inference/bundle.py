@@ -180,25 +180,7 @@ def write_bundle(
 
 
 def zip_bundle(folder: str | Path, target: str | Path) -> Path:
-    """Pack a bundle's folder into one zip file.
-
-    Parameters
-    ----------
-    folder : str or path
-        A bundle.
-    target : str or path
-        The zip file to write.
-
-    Returns
-    -------
-    pathlib.Path
-        The zip file.
-
-    Raises
-    ------
-    BundleError
-        If the folder is not a sound bundle.
-    """
+    """Pack a bundle's folder into one zip file."""
     bundle = read_bundle(folder)
     target = Path(target)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -86,36 +86,7 @@ class MultimodalRecognizer:
         window_s: float | None = None,
         hop_s: float | None = None,
     ) -> Prediction:
-        """Answer for one recording or video.
-
-        Parameters
-        ----------
-        source : path
-            A sound file, or a video: then the face is judged too.
-        text : str, optional
-            What is said in it, in English.
-        transcribe : bool
-            Whether to write down what is said, where `text` does not tell.
-        window_s, hop_s : float, optional
-            Windows of the timeline, as in `Recognizer.predict`.
-
-        Returns
-        -------
-        Prediction
-            As `Recognizer.predict` gives it for a voice alone; else the joint answer, with `senses`
-            and `contributions` for the whole and for each segment. A given `text` has no times, so
-            it counts for the whole only.
-
-        Raises
-        ------
-        AudioError, VideoError, TextError
-            If the file or the text cannot be used. A video without sound or without a face is no
-            error: that sense has nothing to say.
-        MissingExtraError
-            If what a video or words need is not installed.
-        ValueError
-            If `window_s` or `hop_s` is outside its range.
-        """
+        """Answer for one recording or video."""
         voice = partial(self.voice.predict, window_s=window_s, hop_s=hop_s)
         if is_still(source) or is_video(source):
             return self._of_pictures(source, voice, text, transcribe=transcribe)
@@ -231,23 +202,7 @@ Answer = TypeVar("Answer", bound=Segment)
 
 
 def check_trust(trust: Mapping[str, float]) -> dict[str, float]:
-    """Complete and check how much each sense is trusted.
-
-    Parameters
-    ----------
-    trust : mapping of str to float
-        Of `SENSES`; those that are not named keep their `TRUST`.
-
-    Returns
-    -------
-    dict
-        One number a sense.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or a number is not 0 to 10.
-    """
+    """Complete and check how much each sense is trusted."""
     for name, value in trust.items():
         if name not in SENSES:
             raise ValueError(unknown_name("sense", name, SENSES))
@@ -267,30 +222,6 @@ def together(
     The joint probability of an emotion is proportional to the product of what each sense gives it,
     relative to chance, to the power of the trust in that sense. A sense that has nothing to say, or
     does not know an emotion, leaves it as it was.
-
-    Parameters
-    ----------
-    whole : Segment
-        Gives the stretch, and whatever else the answer carries.
-    senses : mapping of str to Segment
-        What each of `SENSES` says; without probabilities where it says nothing.
-    trust : mapping of str to float
-        The exponents.
-    unsure_below : float
-        Answers of less confidence, 0 to 1, are ``unsure``.
-
-    Returns
-    -------
-    Segment
-        `whole` with the joint answer, the senses and their contributions; emotion None if no sense
-        says anything.
-
-    Examples
-    --------
-    >>> voice = Segment(0, 2, "anger", 0.6, {"anger": 0.6, "happiness": 0.4})
-    >>> face = Segment(0, 2, "happiness", 0.9, {"anger": 0.1, "happiness": 0.9})
-    >>> together(voice, {"voice": voice, "face": face}).emotion
-    'happiness'
     """
     heard = {name: said.probabilities for name, said in senses.items() if trust[name] > 0}
     heard = {name: probabilities for name, probabilities in heard.items() if probabilities}

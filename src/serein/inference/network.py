@@ -28,23 +28,7 @@ Provider = tuple[str, dict[str, Any]]
 
 
 def providers(name: str) -> list[Provider]:
-    """List what onnxruntime shall compute with, the CPU last for what the first cannot.
-
-    Parameters
-    ----------
-    name : str
-        One of `PROVIDERS`, with the number of a card if there are several: ``cuda:1``.
-
-    Returns
-    -------
-    list of (str, dict)
-        As an onnxruntime session takes them.
-
-    Raises
-    ------
-    EngineError
-        If there is no such provider, or the installed onnxruntime comes without it.
-    """
+    """List what onnxruntime shall compute with, the CPU last for what the first cannot."""
     short, _, card = name.partition(":")
     if short not in PROVIDERS:
         raise EngineError(unknown_name("provider", name, PROVIDERS))
@@ -68,20 +52,7 @@ def providers(name: str) -> list[Provider]:
 
 
 def check(session: onnxruntime.InferenceSession, name: str) -> None:
-    """Refuse a session that quietly took the CPU, as onnxruntime does where a driver is missing.
-
-    Parameters
-    ----------
-    session : onnxruntime.InferenceSession
-        Opened with what `providers` gives.
-    name : str
-        What was asked for.
-
-    Raises
-    ------
-    EngineError
-        If it computes with something else.
-    """
+    """Refuse a session that quietly took the CPU, as onnxruntime does where a driver is missing."""
     full = PROVIDERS[name.partition(":")[0]]
     if full not in session.get_providers():
         raise EngineError(
@@ -102,29 +73,7 @@ class Network(Protocol):
 
 
 def open_network(bundle: Bundle, threads: int | None, provider: str = "cpu") -> Network:
-    """Make a bundle's network ready to run.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        A graph, or hidden Markov models as arrays.
-    threads : int or None
-        CPU threads; all cores, at most 4, if not given.
-    provider : str
-        What computes a graph, of `serein.inference.network.PROVIDERS`; arrays stay on the CPU.
-
-    Returns
-    -------
-    Network
-        Its `answer` takes what the bundle's front end gives.
-
-    Raises
-    ------
-    BundleError
-        If it cannot be run, or does not answer for the bundle's labels.
-    EngineError
-        If the provider is not there.
-    """
+    """Make a bundle's network ready to run."""
     network = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads, provider)
     return _Watched(network, bundle)
 

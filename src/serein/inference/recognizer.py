@@ -82,23 +82,7 @@ def bundled_models() -> list[str]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Say where a model's bundle is.
-
-    Parameters
-    ----------
-    model : str or path
-        A bundled model's name, or a path.
-
-    Returns
-    -------
-    pathlib.Path
-        A folder or a zip.
-
-    Raises
-    ------
-    BundleError
-        If it is neither.
-    """
+    """Say where a model's bundle is."""
     if str(model) in bundled_models():
         return PRETRAINED / str(model)
     if Path(model).exists():
@@ -187,32 +171,7 @@ class Recognizer:
         window_s: float | None = None,
         hop_s: float | None = None,
     ) -> Prediction:
-        """Answer for one recording.
-
-        Parameters
-        ----------
-        source : path, bytes, binary file or array
-            WAV, FLAC, Ogg, MP3 or AIFF; or samples, shape (samples,) or (samples, channels).
-        rate : int, optional
-            Sampling rate in Hz, for an array.
-        window_s, hop_s : float, optional
-            How long the windows of the timeline are, 0.5 to 10 s, and how far apart they begin, 0.1
-            s to a window; the model's own, if not given. A finer timeline is heard with less
-            around each moment, and takes longer; the answer for the whole stays the same.
-
-        Returns
-        -------
-        Prediction
-            Emotion, confidence, probabilities and timeline; its `emotion` is None if there is no
-            speech.
-
-        Raises
-        ------
-        AudioError
-            If it cannot be read, or is outside the limits.
-        ValueError
-            If `window_s` or `hop_s` is outside its range.
-        """
+        """Answer for one recording."""
         own, asked = self._grid(None, None), self._grid(window_s, hop_s)
         signal = read_audio(source, rate=rate, limits=self.limits)
         usual = self._timeline(signal, *own)
@@ -401,20 +360,7 @@ class Recognizer:
 
 
 def answer_or_error(predict: Callable[[Path], Prediction], file: Path) -> Prediction | SereinError:
-    """Answer for a file, or give back what is wrong with it.
-
-    Parameters
-    ----------
-    predict : callable
-        Answers for a file.
-    file : path
-        A recording.
-
-    Returns
-    -------
-    Prediction or SereinError
-        The error in place of an answer, so that a bad file does not stop the others.
-    """
+    """Answer for a file, or give back what is wrong with it."""
     try:
         return predict(file)
     except SereinError as error:

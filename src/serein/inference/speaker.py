@@ -14,15 +14,7 @@ Array = npt.NDArray[np.float32]
 
 
 class Speaker:
-    """One speaker, a stranger at first.
-
-    Parameters
-    ----------
-    prior : SpeakerPrior or None
-        How speakers differ; without it, everyone stays a stranger.
-    memory : int, optional
-        How many utterances are remembered, the latest; all, if not given.
-    """
+    """One speaker, a stranger at first."""
 
     def __init__(self, prior: SpeakerPrior | None, memory: int | None = None) -> None:
         self.prior = prior
@@ -45,18 +37,7 @@ class Speaker:
         self._lean = None
 
     def own(self, answer: Array) -> Array:
-        """Adapt an answer for a stranger to the speaker.
-
-        Parameters
-        ----------
-        answer : numpy.ndarray
-            Shape (labels,), float32.
-
-        Returns
-        -------
-        numpy.ndarray
-            The same shape; the answer itself for a stranger.
-        """
+        """Adapt an answer for a stranger to the speaker."""
         if self.prior is None or not self._heard:
             return answer
         if self._lean is None:

@@ -25,26 +25,7 @@ from serein.inference.timeline import averaged, check_window, labelled, segment_
 
 
 class Recent:
-    """Keeps the end of a signal that grows for ever.
-
-    Parameters
-    ----------
-    keep : int
-        How many samples must stay within reach.
-
-    Attributes
-    ----------
-    end : int
-        How many samples have come.
-
-    Examples
-    --------
-    >>> recent = Recent(keep=4)
-    >>> for start in range(0, 100, 2):
-    ...     recent.append(np.arange(start, start + 2, dtype=np.float32))
-    >>> recent.cut(97, recent.end).tolist()
-    [97.0, 98.0, 99.0]
-    """
+    """Keeps the end of a signal that grows for ever."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -71,17 +52,7 @@ Answer = npt.NDArray[np.float32] | None
 
 
 class Utterance:
-    """Judges an utterance as `Recognizer.predict` would judge a recording of it.
-
-    Parameters
-    ----------
-    start : int
-        Its first sample in the stream.
-    recognizer : Recognizer
-        Judges.
-    speaker : Speaker
-        Who speaks.
-    """
+    """Judges an utterance as `Recognizer.predict` would judge a recording of it."""
 
     def __init__(self, start: int, recognizer: Recognizer, speaker: Speaker) -> None:
         self.start = start
@@ -97,22 +68,7 @@ class Utterance:
             self._hear(start, start + self._window, recent)
 
     def close(self, end: int, recent: Recent) -> tuple[Segment, list[npt.NDArray[np.float32]]]:
-        """Hear what is left up to its end.
-
-        Parameters
-        ----------
-        end : int
-            The sample after its last.
-        recent : Recent
-            Where the sound is.
-
-        Returns
-        -------
-        answer : Segment
-            For the whole of it; its emotion is None if it was no speech.
-        heard : list of numpy.ndarray
-            What each window with speech sounds like from a stranger, each of shape (labels,).
-        """
+        """Hear what is left up to its end."""
         self.extend(end, recent)
         samples = end - self.start
         self._hear(max(0, samples - self._window), samples, recent)

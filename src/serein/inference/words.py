@@ -152,25 +152,7 @@ class WordsRecognizer:
         self._try(Path(place))
 
     def predict(self, text: str, before: Sequence[str] = ()) -> WordsAnswer:
-        """Judge one sentence.
-
-        Parameters
-        ----------
-        text : str
-            An English sentence, as `serein.features.text.check_text` takes it.
-        before : sequence of str
-            What was said before it in the same dialogue, by anybody, in order; the last few count.
-
-        Returns
-        -------
-        WordsAnswer
-            The same for the same words.
-
-        Raises
-        ------
-        TextError
-            If a text cannot be read, or is outside the limits.
-        """
+        """Judge one sentence."""
         if isinstance(before, str) or len(before) > MAX_EARLIER:
             raise TextError(
                 f"before is {'one text' if isinstance(before, str) else f'{len(before)} texts'}; "
@@ -266,20 +248,7 @@ def as_learnt(text: str) -> str:
 
 
 def scaled(x: Array, head: Mapping[str, Array]) -> Array:
-    """Normalise each row, then scale and move it by what the head has learnt.
-
-    Parameters
-    ----------
-    x : numpy.ndarray
-        Shape (sentences, numbers).
-    head : mapping of str to numpy.ndarray
-        Its ``vector.weight`` and ``vector.bias``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (sentences, numbers), float32.
-    """
+    """Normalise each row, then scale and move it by what the head has learnt."""
     centred = x - x.mean(axis=1, keepdims=True)
     spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + np.float32(1e-5))
     result: Array = centred / spread * head["vector.weight"] + head["vector.bias"]

@@ -216,20 +216,7 @@ class SpeakerPrior:
 
 
 def adapted(probabilities: npt.ArrayLike, lean: Floats) -> Floats:
-    """Take a speaker's own vector off answers.
-
-    Parameters
-    ----------
-    probabilities : array_like
-        Shape (utterances, classes).
-    lean : numpy.ndarray
-        Shape (classes,), as `SpeakerPrior.lean` finds it.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (utterances, classes), rows summing to 1.
-    """
+    """Take a speaker's own vector off answers."""
     logits = centred(probabilities) - lean
     weight = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: Floats = weight / weight.sum(axis=1, keepdims=True)

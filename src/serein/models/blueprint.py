@@ -35,13 +35,7 @@ class Architecture(BaseEstimator):  # type: ignore[misc]
     """Settings of a network; its fields can be searched as a classifier's parameters."""
 
     def check(self) -> None:
-        """Raise if a setting is not allowed.
-
-        Raises
-        ------
-        ValueError
-            Naming the setting, what it is and what it may be.
-        """
+        """Raise if a setting is not allowed."""
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
             if name in NAMED:
@@ -55,25 +49,7 @@ class Architecture(BaseEstimator):  # type: ignore[misc]
                 _check_number(name, one)
 
     def build(self, inputs: int, classes: int) -> nn.Module:
-        """Make the network with fresh weights.
-
-        Parameters
-        ----------
-        inputs : int
-            Features a frame, at least 1.
-        classes : int
-            Logits a series.
-
-        Returns
-        -------
-        torch.nn.Module
-            In training mode.
-
-        Raises
-        ------
-        ValueError
-            If a setting is not allowed.
-        """
+        """Make the network with fresh weights."""
         raise NotImplementedError
 
 
@@ -88,23 +64,7 @@ def _check_number(name: str, value: object) -> None:
 
 
 class Network(nn.Module):
-    """Stages that keep series, pooling over time, and layers that decide.
-
-    Parameters
-    ----------
-    stages : sequence of torch.nn.Module
-        Each from (batch, lengths) to (batch, lengths).
-    poolings : sequence of Mean
-        Whose vectors are put side by side.
-    classes : int
-        Logits.
-    dense : int, optional
-        Size of a layer before the logits; none if not given.
-    activation : str
-        After that layer.
-    dropout : float
-        Before the logits.
-    """
+    """Stages that keep series, pooling over time, and layers that decide."""
 
     def __init__(
         self,

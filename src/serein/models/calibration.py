@@ -67,32 +67,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is_copy: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
-        """Learn classifier and temperature.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        groups : array_like, optional
-            Shape (samples,), whose members stay together: speakers. The classifier is told them
-            too, if its `fit` takes them. If not given, each sample is its own group.
-        is_copy : array_like of bool, optional
-            Shape (samples,): changed copies are learnt from, and not used to set confidence.
-        **per_sample : array_like
-            Further arrays for the classifier's `fit`, a row a sample.
-
-        Returns
-        -------
-        TemperatureScaled
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer groups than two, or no class occurs in two of them.
-        """
+        """Learn classifier and temperature."""
         finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
         checked: tuple[npt.NDArray[Any], npt.NDArray[Any]] = validate_data(
             self, X, y, dtype="numeric", ensure_all_finite=finite
@@ -163,22 +138,7 @@ def likeliest_temperature(
     truth: npt.NDArray[np.intp],
     weight: npt.NDArray[Any] | None = None,
 ) -> float:
-    """Find the temperature that makes the true classes likeliest.
-
-    Parameters
-    ----------
-    log_probabilities : numpy.ndarray
-        Shape (samples, classes), of samples the classifier did not learn from.
-    truth : numpy.ndarray
-        Shape (samples,), column of each sample's class.
-    weight : numpy.ndarray, optional
-        Shape (samples,).
-
-    Returns
-    -------
-    float
-        Between 0.05 and 20.
-    """
+    """Find the temperature that makes the true classes likeliest."""
     rows = np.arange(len(truth))
     logits = log_probabilities.copy()
     true = logits[rows, truth]

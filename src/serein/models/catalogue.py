@@ -31,17 +31,7 @@ MASKED = ("logistic", "ridge")
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of a model.
-
-    Attributes
-    ----------
-    build : callable
-        Function or class whose parameters are the model's settings.
-    kind : {"network", "hmm", "classical", "ensemble"}
-        What it is.
-    space : dict
-        What a search changes, unless told otherwise: ``model.KEY`` or ``training.KEY``.
-    """
+    """What is known of a model."""
 
     build: Callable[..., Any]
     kind: str
@@ -170,20 +160,7 @@ def make_model(
 
 
 def member_names(name: str, settings: Mapping[str, Any]) -> list[str]:
-    """Name the members of an ensemble; none for any other model.
-
-    Parameters
-    ----------
-    name : str
-        A key of `MODELS`.
-    settings : mapping
-        Its settings.
-
-    Returns
-    -------
-    list of str
-        Keys of `MODELS`, each once.
-    """
+    """Name the members of an ensemble; none for any other model."""
     if MODELS[name].kind != "ensemble":
         return []
     if name in {"voting", "stacking"}:
@@ -195,20 +172,7 @@ def member_names(name: str, settings: Mapping[str, Any]) -> list[str]:
 
 
 def knows_series(name: str, settings: Mapping[str, Any]) -> bool:
-    """Say whether a model, or a member of it, learns from series of frames.
-
-    Parameters
-    ----------
-    name : str
-        A key of `MODELS`.
-    settings : mapping
-        Its settings.
-
-    Returns
-    -------
-    bool
-        False for a model of vectors.
-    """
+    """Say whether a model, or a member of it, learns from series of frames."""
     if MODELS[name].kind == "ensemble":
         known = [member for member in member_names(name, settings) if member in MODELS]
         return any(knows_series(member, settings.get(member, {})) for member in known)
@@ -216,20 +180,7 @@ def knows_series(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def pooled(classifier: Any, width: int | None) -> Any:
-    """Put pooling over time before a classifier of vectors, where the rows are series.
-
-    Parameters
-    ----------
-    classifier : classifier
-        Of vectors.
-    width : int or None
-        Features a frame; None where the rows are vectors.
-
-    Returns
-    -------
-    classifier
-        Of the rows.
-    """
+    """Put pooling over time before a classifier of vectors, where the rows are series."""
     if width is None:
         return classifier
     if not has_fit_parameter(classifier, "sample_weight"):  # Pooled would promise weights
@@ -263,25 +214,7 @@ def _ensemble(
 
 
 def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what a search of a model changes.
-
-    Parameters
-    ----------
-    name : str
-        A key of `MODELS`.
-    space : mapping
-        What was asked for; the model's own if empty.
-
-    Returns
-    -------
-    dict
-        ``model.KEY`` or ``training.KEY`` to a span or choices.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left to search.
-    """
+    """Say what a search of a model changes."""
     found = dict(space or MODELS[name].space)
     if not found:
         raise ValueError(f"{name} has nothing to search by default: name it under [search.space]")

@@ -78,19 +78,7 @@ def random_forest(
     features: str | float = "sqrt",
     random_state: RandomState = None,
 ) -> RandomForestClassifier:
-    """Make a random forest, without scaling, which trees do not see.
-
-    Parameters
-    ----------
-    trees : int
-        How many.
-    depth : int, optional
-        Largest depth; no limit if not given.
-    leaf : int
-        Fewest samples of a leaf.
-    features : {"sqrt", "log2"} or float
-        How many features each split looks at; a number from above 0 to 1.0 is a share of them.
-    """
+    """Make a random forest, without scaling, which trees do not see."""
     return RandomForestClassifier(
         trees,
         max_depth=depth,
@@ -110,15 +98,6 @@ def knn(
     """Make a vote of the nearest neighbours, which knows no weights. Nothing in it is random.
 
     It is not `Scaled`, whose `fit` would promise weights to `bagging`.
-
-    Parameters
-    ----------
-    neighbours : int
-        How many vote; no more than there are training samples.
-    weights : {"distance", "uniform"}
-        Whether a vote counts inversely to its distance.
-    metric : {"euclidean", "manhattan"}
-        Distance between scaled vectors.
     """
     del random_state
     return make_pipeline(
@@ -135,21 +114,7 @@ def gradient_boosting(
     features: str | float = "sqrt",
     random_state: RandomState = None,
 ) -> GradientBoostingClassifier:
-    """Make gradient-boosted trees, without scaling, which trees do not see.
-
-    Parameters
-    ----------
-    trees : int
-        How many for each class.
-    learning_rate : float
-        What a tree counts.
-    depth : int
-        Largest depth.
-    subsample : float
-        Share of the samples that each tree sees, from above 0 to 1.
-    features : {"sqrt", "log2"} or float
-        As of `random_forest`.
-    """
+    """Make gradient-boosted trees, without scaling, which trees do not see."""
     return GradientBoostingClassifier(
         n_estimators=trees,
         learning_rate=learning_rate,

@@ -45,15 +45,6 @@ class GroupedStacking(StackingClassifier):  # type: ignore[misc]
     Members tell the final classifier what they think of samples that they did not learn from. If
     those were of speakers that they know, it would learn to trust the member that remembers voices.
 
-    Parameters
-    ----------
-    estimators, final_estimator, stack_method, n_jobs, passthrough, verbose
-        As scikit-learn's `StackingClassifier` has them.
-    cv : int, optional
-        Inner folds, at least 2; no more are made than there are groups.
-
-    References
-    ----------
     D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
     """
 
@@ -64,25 +55,7 @@ class GroupedStacking(StackingClassifier):  # type: ignore[misc]
         sample_weight: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn members and the final classifier; return itself.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,); every member must take weights.
-        groups : array_like, optional
-            Shape (samples,), whose members stay together: speakers. If not given, each sample is a
-            group of its own.
-
-        Raises
-        ------
-        ValueError
-            If there is a single class or group, or groups come with folds that are no number.
-        """
+        """Learn members and the final classifier; return itself."""
         _, labels = check_X_y(X, y, accept_sparse=True, dtype=None, ensure_all_finite=False)
         _refuse_one_class(labels, sample_weight)
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -129,37 +102,12 @@ class SeriesBoosting(AdaBoostClassifier):  # type: ignore[misc]
     scikit-learn's hands out weights that sum to 1, against which a penalty is overwhelming: here
     they sum to what they summed to at first. NaN, the filling of series, is let through to
     classifiers that know it.
-
-    Parameters
-    ----------
-    estimator, n_estimators, learning_rate, random_state
-        As scikit-learn's `AdaBoostClassifier` has them.
-
-    Attributes
-    ----------
-    total_weight_ : float
-        Sum of the training samples' weights.
     """
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Self:
-        """Learn one classifier after the other, each from what those before it got wrong.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative.
-
-        Raises
-        ------
-        ValueError
-            If a value is not finite, filling of series apart, or the classifier takes no weights.
-        """
+        """Learn one classifier after the other, each from what those before it got wrong."""
         vectors, labels = check_X_y(
             X, y, dtype=None, ensure_all_finite=self._finite(), estimator=self
         )
@@ -202,21 +150,6 @@ def bagging(
 ) -> BaggingClassifier:
     """Make a mean of classifiers that each learn from samples drawn with replacement.
 
-    Parameters
-    ----------
-    base : classifier
-        Cloned for each.
-    count : int
-        How many.
-    samples : float
-        How many samples each draws, as a share of all, from above 0 to 1.
-    features : float
-        Share of the features that each sees, from above 0 to 1; 1 for series.
-    random_state : int, RandomState or None
-        Draws samples and features, and seeds the classifiers.
-
-    References
-    ----------
     L. Breiman, "Bagging predictors", Machine Learning 24, 1996.
     """
     _refuse_none(count)
@@ -239,26 +172,6 @@ def boosting(
 ) -> SeriesBoosting:
     """Make AdaBoost: each classifier gives more weight to what those before it got wrong.
 
-    Parameters
-    ----------
-    base : classifier, optional
-        Cloned for each; must take `sample_weight`. A decision tree if not given.
-    count : int
-        Most classifiers.
-    learning_rate : float
-        What a classifier's vote and its change of the weights are multiplied by, above 0.
-    depth : int
-        Of the decision tree.
-    random_state : int, RandomState or None
-        Seeds the classifiers.
-
-    Raises
-    ------
-    ValueError
-        If the classifier takes no weights.
-
-    References
-    ----------
     J. Zhu, H. Zou, S. Rosset, T. Hastie, "Multi-class AdaBoost", Statistics and Its Interface 2,
     2009: SAMME.
     """
@@ -276,20 +189,7 @@ def boosting(
 
 
 def voting(members: Members, *, weights: Sequence[float] | None = None) -> VotingClassifier:
-    """Make a mean of the members' probabilities.
-
-    Parameters
-    ----------
-    members : sequence of (str, classifier)
-        Names, each once, and classifiers with `predict_proba`.
-    weights : sequence of float, optional
-        One a member; equal if not given.
-
-    Raises
-    ------
-    ValueError
-        If there are no members, or not as many weights.
-    """
+    """Make a mean of the members' probabilities."""
     listed = _listed(members)
     if weights is not None and len(weights) != len(listed):
         raise ValueError(f"{len(weights)} weights for {len(listed)} members; need one a member")
@@ -304,26 +204,7 @@ def stacking(
     folds: int = FOLDS,
     random_state: RandomState = None,
 ) -> GroupedStacking:
-    """Make a classifier of what the members think.
-
-    Parameters
-    ----------
-    members : sequence of (str, classifier)
-        Names, each once, and classifiers with `predict_proba`.
-    final : classifier, optional
-        Learns from the members' probabilities; a logistic regression if not given.
-    C : float
-        Inverse strength of that logistic regression's penalty, above 0.
-    folds : int
-        Inner folds, at least 2; by speaker where `fit` is given `groups`.
-    random_state : int, RandomState or None
-        Of that logistic regression, in which nothing is random.
-
-    Raises
-    ------
-    ValueError
-        If there are no members, or fewer than 2 folds.
-    """
+    """Make a classifier of what the members think."""
     if folds < 2:
         raise ValueError(f"folds is {folds}; need at least 2")
     if final is None:

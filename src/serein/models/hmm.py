@@ -99,27 +99,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
-        """Learn a model of each emotion.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, longest * width), filled up with NaN; or (samples, features) without a
-            width.
-        y : array_like
-            Shape (samples,), labels.
-
-        Returns
-        -------
-        GaussianMixtureHMM
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not allowed, X is no series of that width, there are fewer than two
-            classes, or a class has fewer frames than a model has states.
-        """
+        """Learn a model of each emotion."""
         self.check()
         rows, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=self._finite())
         check_classification_targets(y)

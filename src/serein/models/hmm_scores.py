@@ -34,41 +34,8 @@ TOLERANCE = 1e-3  # of a sum of probabilities, so that arrays may be kept as flo
 class HmmArrays:
     """Hidden Markov models with Gaussian mixtures of diagonal covariance, one an emotion.
 
-    Parameters
-    ----------
-    centre, scale : numpy.ndarray
-        Shape (features,): frames are standardised as (frame - centre) / scale.
-    log_prior : numpy.ndarray
-        Shape (emotions,), of each emotion.
-    log_start : numpy.ndarray
-        Shape (emotions, states), of the first frame's state.
-    log_transition : numpy.ndarray
-        Shape (emotions, states, states), from a state to the next frame's.
-    log_weight : numpy.ndarray
-        Shape (emotions, states, mixtures); -inf for a mixture that is not in use.
-    mean, variance : numpy.ndarray
-        Shape (emotions, states, mixtures, features), of standardised frames.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not agree, values are not finite, a variance or scale is not positive, or
-        probabilities do not sum to 1.
-
-    References
-    ----------
     L. R. Rabiner, "A tutorial on hidden Markov models and selected applications in speech
     recognition", Proceedings of the IEEE 77(2), 1989: equations 19 to 21, 50.
-
-    Examples
-    --------
-    >>> one = np.zeros((2, 1, 1))
-    >>> means = np.array([-1.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> arrays = HmmArrays(
-    ...     np.zeros(1), np.ones(1), np.log([0.5, 0.5]), one[:, 0], one, one, means, means**2
-    ... )
-    >>> np.exp(arrays.log_probabilities([[0.9], [1.1]])).round(3).tolist()
-    [0.119, 0.881]
     """
 
     centre: Floats
@@ -116,23 +83,7 @@ class HmmArrays:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.ArrayLike]) -> Self:
-        """Take stored arrays back.
-
-        Parameters
-        ----------
-        arrays : mapping of str to array_like
-            As `to_arrays` gives them.
-
-        Returns
-        -------
-        HmmArrays
-            Checked.
-
-        Raises
-        ------
-        ValueError
-            If an array is missing, unknown, or does not fit the others.
-        """
+        """Take stored arrays back."""
         if set(arrays) != set(SHAPES):
             raise ValueError(
                 f"arrays are {', '.join(sorted(arrays)) or 'none'}; need {', '.join(SHAPES)}"
@@ -140,23 +91,7 @@ class HmmArrays:
         return cls(**{name: np.asarray(values, np.float64) for name, values in arrays.items()})
 
     def log_likelihood(self, series: npt.ArrayLike) -> Floats:
-        """Return the log-likelihood of a series under each emotion's model: forward algorithm.
-
-        Parameters
-        ----------
-        series : array_like
-            Shape (time, features), at least one frame, not standardised, finite.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (emotions,), natural logarithm of the density of the standardised frames.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another, or a value is not finite.
-        """
+        """Return the log-likelihood of a series under each emotion's model: forward algorithm."""
         emission = self._emission(self._standardised(series))
         state: Floats = self.log_start + emission[0]
         for frame in emission[1:]:
@@ -170,21 +105,6 @@ class HmmArrays:
 
         The mean, and not the sum: neighbouring frames say much the same, so the sum would be far
         too sure, the more so the longer the series.
-
-        Parameters
-        ----------
-        series : array_like
-            Shape (time, features), at least one frame, not standardised, finite.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (emotions,), their exponentials summing to 1.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another, or a value is not finite.
         """
         score = self.log_likelihood(series) / len(np.asarray(series)) + self.log_prior
         result: Floats = score - np.logaddexp.reduce(score)

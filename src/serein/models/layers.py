@@ -26,13 +26,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def counted(x: Tensor, lengths: Tensor) -> Tensor:
-    """Say which frames belong to a series.
-
-    Returns
-    -------
-    torch.Tensor
-        Bool, shape (batch, 1, time), or (batch, 1, time, 1) if there are frequencies.
-    """
+    """Say which frames belong to a series."""
     inside = torch.arange(x.shape[2], device=x.device) < lengths[:, None].to(x.device)
     return inside.view(len(x), 1, x.shape[2], *[1] * (x.dim() - 3))
 
@@ -51,11 +45,6 @@ class FrameNorm(nn.BatchNorm1d):
     """Batch normalisation whose statistics count the frames inside the series alone.
 
     A batch of a single value has no variance: it is normalised as when recognising.
-
-    Parameters
-    ----------
-    num_features : int
-        Channels.
     """
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -87,24 +76,7 @@ class FrameNorm(nn.BatchNorm1d):
 
 
 class Convolution(nn.Module):
-    """Convolution, batch normalisation, max-pooling and activation, the last on what is left.
-
-    Parameters
-    ----------
-    convolution : torch.nn.Module
-        Keeps time, or divides it by `stride`, rounding up.
-    channels : int
-        That the convolution gives.
-    activation : str
-        One of `ACTIVATIONS`.
-    pool : int
-        Frames (and, with a frequency axis, bands) of which the greatest is kept; the last lot may
-        be incomplete.
-    stride : int
-        Of the convolution along time.
-    norm : bool
-        Whether to normalise.
-    """
+    """Convolution, batch normalisation, max-pooling and activation, the last on what is left."""
 
     def __init__(
         self,
@@ -202,17 +174,6 @@ class Recurrent(nn.Module):
 
     What follows a series' end cannot reach back into it; the backward direction reads each series
     from its own end. So nothing need be packed, and one formulation serves training and export.
-
-    Parameters
-    ----------
-    cell : {PlainCells, MemoryCells}
-        A layer of cells.
-    inputs, hidden, layers : int
-        Sizes.
-    dropout : float
-        Between layers.
-    both : bool
-        Whether there is a backward direction; it doubles the outputs.
     """
 
     def __init__(
@@ -259,15 +220,6 @@ def backwards(frames: Tensor, lengths: Tensor | None) -> Tensor:
 class SelfAttention(nn.Module):
     """Transformer encoder over frames with sinusoidal positions, for series of any length.
 
-    Parameters
-    ----------
-    channels, heads, layers, feed_forward : int
-        Sizes; channels a multiple of heads, and even.
-    dropout : float
-        Inside the layers.
-
-    References
-    ----------
     A. Vaswani et al., "Attention is all you need", NeurIPS 2017, sections 3.2 and 3.5.
     """
 

@@ -17,19 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What fitted linear classifiers share: scaled features times weights are logits.
-
-    Attributes
-    ----------
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    mean_, scale_ : numpy.ndarray
-        Shape (features,), the scaling learnt from the training samples.
-    coef_ : numpy.ndarray
-        Shape (classes, features), on scaled features.
-    intercept_ : numpy.ndarray
-        Shape (classes,).
-    """
+    """What fitted linear classifiers share: scaled features times weights are logits."""
 
     classes_: npt.NDArray[Any]
     mean_: Floats
@@ -38,19 +26,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     intercept_: Floats
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:
-        """Return the logits.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples, classes); for two classes, as scikit-learn has it, the difference of the
-            two, shape (samples,).
-        """
+        """Return the logits."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
@@ -83,19 +59,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.ArrayLike | None,
         label_set: npt.ArrayLike | None,
     ) -> tuple[Floats, npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_] | None]:
-        """Check what `fit` is given, learn classes and scaling, and return what is to be fitted.
-
-        Returns
-        -------
-        scaled : numpy.ndarray
-            Shape (samples, features).
-        index : numpy.ndarray
-            Shape (samples,), class numbers.
-        weight : numpy.ndarray
-            Shape (samples,).
-        possible : numpy.ndarray or None
-            Shape (samples, classes): whether a class occurs in the sample's corpus; None if all do.
-        """
+        """Check what `fit` is given, learn classes and scaling, and return what is to be fitted."""
         checked: tuple[Floats, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float64)
         vectors, labels = checked
         check_classification_targets(labels)
@@ -153,30 +117,7 @@ class MaskedLogisticRegression(LinearClassifier):
         sample_weight: npt.ArrayLike | None = None,
         label_set: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled vectors.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative; all 1 if not given.
-        label_set : array_like, optional
-            Shape (samples,), the corpus of each sample: the classes possible for a sample are those
-            that occur in its corpus. All classes, if not given.
-
-        Returns
-        -------
-        MaskedLogisticRegression
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not agree, or there are fewer than two classes.
-        """
+        """Learn from labelled vectors."""
         scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
         barred = None if possible is None else np.where(possible, 0.0, -np.inf)
         wide = scaled.shape[0] < scaled.shape[1]
@@ -219,20 +160,7 @@ def _scaling(X: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 
 def span(X: Floats) -> tuple[Floats, Floats]:
-    """Find an orthonormal basis of the samples' span, and the samples' coordinates in it.
-
-    Parameters
-    ----------
-    X : numpy.ndarray
-        Shape (samples, features), fewer samples than features.
-
-    Returns
-    -------
-    basis : numpy.ndarray
-        Shape (features, samples), orthonormal columns.
-    coordinates : numpy.ndarray
-        Shape (samples, samples); times the basis, turned, they are X.
-    """
+    """Find an orthonormal basis of the samples' span, and the samples' coordinates in it."""
     basis, coordinates = np.linalg.qr(X.T)
     return basis, coordinates.T
 
@@ -317,29 +245,7 @@ class MaskedRidge(LinearClassifier):
         sample_weight: npt.ArrayLike | None = None,
         label_set: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled vectors.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative; all 1 if not given.
-        label_set : array_like, optional
-            Shape (samples,), the corpus of each sample, as `MaskedLogisticRegression` takes it.
-
-        Returns
-        -------
-        MaskedRidge
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not agree, or there are fewer than two classes.
-        """
+        """Learn from labelled vectors."""
         scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
         if possible is None:
             possible = np.ones((len(index), len(self.classes_)), dtype=bool)

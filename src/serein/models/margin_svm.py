@@ -25,26 +25,6 @@ class MarginSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     They rank as the decision values do, need no random inner folds, and say nothing of how sure it
     is: temperature scaling (`serein.models.calibration`) does.
 
-    Parameters
-    ----------
-    kernel : {"rbf", "linear", "poly"}
-        The kernel.
-    C : float
-        Inverse strength of the penalty, above 0.
-    gamma : {"scale", "auto"} or float
-        Inverse width of ``rbf`` and factor of ``poly``.
-    degree : int
-        Of ``poly``.
-
-    Attributes
-    ----------
-    svm_ : sklearn.svm.SVC
-        Fitted, with ``decision_function_shape="ovr"``.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-
-    References
-    ----------
     C. Cortes, V. Vapnik, "Support-vector networks", Machine Learning 20, 1995.
     """
 
@@ -64,22 +44,7 @@ class MarginSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Self:
-        """Learn from labelled vectors; return itself.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features), scaled.
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative: factors of C.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not allowed, shapes do not agree, or there are fewer than two classes.
-        """
+        """Learn from labelled vectors; return itself."""
         if self.kernel not in KERNELS:
             raise ValueError(unknown_name("kernel", self.kernel, KERNELS))
         vectors, labels, weight = checked(self, X, y, sample_weight)

@@ -114,34 +114,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled vectors or series.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features), or (samples, longest * width) filled up with NaN.
-        y : array_like
-            Shape (samples,), labels, each at least twice.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative; all 1 if not given. Their scale does not count.
-        groups : array_like, optional
-            Shape (samples,), speakers, who are held out as a whole for early stopping; samples of
-            group ``""`` (made, not spoken) never are. If not given each sample is its own group.
-
-        Returns
-        -------
-        NetworkClassifier
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If a setting, a shape or a number is not allowed; if there are fewer than two classes,
-            or a class with one sample; if early stopping has one speaker only; if the checkpoint
-            is damaged.
-        MissingExtraError
-            If learning curves are to be logged with a package that is not installed.
-        """
+        """Learn from labelled vectors or series."""
         plan = Training() if self.training is None else self.training
         plan.check()
         self._check_settings()

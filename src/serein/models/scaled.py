@@ -27,24 +27,7 @@ def _has_log(pooled: Any) -> bool:
 
 
 class Pooled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier behind `Pooling`, with `fit` taking weights as a Pipeline's does not.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Of vectors; must give `predict_proba`.
-    width : int, optional
-        Features a frame. If not given, rows are vectors already.
-
-    Attributes
-    ----------
-    pooling_ : Pooling
-        Fitted; it learns nothing.
-    estimator_ : classifier
-        Fitted on pooled series.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    """
+    """A classifier behind `Pooling`, with `fit` taking weights as a Pipeline's does not."""
 
     def __init__(self, estimator: Any, *, width: int | None = None) -> None:
         self.estimator = estimator
@@ -53,27 +36,7 @@ class Pooled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Self:
-        """Pool, and learn from what comes out.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, longest * width), filled up with NaN; or (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), for a classifier that takes weights.
-
-        Returns
-        -------
-        Pooled
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the rows are no series of that width, or the classifier takes no weights.
-        """
+        """Pool, and learn from what comes out."""
         self.pooling_ = Pooling(self.width).fit(X)
         self.n_features_in_ = self.pooling_.n_features_in_
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -112,27 +75,6 @@ class Scaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Weights count in the scaling as well as in the classifier, so a weight of 2 is the same as the
     sample twice.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Must give `predict_proba`, and take `sample_weight` if weights are to be given.
-
-    Attributes
-    ----------
-    scaler_ : sklearn.preprocessing.StandardScaler
-        Fitted.
-    estimator_ : classifier
-        Fitted on scaled samples.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-
-    Examples
-    --------
-    >>> from sklearn.naive_bayes import GaussianNB
-    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> Scaled(GaussianNB()).fit(X, ["low", "low", "high", "high"]).predict([[2.5]])
-    array(['high'], dtype='<U4')
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -141,22 +83,7 @@ class Scaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Self:
-        """Learn scaling and classifier; return itself.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not agree, or X is not finite.
-        """
+        """Learn scaling and classifier; return itself."""
         vectors, labels, weight = checked(self, X, y, sample_weight)
         weighted = {} if weight is None else {"sample_weight": weight}
         self.scaler_ = StandardScaler().fit(vectors, **weighted)

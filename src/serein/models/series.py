@@ -18,29 +18,7 @@ Single = npt.NDArray[np.float32]
 
 
 def pack(series: Sequence[npt.ArrayLike]) -> Single:
-    """Lay series of different length into one matrix.
-
-    Parameters
-    ----------
-    series : sequence of array_like
-        Each of shape (time, width), at least one frame, all of the same width, finite.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples, longest * width), float32, filled up with NaN.
-
-    Raises
-    ------
-    ValueError
-        If there is no series, one has no frame or another width, or a value is not finite.
-
-    Examples
-    --------
-    >>> pack([[[1, 2], [3, 4]], [[5, 6]]])
-    array([[ 1.,  2.,  3.,  4.],
-           [ 5.,  6., nan, nan]], dtype=float32)
-    """
+    """Lay series of different length into one matrix."""
     frames = [np.asarray(one, dtype=np.float32) for one in series]
     if not frames:
         raise ValueError("there is no series to pack; need at least 1")
@@ -59,34 +37,7 @@ def pack(series: Sequence[npt.ArrayLike]) -> Single:
 
 
 def unpack(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
-    """Turn rows back into series.
-
-    Parameters
-    ----------
-    X : array_like
-        Shape (samples, longest * width), as `pack` makes it.
-    width : int
-        Features a frame.
-
-    Returns
-    -------
-    batch : numpy.ndarray
-        Shape (samples, longest, width), float32, filled up with zeros.
-    lengths : numpy.ndarray
-        Shape (samples,), int64: frames of each series, at least 1.
-
-    Raises
-    ------
-    ValueError
-        If the columns are no multiple of the width, a value is infinite, or NaN stands elsewhere
-        than in whole frames at the end.
-
-    Examples
-    --------
-    >>> batch, lengths = unpack([[1, 2, 3, 4], [5, 6, np.nan, np.nan]], width=2)
-    >>> batch[1].tolist(), lengths.tolist()
-    ([[5.0, 6.0], [0.0, 0.0]], [2, 1])
-    """
+    """Turn rows back into series."""
     rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2:
         raise ValueError(f"X has shape {rows.shape}; need (samples, longest * width)")
@@ -113,42 +64,13 @@ def _refuse(bad: npt.NDArray[Any], message: str) -> None:
 
 
 class Pooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Series to vectors, so that any classifier of vectors can be given series.
-
-    Parameters
-    ----------
-    width : int, optional
-        Features a frame. If not given, rows are vectors already and pass unchanged.
-
-    Examples
-    --------
-    >>> Pooling(width=1).fit_transform([[1.0, 3.0], [5.0, np.nan]]).tolist()
-    [[2.0, 1.0, 1.0, 3.0], [5.0, 0.0, 5.0, 5.0]]
-    """
+    """Series to vectors, so that any classifier of vectors can be given series."""
 
     def __init__(self, width: int | None = None) -> None:
         self.width = width
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
-        """Check the rows; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, longest * width), or (samples, features) without a width.
-        y : ignored
-            For pipelines.
-
-        Returns
-        -------
-        Pooling
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the rows are no series of that width.
-        """
+        """Check the rows; there is nothing to learn."""
         del y
         rows = self._validated(X, reset=True)
         if self.width is not None:
@@ -156,24 +78,7 @@ class Pooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Pool each series over its frames.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, longest * width), or (samples, features) without a width.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples, 4 * width): mean, standard deviation (of the population), least and
-            greatest value of each feature; without a width, X.
-
-        Raises
-        ------
-        ValueError
-            If the rows are no series of that width.
-        """
+        """Pool each series over its frames."""
         check_is_fitted(self)
         rows = self._validated(X, reset=False)
         if self.width is None:

@@ -15,18 +15,6 @@ MASKED_SHARE = 0.2
 class Standardised(nn.Module):
     """Scales features, then asks the network.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Takes scaled series, shape (samples, time, features), and lengths; gives logits.
-    mean, scale : numpy.ndarray
-        Shape (features,): what is subtracted, and what is divided by then.
-    spec_augment : bool
-        Whether, in training mode, a stretch of frames and one of features, each up to a fifth, is
-        set to the mean in each series.
-
-    References
-    ----------
     D. Park et al., "SpecAugment", Interspeech 2019: time and frequency masking.
     """
 
@@ -56,24 +44,7 @@ class Standardised(nn.Module):
         *,
         spec_augment: bool = False,
     ) -> Self:
-        """Take mean and deviation of each feature from the frames of a batch that count.
-
-        Parameters
-        ----------
-        network : torch.nn.Module
-            As above.
-        series : numpy.ndarray
-            Shape (samples, time, features), zero behind each series' end.
-        lengths : numpy.ndarray
-            Shape (samples,).
-        spec_augment : bool
-            As above.
-
-        Returns
-        -------
-        Standardised
-            A feature that does not vary is not scaled.
-        """
+        """Take mean and deviation of each feature from the frames of a batch that count."""
         counts = (np.arange(series.shape[1]) < lengths[:, None])[:, :, None]
         total = lengths.sum()
         mean = series.sum(axis=(0, 1), dtype=np.float64) / total
@@ -85,20 +56,7 @@ class Standardised(nn.Module):
         return cls(network, mean, np.where(varies, scale, 1.0), spec_augment=spec_augment)
 
     def forward(self, series: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return logits.
-
-        Parameters
-        ----------
-        series : torch.Tensor
-            Shape (samples, time, features).
-        lengths : torch.Tensor, optional
-            Shape (samples,), int64; all frames count if not given.
-
-        Returns
-        -------
-        torch.Tensor
-            Shape (samples, classes).
-        """
+        """Return logits."""
         scaled = (series - self.mean) / self.scale
         if lengths is not None:
             frames = torch.arange(series.shape[1], device=series.device)

@@ -66,8 +66,6 @@ class Statistics(Mean):
 class Attention(Mean):
     """Mean over time with learnt weights, a number a frame.
 
-    References
-    ----------
     K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker embedding",
     Interspeech 2018, eq. 1 to 3.
     """

@@ -28,13 +28,7 @@ MAX_HOST = 255
 
 
 class Guards:
-    """Decides whether a request may come in.
-
-    Parameters
-    ----------
-    settings : Settings
-        Key, origins, hosts and rate.
-    """
+    """Decides whether a request may come in."""
 
     def __init__(self, settings: Settings) -> None:
         self._key = _digest(settings.api_key) if settings.api_key else b""
@@ -46,20 +40,7 @@ class Guards:
             self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Let a request in, or not.
-
-        Parameters
-        ----------
-        scope : Scope
-            Of HTTP or WebSocket.
-        headers : Headers
-            Its headers.
-
-        Raises
-        ------
-        Refusal
-            If it may not.
-        """
+        """Let a request in, or not."""
         path: str = scope["path"]
         self._check_host(scope, headers)
         if path not in NOT_COUNTED:

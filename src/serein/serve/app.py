@@ -32,20 +32,7 @@ GONE = 499  # what nginx calls it; never sent, for nobody is there
 
 
 def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
-    """Make the service.
-
-    Parameters
-    ----------
-    settings : Settings
-        What it allows.
-    parent : int, optional
-        The process without which this one, a worker, has no reason to run.
-
-    Returns
-    -------
-    ASGIApp
-        With its guards around it.
-    """
+    """Make the service."""
     metrics, judges = Metrics(settings.version), Judges(settings)
     decoders = Decoders(settings, metrics)
     queue, places = Queue(settings.max_queue), Open(settings.max_streams)

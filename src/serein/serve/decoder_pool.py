@@ -28,15 +28,7 @@ logger = logging.getLogger("serein.serve")
 
 
 class Decoders:
-    """Decodes files, each in a process with limits of memory and time.
-
-    Parameters
-    ----------
-    settings : Settings
-        What is accepted, and the limits.
-    metrics : Metrics
-        Counts sound and failures.
-    """
+    """Decodes files, each in a process with limits of memory and time."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -55,23 +47,7 @@ class Decoders:
             await self._end(process)
 
     async def decode(self, data: bytes) -> Signal:
-        """Decode a file.
-
-        Parameters
-        ----------
-        data : bytes
-            The file.
-
-        Returns
-        -------
-        ndarray of float32, shape (samples,)
-            Mono at 16 kHz.
-
-        Raises
-        ------
-        Refusal
-            If it cannot be decoded, or takes too much memory or time.
-        """
+        """Decode a file."""
         process: Process | None = await self._idle.get()
         try:
             if process is not None and process.returncode is not None:  # it died while it waited

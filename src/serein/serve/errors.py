@@ -41,17 +41,7 @@ class ErrorBody(BaseModel):
 
 
 class Refusal(Exception):  # noqa: N818  # not always the client's error, never the service's
-    """A request that is not answered.
-
-    Parameters
-    ----------
-    code : str
-        One of ``STATUS``.
-    message : str
-        What came, what is allowed, what to do.
-    retry_after_s : int, optional
-        When to come again, in seconds.
-    """
+    """A request that is not answered."""
 
     def __init__(self, code: str, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -81,18 +71,7 @@ def written_as(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, the refusals of a route.
-
-    Parameters
-    ----------
-    *codes : str
-        Of ``STATUS``; those that any route has are added.
-
-    Returns
-    -------
-    dict
-        FastAPI's ``responses``.
-    """
+    """Describe, for OpenAPI, the refusals of a route."""
     by_status: dict[int | str, list[str]] = {}
     for code in ("bad_request", "no_key", "bad_origin", "too_many", *codes):
         by_status.setdefault(STATUS[code], []).append(code)

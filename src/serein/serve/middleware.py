@@ -42,17 +42,7 @@ logger = logging.getLogger("serein.serve")
 
 
 class Entrance:
-    """ASGI middleware around the whole service.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The service.
-    guards : Guards
-        Who may come in.
-    metrics : Metrics
-        Counts.
-    """
+    """ASGI middleware around the whole service."""
 
     def __init__(self, app: ASGIApp, guards: Guards, metrics: Metrics) -> None:
         self._app, self._guards, self._metrics = app, guards, metrics

@@ -22,13 +22,7 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """Counts requests, refusals, sound and work in hand.
-
-    Parameters
-    ----------
-    version : str
-        Of serein.
-    """
+    """Counts requests, refusals, sound and work in hand."""
 
     def __init__(self, version: str) -> None:
         self._registry = CollectorRegistry()
@@ -112,13 +106,7 @@ class JsonLines(JsonFormatter):
 
 
 def log_config() -> dict[str, Any]:
-    """Return the configuration of logging for all of the service, uvicorn's part too.
-
-    Returns
-    -------
-    dict
-        For `logging.config.dictConfig`. uvicorn tells warnings only: its other lines hold queries.
-    """
+    """Return the configuration of logging for all of the service, uvicorn's part too."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -45,13 +45,7 @@ class Queue:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold a place.
-
-        Raises
-        ------
-        Refusal
-            If none is free.
-        """
+        """Hold a place."""
         if self.length >= self._most:
             raise Refusal("busy", f"{self._most} uploads are in hand; come again soon", BUSY_S)
         self.length += 1
@@ -112,25 +106,13 @@ def predict_routes(
 
 
 def check_hop(window_s: float, hop_s: float | None) -> None:
-    """Check what two settings have to be to each other.
-
-    Raises
-    ------
-    Refusal
-        If the hop is longer than the window.
-    """
+    """Check what two settings have to be to each other."""
     if hop_s is not None and hop_s > window_s:
         raise Refusal("invalid", f"hop_s is {hop_s:g} s; allowed: 0.1 to window_s, {window_s:g} s")
 
 
 async def _while_wanted(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Work until it is done or the client goes away.
-
-    Raises
-    ------
-    ClientDisconnect
-        If it went away first.
-    """
+    """Work until it is done or the client goes away."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(request))
     try:

@@ -31,27 +31,13 @@ class Stopped(Exception):  # noqa: N818  # nothing went wrong
 
 
 class PatientRecognizer(Recognizer):
-    """A recogniser that asks, before each window of a recording, whether to go on.
-
-    Attributes
-    ----------
-    stop : threading.Event or None
-        Set when nobody waits for the answer any more; None for a stream.
-    turns : Turns
-        Say when it is a recording's turn.
-    """
+    """A recogniser that asks, before each window of a recording, whether to go on."""
 
     stop: threading.Event | None = None
     turns: Turns
 
     def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
-        """Answer for a window, as a recogniser does.
-
-        Raises
-        ------
-        Stopped
-            If nobody waits.
-        """
+        """Answer for a window, as a recogniser does."""
         if self.stop is not None:
             self.turns.wait()
             if self.stop.is_set():
@@ -72,16 +58,6 @@ class Judges:
 
     A long upload therefore holds up neither a voice nor all other uploads; streams take turns, a
     second of sound each.
-
-    Parameters
-    ----------
-    settings : Settings
-        Which models, and how long recordings may be.
-
-    Attributes
-    ----------
-    turns : Turns
-        Who may compute next.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,13 +71,7 @@ class Judges:
         self._streams = ThreadPoolExecutor(1, "streams")
 
     def find(self, name: str) -> PatientRecognizer:
-        """Return a recogniser by its name; the default one for "".
-
-        Raises
-        ------
-        Refusal
-            If there is none of that name.
-        """
+        """Return a recogniser by its name; the default one for ""."""
         found = self.recognizers.get(name or self.default)
         if found is None:
             raise Refusal("unknown_model", unknown_name("model", name[:80], self.recognizers))
@@ -114,29 +84,7 @@ class Judges:
         unsure_below: float,
         **grid: float | None,
     ) -> Prediction:
-        """Judge a recording; if the caller is cancelled, so is the judging.
-
-        Parameters
-        ----------
-        recognizer : PatientRecognizer
-            Judges.
-        signal : ndarray of float32, shape (samples,)
-            Mono at 16 kHz.
-        unsure_below : float
-            Below this confidence, 0 to 1, the answer is ``unsure``.
-        **grid : float or None
-            ``window_s`` and ``hop_s``.
-
-        Returns
-        -------
-        Prediction
-            The answer.
-
-        Raises
-        ------
-        Refusal
-            If the recording is outside the limits of recognition.
-        """
+        """Judge a recording; if the caller is cancelled, so is the judging."""
         stop = threading.Event()
         own = recognizer.for_request(unsure_below, stop)
         work = partial(own.predict, signal, rate=16_000, **grid)
@@ -180,25 +128,7 @@ def load_all(
 
 
 def read_all(models: tuple[str, ...]) -> dict[str, Bundle]:
-    """Read bundles.
-
-    Parameters
-    ----------
-    models : tuple of str
-        Bundled names or paths; none: all bundled.
-
-    Returns
-    -------
-    dict
-        By the names in them, in the order given.
-
-    Raises
-    ------
-    BundleError
-        If one is not sound.
-    ServiceError
-        If two have the same name.
-    """
+    """Read bundles."""
     found: dict[str, Bundle] = {}
     for model in models or tuple(bundled_models()):
         bundle = read_bundle(find_model(model))

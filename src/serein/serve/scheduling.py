@@ -32,13 +32,7 @@ class Turns:
 
     @contextmanager
     def stream(self) -> Iterator[Callable[[], None]]:
-        """Hold the time from when a stream's work is there until it is done.
-
-        Yields
-        ------
-        callable
-            To be called when the work begins.
-        """
+        """Hold the time from when a stream's work is there until it is done."""
         there_s = self._clock()
 
         def begin() -> None:

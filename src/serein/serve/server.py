@@ -36,28 +36,7 @@ KEEP_ALIVE_S = 30  # longer than any Retry-After: who comes again finds the conn
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Run the service until SIGTERM or SIGINT.
-
-    Parameters
-    ----------
-    settings : Settings
-        What it allows.
-    host : str
-        Name or address to listen on.
-    port : int
-        0 takes a free one.
-    workers : int
-        Processes that answer.
-
-    Raises
-    ------
-    ServiceError
-        If it cannot start.
-    BundleError
-        If a model cannot be used.
-    EngineError
-        If the provider is not there.
-    """
+    """Run the service until SIGTERM or SIGINT."""
     check_store(settings.store)
     read_all(settings.models)
     providers(settings.provider)

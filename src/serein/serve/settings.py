@@ -83,23 +83,7 @@ class Settings:
 
 
 def read_key(file: Path) -> str:
-    """Read an API key from the first line of a file.
-
-    Parameters
-    ----------
-    file : path
-        UTF-8; spaces around the key do not count.
-
-    Returns
-    -------
-    str
-        The key.
-
-    Raises
-    ------
-    ServiceError
-        If it cannot be read, or holds none.
-    """
+    """Read an API key from the first line of a file."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as cause:

@@ -38,21 +38,6 @@ class Session:
 
     The next frame is asked for while one is listened to, and no further: a client that sends faster
     than it can be listened to is held up by its own connection.
-
-    Parameters
-    ----------
-    socket : WebSocket
-        Accepted.
-    stream : Stream
-        Listens.
-    judges : Judges
-        Have the thread where streams listen.
-    settings : Settings
-        How long a stream may be, and be idle.
-    metrics : Metrics
-        Count the sound.
-    stopping : asyncio.Event
-        Set when the service stops.
     """
 
     def __init__(
@@ -73,18 +58,7 @@ class Session:
         self.audio_s = 0.0
 
     async def run(self, rate: int) -> None:
-        """Listen until one side ends it.
-
-        Parameters
-        ----------
-        rate : int
-            Sampling rate of the sound in Hz.
-
-        Raises
-        ------
-        WebSocketDisconnect
-            If the client went away.
-        """
+        """Listen until one side ends it."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         coming = asyncio.ensure_future(self._socket.receive())
         try:
@@ -169,13 +143,7 @@ class Session:
             await self.send(event.to_dict())
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send a message, if the client takes it.
-
-        Raises
-        ------
-        WebSocketDisconnect
-            If it went away, or reads nothing.
-        """
+        """Send a message, if the client takes it."""
         try:
             async with asyncio.timeout(self._settings.send_seconds):
                 await self._socket.send_text(json.dumps(message, ensure_ascii=False))

@@ -49,25 +49,7 @@ class _InMemory(MultiPartParser):
 
 
 async def read_upload(request: Request, settings: Settings) -> Upload:
-    """Read the file of a request.
-
-    Parameters
-    ----------
-    request : Request
-        Its body is a form with one file, or the file itself.
-    settings : Settings
-        How large it may be, and how slow.
-
-    Returns
-    -------
-    Upload
-        The file, not empty.
-
-    Raises
-    ------
-    Refusal
-        If it is too large, slow, empty, of a wrong type, or no well-formed form.
-    """
+    """Read the file of a request."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported_type", "the body is compressed as a whole; send it plain")
@@ -120,31 +102,7 @@ async def _only_file(form: FormData, settings: Settings) -> Upload:
 
 
 def check_name(name: str | None) -> str | None:
-    r"""Check the name that a client gave to its file; it is only ever repeated to that client.
-
-    Parameters
-    ----------
-    name : str or None
-        What came.
-
-    Returns
-    -------
-    str or None
-        The same; None for "".
-
-    Raises
-    ------
-    Refusal
-        If it is too long, a path, or holds control characters.
-
-    Examples
-    --------
-    >>> check_name("call 1.wav")
-    'call 1.wav'
-    >>> check_name("../call.wav")
-    Traceback (most recent call last):
-    serein.serve.errors.Refusal: the file's name is a path, too long, or holds control characters
-    """
+    r"""Check the name that a client gave to its file; it is only ever repeated to that client."""
     if not name:
         return None
     bad = any(part in name for part in ("/", "\\", ".."))
@@ -192,13 +150,7 @@ logger = logging.getLogger("serein.serve")
 
 
 class Store:
-    """Writes uploads and answers into a folder, under random names.
-
-    Parameters
-    ----------
-    folder : str
-        "" keeps nothing.
-    """
+    """Writes uploads and answers into a folder, under random names."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder) if folder else None
@@ -214,13 +166,7 @@ class Store:
 
 
 def check_store(folder: str) -> None:
-    """Make the folder, if one is given.
-
-    Raises
-    ------
-    ServiceError
-        If it cannot be made or written to.
-    """
+    """Make the folder, if one is given."""
     if not folder:
         return
     try:

@@ -20,20 +20,6 @@ class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
     """A training that Hugging Face's accelerate spreads over processes, one a device.
 
     A batch is divided between them, so `batch_size` and the schedule keep their meaning.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        As in `Trainer`.
-    plan : Training
-        The settings.
-    **options
-        Further parameters of `skorch.NeuralNetClassifier`.
-
-    Raises
-    ------
-    ValueError
-        If several processes are to stop early: each would at a time of its own.
     """
 
     def __init__(self, module: nn.Module, *, plan: Training, **options: Any) -> None:
@@ -59,18 +45,7 @@ class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
 
 
 def make_accelerator() -> Any:
-    """Make what knows the devices of this process.
-
-    Returns
-    -------
-    accelerate.Accelerator
-        In full precision: `Training.precision` says where to halve it.
-
-    Raises
-    ------
-    MissingExtraError
-        If accelerate is not installed.
-    """
+    """Make what knows the devices of this process."""
     try:
         from accelerate import Accelerator
         from accelerate.utils import DataLoaderConfiguration

@@ -31,30 +31,7 @@ def make_trainer(
     save_to: Path | None = None,
     callbacks: list[Any] | None = None,
 ) -> Trainer:
-    """Make a trainer, ready to `learn` or to `restore`.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The network, weights drawn.
-    plan : Training
-        Checked settings.
-    samples : int
-        How many it will learn from.
-    device : torch.device
-        Where it will.
-    valid : tuple, optional
-        Held-out samples and their classes.
-    save_to : pathlib.Path, optional
-        File of the checkpoint.
-    callbacks : list, optional
-        Of skorch; after ours, which have saved the epoch by then.
-
-    Returns
-    -------
-    Trainer
-        Initialised.
-    """
+    """Make a trainer, ready to `learn` or to `restore`."""
     stages: list[Any] = [("rate", Rate())]
     if plan.clip > 0 and not plan.privacy_epsilon:
         stages.append(("clip", GradientNormClipping(plan.clip)))

@@ -146,33 +146,7 @@ class Balanced(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ign
         groups: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
-        """Balance, then fit.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features); NaN only with methods that repeat, leave out or weigh.
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,); a made sample weighs 1, class weights are multiplied by it.
-        groups : array_like, optional
-            Shape (samples,), speakers, for a classifier that holds some out; a made sample is of
-            nobody, the group ``""``, that is never held out.
-        **per_sample : array_like
-            Further arrays for the classifier's `fit`, a row a sample.
-
-        Returns
-        -------
-        Balanced
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the method is unknown or cannot work on these samples, there is a single class, or
-            the classifier takes no weights or arrays that it is to be given.
-        """
+        """Balance, then fit."""
         vectors, labels = validate_data(self, X, y, ensure_all_finite=False)
         check_classification_targets(labels)
         self.classes_ = np.unique(labels)

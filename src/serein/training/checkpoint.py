@@ -20,21 +20,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 def write_state(path: Path, state: Any) -> None:
-    """Write a state at once: whoever reads the file finds all of it or the one before.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, whose folder is made if there is none.
-    state : object
-        Any nesting of dict (keys str or int), list, tuple, str, int, float, bool, None and
-        torch.Tensor.
-
-    Raises
-    ------
-    TypeError
-        If something else is in it.
-    """
+    """Write a state at once: whoever reads the file finds all of it or the one before."""
     tensors: dict[str, Tensor] = {}
     layout = json.dumps(_encode(state, tensors))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,23 +33,7 @@ def write_state(path: Path, state: Any) -> None:
 
 
 def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote, with tensors on the CPU.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    object
-        Equal to what was written, types and bits.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged.
-    """
+    """Read what `write_state` wrote, with tensors on the CPU."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -106,26 +76,7 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def fingerprint(settings: Iterable[Any], arrays: Iterable[Any]) -> str:
-    """Name a training by everything that decides its result.
-
-    Parameters
-    ----------
-    settings : iterable
-        Estimators, of which class name and parameters count, and values, of which `repr` counts.
-        The version of torch is added.
-    arrays : iterable of array_like or None
-        Training samples, labels, groups, weights: every byte, type and shape count.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits, equal in every process.
-
-    Examples
-    --------
-    >>> fingerprint([1], [[1.0, 2.0]]) == fingerprint([1], [[1.0, 2.5]])
-    False
-    """
+    """Name a training by everything that decides its result."""
     told = [torch.__version__, *map(_told, settings)]
     digest = hashlib.sha256(json.dumps(told).encode())
     for array in arrays:

@@ -35,60 +35,10 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
     same training vectors, and then held fixed, pulls the generator towards the class it was asked
     for.
 
-    Parameters
-    ----------
-    sampling_strategy : str, float or dict
-        As in imbalanced-learn; ``auto`` brings every class up to the largest.
-    epochs : int
-        Passes over the training samples, counted in the generator's steps.
-    batch_size : int
-        Samples a step.
-    latent : int
-        Length of the random vector that the generator turns into a sample.
-    hidden : sequence of int
-        Widths of the hidden layers, of both networks.
-    components : int, float or None
-        The networks work on scaled vectors, or on their principal components: so many, or as many
-        as explain this share of the variance.
-    learning_rate : float
-        Of both Adam optimisers, with betas 0 and 0.9.
-    critic_steps : int
-        Steps of the critic for one of the generator.
-    penalty : float
-        Weight of the gradient penalty, λ.
-    label_weight : float
-        Weight of the classifier's cross-entropy in the generator's loss; 0 leaves it out.
-    random_state : int, RandomState or None
-        Seed.
-
-    Attributes
-    ----------
-    generator_ : torch.nn.Module
-        The fitted generator, on the CPU.
-    scaling_ : sklearn.pipeline.Pipeline
-        From feature vectors to what the networks see.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    history_ : dict of list of float
-        ``critic_loss`` and ``wasserstein``, the critic's estimate of the distance between real and
-        made samples, a value an epoch.
-    sampling_strategy_ : dict
-        How many samples of which class `fit_resample` adds.
-
-    References
-    ----------
     I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, algorithm 1.
     M. Mirza, S. Osindero, "Conditional generative adversarial nets", arXiv:1411.1784.
     A. Odena, C. Olah, J. Shlens, "Conditional image synthesis with auxiliary classifier GANs",
     ICML 2017.
-
-    Examples
-    --------
-    >>> X = np.arange(24.0).reshape(12, 2)
-    >>> y = [0] * 8 + [1] * 4
-    >>> X_more, y_more = ConditionalWGAN(epochs=1, random_state=0).fit_resample(X, y)
-    >>> X_more.shape, np.bincount(y_more).tolist()
-    ((16, 2), [8, 8])
     """
 
     def __init__(
@@ -119,25 +69,7 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
-        """Train generator and critic.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features), without NaN.
-        y : array_like
-            Shape (samples,), labels; at least 2 samples of each.
-
-        Returns
-        -------
-        ConditionalWGAN
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If X is not finite, a setting is not allowed, or a class has a single sample.
-        """
+        """Train generator and critic."""
         vectors, labels, _ = self._check_X_y(X, y)
         self.sampling_strategy_ = check_sampling_strategy(
             self.sampling_strategy, labels, self._sampling_type
@@ -148,27 +80,7 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
     def sample(
         self, label: Any, count: int, random_state: int | np.random.RandomState | None = None
     ) -> Array:
-        """Make vectors of a class.
-
-        Parameters
-        ----------
-        label : Any
-            One of `classes_`.
-        count : int
-            How many.
-        random_state : int, RandomState or None
-            Seed.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (count, features), float64, on the scale of the vectors that were learnt from.
-
-        Raises
-        ------
-        ValueError
-            If the class is unknown, or the count below 1.
-        """
+        """Make vectors of a class."""
         check_is_fitted(self)
         if label not in self.classes_:
             raise ValueError(unknown_name("class", label, map(str, self.classes_)))

@@ -22,34 +22,7 @@ def label_agreement(
     *,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Share of made samples that a classifier trained on real ones alone gives the asked label.
-
-    Parameters
-    ----------
-    real_X, real_y : array_like
-        Shapes (samples, features) and (samples,): what the classifier learns from, each class
-        weighing the same.
-    fake_X, fake_y : array_like
-        Shapes (made, features) and (made,): made samples and the labels they were made for.
-    random_state : int, RandomState or None
-        Of the classifier.
-
-    Returns
-    -------
-    float
-        0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If there is no made sample.
-
-    Examples
-    --------
-    >>> real = [[0.0], [1.0], [4.0], [5.0]]
-    >>> label_agreement(real, [0, 0, 1, 1], [[0.5], [4.5], [5.1], [5.2]], [0, 1, 0, 1])
-    0.75
-    """
+    """Share of made samples that a classifier trained on real ones alone gives the asked label."""
     fake_X, fake_y = _made(fake_X, fake_y)
     judge = make_pipeline(
         StandardScaler(),
@@ -67,29 +40,6 @@ def nearest_distance_ratio(
 
     Within each class, the distance of a made sample to its nearest real one is divided by the
     median distance of a real sample to its nearest real neighbour; features are scaled first.
-
-    Parameters
-    ----------
-    real_X, real_y : array_like
-        Shapes (samples, features) and (samples,): what the samples were made after.
-    fake_X, fake_y : array_like
-        Shapes (made, features) and (made,).
-
-    Returns
-    -------
-    float
-        Median over the made samples: near 0 they are copies, near 1 as far from the real ones as
-        these are from each other.
-
-    Raises
-    ------
-    ValueError
-        If there is no made sample, or a class has fewer than 2 real ones.
-
-    Examples
-    --------
-    >>> nearest_distance_ratio([[0.0], [1.0], [2.0]], [0, 0, 0], [[0.5], [1.5]], [0, 0])
-    0.5
     """
     ratios = []
     for real, fake in _by_class(real_X, real_y, fake_X, fake_y):
@@ -104,29 +54,7 @@ def nearest_distance_ratio(
 def spread_ratio(
     real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
 ) -> float:
-    """How far made samples lie from each other, measured in distances of real ones.
-
-    Parameters
-    ----------
-    real_X, real_y, fake_X, fake_y : array_like
-        As in `nearest_distance_ratio`.
-
-    Returns
-    -------
-    float
-        Median distance between made samples of a class over that between its real ones, averaged
-        over classes: near 0 the generator makes one and the same, near 1 it is as varied as life.
-
-    Raises
-    ------
-    ValueError
-        If there is no made sample, or a class has fewer than 2 made or real ones.
-
-    Examples
-    --------
-    >>> spread_ratio([[0.0], [2.0]], [0, 0], [[0.5], [1.0]], [0, 0])
-    0.25
-    """
+    """How far made samples lie from each other, measured in distances of real ones."""
     ratios = []
     for real, fake in _by_class(real_X, real_y, fake_X, fake_y):
         medians = [

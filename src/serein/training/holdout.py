@@ -13,30 +13,7 @@ Flags = npt.NDArray[np.bool_]
 def held_out(
     y: npt.NDArray[Any], groups: npt.ArrayLike | None, share: float, random: np.random.RandomState
 ) -> Flags:
-    """Choose the held-out samples; every class keeps at least one training sample.
-
-    Parameters
-    ----------
-    y : numpy.ndarray
-        Shape (samples,), labels.
-    groups : array_like, optional
-        Shape (samples,), the speaker of each sample; samples of group ``""`` are never held out.
-        If not given each sample is its own group, and the same share of each class is held out.
-    share : float
-        Of the groups, between 0 and 1; rounded, at least one group.
-    random : numpy.random.RandomState
-        Draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), bool: true where held out.
-
-    Raises
-    ------
-    ValueError
-        If there is one speaker only, or every speaker is the only one of some class.
-    """
+    """Choose the held-out samples; every class keeps at least one training sample."""
     if groups is None:
         return _stratified(y, share, random)
     names = np.asarray(groups).astype(str)

@@ -28,21 +28,6 @@ def initialise(module: nn.Module, name: str) -> None:
     attention layer, which torch stacks into one matrix, each on its own. Normalising layers and
     other vectors stay as they are.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed in place.
-    name : str
-        One of `serein.training.plan.INITIALISATIONS`: ``normal`` (deviation 0.01), ``xavier``
-        (uniform), ``he`` (normal, for ReLU), ``orthogonal``, or ``default``, which does nothing.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-
-    References
-    ----------
     X. Glorot, Y. Bengio, AISTATS 2010, eq. 16; K. He et al., ICCV 2015, eq. 10; A. Saxe et al.,
     ICLR 2014.
     """

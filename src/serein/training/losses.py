@@ -12,30 +12,8 @@ from serein.training.plan import Training
 def class_losses(logits: Tensor, y: Tensor, training: Training) -> Tensor:
     """Return the loss of each sample.
 
-    Parameters
-    ----------
-    logits : torch.Tensor
-        Shape (samples, classes).
-    y : torch.Tensor
-        Shape (samples,), int64: the column of each sample's class.
-    training : Training
-        `loss`, `focal_gamma` and `label_smoothing` count.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (samples,), not negative.
-
-    References
-    ----------
     Focal loss: T.-Y. Lin et al., ICCV 2017, eq. 4; with smoothed targets, the mean of its values
     over the classes, weighted by their targets.
-
-    Examples
-    --------
-    >>> logits, y = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0])
-    >>> [round(loss, 3) for loss in class_losses(logits, y, Training(loss="focal")).tolist()]
-    [0.002, 0.173]
     """
     if training.loss == "cross_entropy":
         return functional.cross_entropy(

@@ -39,22 +39,7 @@ TOLERANCE = 0.01  # share of epsilon that may be left unspent
 
 @dataclass(frozen=True)
 class Spent:
-    """What a training gave away at most.
-
-    Attributes
-    ----------
-    epsilon, delta : float
-        For one recording: whatever was learnt is at most exp(epsilon) times as likely with it as
-        without, but for a share delta of the cases.
-    noise : float
-        Standard deviation of the noise, in clips.
-    clip : float
-        Largest norm of a recording's gradient.
-    rate : float
-        With which each step takes each recording, independently of the others.
-    steps : int
-        That were taken.
-    """
+    """What a training gave away at most."""
 
     epsilon: float
     delta: float
@@ -69,17 +54,7 @@ class Spent:
 
 
 class Draws(Sampler[list[int]]):
-    """Batches that take each sample by itself with the same probability, as the sums suppose.
-
-    Parameters
-    ----------
-    samples : int
-        How many there are.
-    rate : float
-        The probability.
-    steps : int
-        Batches an epoch.
-    """
+    """Batches that take each sample by itself with the same probability, as the sums suppose."""
 
     def __init__(self, samples: int, rate: float, steps: int) -> None:
         self.samples, self.rate, self.steps = samples, rate, steps
@@ -95,13 +70,7 @@ class Draws(Sampler[list[int]]):
 
 
 class Batches(Dataset[Any]):
-    """Samples, a batch at a time; row -1 weighs nothing, for a batch that nobody was drawn for.
-
-    Parameters
-    ----------
-    samples : skorch.dataset.Dataset
-        A dict of arrays, and classes.
-    """
+    """Samples, a batch at a time; row -1 weighs nothing, for a batch that nobody was drawn for."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
@@ -116,19 +85,7 @@ class Batches(Dataset[Any]):
 
 
 class PrivateTrainer(Trainer):
-    """A training that no single recording decides.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        As in `Trainer`, of `LAYERS` alone.
-    plan : Training
-        Settings with `privacy_epsilon`.
-    samples : int
-        How many it learns from, each of another recording.
-    **options
-        Further parameters of `skorch.NeuralNetClassifier`.
-    """
+    """A training that no single recording decides."""
 
     module_: Any
     optimizer_: Any
@@ -181,29 +138,7 @@ class PrivateTrainer(Trainer):
 
 
 def noise_needed(plan: Training, samples: int, steps: int) -> float:
-    """Find the noise with which all epochs together cost at most what was asked for.
-
-    Parameters
-    ----------
-    plan : Training
-        `privacy_epsilon`, `privacy_delta` and `epochs` count.
-    samples : int
-        Recordings.
-    steps : int
-        Of an epoch.
-
-    Returns
-    -------
-    float
-        Standard deviation, in clips.
-
-    Raises
-    ------
-    ValueError
-        If delta allows to give recordings away, or no noise is enough.
-    MissingExtraError
-        If Opacus is not installed.
-    """
+    """Find the noise with which all epochs together cost at most what was asked for."""
     if plan.privacy_delta >= 1 / samples:
         raise ValueError(
             f"privacy_delta is {plan.privacy_delta:g}; with {samples} recordings it must be below "
@@ -234,18 +169,7 @@ def _noise(epsilon: float, delta: float, rate: float, steps: int) -> float:
 
 
 def refuse_layers(network: nn.Module) -> None:
-    """Raise if a network learns in layers that mix recordings, or whose gradients are not apart.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        With its weights.
-
-    Raises
-    ------
-    ValueError
-        Naming the layers, and the models that work.
-    """
+    """Raise if a network learns in layers that mix recordings, or whose gradients are not apart."""
     learning = {type(part) for part in network.modules() if [*part.parameters(recurse=False)]}
     others = sorted(kind.__name__ for kind in learning - set(LAYERS))
     if others:
@@ -256,18 +180,7 @@ def refuse_layers(network: nn.Module) -> None:
 
 
 def secret_generator(device: torch.device) -> torch.Generator:
-    """Make a generator that nobody can wind up again.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where it draws.
-
-    Returns
-    -------
-    torch.Generator
-        Seeded by the operating system.
-    """
+    """Make a generator that nobody can wind up again."""
     generator = torch.Generator(device)
     generator.manual_seed(secrets.randbits(63))
     return generator
@@ -283,18 +196,7 @@ def _quiet() -> Iterator[None]:
 
 
 def load_opacus() -> Any:
-    """Import Opacus.
-
-    Returns
-    -------
-    module
-        The package.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
+    """Import Opacus."""
     try:
         import opacus.accountants.utils
         import opacus.grad_sample

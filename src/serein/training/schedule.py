@@ -17,26 +17,7 @@ CYCLE_END = CYCLE_START / 1e4
 
 
 def factor(training: Training, epoch: float) -> float:
-    """Return what the learning rate is multiplied by at a time of the training.
-
-    Parameters
-    ----------
-    training : Training
-        `schedule`, `warm_up`, `decay`, `every` and `epochs` count.
-    epoch : float
-        Epochs that have passed, from 0 to `training.epochs`; a part of an epoch is a fraction.
-
-    Returns
-    -------
-    float
-        From 0 to 1. For ``plateau``, which needs to see losses, the warm-up alone.
-
-    Examples
-    --------
-    >>> plan = Training(schedule="step", decay=0.1, every=10, warm_up=2, epochs=30)
-    >>> [factor(plan, epoch) for epoch in (0, 1, 2, 11.9, 12)]
-    [0.0, 0.5, 1.0, 1.0, 0.1]
-    """
+    """Return what the learning rate is multiplied by at a time of the training."""
     warm_up = training.warm_up
     rise = epoch / warm_up if epoch < warm_up else 1.0
     return rise * _SHAPES[training.schedule](training, max(epoch - warm_up, 0.0))
@@ -74,17 +55,7 @@ _SHAPES: dict[str, Callable[[Training, float], float]] = {
 
 
 class Schedule:
-    """Sets an optimiser's learning rate after every batch, and for ``plateau`` after every epoch.
-
-    Parameters
-    ----------
-    optimiser : torch.optim.Optimizer
-        Whose rate is the highest of the schedule.
-    training : Training
-        The schedule's settings.
-    steps : int
-        Batches an epoch.
-    """
+    """Sets an optimiser's learning rate after every batch; for ``plateau``, every epoch."""
 
     def __init__(self, optimiser: Optimizer, training: Training, steps: int) -> None:
         self.training = training

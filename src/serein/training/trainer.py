@@ -41,17 +41,7 @@ HISTORY = {
 
 
 class Trainer(NeuralNetClassifier):  # type: ignore[misc]
-    """One training of one network.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Takes series (samples, time, features) and lengths (samples,), gives logits.
-    plan : Training
-        The settings.
-    **options
-        Further parameters of `skorch.NeuralNetClassifier`.
-    """
+    """One training of one network."""
 
     def __init__(self, module: nn.Module, *, plan: Training, **options: Any) -> None:
         super().__init__(module, **options)

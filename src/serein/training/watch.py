@@ -25,26 +25,7 @@ def best_epoch(rows: Rows) -> int:
 
 
 def ended(rows: Rows, training: Training) -> bool:
-    """Say whether training is over after these epochs: all are done, or patience is.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        One an epoch, with ``valid_loss`` where samples are held out.
-    training : Training
-        `epochs` and `patience` count.
-
-    Returns
-    -------
-    bool
-        The answer depends on the rows alone, so a resumed training gives the same.
-
-    Examples
-    --------
-    >>> rows = [{"valid_loss": 2.0}, {"valid_loss": 1.0}, {"valid_loss": 1.5}]
-    >>> ended(rows, Training(patience=2)), ended(rows, Training(patience=1))
-    (False, True)
-    """
+    """Say whether training is over after these epochs: all are done, or patience is."""
     if len(rows) >= training.epochs:
         return True
     return bool(training.patience and rows and len(rows) - best_epoch(rows) >= training.patience)
@@ -131,25 +112,7 @@ class Patience(Callback):  # type: ignore[misc]
 
 
 def loggers(log: str, folder: Path) -> list[Callback]:
-    """Make what writes learning curves for other tools.
-
-    Parameters
-    ----------
-    log : str
-        One of `serein.training.plan.LOGS`.
-    folder : pathlib.Path
-        Where TensorBoard's files go; MLflow has its own settings.
-
-    Returns
-    -------
-    list of skorch.callbacks.Callback
-        Empty for ``none``.
-
-    Raises
-    ------
-    MissingExtraError
-        If the tool is not installed.
-    """
+    """Make what writes learning curves for other tools."""
     if log == "tensorboard":
         try:
             from torch.utils.tensorboard import SummaryWriter

@@ -56,29 +56,7 @@ STYLE: dict[str, Any] = {
 
 
 def draw(key: str, words: str, height_px: float, paint: Callable[[Figure], None]) -> str:
-    """Make a figure and return it as inline SVG.
-
-    Parameters
-    ----------
-    key : str
-        Name of the figure, other than that of any other figure on the page: ids begin with it.
-    words : str
-        What is to be seen, for those who cannot see it.
-    height_px : float
-        Natural height; the width is `WIDTH_PX`.
-    paint : callable
-        Draws on the empty figure.
-
-    Returns
-    -------
-    str
-        An ``svg`` element; every text in it is escaped.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
+    """Make a figure and return it as inline SVG."""
     try:
         return _inline(_saved(key, height_px, paint, "path"), key, words)
     except _MissingGlyphError:  # let the browser's fonts write it
@@ -86,56 +64,20 @@ def draw(key: str, words: str, height_px: float, paint: Callable[[Figure], None]
 
 
 def short(text: str, most: int = 18) -> str:
-    """Put a text on one line and cut it to a length, with a sign that it was cut.
-
-    Parameters
-    ----------
-    text : str
-        Any.
-    most : int
-        Characters.
-
-    Returns
-    -------
-    str
-        At most so long.
-
-    Examples
-    --------
-    >>> short("happiness"), short("a name that is much too long", 12)
-    ('happiness', 'a name that…')
-    """
+    """Put a text on one line and cut it to a length, with a sign that it was cut."""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return plain if len(plain) <= most else plain[: most - 1].rstrip() + "…"
 
 
 def unit_axis(axis: Any, name: str) -> None:
-    """Let an axis reach from 0 to 1, in steps of 0.2.
-
-    Parameters
-    ----------
-    axis : matplotlib.axis.Axis
-        Horizontal or vertical.
-    name : str
-        Written beside it.
-    """
+    """Let an axis reach from 0 to 1, in steps of 0.2."""
     axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axis.set_label_text(name)
     getattr(axis.axes, f"set_{axis.axis_name}lim")(0, 1)
 
 
 def name_rows(axes: Axes, names: list[str], *, most: int = 24) -> None:
-    """Write a name beside each row, the first on top, with a line to lead the eye.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Rows are at 0, 1, 2 …
-    names : list of str
-        Cut if long.
-    most : int
-        Characters.
-    """
+    """Write a name beside each row, the first on top, with a line to lead the eye."""
     axes.set_yticks(range(len(names)), [short(name, most) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK)

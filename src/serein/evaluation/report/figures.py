@@ -33,21 +33,7 @@ ROW_PX = 24
 
 
 def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
-    """Draw the UAR under each condition, beside that of the recordings as they are.
-
-    Parameters
-    ----------
-    conditions : sequence of mapping
-        ``name``, ``test``, ``uar``, and ``interval_95`` of the change, or None; those of a test
-        follow each other.
-    clean : float
-        UAR of the recordings as they are.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw the UAR under each condition, beside that of the recordings as they are."""
     rows: list[tuple[str, Mapping[str, Any] | None]] = []
     test = None
     for entry in conditions:
@@ -76,18 +62,7 @@ def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
 
 
 def importance(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw by how much shuffling each feature lowers the UAR.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        ``feature``, ``drop``, ``low`` and ``high``.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw by how much shuffling each feature lowers the UAR."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -105,20 +80,7 @@ def importance(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def systems(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], score: str) -> str:
-    """Draw a score of several systems with its intervals.
-
-    Parameters
-    ----------
-    rows : sequence of (name, value, interval)
-        The first is the one that others are compared with; the interval may be None.
-    score : str
-        Name of the axis.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw a score of several systems with its intervals."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -154,20 +116,7 @@ CALLED = {
 
 
 def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix: per cent of each true class, and below it the clips.
-
-    Parameters
-    ----------
-    cells : sequence of sequence of int
-        Rows are truth, columns answers.
-    labels : sequence of str
-        Classes.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw a confusion matrix: per cent of each true class, and below it the clips."""
     counts = np.asarray(cells, dtype=np.intp)
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -196,18 +145,7 @@ def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
 
 
 def roc(result: Result) -> str:
-    """Draw the ROC curve of each class against all others.
-
-    Parameters
-    ----------
-    result : Result
-        Classes without clips have no curve.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw the ROC curve of each class against all others."""
     truths = [result.truth == number for number in range(len(result.labels))]
     drawn = [number for number, true in enumerate(truths) if true.any() and not true.all()]
 
@@ -234,18 +172,7 @@ def roc(result: Result) -> str:
 
 
 def calibration(found: Reliability) -> str:
-    """Draw a reliability diagram over a histogram of confidence.
-
-    Parameters
-    ----------
-    found : Reliability
-        Bins of equal width between 0 and 1.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw a reliability diagram over a histogram of confidence."""
     bins = len(found.count)
     there = found.count > 0
     confidence, right = found.confidence[there], found.accuracy[there]
@@ -272,20 +199,7 @@ def calibration(found: Reliability) -> str:
 
 
 def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
-    """Draw what share of the answers is wrong if the least confident are not given.
-
-    Parameters
-    ----------
-    curve : RiskCoverage
-        Of all samples.
-    thresholds : sequence of float
-        Marked on the curve, where there is room.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw what share of the answers is wrong if the least confident are not given."""
     kept = np.unique(np.linspace(0, len(curve.coverage) - 1, POINTS).astype(int))
 
     def paint(figure: Figure) -> None:
@@ -311,20 +225,7 @@ def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
 
 
 def learning(curves: Mapping[str, Floats], kind: str) -> str:
-    """Draw learning curves: mean and, shaded, range while half of the folds train.
-
-    Parameters
-    ----------
-    curves : mapping of str to numpy.ndarray
-        Name to shape (folds, epochs); NaN where a fold had ended.
-    kind : str
-        Name of the axis; its ids too.
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw learning curves: mean and, shaded, range while half of the folds train."""
 
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator

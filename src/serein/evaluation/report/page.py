@@ -15,28 +15,7 @@ NONE = "–"
 
 
 def fill(template: str, **values: Any) -> str:
-    """Fill in a template.
-
-    Parameters
-    ----------
-    template : str
-        File in ``templates``.
-    **values
-        What it names. Only figures, which `serein.evaluation.report.drawing` made, are put in
-        as they are.
-
-    Returns
-    -------
-    str
-        One HTML page that needs no other file.
-
-    Raises
-    ------
-    MissingExtraError
-        If Jinja2 is not installed.
-    LookupError
-        If the template names what is not there.
-    """
+    """Fill in a template."""
     filled = environment().get_template(template)
     from jinja2 import UndefinedError
 
@@ -47,18 +26,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def environment() -> Environment:
-    """Make the environment of the templates.
-
-    Returns
-    -------
-    jinja2.Environment
-        Escapes; a name that is not there is an error.
-
-    Raises
-    ------
-    MissingExtraError
-        If Jinja2 is not installed.
-    """
+    """Make the environment of the templates."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
@@ -98,27 +66,7 @@ def percent(value: float | None, digits: int = 0) -> str:
 
 
 def span(interval: Sequence[float] | None, *, sign: bool = False, digits: int = 3) -> str:
-    """Write an interval from one end to the other.
-
-    Parameters
-    ----------
-    interval : sequence of float or None
-        Its two ends.
-    sign : bool
-        Whether to write the sign of positive numbers.
-    digits : int
-        After the point.
-
-    Returns
-    -------
-    str
-        A dash if there is none.
-
-    Examples
-    --------
-    >>> span([0.25, 0.5]), span([-0.25, 0.5], sign=True, digits=2), span(None)
-    ('0.250–0.500', '−0.25 to +0.50', '–')
-    """
+    """Write an interval from one end to the other."""
     if interval is None or any(math.isnan(end) for end in interval):
         return NONE
     write = signed if sign else score
@@ -140,22 +88,6 @@ def place(value: float, low: float = 0.0, high: float = 1.0) -> str:
 
 
 def sentence(parts: Sequence[str]) -> str:
-    """Join notes to one sentence.
-
-    Parameters
-    ----------
-    parts : sequence of str
-        At least one, in lower case.
-
-    Returns
-    -------
-    str
-        With a capital letter and a full stop.
-
-    Examples
-    --------
-    >>> sentence(["chance deals speakers", "one comparison"])
-    'Chance deals speakers; one comparison.'
-    """
+    """Join notes to one sentence."""
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

@@ -86,25 +86,7 @@ def write_report(folder: str | Path) -> Path:
 
 
 def render_report(folder: str | Path) -> str:
-    """Make the page of a folder, as `write_report` writes it.
-
-    Parameters
-    ----------
-    folder : str or path
-        As `write_report` takes it.
-
-    Returns
-    -------
-    str
-        HTML.
-
-    Raises
-    ------
-    ProtocolError
-        As `write_report` does.
-    MissingExtraError
-        If Jinja2 or matplotlib is not installed.
-    """
+    """Make the page of a folder, as `write_report` writes it."""
     folder = Path(folder)
     stress = read_stress(folder / STRESS)
     if stress and not (folder / RESULT).exists():

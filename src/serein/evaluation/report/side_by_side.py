@@ -31,27 +31,7 @@ Score = tuple[float | None, list[float] | None]
 
 @dataclass(frozen=True)
 class Row:
-    """One system.
-
-    Attributes
-    ----------
-    name, protocol : str
-        What was judged, and how.
-    clips, speakers, classes : int
-        On how much.
-    scores : dict of str to (value, interval)
-        The interval is of 95 %, by speaker; None where there is none.
-    test : Comparison or None
-        Against the first system; None for the first, and where there is no fair test.
-    p_holm : float or None
-        Its p-value, corrected by Holm's method for all tests of the table.
-    not_comparable : str or None
-        Why there is no test.
-    other_protocol : bool
-        Whether it was judged in another way than the first.
-    leaks : tuple of str
-        What was allowed that flatters its scores.
-    """
+    """One system."""
 
     name: str
     protocol: str
@@ -82,15 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Several systems, tested against the first of them.
-
-    Attributes
-    ----------
-    score : str
-        The score of the tests.
-    rows : tuple of Row
-        In the order in which they came.
-    """
+    """Several systems, tested against the first of them."""
 
     score: str
     rows: tuple[Row, ...]
@@ -123,27 +95,7 @@ class SideBySide:
 def side_by_side(
     records: Sequence[Record], *, score: str = "uar", names: Sequence[str] | None = None
 ) -> SideBySide:
-    """Put results side by side, and test each against the first by a paired permutation test.
-
-    Parameters
-    ----------
-    records : sequence of Record
-        At least two, as `serein.evaluation.record.read_record` reads them.
-    score : str
-        One of `serein.evaluation.comparison.PAIRED`.
-    names : sequence of str, optional
-        What to call them; the names they have, if not given, with a number where one comes twice.
-
-    Returns
-    -------
-    SideBySide
-        The table. A system judged on other clips has scores and a reason, but no test.
-
-    Raises
-    ------
-    ProtocolError
-        If there are fewer than two, the score is unknown, or a result lacks it.
-    """
+    """Put results side by side, and test each against the first by a paired permutation test."""
     if len(records) < 2:
         raise ProtocolError(
             f"{len(records)} result came; a comparison needs at least two: give their folders"
@@ -169,25 +121,7 @@ def side_by_side(
 
 
 def write_comparison(table: SideBySide, target: str | Path) -> Path:
-    """Write a comparison as one page that needs nothing beside it.
-
-    Parameters
-    ----------
-    table : SideBySide
-        The systems.
-    target : str or path
-        The HTML file; its folder is made if it is not there.
-
-    Returns
-    -------
-    pathlib.Path
-        Of the file.
-
-    Raises
-    ------
-    MissingExtraError
-        If Jinja2 or matplotlib is not installed.
-    """
+    """Write a comparison as one page that needs nothing beside it."""
     target = Path(target)
     drawn = [(row.name, *row.scores[table.score]) for row in table.rows]
     figure = systems(drawn, SAID[table.score])

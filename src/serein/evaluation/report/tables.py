@@ -23,21 +23,7 @@ CURVES = {"loss": ("train_loss", "valid_loss"), "UAR": ("train_uar", "valid_uar"
 
 
 def hardest(result: Result, count: int = HARDEST) -> list[Plain]:
-    """List the clips whose true emotion was given the lowest probability.
-
-    Parameters
-    ----------
-    result : Result
-        The column ``file`` names clips; without it they are counted.
-    count : int
-        How many.
-
-    Returns
-    -------
-    list of dict
-        ``file``, ``corpus``, ``speaker``, ``truth``, ``answer``, ``p_true`` and ``p_answer``,
-        hardest first.
-    """
+    """List the clips whose true emotion was given the lowest probability."""
     true = result.probabilities[np.arange(len(result.truth)), result.truth]
     answer, about = result.answer, result.about
     return [
@@ -55,53 +41,19 @@ def hardest(result: Result, count: int = HARDEST) -> list[Plain]:
 
 
 def answered(curve: RiskCoverage) -> list[Plain]:
-    """Say what each threshold of the reject option does.
-
-    Parameters
-    ----------
-    curve : RiskCoverage
-        Of all clips.
-
-    Returns
-    -------
-    list of dict
-        ``threshold``, ``coverage`` and ``accuracy`` (None if nothing is answered).
-    """
+    """Say what each threshold of the reject option does."""
     told = [(threshold, *curve.at(threshold)) for threshold in (0.0, *THRESHOLDS)]
     return [dict(zip(("threshold", "coverage", "accuracy"), row, strict=True)) for row in told]
 
 
 def worst_first(by_speaker: Mapping[str, Plain]) -> list[Plain]:
-    """List speakers, those who are recognised worst first.
-
-    Parameters
-    ----------
-    by_speaker : mapping of str to dict
-        As `Result.by_speaker` gives it.
-
-    Returns
-    -------
-    list of dict
-        With ``speaker``.
-    """
+    """List speakers, those who are recognised worst first."""
     rows = [{"speaker": name, **entry} for name, entry in by_speaker.items()]
     return sorted(rows, key=lambda row: (row["accuracy"], row["speaker"]))
 
 
 def corpora(described: Sequence[Plain]) -> list[Plain]:
-    """Describe corpora in the words of the table.
-
-    Parameters
-    ----------
-    described : sequence of dict
-        ``corpus``, ``clips``, ``emotions``, ``languages``, ``licence`` and ``speakers``: how many,
-        or their names.
-
-    Returns
-    -------
-    list of dict
-        ``speakers`` is how many.
-    """
+    """Describe corpora in the words of the table."""
     rows = []
     for row in described:
         people = row["speakers"]
@@ -110,23 +62,7 @@ def corpora(described: Sequence[Plain]) -> list[Plain]:
 
 
 def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
-    """Read the learning curves of a network.
-
-    Parameters
-    ----------
-    file : pathlib.Path
-        ``curves.csv``, a row a fold and epoch; it need not be there.
-
-    Returns
-    -------
-    dict of str to dict of str to numpy.ndarray
-        Kind of curve (``loss``, ``UAR``) to name to shape (folds, epochs), NaN where there is none.
-
-    Raises
-    ------
-    ProtocolError
-        If it is damaged.
-    """
+    """Read the learning curves of a network."""
     if not file.is_file():
         return {}
     try:
@@ -149,24 +85,7 @@ def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
 
 
 def read_stress(file: Path) -> Plain | None:
-    """Read what `serein stress` wrote, in the shape that the page shows it in.
-
-    Parameters
-    ----------
-    file : pathlib.Path
-        ``stress.json``; it need not be there.
-
-    Returns
-    -------
-    dict or None
-        ``name``, ``stamp``, ``title``, ``notes``, ``clips``, ``speakers``, ``clean``,
-        ``conditions`` (those of a test beside each other) and ``fairness`` (worst groups first).
-
-    Raises
-    ------
-    ProtocolError
-        If it is damaged.
-    """
+    """Read what `serein stress` wrote, in the shape that the page shows it in."""
     if not file.is_file():
         return None
     try:
@@ -225,29 +144,7 @@ def _group(group: Plain) -> Plain:
 
 
 def as_toml(recipe: Mapping[str, Any], path: Sequence[str] = ()) -> str:
-    """Write a recipe as text to be read: a table a section, what is not set left out.
-
-    Parameters
-    ----------
-    recipe : mapping
-        Nested plain values.
-    path : sequence of str
-        Names of the tables around it.
-
-    Returns
-    -------
-    str
-        Lines.
-
-    Examples
-    --------
-    >>> print(as_toml({"name": "mine", "model": {"name": "svm", "C": 1.0, "gamma": None}}))
-    name = "mine"
-    <BLANKLINE>
-    [model]
-    name = "svm"
-    C = 1.0
-    """
+    """Write a recipe as text to be read: a table a section, what is not set left out."""
     lines = [f"[{'.'.join(path)}]"] if path else []
     inner = []
     for name, value in recipe.items():

@@ -79,36 +79,12 @@ class SearchResult:
 
 
 def settable(estimator: Any) -> Candidate:
-    """Make candidates of an estimator by setting its parameters.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Cloned for each candidate; its other parameters stay.
-
-    Returns
-    -------
-    callable
-        From values to an unfitted estimator.
-    """
+    """Make candidates of an estimator by setting its parameters."""
     return lambda values: clone(estimator).set_params(**values)
 
 
 def taken(estimator: Any, per_sample: Mapping[str, npt.ArrayLike]) -> dict[str, npt.ArrayLike]:
-    """Keep the arguments that an estimator's `fit` takes, by name or as any keyword.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Whose `fit` is asked.
-    per_sample : mapping of array_like
-        Arguments, a row a sample.
-
-    Returns
-    -------
-    dict
-        Those that it takes.
-    """
+    """Keep the arguments that an estimator's `fit` takes, by name or as any keyword."""
     parameters = inspect.signature(estimator.fit).parameters
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
         return dict(per_sample)

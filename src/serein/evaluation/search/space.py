@@ -24,17 +24,7 @@ MOST_GRID_POINTS = 100_000
 
 @dataclass(frozen=True)
 class Span:
-    """Numbers between two ends, both included; whole numbers if both ends are.
-
-    Attributes
-    ----------
-    low, high : int or float
-        The ends.
-    log : bool
-        Whether each doubling counts alike, rather than each unit.
-    steps : int
-        Points of a grid search.
-    """
+    """Numbers between two ends, both included; whole numbers if both ends are."""
 
     low: float
     high: float
@@ -81,13 +71,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Choice:
-    """A few values to choose from.
-
-    Attributes
-    ----------
-    options : tuple
-        Strings, numbers, truth values, None, or tuples of these.
-    """
+    """A few values to choose from."""
 
     options: tuple[Any, ...]
 
@@ -124,30 +108,7 @@ Space = dict[str, Span | Choice]
 
 
 def read_space(mapping: Mapping[str, Any]) -> Space:
-    """Read a search space from plain data.
-
-    Parameters
-    ----------
-    mapping : mapping
-        A name's value is a table with `low` and `high` and, if wanted, `log` (default False) and
-        `steps` (points of a grid, default 5), or a list of choices; a list inside that list is a
-        tuple.
-
-    Returns
-    -------
-    dict
-        A `Span` or a `Choice` a name, in the same order.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to choose, a key is unknown, or a span or a list is not possible.
-
-    Examples
-    --------
-    >>> read_space({"C": {"low": 1, "high": 8}, "kernel": ["rbf", "linear"]})
-    {'C': Span(low=1, high=8, log=False, steps=5), 'kernel': Choice(options=('rbf', 'linear'))}
-    """
+    """Read a search space from plain data."""
     if not isinstance(mapping, Mapping) or not mapping:
         raise ValueError(
             f"the search space is {mapping!r}; give at least one name with "
@@ -157,27 +118,7 @@ def read_space(mapping: Mapping[str, Any]) -> Space:
 
 
 def read_values(space: Space, values: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Bring values into the form in which they are stored.
-
-    Parameters
-    ----------
-    space : dict
-        From `read_space`.
-    values : mapping
-        Values of some or all names.
-    what : str
-        What the values are, for the error.
-
-    Returns
-    -------
-    dict
-        Labels, in the order of the space.
-
-    Raises
-    ------
-    ValueError
-        If a name is not in the space or its value is not allowed.
-    """
+    """Bring values into the form in which they are stored."""
     for name in values:
         if name not in space:
             raise ValueError(f"{what}: {unknown_name('parameter', name, space)}")
@@ -192,25 +133,7 @@ def read_values(space: Space, values: Mapping[str, Any], what: str) -> dict[str,
 
 
 def grid(space: Space, *, random_state: int) -> list[dict[str, Any]]:
-    """List all points of a space's grid, shuffled, so that the first few cover it evenly.
-
-    Parameters
-    ----------
-    space : dict
-        From `read_space`.
-    random_state : int
-        Seed of the order.
-
-    Returns
-    -------
-    list of dict
-        Labels of each point.
-
-    Raises
-    ------
-    ValueError
-        If there are more than `MOST_GRID_POINTS`.
-    """
+    """List all points of a space's grid, shuffled, so that the first few cover it evenly."""
     axes = [space[name].points() for name in space]
     count = math.prod(map(len, axes))
     if count > MOST_GRID_POINTS:

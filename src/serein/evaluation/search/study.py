@@ -26,35 +26,7 @@ def opened(
     *,
     helps: bool = False,
 ) -> Iterator[Any]:
-    """Open a search, new or begun before; what a killed process was at is put up again.
-
-    Parameters
-    ----------
-    storage : str, path or None
-        A file ending in ``.db`` or ``.journal``, a storage URL of Optuna, or None for memory.
-    name : str
-        Name of the search in the storage.
-    fingerprint : str
-        Of data and settings; kept with the search.
-    names : sequence of str
-        What is searched over.
-    method : str
-        One of `METHODS`.
-    helps : bool
-        Whether this process helps another that has the search open, and puts nothing up again.
-
-    Yields
-    ------
-    optuna.Study
-        Which maximises; Optuna's log is quiet meanwhile.
-
-    Raises
-    ------
-    ValueError
-        If the storage is neither a file nor a URL, or holds another search of that name.
-    MissingExtraError
-        If Optuna is not installed.
-    """
+    """Open a search, new or begun before; what a killed process was at is put up again."""
     try:
         import optuna
     except ImportError as error:
@@ -84,18 +56,7 @@ def opened(
 
 
 def check_shared(storage: str | Path | None) -> None:
-    """Refuse a storage that several processes cannot share.
-
-    Parameters
-    ----------
-    storage : str, path or None
-        As `opened` takes it.
-
-    Raises
-    ------
-    ValueError
-        If it is memory, or a database in a file.
-    """
+    """Refuse a storage that several processes cannot share."""
     place = str(storage)
     if storage is None or not (place.endswith(".journal") or _has_heartbeats(place)):
         raise ValueError(
@@ -105,15 +66,7 @@ def check_shared(storage: str | Path | None) -> None:
 
 
 def recover(study: Any, storage: str | Path | None) -> None:
-    """Put up again what was broken off; then, not before, call it failed: it is never lost.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-    storage : str, path or None
-        Where it is. In one without heartbeats, whatever runs is taken for dead.
-    """
+    """Put up again what was broken off; then, not before, call it failed: it is never lost."""
     from optuna.trial import TrialState
 
     broken = [trial for trial in _in(study, "FAIL") if "error" not in trial.user_attrs]
@@ -125,24 +78,7 @@ def recover(study: Any, storage: str | Path | None) -> None:
 
 
 def sampler(study: Any, method: str, random_state: int, before: int | None = None) -> Any:
-    """Make the sampler of the next trial, seeded by how many trials came before.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-    method : str
-        One of `METHODS`.
-    random_state : int
-        Seed of the search.
-    before : int, optional
-        How many came before, where several trials begin at once; counted, if not given.
-
-    Returns
-    -------
-    optuna.samplers.BaseSampler
-        TPE for ``bayesian``; for other methods random.
-    """
+    """Make the sampler of the next trial, seeded by how many trials came before."""
     import optuna
 
     if before is None:
@@ -156,18 +92,7 @@ def sampler(study: Any, method: str, random_state: int, before: int | None = Non
 
 
 def counted(study: Any) -> list[Any]:
-    """Return the trials that count: finished, not broken off.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-
-    Returns
-    -------
-    list of optuna.trial.FrozenTrial
-        Complete, pruned, or failed by an error of the candidate.
-    """
+    """Return the trials that count: finished, not broken off."""
     failed = [trial for trial in _in(study, "FAIL") if "error" in trial.user_attrs]
     return sorted(_in(study, "COMPLETE", "PRUNED") + failed, key=lambda trial: trial.number)
 
@@ -176,20 +101,6 @@ def put_next(study: Any, fixed: Sequence[dict[str, Any]], method: str) -> bool:
     """Put up the first of the fixed points that was not tried yet.
 
     One at a time, so that a trial broken off is the next one again, and the order stays.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-    fixed : sequence of dict
-        Points to be tried before the sampler chooses.
-    method : str
-        One of `METHODS`.
-
-    Returns
-    -------
-    bool
-        Whether there is something to run: False at the end of a grid.
     """
     if waiting(study):
         return True
@@ -202,15 +113,7 @@ def put_next(study: Any, fixed: Sequence[dict[str, Any]], method: str) -> bool:
 
 
 def put_all(study: Any, fixed: Sequence[dict[str, Any]]) -> None:
-    """Put up all fixed points that were not tried yet, for several processes to take.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-    fixed : sequence of dict
-        Points to be tried before the sampler chooses.
-    """
+    """Put up all fixed points that were not tried yet, for several processes to take."""
     seen = [_point(trial) for trial in counted(study) + waiting(study)]
     for point in fixed:
         if point not in seen:
@@ -218,17 +121,7 @@ def put_all(study: Any, fixed: Sequence[dict[str, Any]]) -> None:
 
 
 def waiting(study: Any) -> list[Any]:
-    """Return the trials that are put up and not begun.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        The search.
-
-    Returns
-    -------
-    list of optuna.trial.FrozenTrial
-    """
+    """Return the trials that are put up and not begun."""
     return _in(study, "WAITING")
 
 

@@ -107,32 +107,7 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
-        """Search, and fit the best on all samples.
-
-        Parameters
-        ----------
-        X : array_like
-            Shape (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        groups : array_like, optional
-            Shape (samples,), whose members stay together: speakers. Each sample by itself, if not
-            given.
-        **per_sample : array_like
-            Further arrays for the estimator's `fit`, a row a sample.
-
-        Returns
-        -------
-        Tuned
-            Itself.
-
-        Raises
-        ------
-        ProtocolError
-            If the groups do not allow the folds.
-        ValueError
-            If the space names a parameter that the estimator has not, or every trial failed.
-        """
+        """Search, and fit the best on all samples."""
         finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
         checked: tuple[npt.NDArray[Any], npt.NDArray[Any]] = validate_data(
             self, X, y, dtype=None, ensure_all_finite=finite, ensure_min_samples=2

@@ -32,17 +32,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two recognisers' probabilities are apart on the same signals.
-
-    Attributes
-    ----------
-    signals : int
-        Windows compared.
-    largest, mean : float
-        Difference of probabilities.
-    same_answer : float
-        Share of windows with the same likeliest emotion.
-    """
+    """How far two recognisers' probabilities are apart on the same signals."""
 
     signals: int
     largest: float
@@ -57,29 +47,7 @@ class Parity:
 
 
 def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] = ()) -> str:
-    """Write a bundle anew.
-
-    Parameters
-    ----------
-    model : str or path
-        The bundle to start from.
-    out : path
-        Folder, or file ending in .zip, to write.
-    int8 : bool
-        Whether to quantise.
-    audio : sequence of path
-        Recordings or folders on which the parity is measured; artificial sounds if none are given.
-
-    Returns
-    -------
-    str
-        What was written: sizes and parity with the original.
-
-    Raises
-    ------
-    BundleError
-        If the bundle is not sound, or int8 already.
-    """
+    """Write a bundle anew."""
     original = read_bundle(find_model(model))
     if int8 and ARRAYS in original.files:
         raise BundleError(f"{original.place} holds arrays, not a network: nothing to quantise")
@@ -98,20 +66,7 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
 
 
 def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> Parity:
-    """Compare two recognisers of the same labels, silence and speech gates aside.
-
-    Parameters
-    ----------
-    first, second : Recognizer
-        What to compare.
-    signals : sequence of numpy.ndarray
-        Each (samples,), mono at 16 kHz.
-
-    Returns
-    -------
-    Parity
-        Over all signals, each cut to one window.
-    """
+    """Compare two recognisers of the same labels, silence and speech gates aside."""
     rows = [np.stack([one.probabilities(signal) for signal in signals]) for one in (first, second)]
     gap = np.abs(rows[0] - rows[1])
     same = rows[0].argmax(axis=1) == rows[1].argmax(axis=1)
@@ -119,18 +74,7 @@ def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Arra
 
 
 def test_signals(audio: Sequence[Path]) -> list[Array]:
-    """Read the given recordings, or make artificial sounds.
-
-    Parameters
-    ----------
-    audio : sequence of path
-        Recordings or folders; may be empty.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        Each (samples,), mono at 16 kHz.
-    """
+    """Read the given recordings, or make artificial sounds."""
     files = [file for entry in audio for file in recordings(entry)]
     if files:
         return [read_audio(file) for file in files]

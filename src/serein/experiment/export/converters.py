@@ -43,20 +43,7 @@ NOTHING = "nothing"
 
 
 class Writer:
-    """Writes the nodes of one estimator among those of the others, under names of their own.
-
-    Parameters
-    ----------
-    scope, operator, container
-        What skl2onnx gives a converter.
-
-    Attributes
-    ----------
-    source, target : str
-        Names of the estimator's input and of its probabilities.
-    raw : bool
-        Whether logits are wanted in place of probabilities.
-    """
+    """Writes the nodes of one estimator among those of the others, under names of their own."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self.scope, self.operator, self.container = scope, operator, container
@@ -164,36 +151,14 @@ OPTIONS = {
 
 
 def unwrapped(estimator: Any) -> Any:
-    """Take off what only trains: an estimator that answers just as its `estimator_` does.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted.
-
-    Returns
-    -------
-    classifier
-        What answers.
-    """
+    """Take off what only trains: an estimator that answers just as its `estimator_` does."""
     while type(estimator).__name__ in WRAPPERS:
         estimator = estimator.estimator_
     return estimator
 
 
 def register(estimator: Any) -> None:
-    """Tell skl2onnx of all the estimators of ours, and of those inside an estimator.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    Raises
-    ------
-    BundleError
-        If a part is known to be written wrongly.
-    """
+    """Tell skl2onnx of all the estimators of ours, and of those inside an estimator."""
     for kind, write in CONVERTERS.items():
         _register(kind, write)
     update_registered_converter(Pooling, "SereinPooling", _pooling_shape, _pooling)

@@ -24,28 +24,7 @@ PROBABILITY, SPEECH, VECTOR, INPUT = "probability", "speech", "vector", "input"
 
 
 def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
-    """Write a fitted classifier as an ONNX graph.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted, of scikit-learn or ours, nested in any way.
-    inputs : int or None
-        Features of a vector; None for series, flattened, whose length is free.
-
-    Returns
-    -------
-    onnx.ModelProto
-        ``input`` (batch, features), float32, in; ``probability`` (batch, classes), float32, out,
-        in the order of `classes_`.
-
-    Raises
-    ------
-    BundleError
-        If a part of it cannot be written as ONNX.
-    MissingExtraError
-        If the extra [train] is not installed.
-    """
+    """Write a fitted classifier as an ONNX graph."""
     try:
         from skl2onnx import to_onnx as convert
         from skl2onnx.common.data_types import FloatTensorType
@@ -72,25 +51,7 @@ def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
 
 
 def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
-    """Write a fitted detector of speech as an ONNX graph.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted on two classes, the second of which is speech: False and True.
-    inputs : int or None
-        As in `to_graph`.
-
-    Returns
-    -------
-    onnx.ModelProto
-        ``input`` (batch, features) in; ``speech`` (batch,), the second class's probability, out.
-
-    Raises
-    ------
-    BundleError
-        If there are not two classes, or a part of it cannot be written as ONNX.
-    """
+    """Write a fitted detector of speech as an ONNX graph."""
     import onnx
 
     if len(estimator.classes_) != 2:
@@ -107,25 +68,7 @@ def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
 
 
 def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) -> bytes:
-    """Put heads behind an encoder, or side by side on one input, as one graph.
-
-    Parameters
-    ----------
-    encoder : bytes, onnx.ModelProto or None
-        ``input`` in, ``vector`` out; without one, all heads read ``input``.
-    heads : mapping of str to onnx.ModelProto
-        Name of an output -> graph with this one output, and ``input``.
-
-    Returns
-    -------
-    bytes
-        The graph. Names inside the heads begin with ``head``, so that `quantise` spares them.
-
-    Raises
-    ------
-    BundleError
-        If a head lacks its output.
-    """
+    """Put heads behind an encoder, or side by side on one input, as one graph."""
     import onnx
 
     if isinstance(encoder, bytes):

@@ -36,27 +36,7 @@ HEAD = "head"  # nodes whose name begins so stay float32: they are small and dec
 
 
 def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes:
-    """Write a network as an ONNX graph with free batch and time axes.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Takes one array.
-    example : numpy.ndarray
-        An input, shape (batch, time) or (batch, time, band), with batch at least 2.
-    outputs : iterable of str
-        Names of the outputs.
-
-    Returns
-    -------
-    bytes
-        The graph with its weights; its input is called ``input``.
-
-    Raises
-    ------
-    MissingExtraError
-        If torch is not installed.
-    """
+    """Write a network as an ONNX graph with free batch and time axes."""
     try:
         import torch
     except ImportError as error:
@@ -79,20 +59,7 @@ def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes
 
 
 def example_input(front_end: FrontEnd, *, batch: int = 2) -> Array:
-    """Make an input to trace a network with: noise through a front end.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-        The network's front end.
-    batch : int
-        How many.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (batch, time, band) or (batch, samples), about 2 s.
-    """
+    """Make an input to trace a network with: noise through a front end."""
     generator = np.random.default_rng(0)
     noise = generator.standard_normal((batch, 2 * RATE_HZ + 160)).astype(np.float32)
     return np.stack([front_end(0.1 * signal) for signal in noise])
@@ -103,21 +70,6 @@ def quantise(model: bytes) -> bytes:
 
     Weights take 7 of the 8 bits: processors without VNNI add products in 16 bits, which 8 would
     overflow, so that the answer would depend on the machine.
-
-    Parameters
-    ----------
-    model : bytes
-        A float32 ONNX graph.
-
-    Returns
-    -------
-    bytes
-        The quantised graph.
-
-    Raises
-    ------
-    BundleError
-        If nothing in the graph can be quantised, for instance because it already is.
     """
     try:
         import onnx
@@ -185,25 +137,7 @@ SHAPES = ((1, 1), (1, 7), (3, 50))  # batch and time on which an exported networ
 
 
 def module_graph(module: nn.Module, width: int) -> ModelProto:
-    """Write a network over series as an ONNX graph, and try it on series of several lengths.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Takes series, (batch, time, width), and gives logits, (batch, classes).
-    width : int
-        Features a frame.
-
-    Returns
-    -------
-    onnx.ModelProto
-        ``input`` in, ``logit`` out, with free batch and time axes.
-
-    Raises
-    ------
-    BundleError
-        If no exporter of torch gives a graph that answers as the network does.
-    """
+    """Write a network over series as an ONNX graph, and try it on series of several lengths."""
     import onnx
     import torch
 

@@ -25,17 +25,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `X` is a mapping of modality name to an array (samples, features). A sample that lacks a
     modality is NaN in its whole row; for prediction a modality may also be left out of the mapping.
     A sample with no modality at all is an error in `fit`, and gets the training prior afterwards.
-
-    Attributes
-    ----------
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    modalities_ : tuple of str
-        In the order of the mapping that was learnt from.
-    widths_ : dict of str to int
-        Features of each.
-    prior_ : numpy.ndarray
-        Shape (classes,), the share of each class in the training samples, by weight.
     """
 
     classes_: npt.NDArray[Any]
@@ -51,34 +40,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups: npt.ArrayLike | None = None,
         is_copy: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled samples.
-
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features).
-        y : array_like
-            Shape (samples,), labels.
-        sample_weight : array_like, optional
-            Shape (samples,), not negative; all 1 if not given.
-        groups : array_like, optional
-            Shape (samples,), whose members stay together in inner folds: speakers. If not given,
-            each sample is its own group.
-        is_copy : array_like of bool, optional
-            Shape (samples,): changed copies are learnt from, and set no confidence and no weights
-            of modalities.
-
-        Returns
-        -------
-        FusionClassifier
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not agree, a sample has no modality, a modality has no sample, there are
-            fewer than two classes or, where inner folds are made, two speakers.
-        """
+        """Learn from labelled samples."""
         samples = Modalities.read(X)
         _refuse_empty(samples)
         told = _told(len(samples), y, sample_weight, groups, is_copy)
@@ -94,18 +56,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def narrowed(self, names: Sequence[str]) -> Self:
-        """Make an unfitted clone for some of the modalities.
-
-        Parameters
-        ----------
-        names : sequence of str
-            What parameters that are mappings say of other modalities is left out.
-
-        Returns
-        -------
-        FusionClassifier
-            Not fitted.
-        """
+        """Make an unfitted clone for some of the modalities."""
         narrow = clone(self)
         for key, value in narrow.get_params(deep=False).items():
             if isinstance(value, Mapping):
@@ -152,19 +103,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         That is its Shapley value: what adding it changes in the log probability of the likeliest
         class, as mean over all orders in which the modalities of the sample could be added to none.
 
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples, modalities), nats; 0 where missing. A row sums to the log probability of
-            the answer less that of its class in the training samples.
-
-        References
-        ----------
         L. S. Shapley, "A value for n-person games", 1953; S. Lundberg, S.-I. Lee, "A Unified
         Approach to Interpreting Model Predictions", NeurIPS 2017, eq. 4.
         """
@@ -188,21 +126,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(present, result, 0.0)
 
     def contributions(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Say how much of the answer each modality gives.
-
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples, modalities), not negative, summing to 1 over the modalities that a
-            sample has; all 0 for a sample with none. It is what speaks for the answer in
-            `evidence`: a modality against it has no share. If none speaks for it, all there are
-            share alike.
-        """
+        """Say how much of the answer each modality gives."""
         present = self._read(X).present
         speaks = np.maximum(self.evidence(X), 0.0)
         silent = speaks.sum(axis=1) <= TINY
@@ -212,27 +136,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def fitted(estimator: Any, X: Floats, told: Told) -> Any:
-    """Fit a clone of a classifier, which is told what its `fit` takes.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Cloned.
-    X : numpy.ndarray
-        Shape (samples, features).
-    told : Told
-        Of these samples. Weights that are all 1 are not handed on.
-
-    Returns
-    -------
-    classifier
-        The fitted clone.
-
-    Raises
-    ------
-    ValueError
-        If there are weights, and the classifier takes none.
-    """
+    """Fit a clone of a classifier, which is told what its `fit` takes."""
     known = {"groups": told.groups, "is_copy": told.is_copy}
     given = {name: values for name, values in known.items() if has_fit_parameter(estimator, name)}
     if (told.weight != 1).any():
@@ -246,22 +150,7 @@ def fitted(estimator: Any, X: Floats, told: Told) -> Any:
 
 
 def log_proba(estimator: Any, X: Floats, classes: npt.NDArray[Any]) -> Floats:
-    """Ask a classifier for log probabilities, and put them in the order of all classes.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted.
-    X : numpy.ndarray
-        Shape (samples, features).
-    classes : numpy.ndarray
-        Shape (classes,), sorted; one that the classifier lacks gets the least probability.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples, classes), none below the logarithm of `TINY`.
-    """
+    """Ask a classifier for log probabilities, and put them in the order of all classes."""
     result = np.full((len(X), len(classes)), np.log(TINY))
     columns = np.searchsorted(classes, estimator.classes_)
     if hasattr(estimator, "predict_log_proba"):

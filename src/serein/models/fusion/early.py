@@ -21,13 +21,7 @@ from serein.models.linear import MaskedRidge
 
 
 class BlockRidge(MaskedRidge):
-    """`MaskedRidge` that leaves the columns' scales as they are, for these say what a block weighs.
-
-    Parameters
-    ----------
-    penalty : float
-        As `MaskedRidge` has it.
-    """
+    """`MaskedRidge` that keeps the columns' scales, since they say what a block weighs."""
 
     def _checked(self, *given: Any) -> Any:
         scaled, *rest = super()._checked(*given)
@@ -38,17 +32,7 @@ class BlockRidge(MaskedRidge):
 
 @dataclass
 class Blocks:
-    """Each modality scaled, reduced, and given its weight: a block of columns each.
-
-    Parameters
-    ----------
-    reduction : int, float, transformer, mapping or None
-        As `EarlyFusion` takes it.
-    footing : mapping of str to float
-        As `EarlyFusion` takes it; 1 for a modality that is not named.
-    random_state : int
-        Of what is random in a reduction.
-    """
+    """Each modality scaled, reduced, and given its weight: a block of columns each."""
 
     reduction: Any = None
     footing: Mapping[str, float] = field(default_factory=dict)
@@ -202,24 +186,7 @@ class EarlyFusion(FusionClassifier):
 def drop(
     present: Flags, share: float, random: np.random.RandomState
 ) -> tuple[npt.NDArray[np.intp], Flags]:
-    """Choose samples, and a modality to take from each.
-
-    Parameters
-    ----------
-    present : numpy.ndarray
-        Shape (samples, modalities), of bool.
-    share : float
-        Of the samples with several modalities.
-    random : numpy.random.RandomState
-        Draws.
-
-    Returns
-    -------
-    chosen : numpy.ndarray
-        Indices of samples.
-    keep : numpy.ndarray
-        Shape (chosen, modalities), of bool: which modalities stay.
-    """
+    """Choose samples, and a modality to take from each."""
     several = np.flatnonzero(present.sum(axis=1) > 1)
     count = round(share * len(several))
     chosen = np.sort(random.permutation(several)[:count])

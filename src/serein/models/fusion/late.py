@@ -100,15 +100,7 @@ class LateFusion(FusionClassifier):
         self._learn_rules()
 
     def _held_out(self, estimator: Any, X: Floats, told: Told) -> tuple[Floats, Flags]:
-        """Answer for samples by classifiers that did not learn from their speakers.
-
-        Returns
-        -------
-        answers : numpy.ndarray
-            Shape (samples, classes), log probabilities.
-        heard : numpy.ndarray
-            Shape (samples,), of bool: which samples have an answer that says something.
-        """
+        """Answer for samples by classifiers that did not learn from their speakers."""
         answers = np.full((len(told), len(self.classes_)), np.nan)
         heard = np.zeros(len(told), bool)
         count = min(self.folds, len(np.unique(told.groups)))

@@ -19,39 +19,13 @@ Rows = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Modalities:
-    """The same samples as seen by several modalities.
-
-    Attributes
-    ----------
-    arrays : dict of numpy.ndarray
-        Name -> (samples, features), float64; a row is NaN where the sample lacks the modality.
-    """
+    """The same samples as seen by several modalities."""
 
     arrays: dict[str, Floats]
 
     @classmethod
     def read(cls, X: Mapping[str, npt.ArrayLike], widths: Mapping[str, int] | None = None) -> Self:
-        """Check a mapping of modalities.
-
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features), finite, or NaN in the whole row of a sample that lacks it.
-        widths : mapping of int, optional
-            Features of each modality that was learnt from: others are refused, and one that is not
-            in `X` is missing for all samples.
-
-        Returns
-        -------
-        Modalities
-            In the order of `widths`, else of `X`.
-
-        Raises
-        ------
-        ValueError
-            If `X` is no mapping or empty; if shapes do not agree; if a row is NaN in part, or a
-            value infinite; if a modality is unknown.
-        """
+        """Check a mapping of modalities."""
         if not isinstance(X, Mapping) or not X:
             raise ValueError(
                 f"X is {_kind(X)}; need a mapping of modality name to array, such as "
@@ -103,21 +77,7 @@ class Modalities:
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of training samples beside what they look and sound like, a row a sample.
-
-    Attributes
-    ----------
-    labels : numpy.ndarray
-        Shape (samples,).
-    index : numpy.ndarray
-        Shape (samples,), class numbers.
-    weight : numpy.ndarray
-        Shape (samples,), not negative.
-    groups : numpy.ndarray
-        Shape (samples,), speakers.
-    is_copy : numpy.ndarray
-        Shape (samples,), of bool.
-    """
+    """What is known of training samples beside what they look and sound like, a row a sample."""
 
     labels: Rows
     index: Indices
@@ -134,27 +94,7 @@ class Told:
 
 
 def column(values: npt.ArrayLike, samples: int, name: str) -> npt.NDArray[Any]:
-    """Check what is given beside the samples, an entry each.
-
-    Parameters
-    ----------
-    values : array_like
-        Shape (samples,).
-    samples : int
-        How many there must be.
-    name : str
-        What it is, for the error.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,).
-
-    Raises
-    ------
-    ValueError
-        If it has another shape.
-    """
+    """Check what is given beside the samples, an entry each."""
     array = np.asarray(values)
     if array.shape != (samples,):
         raise ValueError(f"{name} has shape {array.shape}; need one entry for each of {samples}")

@@ -13,15 +13,6 @@ HEADS = 4
 class Gated(nn.Module):
     """Gated multimodal units: each token has a gate, that all modalities together open.
 
-    Parameters
-    ----------
-    modalities, size : int
-        How many tokens, and of what size.
-    dropout : float
-        Not used; gates have none.
-
-    References
-    ----------
     J. Arevalo, T. Solorio, M. Montes-y-Gómez, F. González, "Gated multimodal units for information
     fusion", arXiv:1702.01992, 2017, eq. for more than two modalities.
     """
@@ -43,15 +34,6 @@ class CrossModal(nn.Module):
 
     A learnt token that is always there answers where all others are missing.
 
-    Parameters
-    ----------
-    modalities, size : int
-        How many tokens, and of what size, a multiple of 4.
-    dropout : float
-        Of attention and of the layer behind it.
-
-    References
-    ----------
     Y.-H. Tsai, S. Bai, P. Liang, J. Kolter, L.-P. Morency, R. Salakhutdinov, "Multimodal
     Transformer for unaligned multimodal language sequences", ACL 2019, section 3.1; here over one
     token a modality.
@@ -102,21 +84,6 @@ class FusionNetwork(nn.Module):
 
     The input is a row a sample, as `serein.training.trainer` hands it: the blocks of all modalities
     side by side, then for each modality 1 where it is present and 0 where it is not.
-
-    Parameters
-    ----------
-    widths : sequence of int
-        Columns of each block.
-    classes : int
-        How many logits.
-    attention : str
-        A key of `ATTENTIONS`.
-    size : int
-        Of a token.
-    dropout : float
-        Of blocks, tokens and attention.
-    modality_dropout : float
-        In training mode, the chance of each modality of a sample to be missing; one always stays.
     """
 
     def __init__(
@@ -140,20 +107,7 @@ class FusionNetwork(nn.Module):
         self.answer = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, classes))
 
     def forward(self, series: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return logits.
-
-        Parameters
-        ----------
-        series : torch.Tensor
-            Shape (samples, 1, columns + modalities).
-        lengths : torch.Tensor, optional
-            Not used: a sample is one row.
-
-        Returns
-        -------
-        torch.Tensor
-            Shape (samples, classes).
-        """
+        """Return logits."""
         del lengths
         *blocks, flags = torch.split(series[:, 0], [*self.widths, len(self.widths)], dim=1)
         present = flags > 0.5

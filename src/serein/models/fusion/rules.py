@@ -24,21 +24,7 @@ STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # C of a stacked rule, tried in fold
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the classifiers answered for speakers that they did not learn from.
-
-    Attributes
-    ----------
-    answers : numpy.ndarray
-        Shape (modalities, samples, classes), calibrated log probabilities; NaN for none.
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    weight : numpy.ndarray
-        Shape (samples,).
-    groups : numpy.ndarray
-        Shape (samples,).
-    log_prior : numpy.ndarray
-        Shape (classes,).
-    """
+    """What the classifiers answered for speakers that they did not learn from."""
 
     answers: Answers
     truth: Indices
@@ -73,15 +59,6 @@ class WeightedMean:
     A mean of calibrated probabilities is less sure than it is right, so it is raised to a power
     that is learnt with the weights; without it, they lean on the surest modality.
 
-    Attributes
-    ----------
-    weights : numpy.ndarray
-        Shape (modalities,), not negative, summing to 1.
-    power : float
-        Above 0.
-
-    References
-    ----------
     R. Ranjan, T. Gneiting, "Combining probability forecasts", Journal of the Royal Statistical
     Society B 72(1), 2010.
     """
@@ -109,15 +86,7 @@ class WeightedMean:
 
 @dataclass(frozen=True)
 class Product:
-    """A product of experts: each speaks by how far it moves the prior, with an exponent.
-
-    Attributes
-    ----------
-    exponents : numpy.ndarray
-        Shape (modalities,), above 0; 1 where the modalities err independently within a class.
-    log_prior : numpy.ndarray
-        Shape (classes,).
-    """
+    """A product of experts: each speaks by how far it moves the prior, with an exponent."""
 
     exponents: Floats
     log_prior: Floats
@@ -146,13 +115,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Stacked:
-    """A logistic regression on the log probabilities of all modalities.
-
-    Attributes
-    ----------
-    regression : LogisticRegression
-        Fitted; knows all classes.
-    """
+    """A logistic regression on the log probabilities of all modalities."""
 
     regression: LogisticRegression
 

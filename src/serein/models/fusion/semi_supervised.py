@@ -24,18 +24,6 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     In each round every class may grow by the same share of the labels it was given, surest answers
     first, so that a class that is easy to see does not crowd out the others. Labels that were not
     given set no confidence and no weights of modalities: they are handed on as `is_copy`.
-
-    Attributes
-    ----------
-    estimator_ : FusionClassifier
-        Fitted on the given labels and those that were found.
-    labels_ : numpy.ndarray
-        Shape (samples,): the labels it learnt from, given or found; None where none was found.
-    found_ : numpy.ndarray
-        Shape (samples,), the round in which a label was found: 0 for those that were given, -1
-        where none was.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
     """
 
     def __init__(
@@ -62,30 +50,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups: npt.ArrayLike | None = None,
         is_copy: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from samples of which some have labels.
-
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features).
-        y : array_like
-            Shape (samples,), labels; None or ``""`` for a sample without one.
-        groups : array_like, optional
-            Shape (samples,), speakers, of all samples. If not given, each sample is its own group.
-        is_copy : array_like of bool, optional
-            Shape (samples,): changed copies, which set no confidence. Those without a label are
-            not labelled here.
-
-        Returns
-        -------
-        SemiSupervised
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If a setting or shape is not allowed, or fewer than two classes are labelled.
-        """
+        """Learn from samples of which some have labels."""
         self._check()
         samples = Modalities.read(X)
         given = column(np.asarray(y, dtype=object), len(samples), "y")
@@ -336,22 +301,7 @@ def _best(rows: Indices, probabilities: Floats) -> Guess:
 def _surest(
     guesses: list[Guess], quota: npt.NDArray[np.int64], threshold: float
 ) -> tuple[Indices, Indices]:
-    """Choose, for each teacher and class, the surest answers that are sure enough.
-
-    Parameters
-    ----------
-    guesses : list of (samples, classes, probabilities)
-        One a teacher.
-    quota : numpy.ndarray
-        Shape (classes,), how many each teacher may give a class.
-    threshold : float
-        The least probability.
-
-    Returns
-    -------
-    rows, classes : numpy.ndarray
-        Samples, each once, and what they get; without those that teachers disagree on.
-    """
+    """Choose, for each teacher and class, the surest answers that are sure enough."""
     given: dict[int, set[int]] = {}
     for rows, classes, sure in guesses:
         for number, count in enumerate(quota):

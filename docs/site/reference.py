@@ -1,0 +1,118 @@
+"""The public API: what the reference shows, and what has full numpydoc docstrings.
+
+Everything else in the package is internal: its docstring is a line or two, its types say the rest.
+`tests/test_house.py` holds both.
+"""
+
+from __future__ import annotations
+
+REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> public names
+    "Errors": {
+        "serein.errors": (
+            *(
+                "SettingError",
+                "AudioError",
+                "VideoError",
+                "TextError",
+                "CorpusError",
+                "RecipeError",
+            ),
+            *("ProtocolError", "EncoderError", "BundleError", "ServiceError", "ResultsError"),
+            *("EngineError", "MissingExtraError"),
+        ),
+    },
+    "Emotions": {
+        "serein.emotions": ("Emotion", "canonical_emotion", "in_chinese", "circumplex"),
+    },
+    "Corpora": {
+        "serein.corpora.spec": ("CorpusSpec",),
+        "serein.corpora.validation": ("Validation",),
+    },
+    "Sound": {
+        "serein.audio.denoise": ("denoise", "spectral_subtraction", "wiener", "adaptive"),
+        "serein.audio.voice": ("VoiceDetector", "speech_probability", "speech_segments"),
+        "serein.audio.record": ("Microphone", "Playback", "input_devices"),
+        "serein.audio.chain": ("draw", "Chain"),
+        "serein.audio.augment": ("Augmentation",),
+    },
+    "Features": {
+        "serein.features.frontend": ("FrontEnd",),
+        "serein.features.encoder": ("SpeechEncoder",),
+        "serein.features.series": ("FeatureSet", "series", "describe"),
+        "serein.features.functionals": ("pool",),
+        "serein.features.normalise": ("SpeakerScaler",),
+        "serein.features.spectral": ("mel_filters", "log_mel"),
+        "serein.features.cepstral": ("mfcc", "deltas", "lpc", "lpcc", "plp"),
+        "serein.features.pitch": ("f0", "intensity", "speaking_rate", "pauses"),
+        "serein.features.formants": ("formants",),
+        "serein.features.loudness": ("loudness", "balance"),
+        "serein.features.voice_quality": ("voice_quality",),
+        "serein.features.expert": ("expert",),
+        "serein.features.openface": ("ActionUnits", "read_openface"),
+    },
+    "Models": {
+        "serein.models.catalogue": ("make_model",),
+        "serein.models.architectures": (
+            *("TextbookCNN", "CNN", "LightCNN", "RNN", "LSTM", "BiLSTM", "Transformer"),
+            *("CNNLSTMAttention", "AttentiveStatisticsTDNN", "MLP"),
+        ),
+        "serein.models.network": ("NetworkClassifier",),
+        "serein.models.hmm": ("GaussianMixtureHMM",),
+        "serein.models.linear": ("MaskedLogisticRegression", "MaskedRidge"),
+        "serein.models.calibration": ("TemperatureScaled",),
+        "serein.models.adaptation": ("SpeakerPrior",),
+        "serein.models.fusion": ("EarlyFusion", "LateFusion", "HybridFusion"),
+        "serein.models.fusion.semi_supervised": ("SelfTraining", "CoTraining"),
+        "serein.training.plan": ("Training",),
+        "serein.training.balance": ("Balanced",),
+    },
+    "Evaluation": {
+        "serein.evaluation.cross_validation": ("cross_validate", "FittedFolds", "Copies"),
+        "serein.evaluation.protocol": (
+            *("leave_one_speaker_out", "speaker_k_fold", "ravdess_actor_folds", "folds_of"),
+            *("leave_one_sentence_out", "leave_one_corpus_out", "train_and_test"),
+        ),
+        "serein.evaluation.metrics": (
+            *("confusion_matrix", "recalls", "uar", "accuracy", "precisions", "f1s"),
+            *("expected_calibration_error", "log_loss", "brier", "roc_curve", "auc", "auc_macro"),
+            *("concordance",),
+        ),
+        "serein.evaluation.intervals": ("speaker_interval", "speaker_intervals", "wilson"),
+        "serein.evaluation.comparison": ("compare", "Comparison", "holm"),
+        "serein.evaluation.confidence": ("reliability", "risk_coverage"),
+        "serein.evaluation.fairness": ("fairness", "Fairness"),
+        "serein.evaluation.leaks": ("find_leaks",),
+        "serein.evaluation.result": ("Result",),
+        "serein.evaluation.record": ("Record", "read_record", "write_record"),
+        "serein.evaluation.search.search": ("search", "SearchResult"),
+        "serein.evaluation.search.tuned": ("Tuned",),
+        "serein.evaluation.report.report": ("write_report",),
+    },
+    "Analysis": {
+        "serein.analysis.explain": ("explain",),
+        "serein.analysis.explanation": ("Explanation",),
+        "serein.analysis.stress": ("stress_model", "stress_folds"),
+        "serein.analysis.stress_report": ("StressReport",),
+        "serein.analysis.picture": ("draw_recording", "draw_explanation"),
+    },
+    "Experiment": {
+        "serein.experiment.recipe_file": ("read_recipe", "short_recipe"),
+        "serein.experiment.recipe": (
+            *("Recipe", "Data", "Encoder", "Features", "Model", "Balance", "Augmentation"),
+            *("Search", "Protocol", "Packing"),
+        ),
+        "serein.experiment.prepare": ("prepare", "Prepared"),
+        "serein.experiment.evaluate": ("evaluate", "Evaluation", "write_evaluation"),
+        "serein.experiment.train": ("fit", "pack"),
+        "serein.experiment.tune": ("tune",),
+    },
+    "Words": {
+        "serein.inference.words": ("load_words", "WordsRecognizer", "WordsAnswer"),
+    },
+    "Bundles, bulk and engines": {
+        "serein.inference.bundle": ("Bundle", "read_bundle", "write_bundle"),
+        "serein.inference.stream": ("Event",),
+        "serein.bulk.predict_all": ("answer_all",),
+        "serein.engine": ("engine", "each"),
+    },
+}
