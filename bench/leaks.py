@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-RECIPES = {
-    "ravdess/svm": "SVM on acoustic features",
-    "ravdess/probe": "Whisper-base + logistic regression",
+PROBE = "recipes/ravdess-probe.toml"
+RECIPES = {  # name in the results -> title, arguments
+    "ravdess/svm": ("SVM on acoustic features", ["--corpus", "ravdess", "--model", "svm"]),
+    "ravdess/probe": ("Whisper-base + logistic regression", [PROBE]),
 }
 MARK = "<!-- make leaks -->"
 Row = dict[str, Any]
@@ -32,9 +33,10 @@ def main() -> None:
 
 def check(recipe: str, options: argparse.Namespace) -> list[Row]:
     """Judge a recipe honestly and dishonestly."""
-    command = [sys.executable, "-m", "serein", "check-leaks", str(ROOT / f"recipes/{recipe}.toml")]
-    command += ["--data", str(options.data), "--weights", str(options.weights), "--json"]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    command = [sys.executable, "-m", "serein", "check-leaks", *RECIPES[recipe][1]]
+    folders = ("--data", options.data.resolve()), ("--weights", options.weights.resolve())
+    command += [*(str(word) for pair in folders for word in pair), "--json"]
+    said = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
     rows = []
     for line in said.splitlines():
         row = json.loads(line)
@@ -59,13 +61,13 @@ def markdown(rows: list[Row]) -> str:
         f"| RAVDESS, UAR (95 % interval by speaker) | {' | '.join(splits)} |",
         "|---" * (1 + len(splits)) + "|",
     ]
-    for recipe, title in RECIPES.items():
+    for recipe, (title, arguments) in RECIPES.items():
         cells = [
             f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
             for row in rows
             if row["recipe"] == recipe
         ]
-        lines.append(f"| {title} (`recipes/{recipe}.toml`) | {' | '.join(cells)} |")
+        lines.append(f"| {title} (`{' '.join(arguments)}`) | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

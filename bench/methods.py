@@ -1,10 +1,11 @@
 """The textbook's methods, each beside a plain baseline with all else equal: `make methods`.
 
 Writes results/methods.json, a row a method and corpus, as each is done. `changes` of a row is what
-its recipe says beside that of recipes/CORPUS. Answers for unseen speakers are kept in runs/methods,
-so that a run that was killed goes on where it was. Networks are trained once a seed, and a row is
-about the answers of all seeds together. Confidence is not calibrated: the temperature changes
-neither UAR nor accuracy. Intervals and paired tests are by speaker; p is adjusted for all rows.
+its recipe says beside that of --corpus and --model. Answers for unseen speakers are kept in
+runs/methods, so that a run that was killed goes on where it was. Networks are trained once a seed,
+and a row is about the answers of all seeds together. Confidence is not calibrated: the temperature
+changes neither UAR nor accuracy. Intervals and paired tests are by speaker; p is adjusted for all
+rows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import describe, prepare, stack
 from serein.experiment.recipe import Recipe, uncalibrated
-from serein.experiment.recipe_file import make_recipe
+from serein.experiment.recipe_file import make_recipe, short_table
 from serein.features.frontend import FrontEnd
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ class Topic:
     Attributes
     ----------
     model : str
-        Whose recipe in recipes/CORPUS is changed.
+        Whose recipe is changed.
     plain : str
         Which of `options` the others are compared with.
     options : mapping
@@ -260,12 +260,11 @@ class Bench:
 
     def recipe(self, topic: Topic, changes: Changes) -> Recipe:
         """Make the recipe with the changes of an option."""
-        file = ROOT / "recipes" / self.corpus / f"{topic.model}.toml"
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = short_table(self.corpus, topic.model)
         for section, settings in changes.items():
             if section != "heard":
                 table[section] = table.get(section, {}) | settings
-        return uncalibrated(make_recipe(table, str(file), file.parent))
+        return uncalibrated(make_recipe(table, topic.model, ROOT))
 
     def mark(self, topic: Topic, changes: Changes) -> str:
         """Name what an answer depends on beside the seed, wherever the data lie."""

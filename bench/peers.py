@@ -38,7 +38,7 @@ from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import prepare
 from serein.experiment.recipe import uncalibrated
-from serein.experiment.recipe_file import read_recipe
+from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.features.cache import default_cache
 
 ROOT = Path(__file__).parents[1]
@@ -214,13 +214,15 @@ def nkululeko(task: Task) -> Answers:
     return peers_nkululeko.answer(task.corpus, task.folds, task.nkululeko, folder)
 
 
-def recipe(task: Task, *, file: str, calibrated: bool = True) -> Answers:
-    """Answer with a recipe of serein; without calibration its networks are those of make table."""
-    read = read_recipe(ROOT / "recipes" / file.format(task.corpus.name))
-    if not calibrated:
-        read = uncalibrated(read)
+def recipe(task: Task, *, model: str = "") -> Answers:
+    """Answer with the recipe of a corpus, or of a model: uncalibrated, as make table has it."""
+    name = task.corpus.name
+    if model:
+        used = uncalibrated(short_recipe(name, model))
+    else:
+        used = read_recipe(ROOT / f"recipes/{name}.toml")
     root, weights = task.corpus.root, task.weights
-    prepared = prepare(read, data=root, weights=weights, progress=progress_bar)
+    prepared = prepare(used, data=root, weights=weights, progress=progress_bar)
     result = fit_folds(prepared, progress=progress_bar).answer(prepared.X)
     named = (result.labels[number] for number in result.answer)
     answers = dict(zip(prepared.corpus.paths, named, strict=True))
@@ -369,7 +371,7 @@ SYSTEMS = {  # slug -> system, quick ones first
         "serein: Whisper-base + ridge classifier",
         "the encoder as it is; layers, penalty and copies were chosen with these folds in view "
         "(docs/ACCURACY.md)",
-        partial(recipe, file="{}.toml"),
+        recipe,
     ),
     "nkululeko": System(
         f"nkululeko {peers_nkululeko.version()}: eGeMAPSv02 + SVM",
@@ -379,7 +381,7 @@ SYSTEMS = {  # slug -> system, quick ones first
     "textbook_cnn": System(
         "textbook CNN on spectrograms",
         "10 epochs, as the recipe says",
-        partial(recipe, file="{}/textbook_cnn.toml", calibrated=False),
+        partial(recipe, model="textbook_cnn"),
     ),
 }
 

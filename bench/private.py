@@ -1,7 +1,7 @@
 """What differential privacy costs, on EmoDB and RAVDESS, speakers never heard: `make private`.
 
-The perceptron of recipes/*/mlp.toml at several ε, each run anew, for its noise cannot be repeated.
-Rates, batches and the like are chosen once, on nEMO, a third corpus, and the scaling of features is
+The perceptron of `--corpus … --model mlp` at several ε, each run anew, for its noise cannot be
+repeated. Rates, batches and the like are chosen once, on nEMO, a third corpus, and the scaling of features is
 taken from it too, so neither costs any privacy of the two that are judged. Answers are
 kept in --work as they come; a run that was killed goes on from there. --table needs no data.
 """
@@ -30,7 +30,7 @@ from serein.experiment.data import read_corpora
 from serein.experiment.evaluate import fit_folds, privacy_spent
 from serein.experiment.prepare import Prepared, describe, prepare, stack
 from serein.experiment.recipe import Data, Model, uncalibrated
-from serein.experiment.recipe_file import read_recipe
+from serein.experiment.recipe_file import short_recipe
 from serein.training.plan import Training
 
 ROOT = Path(__file__).parents[1]
@@ -87,14 +87,15 @@ class Kept:
 
 def read(name: str, data: Path) -> Prepared:
     """Read a corpus to be judged, as its recipe for the perceptron says."""
-    recipe = uncalibrated(read_recipe(ROOT / "recipes" / name / "mlp.toml"))
+    recipe = uncalibrated(short_recipe(name, "mlp"))
     return prepare(recipe, data=data, progress=progress_bar)
 
 
 def read_public(data: Path) -> Prepared:
     """Read as many clips of each speaker of the public corpus, drawn from a fixed seed."""
-    recipe = read_recipe(ROOT / "recipes" / CORPORA[0] / "mlp.toml")
-    recipe = replace(uncalibrated(recipe), name=PUBLIC, data=Data((PUBLIC,)))
+    recipe = replace(
+        uncalibrated(short_recipe(CORPORA[0], "mlp")), name=PUBLIC, data=Data((PUBLIC,))
+    )
     whole = read_corpora(recipe, data)[0]
     speakers, random = np.array([clip.speaker for clip in whole]), np.random.default_rng(0)
     names = np.unique(speakers)
@@ -248,7 +249,7 @@ def markdown(found: Row) -> str:
 def line(row: Row) -> str:
     """Write a row of a table."""
     names = {
-        "the recipe": "none: recipes/{corpus}/mlp.toml",
+        "the recipe": "none: `--corpus {corpus} --model mlp`",
         "no noise": "none: the settings of the rows below, no noise",
     }
     name = names.get(row["case"], "ε = {case} ({spent:.2f} spent)").format(**row)

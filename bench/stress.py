@@ -42,7 +42,7 @@ def main() -> None:
 
 def evaluate(corpus: str, options: argparse.Namespace) -> None:
     """Judge a recipe, and put its folds' models to the test."""
-    recipe = ROOT / "recipes" / corpus / "probe.toml"
+    recipe = ROOT / f"recipes/{corpus}-probe.toml"
     command = [sys.executable, "-m", "serein", "evaluate", str(recipe)]
     command += ["--data", str(options.data), "--weights", str(options.weights), "--int8"]
     command += ["--out", str(options.runs / corpus), "--stress", "--stress-clips", str(CLIPS)]

@@ -27,7 +27,7 @@ from serein.experiment.export.estimators import join, to_graph
 from serein.experiment.export.onnx import example_input, to_onnx
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe import Recipe, uncalibrated
-from serein.experiment.recipe_file import read_recipe
+from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.features.encoder import SpeechEncoder
 from serein.models.catalogue import MODELS
 from serein.models.hmm import GaussianMixtureHMM
@@ -83,12 +83,16 @@ def key(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def recipes(corpora: list[str], only: list[str] | None) -> list[Recipe]:
-    """Read the recipe of every corpus and model, quick ones first, and of the encoder."""
+    """Make the recipe of every corpus and model, quick ones first; read those of the encoder."""
     names = sorted(MODELS, key=lambda name: (MODELS[name].slow, name))
-    files = [ROOT / "recipes" / corpus / f"{name}.toml" for corpus in corpora for name in names]
-    files += [ROOT / "recipes" / corpus / "probe.toml" for corpus in corpora]
-    files += [ROOT / "recipes" / f"{corpus}.toml" for corpus in corpora]
-    return [uncalibrated(read_recipe(file)) for file in files if not only or file.stem in only]
+    found = [short_recipe(corpus, name) for corpus in corpora for name in names]
+    files = [f"{corpus}{end}.toml" for end in ("-probe", "") for corpus in corpora]
+    found += [read_recipe(ROOT / "recipes" / file) for file in files]
+    return [
+        uncalibrated(recipe)
+        for recipe in found
+        if not only or {recipe.name, recipe.name.partition("-")[2]} & set(only)
+    ]
 
 
 def fingerprint(recipe: Recipe) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from serein.models.catalogue import MODELS
 from serein.training.plan import Training
 
 FOLDER = Path(__file__).parents[2] / "recipes"
-RECIPES = sorted(FOLDER.rglob("*.toml"))
+RECIPES = sorted(FOLDER.glob("*.toml"))
 SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
 
 
@@ -35,7 +35,7 @@ def read(tmp_path: Path) -> Callable[[str | bytes], Recipe]:
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 def test_the_recipes_that_come_with_serein(file: Path):
     recipe = read_recipe(file)
-    assert recipe.name == "-".join(file.relative_to(FOLDER).with_suffix("").parts)
+    assert recipe.name == file.stem
     assert set(recipe.data.corpora) <= set(CORPORA)
     assert (recipe.encoder is None) != (recipe.features is None)
     assert not recipe.bundle.licence.startswith("unstated")
@@ -45,14 +45,42 @@ def test_recipes_come_with_serein():
     assert {"emodb", "multi", "ravdess"} <= {file.stem for file in RECIPES}
 
 
-@pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
-def test_every_model_has_a_recipe_and_the_short_form_is_like_it(corpus: str):
-    assert {file.stem for file in (FOLDER / corpus).glob("*.toml")} == {*MODELS, "probe"}
-    for name in MODELS:
-        recipe, short = read_recipe(FOLDER / corpus / f"{name}.toml"), short_recipe(corpus, name)
-        assert (short.name, short.model.name) == (recipe.name, recipe.model.name)
-        assert short.protocol == recipe.protocol
-        assert short.features.sets == recipe.features.sets
+@pytest.mark.parametrize("name", MODELS)
+def test_the_short_form(name: str):
+    recipe = short_recipe("emodb", name)
+    assert (recipe.name, recipe.model.name) == (f"emodb-{name}", name)
+    assert recipe.protocol.split == "leave_one_speaker_out"
+    assert recipe.bundle.licence == "CC0-1.0 (from EmoDB, according to audeering/emodb)"
+    assert recipe == replace(
+        short_recipe("ravdess", name),
+        name=recipe.name,
+        data=recipe.data,
+        protocol=recipe.protocol,
+        bundle=recipe.bundle,
+    )
+    network = MODELS[name].kind == "network"
+    epochs = {"textbook_cnn": 10}.get(name, 20) if network else Training().epochs
+    assert recipe.training.epochs == epochs
+    assert recipe.training.spec_augment == (network and name not in {"mlp", "textbook_cnn"})
+    assert recipe.features.step == (1 if name == "gmm_hmm" else 4)
+
+
+def test_the_short_form_of_other_corpora():
+    assert short_recipe("ravdess", "svm").protocol.split == "ravdess_actor_folds"
+    assert short_recipe("ravdess", "svm").bundle.licence == "CC BY-NC-SA 4.0 (from RAVDESS)"
+    assert short_recipe("savee", "svm").bundle.licence == (
+        "research use only, on registration (from SAVEE)"
+    )
+    table = short_recipe("a/calls.csv", "svm")
+    assert (table.name, table.data.corpora) == ("calls-svm", ("a/calls.csv",))
+    assert table.bundle.licence.startswith("unstated")
+
+
+def test_a_recipe_file_that_is_now_made_from_two_options():
+    with pytest.raises(RecipeError, match="say --corpus emodb --model cnn"):
+        read_recipe("recipes/emodb/cnn.toml")
+    with pytest.raises(RecipeError, match=r"say recipes/ravdess-probe\.toml"):
+        read_recipe("recipes/ravdess/probe.toml")
 
 
 def test_what_is_not_said_has_its_default(read):

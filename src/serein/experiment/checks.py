@@ -100,7 +100,7 @@ def _with_front(recipe: Recipe, place: str) -> Recipe:
         recipe.model.name,
         SERIES if knows_series(recipe.model.name, recipe.model.settings) else VECTORS,
     )
-    features = recipe.features or default
+    features = recipe.features if recipe.features not in (None, Features()) else default
     if not features.sets:
         features = replace(features, sets=default.sets, functionals=default.functionals)
     return replace(recipe, features=features)

@@ -13,6 +13,7 @@ from serein.errors import RecipeError
 from serein.experiment.checks import complete
 from serein.experiment.recipe import Model, Recipe
 from serein.experiment.toml_sections import section
+from serein.models.catalogue import MEMBERS, MODELS
 
 DEEPEST = 20  # tables in tables
 LARGEST = 2**63 - 1  # what TOML promises of integers
@@ -41,12 +42,27 @@ def read_recipe(file: str | Path) -> Recipe:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
         _check_size(table)
     except (OSError, ValueError, RecursionError) as error:  # ValueError: not text, not TOML
-        raise RecipeError(f"{file}: cannot be read as a TOML recipe: {error}") from error
+        raise RecipeError(
+            f"{file}: cannot be read as a TOML recipe: {error}{_instead(file)}"
+        ) from error
     return make_recipe(table, str(file), file.resolve().parent)
 
 
+SPLITS = {"ravdess": "ravdess_actor_folds"}
+LICENCES = {"emodb": "CC0-1.0 (from EmoDB, according to audeering/emodb)"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "bagging": {"base": "svm", "count": 10},
+    "stacking": {"members": [*MEMBERS]},
+    "voting": {"members": [*MEMBERS]},
+}
+TRAININGS: dict[str, dict[str, Any]] = {"mlp": {"epochs": 20}, "textbook_cnn": {"epochs": 10}}
+TRAINING = {"epochs": 20, "spec_augment": True}
+"""What `short_recipe` says of a corpus or a model beyond its defaults; `TRAINING` of networks that
+are not in `TRAININGS`."""
+
+
 def short_recipe(corpus: str, model: str) -> Recipe:
-    """Make the recipe of a known corpus and a model, all else by default.
+    """Make the recipe of a corpus and a model: those of ``make table`` and docs/MODELS.md.
 
     Parameters
     ----------
@@ -58,25 +74,33 @@ def short_recipe(corpus: str, model: str) -> Recipe:
     Returns
     -------
     Recipe
-        As the file of that corpus and model in ``recipes/`` has it.
+        Features that suit the model, and unseen speakers in every test fold.
 
     Raises
     ------
     RecipeError
         If a name is unknown.
     """
+    return make_recipe(short_table(corpus, model), "--corpus and --model", Path.cwd())
+
+
+def short_table(corpus: str, model: str) -> dict[str, Any]:
+    """Say the recipe of a corpus and a model as TOML has it, to be added to."""
     name = Path(corpus).stem
-    split = "ravdess_actor_folds" if corpus == "ravdess" else "leave_one_speaker_out"
     table: dict[str, Any] = {
         "name": f"{name}-{model}",
         "data": {"corpora": [corpus]},
         "features": {},
-        "model": {"name": model},
-        "protocol": {"split": split},
+        "model": {"name": model} | SETTINGS.get(model, {}),
+        "protocol": {"split": SPLITS.get(corpus, "leave_one_speaker_out")},
     }
+    if model in MODELS and MODELS[model].kind == "network":
+        table["training"] = TRAININGS.get(model, TRAINING)
     if corpus in CORPORA:
-        table["bundle"] = {"licence": f"{CORPORA[corpus].licence} (from {corpus})"}
-    return make_recipe(table, "--corpus and --model", Path.cwd())
+        spec = CORPORA[corpus]
+        title = spec.title.partition(",")[0]
+        table["bundle"] = {"licence": LICENCES.get(corpus, f"{spec.licence} (from {title})")}
+    return table
 
 
 def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Recipe:
@@ -105,6 +129,16 @@ def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
         return _absolute(recipe, near)
     except (OSError, RuntimeError, ValueError) as error:  # too long, in a circle, with a zero byte
         raise RecipeError(f"{place}: holds what cannot be a path: {error}") from error
+
+
+def _instead(file: Path) -> str:
+    """Say what replaces a recipe file that came with serein 0.1."""
+    corpus, model = file.parent.name, file.stem
+    if file.exists() or corpus not in CORPORA:
+        return ""
+    if model == "probe":
+        return f": say recipes/{corpus}-probe.toml"
+    return f": say --corpus {corpus} --model {model}" if model in MODELS else ""
 
 
 def _check_size(value: Any, depth: int = 0) -> None:

@@ -60,7 +60,7 @@ class RecipeTarget:
         self._read, self._error = read_recipe, RecipeError
         self._folder = tempfile.TemporaryDirectory(prefix="serein-fuzz-")
         self._file = Path(self._folder.name) / "recipe.toml"
-        some = sorted((RECIPES / "emodb").glob("*.toml"))
+        some = sorted(RECIPES.glob("*.toml"))
         self.seeds = [FULL, *(file.read_bytes() for file in some)]
         self.tokens = (
             *(name.encode() for name in (*MODELS, *EMOTIONS)),
