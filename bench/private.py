@@ -1,8 +1,8 @@
 """What differential privacy costs, on EmoDB and RAVDESS, speakers never heard: `make private`.
 
 The perceptron of `--corpus … --model mlp` at several ε, each run anew, for its noise cannot be
-repeated. Rates, batches and the like are chosen once, on nEMO, a third corpus, and the scaling of features is
-taken from it too, so neither costs any privacy of the two that are judged. Answers are
+repeated. Rates, batches and the like are chosen once, on nEMO, a third corpus, and the scaling of
+features is taken from it too, so neither costs any privacy of the two that are judged. Answers are
 kept in --work as they come; a run that was killed goes on from there. --table needs no data.
 """
 
