@@ -18,7 +18,7 @@ import turns
 
 import serein
 from serein.features import descriptors
-from serein.features.series import SETS, series
+from serein.features.feature_sets import SETS, series
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "espeak-english-slow-low.flac"
 RATE_HZ = 16_000

@@ -39,7 +39,7 @@ from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import prepare
 from serein.experiment.recipe import uncalibrated
 from serein.experiment.recipe_file import read_recipe, short_recipe
-from serein.features.cache import default_cache
+from serein.features.feature_cache import default_cache
 
 ROOT = Path(__file__).parents[1]
 PROTOCOLS = {

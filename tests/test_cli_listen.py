@@ -26,7 +26,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from serein.audio.record import LostSoundWarning, Playback
+from serein.audio.microphone import LostSoundWarning, Playback
 from serein.cli.listen import listen
 from serein.cli.live_display import LiveDisplay
 from serein.cli.live_view import PlainLines
@@ -181,7 +181,7 @@ class Unplugged(Playback):
 def test_an_unplugged_microphone_is_said_after_the_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("serein.audio.record.Microphone", Unplugged)
+    monkeypatch.setattr("serein.audio.microphone.Microphone", Unplugged)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(AudioError, match="no more sound"):
         listen(as_json=True)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import serein
-from serein.features.series import SETS
+from serein.features.feature_sets import SETS
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 VOICE = SAMPLES / "espeak-german.flac"

@@ -20,8 +20,8 @@ from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
 from serein.analysis.picture import draw_explanation
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
+from serein.features.feature_groups import MEASURES
 from serein.features.frontend import FrontEnd
-from serein.features.measures import MEASURES
 from serein.features.spectral import hz_from_mel, mel_from_hz
 from serein.inference.bundle import write_bundle
 from serein.inference.prediction import Prediction

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from serein.audio.microphone import Playback
 from serein.audio.read import read_audio
-from serein.audio.record import Playback
 from serein.errors import AudioError
 
 SAMPLES = Path(__file__).parents[2] / "samples"

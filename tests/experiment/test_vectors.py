@@ -8,7 +8,7 @@ import pytest
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError
 from serein.experiment.data import read_vectors
-from serein.features.table import write_table
+from serein.features.feature_table import write_table
 
 
 def corpus(*names: str) -> Corpus:

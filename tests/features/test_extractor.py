@@ -16,7 +16,7 @@ import serein
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
 from serein.features.extractor import FeatureExtractor
-from serein.features.series import SETS, series
+from serein.features.feature_sets import SETS, series
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 VOICE = SAMPLES / "espeak-german.flac"

@@ -10,6 +10,7 @@ import pytest
 from transformers import Wav2Vec2FeatureExtractor
 
 from serein.audio.read import RATE_HZ
+from serein.features.feature_sets import SETS, series
 from serein.features.frontend import (
     FRAME,
     LEVELS,
@@ -22,7 +23,6 @@ from serein.features.frontend import (
     trim_silence,
 )
 from serein.features.functionals import FUNCTIONALS
-from serein.features.series import SETS, series
 
 Array = npt.NDArray[np.float32]
 MARGIN = TRIM_MARGIN * FRAME

@@ -28,8 +28,8 @@ from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
 from serein.audio.frames import window as taper
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.errors import AudioError, SereinError, unknown_name
+from serein.features.feature_groups import measures
 from serein.features.frontend import FRAME, FrontEnd, frame_rms, loud_rms
-from serein.features.measures import measures
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import SILENCE_RMS, Recognizer
 from serein.inference.timeline import window_starts

@@ -32,7 +32,7 @@ from serein.evaluation.metrics import Floats
 from serein.evaluation.result import STAMP as NOT_HONEST
 from serein.evaluation.result import Result
 from serein.evaluation.robustness import change
-from serein.features.cache import default_cache
+from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
 from serein.inference.recognizer import Recognizer, find_model
 

@@ -29,7 +29,7 @@ def path() -> None:
 @cache.command("list")
 def contents(cache: CacheFolder = None) -> None:
     """Say what the cache holds: files and megabytes of each kind."""
-    from serein.features.cache import kept_files
+    from serein.features.feature_cache import kept_files
 
     folder = _folder(cache)
     for kind, files in kept_files(folder).items():
@@ -43,7 +43,7 @@ def clear(
     cache: CacheFolder = None,
 ) -> None:
     """Empty the cache: delete what serein has written there, and nothing else."""
-    from serein.features.cache import clear_cache, kept_files
+    from serein.features.feature_cache import clear_cache, kept_files
 
     folder = _folder(cache)
     files = [file for found in kept_files(folder).values() for file in found]
@@ -59,7 +59,7 @@ def clear(
 
 
 def _folder(named: Path | None) -> Path:
-    from serein.features.cache import default_cache
+    from serein.features.feature_cache import default_cache
 
     return named or default_cache()
 

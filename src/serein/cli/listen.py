@@ -102,12 +102,12 @@ def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSo
     if file is None:
         if realtime:
             raise typer.BadParameter("--realtime paces a --file: name one; a microphone is live")
-        from serein.audio.record import Microphone
+        from serein.audio.microphone import Microphone
 
         return Microphone(device)
     if device is not None:
         raise typer.BadParameter("--file and --device came: give one of them")
-    from serein.audio.record import Playback
+    from serein.audio.microphone import Playback
 
     return Playback(file, realtime=realtime)
 
@@ -135,7 +135,7 @@ def _view(
 @contextmanager
 def _warnings_to(view: View) -> Iterator[None]:
     """Let a view tell that sound was lost, each time."""
-    from serein.audio.record import LostSoundWarning
+    from serein.audio.microphone import LostSoundWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", LostSoundWarning)
@@ -164,7 +164,7 @@ def _ended_by_signals(source: SoundSource) -> Iterator[None]:
 def _list_devices(*, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from serein.audio.record import NONE, input_devices
+    from serein.audio.microphone import NONE, input_devices
 
     found = input_devices()
     for device in found:

@@ -38,7 +38,7 @@ def features(
 ) -> None:
     """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
     from serein.features.extractor import FeatureExtractor
-    from serein.features.table import check_target
+    from serein.features.feature_table import check_target
 
     check_target(out)
     extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache)
@@ -147,7 +147,7 @@ def _write(
     import numpy as np
 
     from serein.audio.frames import frame_times
-    from serein.features.table import write_table
+    from serein.features.feature_table import write_table
 
     columns = extractor.get_feature_names_out().tolist()
     files = [str(file) for file, _ in rows]

@@ -20,7 +20,7 @@ from serein.corpora import CORPORA, Corpus
 from serein.errors import CorpusError
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
-from serein.features.cache import Extractor
+from serein.features.feature_cache import Extractor
 
 
 def read_corpora(

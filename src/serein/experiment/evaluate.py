@@ -32,9 +32,9 @@ from serein.experiment.prepare import (
     no_progress,
     stack,
 )
-from serein.features.cache import default_cache
 from serein.features.encoder import SpeechEncoder
-from serein.features.measures import measures
+from serein.features.feature_cache import default_cache
+from serein.features.feature_groups import measures
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),

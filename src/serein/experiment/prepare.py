@@ -27,8 +27,8 @@ from serein.experiment.data import (
 )
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.experiment.splits import make_folds, refuse_same_recordings
-from serein.features.cache import Extractor, extract
 from serein.features.encoder import SpeechEncoder, one_thread_each
+from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import MASKED, make_model, search_space

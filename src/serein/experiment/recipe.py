@@ -70,7 +70,7 @@ class Features:
     Attributes
     ----------
     sets : tuple of str
-        Keys of `serein.features.series.SETS`; what suits the model, if not given.
+        Keys of `serein.features.feature_sets.SETS`; what suits the model, if not given.
     functionals : tuple of str
         How they are pooled to one vector a recording; none for series.
     step : int

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from serein.audio.read import check_signal
 from serein.engine import each
 from serein.errors import MissingExtraError, SereinError, unknown_name
-from serein.features.cache import default_cache, remembered
+from serein.features.feature_cache import default_cache, remembered
+from serein.features.feature_sets import SETS, describe
 from serein.features.functionals import DEFAULT_FUNCTIONALS
-from serein.features.series import SETS, describe
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin

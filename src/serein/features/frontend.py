@@ -50,7 +50,7 @@ class FrontEnd:
         Whether silence at either end is cut off, so that it does not matter how tightly a recording
         was cut.
     sets : tuple of str
-        For ``features``: keys of `serein.features.series.SETS`.
+        For ``features``: keys of `serein.features.feature_sets.SETS`.
     functionals : tuple of str
         For ``features``: how they are pooled to one vector; none for a series.
     step : int
@@ -120,7 +120,7 @@ class FrontEnd:
         """Features a frame, for ``features`` as a series; else None."""
         if self.inputs != "features" or self.functionals:
             return None
-        from serein.features.series import SETS
+        from serein.features.feature_sets import SETS
 
         return sum(len(SETS[name].columns) for name in self.sets)
 
@@ -157,8 +157,8 @@ class FrontEnd:
         return cls(**values)
 
     def _check_features(self) -> None:
+        from serein.features.feature_sets import SETS
         from serein.features.functionals import FUNCTIONALS
-        from serein.features.series import SETS
 
         if not self.sets or len(set(self.sets)) < len(self.sets):
             raise ValueError(f"sets is {', '.join(self.sets) or 'empty'}; name one or more, once")
@@ -176,7 +176,7 @@ class FrontEnd:
             )
 
     def _features(self, signal: Array) -> Array:
-        from serein.features.series import describe
+        from serein.features.feature_sets import describe
 
         functionals = self.functionals or None
         found = describe(signal, self.sets, functionals=functionals, per_utterance=self.normalise)

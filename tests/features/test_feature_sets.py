@@ -8,8 +8,8 @@ import pytest
 
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
+from serein.features.feature_sets import SETS, describe, series
 from serein.features.functionals import FUNCTIONALS, pool
-from serein.features.series import SETS, describe, series
 
 Array = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.features.normalise import REDUCTIONS, SpeakerScaler, reduction
+from serein.features.normalisation import REDUCTIONS, SpeakerScaler, reduction
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.standard_normal((60, 6))

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from serein.errors import SereinError
-from serein.features.table import write_table
+from serein.features.feature_table import write_table
 
 KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
 COLUMNS = ["f0_hz", "voicing"]

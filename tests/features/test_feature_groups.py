@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from serein.features.extractor import FeatureExtractor
+from serein.features.feature_groups import MEASURES, measures
+from serein.features.feature_sets import SETS
 from serein.features.frontend import FrontEnd
-from serein.features.measures import MEASURES, measures
-from serein.features.series import SETS
 
 
 def test_every_column_of_every_set_has_a_measure() -> None:

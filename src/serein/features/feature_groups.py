@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from serein.features.feature_sets import SETS
 from serein.features.frontend import FrontEnd
-from serein.features.series import SETS
 
 MEASURES = {  # what a column measures, by how its name begins; the first that fits
     "rhythm and pauses": r"syllables|pause|(un)?voiced_s|loudness_peaks",

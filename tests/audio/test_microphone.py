@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serein.audio import record
-from serein.audio.record import LostSoundWarning, Microphone, input_devices
+from serein.audio.microphone import CHUNK_S, LostSoundWarning, Microphone, input_devices
 from serein.errors import AudioError, MissingExtraError
-
-CHUNK_S = record.CHUNK_S
 
 
 class PortAudioError(Exception):
@@ -184,7 +181,7 @@ def test_a_loss_of_unknown_length_is_said(sound: Sound, at_s: tuple[float, float
 def test_what_is_not_taken_in_time_is_lost_and_the_time_stays_right(
     sound: Sound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "LONGEST_WAIT_S", 3 * CHUNK_S)
+    monkeypatch.setattr("serein.audio.microphone.LONGEST_WAIT_S", 3 * CHUNK_S)
     with Microphone() as microphone:
         for number in range(1, 6):
             sound.hear(np.full(1600, number))
@@ -209,7 +206,7 @@ def test_unplugged_is_an_error_after_what_was_heard(sound: Sound) -> None:
 
 
 def test_silence_of_the_system_is_an_error(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "STALL_S", 0.3)
+    monkeypatch.setattr("serein.audio.microphone.STALL_S", 0.3)
     with Microphone() as microphone, pytest.raises(AudioError, match="gives no more sound"):
         next(iter(microphone))
 

@@ -15,7 +15,7 @@ import soundfile
 
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
-from serein.features.cache import clear_cache, default_cache, extract, kept_files
+from serein.features.feature_cache import clear_cache, default_cache, extract, kept_files
 
 Array = npt.NDArray[np.float32]
 
@@ -107,7 +107,7 @@ KILLED = """
 import sys, threading, time
 from pathlib import Path
 import numpy as np
-from serein.features.cache import extract
+from serein.features.feature_cache import extract
 
 class Slow:
     fingerprint = "slow"
