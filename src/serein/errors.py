@@ -22,8 +22,12 @@ A message says what came, what is allowed and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from difflib import SequenceMatcher
+from functools import wraps
+from typing import Any, TypeVar
+
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 class SereinError(Exception):
@@ -100,3 +104,44 @@ def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:
         allowed, key=lambda known: (-SequenceMatcher(None, text, known.lower()).ratio(), known)
     )
     return f"unknown {kind} {name!r}; known: {', '.join(near_first) or 'none'}"
+
+
+def check_name(kind: str, name: object, allowed: Collection[str]) -> None:
+    """Raise `SettingError` if a name is not one of those allowed."""
+    if name not in allowed:
+        raise SettingError(unknown_name(kind, name, allowed))
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise `SettingError` if a number is not within a range, its ends included."""
+    if not low <= value <= high:
+        raise SettingError(f"{name} is {value}; allowed: {low:g} to {high:g}")
+
+
+def renamed(**new_names: str) -> Callable[[Call], Call]:
+    """Decorate a class or function whose parameters were renamed, as in ``@renamed(old="new")``.
+
+    A call with the old name raises a `SettingError` that says the new one.
+    """
+
+    def decorate(thing: Any) -> Any:
+        call = vars(thing)["__init__"] if isinstance(thing, type) else thing
+
+        @wraps(call)
+        def checked(*args: Any, **options: Any) -> Any:
+            for old in new_names.keys() & options.keys():
+                raise SettingError(f"{old} is now called {new_names[old]}")
+            return call(*args, **options)
+
+        if isinstance(thing, type):
+            setattr(thing, "__init__", checked)  # noqa: B010  # mypy knows no other way
+            return thing
+        return checked
+
+    return decorate
+
+
+def reason_of(cause: BaseException) -> str:
+    """Tell what a library said, on one line, without numbers of errors and addresses."""
+    said = getattr(cause, "error_string", None) or getattr(cause, "strerror", None) or cause
+    return " ".join(str(said).split()).removeprefix("Error : ").rstrip(".:")

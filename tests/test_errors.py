@@ -1,0 +1,60 @@
+"""Errors: what a message says, and that old names of parameters name the new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from sklearn.base import BaseEstimator, clone
+
+from serein.errors import SettingError, check_name, check_range, reason_of, renamed
+
+
+@renamed(penalty="alpha")
+@dataclass(frozen=True)
+class Settings:
+    alpha: float = 1.0
+
+
+@renamed(penalty="alpha")
+class Ridge(BaseEstimator):
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+
+@renamed(words="text")
+def count(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.mark.parametrize("call", [Settings, Ridge])
+def test_a_renamed_parameter_of_a_class(call: type) -> None:
+    assert call(alpha=2.0).alpha == call(2.0).alpha == 2.0
+    with pytest.raises(SettingError, match="penalty is now called alpha"):
+        call(penalty=2.0)
+
+
+def test_an_estimator_is_still_cloned() -> None:
+    assert clone(Ridge(3.0)).get_params() == {"alpha": 3.0}
+
+
+def test_a_renamed_parameter_of_a_function() -> None:
+    assert count("two words") == count(text="two words") == 2
+    with pytest.raises(SettingError, match="words is now called text"):
+        count(words="two words")
+
+
+def test_a_name_and_a_range_are_checked() -> None:
+    check_name("colour", "red", {"red": 1})
+    check_range("share", 1, 0, 1)
+    with pytest.raises(ValueError, match="unknown colour 'rad'; known: red, blue"):
+        check_name("colour", "rad", ("blue", "red"))
+    with pytest.raises(ValueError, match=r"share is 1\.5; allowed: 0 to 1"):
+        check_range("share", 1.5, 0, 1)
+    with pytest.raises(SettingError, match="share is nan"):
+        check_range("share", float("nan"), 0, 1)
+
+
+def test_what_a_library_said() -> None:
+    assert reason_of(ValueError("no  such\n thing.")) == "no such thing"
+    assert reason_of(OSError(2, "No such file", "a.wav")) == "No such file"
