@@ -101,12 +101,12 @@ class Data:
         """Return training clips and their copies, which have a face or none, and what is known."""
         mine = np.flatnonzero(np.isin(self.parent, train))
         rows = np.concatenate([train, self.parent[mine]])
-        is_copy = np.arange(len(rows)) >= len(train)
+        is_augmented = np.arange(len(rows)) >= len(train)
         face = self.face[rows]
         if not faces:
-            face = np.where(is_copy[:, None], np.nan, face)
+            face = np.where(is_augmented[:, None], np.nan, face)
         X = {"voice": np.concatenate([self.voice[train], self.copies[mine]]), "face": face}
-        return X, {"is_copy": is_copy} | self.told(rows)
+        return X, {"is_augmented": is_augmented} | self.told(rows)
 
     def told(self, rows: Array) -> dict[str, Array]:
         """Return labels, speakers and class weights."""

@@ -29,7 +29,7 @@ from serein.evaluation.protocol import Fold, leave_one_speaker_out, ravdess_acto
 from serein.features.extractor import FeatureExtractor
 from serein.models.architectures import MLP
 from serein.models.linear import MaskedLogisticRegression
-from serein.models.network import NetworkClassifier
+from serein.models.network_classifier import NetworkClassifier
 from serein.training.balance import Balanced
 from serein.training.generative import ConditionalWGAN
 from serein.training.generative_quality import (

@@ -41,7 +41,7 @@ from serein.inference.words import (
     load_words,
     scaled,
 )
-from serein.models.calibration import likeliest_temperature
+from serein.models.calibration import fit_temperature
 from serein.models.linear import MaskedLogisticRegression
 
 ROOT = Path(__file__).parents[1]
@@ -458,7 +458,7 @@ def _gelu(x: torch.Tensor) -> torch.Tensor:
 
 def sharpness(likely: npt.NDArray[np.float64], truth: Indices) -> float:
     """Find the temperature of the answers to dev, to be written down."""
-    return round(likeliest_temperature(np.log(np.maximum(likely, 1e-12)), truth), 3)
+    return round(fit_temperature(np.log(np.maximum(likely, 1e-12)), truth), 3)
 
 
 def write_bundle(folder: Path, arrays: dict[str, Array], temperatures: list[float]) -> None:

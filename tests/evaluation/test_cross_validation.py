@@ -40,8 +40,8 @@ class Spy(ClassifierMixin, BaseEstimator):
 
 
 class ToldAll(Spy):
-    def fit(self, X: Array, y: Array, groups: Any = None, is_copy: Any = None) -> Any:
-        return self._heard(X, y, groups=groups, is_copy=is_copy)
+    def fit(self, X: Array, y: Array, groups: Any = None, is_augmented: Any = None) -> Any:
+        return self._heard(X, y, groups=groups, is_augmented=is_augmented)
 
 
 class Weighed(Spy):
@@ -91,15 +91,15 @@ def test_groups_and_marks_of_copies_are_given_to_whom_takes_them(fits: list[dict
     for (train, _), given in zip(FOLDS, fits, strict=True):
         rows = given["rows"].astype(int)
         assert given["groups"].tolist() == SPEAKERS[rows % 100].tolist()
-        np.testing.assert_array_equal(given["is_copy"], rows >= 100)
-        assert given["is_copy"].sum() == len(rows) - len(train) > 0
+        np.testing.assert_array_equal(given["is_augmented"], rows >= 100)
+        assert given["is_augmented"].sum() == len(rows) - len(train) > 0
 
 
 def test_without_copies_none_is_marked(fits: list[dict[str, Any]]):
     cross_validate(ToldAll(), X, Y, SPEAKERS, FOLDS, protocol="two")
     for (train, _), given in zip(FOLDS, fits, strict=True):
-        assert not given["is_copy"].any()
-        assert len(given["is_copy"]) == len(train)
+        assert not given["is_augmented"].any()
+        assert len(given["is_augmented"]) == len(train)
 
 
 def test_nothing_is_given_to_whom_takes_nothing(fits: list[dict[str, Any]]):

@@ -17,7 +17,7 @@ from serein.errors import ProtocolError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.leaks import find_leaks
 from serein.evaluation.protocol import Fold, leave_one_speaker_out, random_k_fold
-from serein.models.series import pack
+from serein.models.padding import pad
 
 Array = npt.NDArray[Any]
 SPEAKERS, CLIPS, COLUMNS = 6, 20, 12
@@ -167,9 +167,9 @@ def test_series_of_different_length():
     who = np.repeat([f"s{number}" for number in range(SPEAKERS)], 6)
     series = [generator.normal(size=(int(generator.integers(5, 9)), 4)) for _ in who]
     folds = leave_one_speaker_out(who.tolist())
-    assert find_leaks(GaussianNB(), pack(series), who, folds) == []
+    assert find_leaks(GaussianNB(), pad(series), who, folds) == []
     series[7] = series[0]
-    leaks = find_leaks(GaussianNB(), pack(series), who, folds)
+    leaks = find_leaks(GaussianNB(), pad(series), who, folds)
     assert "sample 0 as 7" in leaks[0]
 
 

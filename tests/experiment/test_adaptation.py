@@ -18,10 +18,10 @@ from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import leave_one_speaker_out
 from serein.evaluation.result import STAMP, Result
 from serein.experiment.adaptation import KNOWN, Adapted, adapt, can_adapt, speaker_prior
-from serein.models.adaptation import centred
 from serein.models.calibration import TemperatureScaled
 from serein.models.linear import MaskedRidge
-from serein.models.scaled import Scaled
+from serein.models.pipelines import Scaled
+from serein.models.speaker_prior import centred_log_posteriors
 
 Array = npt.NDArray[Any]
 EMOTIONS = np.array(["anger", "fear", "joy"])
@@ -175,7 +175,9 @@ def spied() -> tuple[FittedFolds, Result, list[Spy]]:
 def evidence(result: Result, case: Adapted, spies: list[Spy]) -> list[set[int]]:
     """Rows by which each row's answer was adapted: none, if it is as it was."""
     place = {row.tobytes(): number for number, row in enumerate(result.probabilities)}
-    lean = centred(result.probabilities) - centred(case.result.probabilities)
+    lean = centred_log_posteriors(result.probabilities) - centred_log_posteriors(
+        case.result.probabilities
+    )
     found = []
     for fold, call in zip(result.fold, np.rint(100 * lean[:, 0]).astype(int), strict=True):
         rows = spies[fold].heard[call - 1] if call else []

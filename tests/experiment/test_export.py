@@ -32,9 +32,9 @@ from serein.models.architectures import ARCHITECTURES
 from serein.models.calibration import TemperatureScaled
 from serein.models.ensembles import GroupedStacking, boosting
 from serein.models.linear import MaskedLogisticRegression
-from serein.models.network import NetworkClassifier
-from serein.models.scaled import Pooled
-from serein.models.series import Pooling, pack
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.padding import pad
+from serein.models.pipelines import Pooled, Pooling
 from serein.training.balance import Balanced
 from serein.training.plan import Training
 
@@ -63,7 +63,7 @@ def series(samples: int = 24) -> tuple[np.ndarray, np.ndarray]:
     lengths = generator.integers(5, 20, samples)
     lengths[0] = LONGEST
     rows = [generator.standard_normal((n, WIDTH)) + k for n, k in zip(lengths, which, strict=True)]
-    return pack(rows), CLASSES[which]
+    return pad(rows), CLASSES[which]
 
 
 def voting() -> VotingClassifier:

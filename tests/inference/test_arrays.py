@@ -20,7 +20,7 @@ from serein.experiment.export.convert import convert
 from serein.features.frontend import FrontEnd
 from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, MANIFEST, read_bundle, write_bundle, zip_bundle
-from serein.models.hmm_scores import HmmArrays
+from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[Any]
 FRONT_END = FrontEnd("features", sets=("mfcc",), step=4, level="speech_rms")

@@ -13,9 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.evaluation.metrics import expected_calibration_error
-from serein.models.adaptation import SpeakerPrior
-from serein.models.calibration import TemperatureScaled, likeliest_temperature
+from serein.models.calibration import TemperatureScaled, fit_temperature
 from serein.models.linear import MaskedLogisticRegression
+from serein.models.speaker_prior import SpeakerPrior
 
 Array = npt.NDArray[Any]
 
@@ -50,26 +50,24 @@ def noisy_speakers(samples: int, features: int, seed: int = 0) -> tuple[Array, A
 @pytest.mark.parametrize("strength", [0.25, 1.0, 3.0, 10.0])
 def test_a_known_distortion_is_undone(strength: float):
     log_probabilities, truth = honest(20_000)
-    found = likeliest_temperature(strength * log_probabilities, truth)
+    found = fit_temperature(strength * log_probabilities, truth)
     assert found == pytest.approx(strength, rel=0.04)
 
 
 def test_weights_count_as_repetitions():
     log_probabilities, truth = honest(300)
     times = np.random.default_rng(1).integers(0, 5, 300)
-    weighted = likeliest_temperature(2 * log_probabilities, truth, times)
-    repeated = likeliest_temperature(
-        2 * log_probabilities.repeat(times, axis=0), truth.repeat(times)
-    )
+    weighted = fit_temperature(2 * log_probabilities, truth, times)
+    repeated = fit_temperature(2 * log_probabilities.repeat(times, axis=0), truth.repeat(times))
     assert weighted == pytest.approx(repeated, rel=1e-4)
-    assert weighted != pytest.approx(likeliest_temperature(2 * log_probabilities, truth), rel=1e-3)
+    assert weighted != pytest.approx(fit_temperature(2 * log_probabilities, truth), rel=1e-3)
 
 
 @pytest.mark.parametrize(("right", "bound"), [(True, 0.05), (False, 20.0)])
 def test_the_temperature_stays_within_bounds(right: bool, bound: float):
     log_probabilities = log_softmax(np.eye(3)[np.arange(30) % 3], axis=1)
     truth = (np.arange(30) + (not right)) % 3
-    assert likeliest_temperature(log_probabilities, truth) == pytest.approx(bound, rel=0.01)
+    assert fit_temperature(log_probabilities, truth) == pytest.approx(bound, rel=0.01)
 
 
 def test_impossible_answers_do_not_break_it():
@@ -77,7 +75,7 @@ def test_impossible_answers_do_not_break_it():
     log_probabilities[:5] = [0.0, -np.inf, -np.inf]
     truth[:5] = [0, 1, 2, 1, 2]
     before = log_probabilities.copy()
-    assert 1.0 < likeliest_temperature(log_probabilities, truth) <= 20.0
+    assert 1.0 < fit_temperature(log_probabilities, truth) <= 20.0
     np.testing.assert_array_equal(log_probabilities, before)
 
 
@@ -238,9 +236,9 @@ def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[di
         "y": np.append(y, y),
         "groups": np.append(speakers, speakers),
     }
-    is_copy = np.arange(2 * len(y)) >= len(y)
+    is_augmented = np.arange(2 * len(y)) >= len(y)
     listened.clear()
-    marked = TemperatureScaled(Listener()).fit(**both, is_copy=is_copy)
+    marked = TemperatureScaled(Listener()).fit(**both, is_augmented=is_augmented)
     assert marked.temperature_ == plain.temperature_
     assert TemperatureScaled(Listener()).fit(**both).temperature_ > 2 * plain.temperature_
     assert set(listened[0]["row"].tolist()) == set(both["X"][:, 0].tolist())
@@ -251,9 +249,11 @@ def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[di
 
 def test_a_speaker_of_copies_alone_is_heard_and_sets_nothing(listened: list[dict[str, Array]]):
     X, y, speakers = told()
-    is_copy = speakers == 0
-    fitted = TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_copy=is_copy)
-    rest = TemperatureScaled(Listener()).fit(X[~is_copy], y[~is_copy], groups=speakers[~is_copy])
+    is_augmented = speakers == 0
+    fitted = TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_augmented=is_augmented)
+    rest = TemperatureScaled(Listener()).fit(
+        X[~is_augmented], y[~is_augmented], groups=speakers[~is_augmented]
+    )
     assert len(listened[0]["row"]) == len(y)
     assert fitted.temperature_ == pytest.approx(rest.temperature_, rel=1e-4)
 
@@ -261,7 +261,7 @@ def test_a_speaker_of_copies_alone_is_heard_and_sets_nothing(listened: list[dict
 def test_copies_alone_cannot_calibrate():
     X, y, speakers = told(40)
     with pytest.raises(ValueError, match="a class that at least 2 speakers have; got none"):
-        TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_copy=np.ones(40, bool))
+        TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_augmented=np.ones(40, bool))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_votes_of_zero_for_the_true_class_lower_the_confidence():
     sure = np.where(np.eye(2)[np.arange(100) % 2] == 1, np.log(0.95), np.log(0.05))
     truth, fooled = np.arange(100) % 2, sure.copy()
     fooled[::10] = np.where(np.eye(2)[truth[::10]] == 1, -np.inf, 0.0)
-    assert likeliest_temperature(fooled, truth) > 2 * likeliest_temperature(sure, truth)
+    assert fit_temperature(fooled, truth) > 2 * fit_temperature(sure, truth)
 
 
 # --- how speakers differ ---
@@ -309,11 +309,11 @@ def test_how_speakers_differ_is_learnt_from_the_calibrated_held_out_answers():
     X, y, speakers = told()
     fitted = TemperatureScaled(Listener(), folds=5).fit(X, y, groups=speakers)
     cooled = softmax(X[:, 1:3] / fitted.temperature_, axis=1)
-    expected = SpeakerPrior.learn(cooled, y, speakers)
+    expected = SpeakerPrior.estimate(cooled, y, speakers)
     for name in ("means", "within", "between"):
         found = getattr(fitted.speaker_prior_, name)
         np.testing.assert_allclose(found, getattr(expected, name), atol=1e-9)
-    raw = SpeakerPrior.learn(softmax(X[:, 1:3], axis=1), y, speakers)
+    raw = SpeakerPrior.estimate(softmax(X[:, 1:3], axis=1), y, speakers)
     assert np.abs(raw.means - expected.means).max() > 0.5
 
 
@@ -321,7 +321,7 @@ def test_what_was_learnt_from_shows_no_speaker():
     """Answers for voices that are known differ from those for voices that are not."""
     X, y, speakers = noisy_speakers(240, 100)
     fitted = TemperatureScaled(MaskedLogisticRegression(C=100.0)).fit(X, y, groups=speakers)
-    by_heart = SpeakerPrior.learn(fitted.predict_proba(X), y, speakers)
+    by_heart = SpeakerPrior.estimate(fitted.predict_proba(X), y, speakers)
     assert np.trace(fitted.speaker_prior_.means) < 0.6 * np.trace(by_heart.means)
 
 
@@ -333,7 +333,7 @@ def test_copies_and_weights_do_not_tell_how_speakers_differ():
         np.vstack([X, wrong]),
         np.append(y, y),
         groups=np.append(speakers, speakers),
-        is_copy=np.arange(2 * len(y)) >= len(y),
+        is_augmented=np.arange(2 * len(y)) >= len(y),
         sample_weight=np.ones(2 * len(y)),
     )
     assert marked.speaker_prior_.to_dict() == plain.speaker_prior_.to_dict()

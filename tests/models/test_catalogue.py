@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from serein.errors import SettingError
 from serein.models.catalogue import (
     MEMBERS,
     MODELS,
@@ -20,9 +21,9 @@ from serein.models.catalogue import (
 from serein.models.classical import CLASSICAL
 from serein.models.ensembles import ENSEMBLES
 from serein.models.hmm import GaussianMixtureHMM
-from serein.models.network import NetworkClassifier
-from serein.models.scaled import Pooled
-from serein.models.series import pack
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.padding import pad
+from serein.models.pipelines import Pooled
 from serein.training.plan import Training
 
 Array = npt.NDArray[Any]
@@ -53,7 +54,7 @@ def series(samples: int = 24) -> tuple[Array, Array]:
         3 * np.eye(WIDTH)[emotion] + generator.standard_normal((generator.integers(5, 9), WIDTH))
         for emotion in y
     ]
-    return pack(frames), NAMES[y]
+    return pad(frames), NAMES[y]
 
 
 def kinds(kind: str) -> list[str]:
@@ -334,3 +335,8 @@ def test_what_is_searched_is_a_setting_of_the_model(name: str):
         else:
             assert "random_state" not in setting
             make_model(name, SMALL.get(name, {}) | {setting: low})
+
+
+def test_the_old_name_of_a_setting_is_refused_by_the_new_one():
+    with pytest.raises(SettingError, match="penalty is called alpha now"):
+        make_model("ridge", {"penalty": 1e-3})

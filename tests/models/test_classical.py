@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.models.classical import CLASSICAL, knn, logistic, svm
 from serein.models.margin_svm import MarginSVM
-from serein.models.scaled import Scaled
+from serein.models.pipelines import Scaled
 
 Array = npt.NDArray[Any]
 WEIGHED = sorted(set(CLASSICAL) - {"knn"})
@@ -90,7 +90,7 @@ def test_every_setting_arrives(name: str):
     """Another value of a setting makes another estimator."""
     other = {
         "C": 0.5,
-        "penalty": 0.01,
+        "alpha": 0.01,
         "kernel": "poly",
         "gamma": 0.25,
         "degree": 2,

@@ -23,7 +23,7 @@ from serein.models.ensembles import (
     voting,
 )
 from serein.models.hmm import GaussianMixtureHMM
-from serein.models.series import pack, unpack
+from serein.models.padding import pad, unpad
 
 Array = npt.NDArray[Any]
 OF_MEMBERS = {"voting", "stacking"}
@@ -60,7 +60,7 @@ class FrameMean(ClassifierMixin, BaseEstimator):
         return self
 
     def _means(self, X: Array) -> Array:
-        batch, lengths = unpack(X, self.width)
+        batch, lengths = unpad(X, self.width)
         return batch.sum(axis=1) / lengths[:, None]
 
     def predict_proba(self, X: Array) -> Array:
@@ -121,7 +121,7 @@ def series(samples: int = 60) -> tuple[Array, Array]:
         centres[one] + generator.standard_normal((length, 2))
         for one, length in zip(y, lengths, strict=True)
     ]
-    return pack(frames), np.array(["joy", "anger", "fear"])[y]
+    return pad(frames), np.array(["joy", "anger", "fear"])[y]
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)

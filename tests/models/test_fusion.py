@@ -250,10 +250,10 @@ def test_copies_are_learnt_from_and_set_no_weights():
     X, y, speakers = senses(120)
     copies = {name: np.random.default_rng(1).permutation(array) for name, array in X.items()}
     whole = {name: np.concatenate([X[name], copies[name]]) for name in X}
-    is_copy = np.arange(240) >= 120
+    is_augmented = np.arange(240) >= 120
     late = LateFusion(folds=3)
     both = np.tile(speakers, 2)
-    late.fit(whole, np.tile(y, 2), groups=both, is_copy=is_copy)
+    late.fit(whole, np.tile(y, 2), groups=both, is_augmented=is_augmented)
     held = late.held_out_
     assert held.answers.shape == (3, 120, 4)
     assert np.isfinite(held.answers).all()

@@ -16,8 +16,8 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.models.hmm import GaussianMixtureHMM
-from serein.models.hmm_scores import SHAPES, HmmArrays
-from serein.models.series import pack, unpack
+from serein.models.hmm_forward import SHAPES, HmmArrays
+from serein.models.padding import pad, unpad
 
 Array = npt.NDArray[Any]
 
@@ -32,7 +32,7 @@ def moving(samples: int = 36, width: int = 3, seed: int = 0) -> tuple[Array, Arr
         length = generator.integers(9, 20)
         place = (np.arange(length) * 3 // length + emotion) % 3
         series.append(5 * (places[place] + generator.standard_normal((length, width))) + 20)
-    return pack(series), np.array(["anger", "fear", "joy"])[y], series
+    return pad(series), np.array(["anger", "fear", "joy"])[y], series
 
 
 def small(**parameters: Any) -> GaussianMixtureHMM:
@@ -145,14 +145,14 @@ def test_filling_changes_nothing():
     np.testing.assert_array_equal(
         small().fit(X, y).predict_proba(X), small().fit(wider, y).predict_proba(wider)
     )
-    batch, lengths = unpack(X, 3)
+    batch, lengths = unpad(X, 3)
     shortest = lengths.argmin()
     alone = small().fit(X, y).arrays_.log_probabilities(batch[shortest, : lengths[shortest]])
     np.testing.assert_array_equal(small().fit(X, y).predict_log_proba(X)[shortest], alone)
 
 
 def test_frames_that_never_change_do_not_break_it(caplog: pytest.LogCaptureFixture):
-    X = pack([np.full((6, 2), value) for value in (1.0, 1.0, 4.0, 4.0)])
+    X = pad([np.full((6, 2), value) for value in (1.0, 1.0, 4.0, 4.0)])
     with caplog.at_level(logging.DEBUG):
         fitted = small(width=2, variance_floor=0.05).fit(X, ["calm", "calm", "joy", "joy"])
     assert fitted.predict(X).tolist() == ["calm", "calm", "joy", "joy"]
@@ -162,7 +162,7 @@ def test_frames_that_never_change_do_not_break_it(caplog: pytest.LogCaptureFixtu
 
 def test_an_emotion_with_few_frames_gets_fewer_mixtures():
     X, y, series = moving(30)
-    X, y = pack([*series, series[0][:5]]), np.append(y, "calm")
+    X, y = pad([*series, series[0][:5]]), np.append(y, "calm")
     fitted = small(mixtures=4).fit(X, y)
     assert [model.n_mix for model in fitted.models_] == [4, 1, 4, 4]
     assert fitted.classes_[1] == "calm"
@@ -174,7 +174,7 @@ def test_an_emotion_with_few_frames_gets_fewer_mixtures():
 
 def test_no_more_states_than_frames():
     _, y, series = moving()
-    short = pack([one[:2] for one in series])
+    short = pad([one[:2] for one in series])
     fitted = small(states=5).fit(short, y)
     assert fitted.arrays_.log_start.shape == (3, 2)
     vectors = GaussianMixtureHMM(random_state=0).fit(np.stack([one[0] for one in series]), y)
@@ -239,7 +239,7 @@ def test_scoring_needs_numpy_alone():
     program = (
         "import sys\n"
         "for name in ('scipy', 'sklearn', 'hmmlearn'): sys.modules[name] = None\n"
-        "import serein.models.hmm_scores\n"
+        "import serein.models.hmm_forward\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -286,7 +286,7 @@ def test_data_that_cannot_be():
     with pytest.raises(ValueError, match=r"y has 1 class \(joy\)"):
         small().fit(X, ["joy"] * len(y))
     with pytest.raises(ValueError, match="class calm has 2 frames in training, and 3 states"):
-        small().fit(pack([*series, series[0][:2]]), np.append(y, "calm"))
+        small().fit(pad([*series, series[0][:2]]), np.append(y, "calm"))
     holed = X.copy()
     holed[4, 3] = np.nan
     with pytest.raises(ValueError, match="NaN inside a series of X, row 4"):

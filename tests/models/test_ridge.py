@@ -31,14 +31,14 @@ def corpus(samples: int, features: int, classes: int, seed: int = 0) -> tuple[Ar
 
 
 def theirs(
-    X: Array, y: Array, penalty: float, weight: Array | None = None
+    X: Array, y: Array, alpha: float, weight: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """Coefficients and intercepts of scikit-learn, and the scaled features they are for."""
     weight = np.ones(len(y)) if weight is None else weight
     scaled = StandardScaler().fit_transform(X, sample_weight=weight)
     classes = int(y.max()) + 1
     target = np.where(np.eye(classes)[y] == 1, 1.0, -1.0 / (classes - 1))
-    ridge = Ridge(alpha=penalty * X.shape[1] * weight.sum())
+    ridge = Ridge(alpha=alpha * X.shape[1] * weight.sum())
     ridge.fit(scaled, target, sample_weight=weight)
     return SHARPNESS * ridge.coef_, SHARPNESS * ridge.intercept_, scaled
 
@@ -52,12 +52,12 @@ def test_scikit_learns_contract(estimator, check):
 SHAPES = [(150, 6, 4), (150, 6, 2), (60, 60, 3), (40, 150, 4), (24, 900, 2)]
 
 
-@pytest.mark.parametrize("penalty", [5e-4, 0.05])
+@pytest.mark.parametrize("alpha", [5e-4, 0.05])
 @pytest.mark.parametrize(("samples", "features", "classes"), SHAPES)
-def test_equals_scikit_learn(samples: int, features: int, classes: int, penalty: float):
+def test_equals_scikit_learn(samples: int, features: int, classes: int, alpha: float):
     X, y = corpus(samples, features, classes)
-    coef, intercept, scaled = theirs(X, y, penalty)
-    fitted = MaskedRidge(penalty).fit(X, y)
+    coef, intercept, scaled = theirs(X, y, alpha)
+    fitted = MaskedRidge(alpha).fit(X, y)
     np.testing.assert_allclose(fitted.coef_, coef, atol=1e-3)
     np.testing.assert_allclose(fitted.intercept_, intercept, atol=1e-3)
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_equals_scikit_learn_with_weights():
 @pytest.mark.parametrize("with_label_set", [False, True])
 @pytest.mark.parametrize("features", [5, 200])
 def test_integer_weights_are_repetitions(features: int, with_label_set: bool):
-    """Also of the penalty, which is a share of all weights."""
+    """Also of the alpha, which is a share of all weights."""
     X, y = corpus(60, features, 3)
     times = np.random.default_rng(1).integers(0, 4, len(y))
     origin = np.where((np.arange(60) < 30) & (y < 2), "a", "b")
@@ -109,14 +109,14 @@ def test_copies_of_all_samples_change_nothing():
     np.testing.assert_allclose(thrice.predict_proba(X), once.predict_proba(X), atol=1e-3)
 
 
-def test_a_stronger_penalty_makes_smaller_weights():
+def test_a_stronger_alpha_makes_smaller_weights():
     X, y = corpus(60, 40, 3)
-    sizes = [np.linalg.norm(MaskedRidge(penalty).fit(X, y).coef_) for penalty in (1e-4, 0.01, 1.0)]
+    sizes = [np.linalg.norm(MaskedRidge(alpha).fit(X, y).coef_) for alpha in (1e-4, 0.01, 1.0)]
     assert sizes[0] > 1.5 * sizes[1] > 3 * sizes[2]
     assert sizes[2] > 0
 
 
-def test_a_feature_that_never_varies_only_shares_in_the_penalty():
+def test_a_feature_that_never_varies_only_shares_in_the_alpha():
     """It counts as a feature, and its weight is 0."""
     X, y = corpus(60, 4, 3)
     with_constant = MaskedRidge(4 * 0.01).fit(np.column_stack([X, np.full(len(y), 1e6)]), y)
@@ -180,7 +180,7 @@ def two_corpora() -> tuple[Array, Array, Array]:
 
 
 def test_each_class_is_fitted_on_the_corpora_that_have_it_alone():
-    """The others only shape the scaling and, by their number, the penalty."""
+    """The others only shape the scaling and, by their number, the alpha."""
     X, y, origin = two_corpora()
     fitted = MaskedRidge(0.01).fit(X, y, label_set=origin)
     scaled = (X - fitted.mean_) / fitted.scale_
@@ -205,7 +205,7 @@ def test_clips_of_a_corpus_without_a_class_do_not_crowd_it_out():
 
 @pytest.mark.parametrize("features", [4, 120])
 def test_corpora_without_a_common_class_are_learnt_as_if_alone(features: int):
-    """Each with the penalty of all: here twice its own, as both are as large as each other."""
+    """Each with the alpha of all: here twice its own, as both are as large as each other."""
     X, y = corpus(50, features, 2)
     other = np.random.default_rng(3).permutation(np.arange(50) % 3)
     both = MaskedRidge(0.01).fit(
@@ -217,7 +217,7 @@ def test_corpora_without_a_common_class_are_learnt_as_if_alone(features: int):
         np.testing.assert_allclose(both.intercept_[columns], alone.intercept_, atol=1e-3)
 
 
-def test_the_penalty_is_a_share_of_all_weights():
+def test_the_alpha_is_a_share_of_all_weights():
     """Of two corpora without a common class the one that counts 1 in 5 bears 5 times its own."""
     X, y = corpus(50, 6, 2)
     both = MaskedRidge(0.01).fit(

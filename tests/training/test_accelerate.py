@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 
 from serein.errors import MissingExtraError
 from serein.models.architectures import CNN, MLP
-from serein.models.network import NetworkClassifier
+from serein.models.network_classifier import NetworkClassifier
 from serein.training.accelerated import make_accelerator
 from serein.training.plan import Training
 
@@ -82,7 +82,7 @@ SCRIPT = """
 import os, sys
 import numpy as np
 from serein.models.architectures import MLP
-from serein.models.network import NetworkClassifier
+from serein.models.network_classifier import NetworkClassifier
 from serein.training.plan import Training
 
 X, y = np.load(sys.argv[1]), np.tile([0, 1], 30)

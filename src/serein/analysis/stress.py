@@ -256,9 +256,9 @@ def _row(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Lay a vector, or a series, out as a matrix of one row."""
     if features.ndim == 1:
         return features[None]
-    from serein.models.series import pack  # only who trained has series to lay out, and the extra
+    from serein.models.padding import pad  # only who trained has series to lay out, and the extra
 
-    return pack([features])
+    return pad([features])
 
 
 Tick = Callable[[int, int], None]

@@ -197,6 +197,6 @@ def fit_part(
     given = {name: np.asarray(values)[rows] for name, values in (per_sample or {}).items()}
     if has_fit_parameter(estimator, "groups"):
         given["groups"] = speakers[rows]
-    if has_fit_parameter(estimator, "is_copy"):
-        given["is_copy"] = np.arange(len(rows)) >= len(train)
+    if has_fit_parameter(estimator, "is_augmented"):
+        given["is_augmented"] = np.arange(len(rows)) >= len(train)
     return clone(estimator).fit(vectors, y[rows], **given)

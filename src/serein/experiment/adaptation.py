@@ -13,7 +13,7 @@ from serein.errors import RecipeError
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result
 from serein.experiment.prepare import Tick
-from serein.models.adaptation import SpeakerPrior, adapted
+from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 Floats = npt.NDArray[np.float64]
 NO_PRIOR = (
@@ -53,8 +53,8 @@ def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> 
         probabilities = result.probabilities.copy()
         for row, others in _evidence(result, known, one_emotion, seed):
             if len(others):
-                lean = priors[result.fold[row]].lean(result.probabilities[others])
-                probabilities[row] = adapted(result.probabilities[[row]], lean)[0]
+                lean = priors[result.fold[row]].bias(result.probabilities[others])
+                probabilities[row] = remove_bias(result.probabilities[[row]], lean)[0]
         words = f"{result.protocol}; {_words(known, one_emotion)}"
         answers = replace(result, protocol=words, probabilities=probabilities)
         judged.append(Adapted(known, one_emotion, answers))

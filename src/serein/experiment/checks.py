@@ -31,8 +31,8 @@ from serein.models.catalogue import (
 )
 from serein.training.accelerated import make_accelerator
 from serein.training.balance import METHODS as BALANCES
-from serein.training.private import MODELS as PRIVATE
-from serein.training.private import load_opacus
+from serein.training.privacy import MODELS as PRIVATE
+from serein.training.privacy import load_opacus
 
 VECTORS = Features(sets=("expert", "mfcc", "mfcc_delta"), functionals=("mean", "std", "p20", "p80"))
 SERIES = Features(sets=("log_mel",))

@@ -32,7 +32,7 @@ from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import MASKED, make_model, search_space
-from serein.models.series import pack
+from serein.models.padding import pad
 from serein.training.balance import Balanced
 
 Array = npt.NDArray[np.float32]
@@ -66,7 +66,7 @@ class Prepared:
     front : SpeechEncoder, FrontEnd or None
         What describes a signal; None where the vectors were read from a table.
     X : numpy.ndarray
-        Shape (clips, columns), float32: vectors, or series as `serein.models.series.pack` lays
+        Shape (clips, columns), float32: vectors, or series as `serein.models.padding.pad` lays
         them out.
     copies : Copies or None
         Changed copies, for training folds only.
@@ -206,7 +206,7 @@ def describe(
 def stack(arrays: list[Array], front: Front) -> Array:
     """Lay vectors, or series, out as one matrix."""
     series = isinstance(front, FrontEnd) and front.width is not None
-    return pack(arrays) if series else np.stack(arrays)
+    return pad(arrays) if series else np.stack(arrays)
 
 
 def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> Any:

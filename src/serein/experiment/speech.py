@@ -26,7 +26,7 @@ from serein.experiment.prepare import Front, Prepared, Progress, Tick, stack
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
-from serein.models.scaled import Pooled
+from serein.models.pipelines import Pooled
 
 Array = npt.NDArray[np.float32]
 

@@ -26,7 +26,7 @@ def _percentile(percent: float) -> Callable[[Values], Values]:
 
 
 def _moment(series: Values, power: int) -> Values:
-    """Standardised central moment; 0 for a constant column."""
+    """ScaledNetwork central moment; 0 for a constant column."""
     centred = series - series.mean(axis=0)
     spread = np.sqrt(np.mean(centred**2, axis=0))
     scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from serein.models.hmm_scores import HmmArrays
+from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -24,7 +24,7 @@ from serein.inference.timeline import (
     segment_bounds,
     window_starts,
 )
-from serein.models.adaptation import SpeakerPrior
+from serein.models.speaker_prior import SpeakerPrior
 from serein.recordings import recordings
 
 PRETRAINED = Path(__file__).parent / "pretrained"

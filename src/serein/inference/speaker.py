@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from serein.models.adaptation import SpeakerPrior, adapted
+from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 Array = npt.NDArray[np.float32]
 
@@ -41,5 +41,5 @@ class Speaker:
         if self.prior is None or not self._heard:
             return answer
         if self._lean is None:
-            self._lean = self.prior.lean(np.array(self._heard))
-        return adapted(answer[None], self._lean)[0].astype(np.float32)
+            self._lean = self.prior.bias(np.array(self._heard))
+        return remove_bias(answer[None], self._lean)[0].astype(np.float32)

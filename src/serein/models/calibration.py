@@ -14,7 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from serein.models.adaptation import SpeakerPrior
+from serein.models.speaker_prior import SpeakerPrior
 
 Floats = npt.NDArray[np.float64]
 NO_VOTE = -10.0  # log probability of a true class that no tree or neighbour voted for
@@ -64,7 +64,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: npt.ArrayLike,
         *,
         groups: npt.ArrayLike | None = None,
-        is_copy: npt.ArrayLike | None = None,
+        is_augmented: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
         """Learn classifier and temperature."""
@@ -79,7 +79,9 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = {name: np.asarray(values) for name, values in per_sample.items()}
         if has_fit_parameter(self.estimator, "groups"):
             rows["groups"] = groups
-        original = np.ones(len(labels), bool) if is_copy is None else ~np.asarray(is_copy, bool)
+        original = (
+            np.ones(len(labels), bool) if is_augmented is None else ~np.asarray(is_augmented, bool)
+        )
         count = min(self.folds, len(np.unique(groups)))
         if count < 2:
             raise ValueError(
@@ -105,11 +107,11 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("calibration needs a class that at least 2 speakers have; got none")
         truth = np.searchsorted(self.classes_, labels)
         weight = rows["sample_weight"][heard] if "sample_weight" in rows else None
-        self.temperature_ = likeliest_temperature(held_out[heard], truth[heard], weight)
+        self.temperature_ = fit_temperature(held_out[heard], truth[heard], weight)
         self.speaker_prior_ = None
         if told and len(np.unique(truth[heard])) == len(self.classes_):
             calibrated = np.exp(_cooled(held_out[heard], self.temperature_))
-            self.speaker_prior_ = SpeakerPrior.learn(calibrated, truth[heard], groups[heard])
+            self.speaker_prior_ = SpeakerPrior.estimate(calibrated, truth[heard], groups[heard])
         return self
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
@@ -133,7 +135,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def likeliest_temperature(
+def fit_temperature(
     log_probabilities: Floats,
     truth: npt.NDArray[np.intp],
     weight: npt.NDArray[Any] | None = None,

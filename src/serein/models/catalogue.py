@@ -12,14 +12,13 @@ import numpy.typing as npt
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.models.architectures import ARCHITECTURES
 from serein.models.classical import CLASSICAL
 from serein.models.ensembles import ENSEMBLES
 from serein.models.hmm import GaussianMixtureHMM
-from serein.models.network import NetworkClassifier
-from serein.models.scaled import Pooled
-from serein.models.series import Pooling
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.pipelines import Pooled, Pooling
 from serein.training.plan import Training
 
 MEMBERS = ("logistic", "svm", "random_forest")  # of voting and stacking, if none are named
@@ -43,11 +42,14 @@ class Family:
         return self.kind in {"network", "ensemble"}
 
 
+RENAMED = {"penalty": "alpha"}
+"""Setting of version 0.1 -> what it is called now."""
+
 RATE = {"training.learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 DROPOUT = {"model.dropout": {"low": 0.0, "high": 0.6}}
 SPACES: dict[str, dict[str, Any]] = {
     "logistic": {"model.C": {"low": 1e-4, "high": 10.0, "log": True}},
-    "ridge": {"model.penalty": {"low": 3e-5, "high": 0.03, "log": True}},
+    "ridge": {"model.alpha": {"low": 3e-5, "high": 0.03, "log": True}},
     "svm": {
         "model.C": {"low": 0.03, "high": 100.0, "log": True},
         "model.gamma": {"low": 1e-5, "high": 0.1, "log": True},
@@ -135,6 +137,8 @@ def make_model(
     family, given = MODELS[name], dict(settings or {})
     known = [*signature(family.build).parameters, *member_names(name, given)]
     for key in given:
+        if key in RENAMED and RENAMED[key] in known:
+            raise SettingError(f"{key} is called {RENAMED[key]} now: write that in place of it")
         if key not in known:
             raise ValueError(unknown_name(f"setting of {name}", key, known))
     if family.kind == "network":

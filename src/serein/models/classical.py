@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from serein.errors import unknown_name
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.margin_svm import KERNELS, MarginSVM
-from serein.models.scaled import Scaled
+from serein.models.pipelines import Scaled
 
 RandomState = int | np.random.RandomState | None
 
@@ -35,14 +35,15 @@ def logistic(*, C: float = 0.02, random_state: RandomState = None) -> MaskedLogi
     return MaskedLogisticRegression(C)
 
 
-def ridge(*, penalty: float = 5e-4, random_state: RandomState = None) -> MaskedRidge:
-    """Make a linear classifier by penalised least squares; nothing in it is random.
+def ridge(*, alpha: float = 5e-4, random_state: RandomState = None) -> MaskedRidge:
+    """Make a ridge classifier; nothing in it is random.
 
-    `penalty`, above 0, of the weights is beside the mean squared error; see `MaskedRidge`.
+    `alpha`, above 0, is the regularisation strength beside the mean squared error; see
+    `MaskedRidge`.
     """
     del random_state
-    _refuse_not_positive("penalty", penalty)
-    return MaskedRidge(penalty)
+    _refuse_not_positive("alpha", alpha)
+    return MaskedRidge(alpha)
 
 
 def svm(

@@ -15,8 +15,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from serein.errors import unknown_name
-from serein.models.hmm_scores import HmmArrays
-from serein.models.series import unpack
+from serein.models.hmm_forward import HmmArrays
+from serein.models.padding import unpad
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     width : int, optional
-        Features a frame, of rows made by `serein.models.series.pack`. If not given, each row is a
+        Features a frame, of rows made by `serein.models.padding.pad`. If not given, each row is a
         series of one frame.
     topology : {"left_right", "ergodic"}
         Whether states follow one another, from the first to the next or itself; or any may follow
@@ -144,7 +144,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _series(self, X: Floats) -> list[Floats]:
         if self.width is None:
             return list(X[:, None, :])
-        batch, lengths = unpack(X, self.width)
+        batch, lengths = unpad(X, self.width)
         return [one[:length].astype(np.float64) for one, length in zip(batch, lengths, strict=True)]
 
     def _model(

@@ -214,9 +214,9 @@ class MaskedRidge(LinearClassifier):
 
     Parameters
     ----------
-    penalty : float
-        ||w||² counts this times the number of features, beside the mean squared error; so samples
-        that come with copies of themselves need no other penalty.
+    alpha : float
+        Regularisation strength: ||w||² counts this times the number of features, beside the mean
+        squared error; so samples that come with augmented data need no other strength.
 
     Attributes
     ----------
@@ -235,8 +235,8 @@ class MaskedRidge(LinearClassifier):
     array(['high'], dtype='<U4')
     """
 
-    def __init__(self, penalty: float = 5e-4) -> None:
-        self.penalty = penalty
+    def __init__(self, alpha: float = 5e-4) -> None:
+        self.alpha = alpha
 
     def fit(
         self,
@@ -249,7 +249,7 @@ class MaskedRidge(LinearClassifier):
         scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
         if possible is None:
             possible = np.ones((len(index), len(self.classes_)), dtype=bool)
-        strength = self.penalty * scaled.shape[1] * weight.sum()
+        strength = self.alpha * scaled.shape[1] * weight.sum()
         wide = scaled.shape[0] < scaled.shape[1] / 2
         if wide:  # the solution lies in the span of the samples: look for it there
             basis, scaled = span(scaled)

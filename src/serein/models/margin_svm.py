@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from serein.errors import unknown_name
-from serein.models.scaled import checked
+from serein.models.pipelines import checked
 
 Floats = npt.NDArray[np.float64]
 

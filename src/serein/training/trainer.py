@@ -14,9 +14,9 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
+from serein.training.callbacks import Stop, ended
 from serein.training.losses import class_losses, l1_norm
 from serein.training.plan import Training
-from serein.training.watch import Stop, ended
 
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,

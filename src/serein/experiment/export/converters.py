@@ -35,9 +35,8 @@ from serein.experiment.export.onnx import OPSET, module_graph
 from serein.models.calibration import TemperatureScaled
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.margin_svm import MarginSVM
-from serein.models.network import NetworkClassifier
-from serein.models.scaled import Pooled, Scaled
-from serein.models.series import Pooling
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.pipelines import Pooled, Pooling, Scaled
 
 NOTHING = "nothing"
 

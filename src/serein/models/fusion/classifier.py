@@ -38,12 +38,12 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
-        is_copy: npt.ArrayLike | None = None,
+        is_augmented: npt.ArrayLike | None = None,
     ) -> Self:
         """Learn from labelled samples."""
         samples = Modalities.read(X)
         _refuse_empty(samples)
-        told = _told(len(samples), y, sample_weight, groups, is_copy)
+        told = _told(len(samples), y, sample_weight, groups, is_augmented)
         self.classes_ = np.unique(told.labels)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -137,7 +137,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def fitted(estimator: Any, X: Floats, told: Told) -> Any:
     """Fit a clone of a classifier, which is told what its `fit` takes."""
-    known = {"groups": told.groups, "is_copy": told.is_copy}
+    known = {"groups": told.groups, "is_augmented": told.is_augmented}
     given = {name: values for name, values in known.items() if has_fit_parameter(estimator, name)}
     if (told.weight != 1).any():
         if not any(has_fit_parameter(estimator, name) for name in ("sample_weight", "per_sample")):
@@ -167,14 +167,18 @@ def _told(
     y: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None,
     groups: npt.ArrayLike | None,
-    is_copy: npt.ArrayLike | None,
+    is_augmented: npt.ArrayLike | None,
 ) -> Told:
     """Check what is given beside the samples."""
     labels = column(y, samples, "y")
     check_classification_targets(labels)
     weight = np.ones(samples) if sample_weight is None else _weights(sample_weight, samples)
     speakers = np.arange(samples) if groups is None else column(groups, samples, "groups")
-    copies = np.zeros(samples, bool) if is_copy is None else column(is_copy, samples, "is_copy")
+    copies = (
+        np.zeros(samples, bool)
+        if is_augmented is None
+        else column(is_augmented, samples, "is_augmented")
+    )
     index = np.unique(labels, return_inverse=True)[1]
     return Told(labels, index, weight, speakers, copies.astype(bool))
 

@@ -175,7 +175,7 @@ class EarlyFusion(FusionClassifier):
         rows = np.concatenate([np.arange(len(told)), chosen])
         whole = samples.joined(samples.rows(chosen).only(keep)) if len(chosen) else samples
         more = told.rows(rows)
-        more = replace(more, is_copy=more.is_copy | (np.arange(len(rows)) >= len(told)))
+        more = replace(more, is_augmented=more.is_augmented | (np.arange(len(rows)) >= len(told)))
         estimator = TemperatureScaled(BlockRidge()) if self.estimator is None else self.estimator
         self.estimator_ = fitted(estimator, self.blocks_.transform(whole), more)
 

@@ -13,17 +13,17 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
 
 from serein.errors import unknown_name
-from serein.models.calibration import likeliest_temperature
+from serein.models.calibration import fit_temperature
 from serein.models.fusion.classifier import FusionClassifier
 from serein.models.fusion.early import Blocks
 from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
 from serein.models.fusion.network import ATTENTIONS, HEADS, FusionNetwork
-from serein.training.assembly import make_trainer
+from serein.training.callbacks import generators
+from serein.training.factory import make_trainer
 from serein.training.holdout import held_out
 from serein.training.initialise import initialise
 from serein.training.plan import Training
 from serein.training.trainer import Samples
-from serein.training.watch import generators
 
 
 class HybridFusion(FusionClassifier):
@@ -115,18 +115,18 @@ class HybridFusion(FusionClassifier):
             raise ValueError("calibration needs at least 2 speakers in the training data; got 1")
         answers, truth = [], []
         for train, test in GroupKFold(count).split(told.labels, groups=told.groups):
-            part, rows = told.rows(train), test[~told.is_copy[test]]
+            part, rows = told.rows(train), test[~told.is_augmented[test]]
             if len(np.unique(part.labels)) < len(self.classes_):
                 continue
             network = clone(self).set_params(calibration_folds=0)
             network.fit(
-                samples.rows(train).arrays, part.labels, part.weight, part.groups, part.is_copy
+                samples.rows(train).arrays, part.labels, part.weight, part.groups, part.is_augmented
             )
             answers.append(network.predict_log_proba(samples.rows(rows).arrays))
             truth.append(told.index[rows])
         if not truth:
             raise ValueError("calibration needs classes that several speakers have; got none")
-        return likeliest_temperature(np.concatenate(answers), np.concatenate(truth))
+        return fit_temperature(np.concatenate(answers), np.concatenate(truth))
 
     def _train(
         self,

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from serein.errors import unknown_name
-from serein.models.calibration import likeliest_temperature
+from serein.models.calibration import fit_temperature
 from serein.models.fusion.classifier import TINY, FusionClassifier, fitted, log_proba
 from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
 from serein.models.fusion.rules import RULES, Answers, HeldOut, Product, Rule
@@ -88,14 +88,14 @@ class LateFusion(FusionClassifier):
                     f"{name} needs a class that at least 2 speakers have, to weigh it; got none"
                 )
             use = part.rows(heard)
-            temperature = likeliest_temperature(raw[heard], use.index, use.weight)
+            temperature = fit_temperature(raw[heard], use.index, use.weight)
             held[number, mine[heard]] = _cooled(raw[heard], temperature)
             self.estimators_[name] = fitted(estimator, X, part)
             self.temperatures_[name] = temperature
-        own = told.rows(~told.is_copy)
+        own = told.rows(~told.is_augmented)
         log_prior = np.log(np.maximum(self.prior_, TINY))
         self.held_out_ = HeldOut(
-            held[:, ~told.is_copy], own.index, own.weight, own.groups, log_prior
+            held[:, ~told.is_augmented], own.index, own.weight, own.groups, log_prior
         )
         self._learn_rules()
 
@@ -107,7 +107,7 @@ class LateFusion(FusionClassifier):
         if count < 2:
             raise ValueError("late fusion needs at least 2 speakers in the training data; got 1")
         for train, held in GroupKFold(count).split(X, told.labels, told.groups):
-            test = held[~told.is_copy[held]]
+            test = held[~told.is_augmented[held]]
             if not len(test) or len(np.unique(told.labels[train])) < 2:
                 continue
             part = fitted(estimator, X[train], told.rows(train))

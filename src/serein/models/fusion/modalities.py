@@ -83,7 +83,7 @@ class Told:
     index: Indices
     weight: Floats
     groups: Rows
-    is_copy: Flags
+    is_augmented: Flags
 
     def __len__(self) -> int:
         return len(self.labels)

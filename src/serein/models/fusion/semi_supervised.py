@@ -23,7 +23,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     In each round every class may grow by the same share of the labels it was given, surest answers
     first, so that a class that is easy to see does not crowd out the others. Labels that were not
-    given set no confidence and no weights of modalities: they are handed on as `is_copy`.
+    given set no confidence and no weights of modalities: they are handed on as `is_augmented`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X: Mapping[str, npt.ArrayLike],
         y: npt.ArrayLike,
         groups: npt.ArrayLike | None = None,
-        is_copy: npt.ArrayLike | None = None,
+        is_augmented: npt.ArrayLike | None = None,
     ) -> Self:
         """Learn from samples of which some have labels."""
         self._check()
@@ -63,8 +63,8 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         speakers = np.arange(len(given)) if groups is None else column(groups, len(given), "groups")
         copies = np.zeros(len(given), bool)
-        if is_copy is not None:
-            copies = column(is_copy, len(given), "is_copy").astype(bool)
+        if is_augmented is not None:
+            copies = column(is_augmented, len(given), "is_augmented").astype(bool)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         index = np.full(len(given), -1)
         index[known] = numbers
@@ -78,16 +78,16 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _grow(
-        self, samples: Modalities, index: Indices, groups: npt.NDArray[Any], is_copy: Flags
+        self, samples: Modalities, index: Indices, groups: npt.NDArray[Any], is_augmented: Flags
     ) -> None:
         """Find labels in rounds; `index` and `found_` are changed in place."""
         random = check_random_state(self.random_state)
-        given = np.bincount(index[(index >= 0) & ~is_copy], minlength=len(self.classes_))
+        given = np.bincount(index[(index >= 0) & ~is_augmented], minlength=len(self.classes_))
         quota = np.maximum(1, np.round(self.growth * given)).astype(int)
-        seen = samples.present.any(axis=1) & ~is_copy
+        seen = samples.present.any(axis=1) & ~is_augmented
         for number in range(1, self.rounds + 1):
             free = random.permutation(np.flatnonzero((index < 0) & seen))
-            guesses = self._guesses(samples, index, groups, is_copy, free[: self.pool])
+            guesses = self._guesses(samples, index, groups, is_augmented, free[: self.pool])
             rows, classes = _surest(guesses, quota, self.threshold)
             if not len(rows):
                 break
@@ -99,7 +99,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         samples: Modalities,
         index: Indices,
         groups: npt.NDArray[Any],
-        is_copy: Flags,
+        is_augmented: Flags,
         free: Indices,
     ) -> list[Guess]:
         """Let each teacher, fitted on the labels there are, answer for samples without."""
@@ -111,7 +111,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         samples: Modalities,
         index: Indices,
         groups: npt.NDArray[Any],
-        is_copy: Flags,
+        is_augmented: Flags,
     ) -> Any:
         """Fit on what has a label and at least one modality."""
         rows = np.flatnonzero((index >= 0) & samples.present.any(axis=1))
@@ -119,7 +119,7 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             samples.rows(rows).arrays,
             self.classes_[index[rows]],
             groups=groups[rows],
-            is_copy=is_copy[rows] | (self.found_[rows] > 0),
+            is_augmented=is_augmented[rows] | (self.found_[rows] > 0),
         )
 
     def _numbered(self, teacher: Any, samples: Modalities) -> Floats:
@@ -201,12 +201,12 @@ class SelfTraining(SemiSupervised):
         samples: Modalities,
         index: Indices,
         groups: npt.NDArray[Any],
-        is_copy: Flags,
+        is_augmented: Flags,
         free: Indices,
     ) -> list[Guess]:
         if not len(free):
             return []
-        teacher = self._fitted(self._fusion(), samples, index, groups, is_copy)
+        teacher = self._fitted(self._fusion(), samples, index, groups, is_augmented)
         return [_best(free, self._numbered(teacher, samples.rows(free)))]
 
 
@@ -267,7 +267,7 @@ class CoTraining(SemiSupervised):
         samples: Modalities,
         index: Indices,
         groups: npt.NDArray[Any],
-        is_copy: Flags,
+        is_augmented: Flags,
         free: Indices,
     ) -> list[Guess]:
         guesses = []
@@ -276,7 +276,9 @@ class CoTraining(SemiSupervised):
             mine = free[view.present[free].any(axis=1)]
             if not len(mine):
                 continue
-            teacher = self._fitted(self._fusion().narrowed(names), view, index, groups, is_copy)
+            teacher = self._fitted(
+                self._fusion().narrowed(names), view, index, groups, is_augmented
+            )
             guesses.append(_best(mine, self._numbered(teacher, view.rows(mine))))
         return guesses
 

@@ -14,11 +14,11 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from serein.training.accelerated import AcceleratedTrainer
+from serein.training.callbacks import Best, HeldOutRecall, Patience, Rate, Save
 from serein.training.plan import Training
-from serein.training.private import PrivateTrainer
+from serein.training.privacy import PrivateTrainer
 from serein.training.schedule import Schedule
 from serein.training.trainer import OPTIMISERS, Samples, Trainer, steps_of
-from serein.training.watch import Best, HeldOutRecall, Patience, Rate, Save
 
 
 def make_trainer(

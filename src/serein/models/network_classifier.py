@@ -16,16 +16,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from serein.models.architectures import ARCHITECTURES
-from serein.models.series import unpack
-from serein.models.standardised import Standardised
+from serein.models.padding import unpad
+from serein.models.scaled_network import ScaledNetwork
 from serein.training.accelerated import make_accelerator
-from serein.training.assembly import make_trainer
+from serein.training.callbacks import best_epoch, generators, loggers
 from serein.training.checkpoint import fingerprint, read_state
+from serein.training.factory import make_trainer
 from serein.training.holdout import held_out
 from serein.training.initialise import initialise
 from serein.training.plan import Training
 from serein.training.trainer import Samples, Trainer
-from serein.training.watch import best_epoch, generators, loggers
 
 BATCH = 64
 
@@ -44,7 +44,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     training : Training, optional
         How it learns; ``Training()`` if not given.
     width : int, optional
-        Features a frame, for rows that are series as `serein.models.series.pack` lays them out. If
+        Features a frame, for rows that are series as `serein.models.padding.pad` lays them out. If
         not given, a row is a vector: a series of one frame.
     random_state : int, RandomState or None
         Decides the weights drawn, the order of samples, dropout, and who is held out; not the noise
@@ -71,7 +71,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Whose weights are kept, from 1: with early stopping that of the lowest held-out loss, else
         the last.
     privacy_ : dict or None
-        What the training gave away, as `serein.training.private.Spent` says; None without privacy.
+        What the training gave away, as `serein.training.privacy.Spent` says; None without privacy.
     n_parameters_ : int
         Weights that were learnt.
     width_ : int
@@ -165,7 +165,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = self._architecture().build(self.width_, len(self.classes_))
         initialise(network, plan.initialisation)
         known = self._scaled_by(samples)
-        self.module_ = Standardised.learnt(
+        self.module_ = ScaledNetwork.learnt(
             network, known["series"], known["lengths"], spec_augment=plan.spec_augment
         ).to(device)
         self.n_parameters_ = sum(weight.numel() for weight in self.module_.parameters())
@@ -229,7 +229,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _samples(self, rows: npt.NDArray[np.float32]) -> Samples:
         if self.width is None:
             return {"series": rows[:, None, :], "lengths": np.ones(len(rows), dtype=np.int64)}
-        series, lengths = unpack(rows, int(self.width))
+        series, lengths = unpad(rows, int(self.width))
         return {"series": series, "lengths": lengths}
 
     def _scaled_by(self, samples: Samples) -> Samples:

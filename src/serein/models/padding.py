@@ -7,21 +7,19 @@ longest series' end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 Single = npt.NDArray[np.float32]
 
 
-def pack(series: Sequence[npt.ArrayLike]) -> Single:
+def pad(series: Sequence[npt.ArrayLike]) -> Single:
     """Lay series of different length into one matrix."""
     frames = [np.asarray(one, dtype=np.float32) for one in series]
     if not frames:
-        raise ValueError("there is no series to pack; need at least 1")
+        raise ValueError("there is no series to pad; need at least 1")
     for row, one in enumerate(frames):
         if one.ndim != 2 or one.size == 0 or one.shape[1:] != frames[0].shape[1:]:
             raise ValueError(
@@ -36,7 +34,7 @@ def pack(series: Sequence[npt.ArrayLike]) -> Single:
     return X
 
 
-def unpack(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
+def unpad(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
     """Turn rows back into series."""
     rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2:
@@ -61,48 +59,3 @@ def unpack(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]
 def _refuse(bad: npt.NDArray[Any], message: str) -> None:
     if bad.any():
         raise ValueError(message.format(f"row {int(bad.argmax())}"))
-
-
-class Pooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Series to vectors, so that any classifier of vectors can be given series."""
-
-    def __init__(self, width: int | None = None) -> None:
-        self.width = width
-
-    def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
-        """Check the rows; there is nothing to learn."""
-        del y
-        rows = self._validated(X, reset=True)
-        if self.width is not None:
-            unpack(rows, self.width)
-        return self
-
-    def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Pool each series over its frames."""
-        check_is_fitted(self)
-        rows = self._validated(X, reset=False)
-        if self.width is None:
-            return rows
-        batch, lengths = unpack(rows, self.width)
-        valid = (np.arange(batch.shape[1]) < lengths[:, None])[:, :, None]
-        count = lengths[:, None].astype(np.float64)
-        mean = batch.sum(axis=1, dtype=np.float64) / count
-        variance = np.square(np.where(valid, batch - mean[:, None], 0.0)).sum(axis=1) / count
-        least = np.where(valid, batch, np.inf).min(axis=1)
-        greatest = np.where(valid, batch, -np.inf).max(axis=1)
-        return np.concatenate([mean, np.sqrt(variance), least, greatest], axis=1)
-
-    def _validated(self, X: npt.ArrayLike, *, reset: bool) -> npt.NDArray[Any]:
-        finite = True if self.width is None else "allow-nan"
-        rows: npt.NDArray[Any] = validate_data(
-            self, X, dtype=(np.float64, np.float32), ensure_all_finite=finite, reset=reset
-        )
-        return rows
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "n_features_in_")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.width is not None
-        return tags

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 MASKED_SHARE = 0.2
 
 
-class Standardised(nn.Module):
+class ScaledNetwork(nn.Module):
     """Scales features, then asks the network.
 
     D. Park et al., "SpecAugment", Interspeech 2019: time and frequency masking.

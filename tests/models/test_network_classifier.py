@@ -17,8 +17,8 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from serein.errors import MissingExtraError
-from serein.models.network import NetworkClassifier
-from serein.models.series import pack
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.padding import pad
 from serein.training.plan import LOSSES, OPTIMISERS, SCHEDULES, Training
 
 Array = npt.NDArray[Any]
@@ -170,7 +170,7 @@ def test_every_loss_learns(name: str):
 )
 def test_every_setting_reaches_the_training(setting: dict[str, Any]):
     recorded, y = recordings()
-    X = pack([np.tile(one, (1, 2)) for one in recorded])  # six features, so that one can be masked
+    X = pad([np.tile(one, (1, 2)) for one in recorded])  # six features, so that one can be masked
     plain = model(width=6, optimiser="sgd").fit(X, y)
     changed = model(width=6, optimiser="sgd", **setting).fit(X, y)
     assert not same(plain, changed)
@@ -203,20 +203,20 @@ def test_the_scale_of_weights_does_not_count():
 
 def test_series_are_scaled_over_their_own_frames():
     series, y = recordings()
-    fitted = model(width=3).fit(pack(series), y)
+    fitted = model(width=3).fit(pad(series), y)
     frames = np.concatenate(series)
     np.testing.assert_allclose(fitted.module_.mean, frames.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(fitted.module_.scale, frames.std(axis=0), rtol=1e-5)
     assert fitted.width_ == 3
-    assert fitted.score(pack(series), y) > 0.9
+    assert fitted.score(pad(series), y) > 0.9
 
 
 def test_an_answer_does_not_depend_on_its_batch():
     series, y = recordings(70)
-    X = pack(series)
+    X = pad(series)
     fitted = model(width=3).fit(X, y)
     together = fitted.predict_log_proba(X)
-    alone = np.concatenate([fitted.predict_log_proba(pack([one])) for one in series])
+    alone = np.concatenate([fitted.predict_log_proba(pad([one])) for one in series])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     padded = np.hstack([X, np.full((70, 30), np.nan)])
     np.testing.assert_allclose(together, fitted.predict_log_proba(padded), atol=1e-6)

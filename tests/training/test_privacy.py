@@ -11,10 +11,10 @@ import torch
 
 from serein.errors import MissingExtraError
 from serein.models.architectures import ARCHITECTURES, MLP, TextbookCNN
-from serein.models.network import NetworkClassifier
-from serein.models.standardised import Standardised
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.scaled_network import ScaledNetwork
 from serein.training.plan import Training
-from serein.training.private import MODELS, Draws, load_opacus, refuse_layers
+from serein.training.privacy import MODELS, Draws, load_opacus, refuse_layers
 
 pytest.importorskip("opacus")
 Y = np.tile([0, 1], 30)
@@ -112,7 +112,7 @@ def test_a_batch_of_nobody_is_a_step_of_noise() -> None:
 
 def test_nothing_of_the_sums_stays_in_the_network() -> None:
     model = fit(privacy_epsilon=8.0)
-    assert isinstance(model.module_, Standardised)
+    assert isinstance(model.module_, ScaledNetwork)
     assert not model.module_.training
     assert not any(hasattr(weight, "grad_sample") for weight in model.module_.parameters())
 

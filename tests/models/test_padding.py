@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.models.series import Pooling, pack, unpack
+from serein.models.padding import pad, unpad
+from serein.models.pipelines import Pooling
 
 NAN = float("nan")
 
@@ -28,10 +29,10 @@ def noise(lengths: list[int], width: int, seed: int = 0) -> list[npt.NDArray[np.
 )
 def test_what_is_packed_can_be_unpacked(lengths: list[int], width: int, seed: int) -> None:
     series = noise(lengths, width, seed)
-    X = pack(series)
+    X = pad(series)
     assert X.shape == (len(series), max(lengths) * width)
     assert X.dtype == np.float32
-    batch, found = unpack(X, width)
+    batch, found = unpad(X, width)
     assert batch.shape == (len(series), max(lengths), width)
     assert (batch.dtype, found.dtype) == (np.float32, np.int64)
     assert found.tolist() == lengths
@@ -41,7 +42,7 @@ def test_what_is_packed_can_be_unpacked(lengths: list[int], width: int, seed: in
 
 
 def test_rows_may_be_longer_than_the_longest_series() -> None:
-    batch, lengths = unpack(pack(noise([2, 6], 3))[:1], 3)
+    batch, lengths = unpad(pad(noise([2, 6], 3))[:1], 3)
     assert batch.shape == (1, 6, 3)
     assert lengths.tolist() == [2]
 
@@ -62,7 +63,7 @@ def test_rows_may_be_longer_than_the_longest_series() -> None:
 )
 def test_rows_that_are_no_series(X: Any, width: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        unpack(X, width)
+        unpad(X, width)
     if np.ndim(X) == 2 and np.size(X):
         with pytest.raises(ValueError, match=message):
             Pooling(width).fit(X)
@@ -71,7 +72,7 @@ def test_rows_that_are_no_series(X: Any, width: int, message: str) -> None:
 @pytest.mark.parametrize(
     ("series", "message"),
     [
-        ([], "no series to pack"),
+        ([], "no series to pad"),
         ([np.ones((2, 3)), np.ones((2, 4))], r"series 1 has shape \(2, 4\)"),
         ([np.ones(3)], r"series 0 has shape \(3,\)"),
         ([np.ones((1, 3)), np.ones((0, 3))], "series 1 .* at least 1 frame"),
@@ -80,7 +81,7 @@ def test_rows_that_are_no_series(X: Any, width: int, message: str) -> None:
 )
 def test_what_cannot_be_packed(series: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pack(series)
+        pad(series)
 
 
 # --- pooling ---
@@ -89,7 +90,7 @@ def test_what_cannot_be_packed(series: Any, message: str) -> None:
 def test_pooling_equals_numpy_on_each_series() -> None:
     series = noise([1, 4, 9], 3)
     expected = [np.concatenate([one.mean(0), one.std(0), one.min(0), one.max(0)]) for one in series]
-    pooled = Pooling(3).fit_transform(pack(series))
+    pooled = Pooling(3).fit_transform(pad(series))
     np.testing.assert_allclose(pooled, expected, atol=1e-6)
 
 
@@ -101,7 +102,7 @@ def test_vectors_pass_unchanged() -> None:
 def test_any_classifier_takes_series_behind_it() -> None:
     calm, lively = noise([5, 8, 3, 6], 2), [4 * one for one in noise([7, 2, 9, 4], 2, 1)]
     y = ["calm"] * 4 + ["lively"] * 4
-    X = pack(calm + lively)
+    X = pad(calm + lively)
     fitted = make_pipeline(Pooling(2), LogisticRegression()).fit(X, y)
     assert fitted.score(X, y) == 1.0
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,9 +17,54 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from serein.models.series import Pooling
+from serein.models.padding import unpad
 
 Floats = npt.NDArray[np.float64]
+
+
+class Pooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Series to vectors, so that any classifier of vectors can be given series."""
+
+    def __init__(self, width: int | None = None) -> None:
+        self.width = width
+
+    def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
+        """Check the rows; there is nothing to learn."""
+        del y
+        rows = self._validated(X, reset=True)
+        if self.width is not None:
+            unpad(rows, self.width)
+        return self
+
+    def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Pool each series over its frames."""
+        check_is_fitted(self)
+        rows = self._validated(X, reset=False)
+        if self.width is None:
+            return rows
+        batch, lengths = unpad(rows, self.width)
+        valid = (np.arange(batch.shape[1]) < lengths[:, None])[:, :, None]
+        count = lengths[:, None].astype(np.float64)
+        mean = batch.sum(axis=1, dtype=np.float64) / count
+        variance = np.square(np.where(valid, batch - mean[:, None], 0.0)).sum(axis=1) / count
+        least = np.where(valid, batch, np.inf).min(axis=1)
+        greatest = np.where(valid, batch, -np.inf).max(axis=1)
+        return np.concatenate([mean, np.sqrt(variance), least, greatest], axis=1)
+
+    def _validated(self, X: npt.ArrayLike, *, reset: bool) -> npt.NDArray[Any]:
+        finite = True if self.width is None else "allow-nan"
+        rows: npt.NDArray[Any] = validate_data(
+            self, X, dtype=(np.float64, np.float32), ensure_all_finite=finite, reset=reset
+        )
+        return rows
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_in_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.width is not None
+        return tags
 
 
 def _has_log(pooled: Any) -> bool:

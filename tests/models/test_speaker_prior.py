@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import softmax
 
-from serein.models.adaptation import SpeakerPrior, adapted
+from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 Array = npt.NDArray[Any]
 EMOTIONS = 5
@@ -46,7 +46,7 @@ def training(speakers: int = 40, each: int = 6) -> tuple[Array, Array, Array, Ar
 @pytest.fixture(scope="module")
 def prior() -> SpeakerPrior:
     answers, truth, who, _ = training()
-    return SpeakerPrior.learn(answers, truth, who)
+    return SpeakerPrior.estimate(answers, truth, who)
 
 
 def error(prior: SpeakerPrior, utterances: int, speakers: int = 60) -> float:
@@ -55,7 +55,7 @@ def error(prior: SpeakerPrior, utterances: int, speakers: int = 60) -> float:
     away = []
     for own in vectors(generator, speakers):
         emotions = generator.integers(0, EMOTIONS, utterances)
-        away.append(np.linalg.norm(prior.lean(speaker(generator, own, emotions)) - own))
+        away.append(np.linalg.norm(prior.bias(speaker(generator, own, emotions)) - own))
     return float(np.mean(away))
 
 
@@ -76,7 +76,7 @@ def test_two_speakers_by_hand():
     own = np.array([0.5, -0.5])
     logits = np.array([[2.0, 0.0], [0.0, 2.0]])
     answers = softmax(np.concatenate([logits + own, logits - own]), axis=1)
-    found = SpeakerPrior.learn(answers, [0, 1, 0, 1], ["ann", "ann", "bob", "bob"])
+    found = SpeakerPrior.estimate(answers, [0, 1, 0, 1], ["ann", "ann", "bob", "bob"])
     np.testing.assert_allclose(found.means, [[1.0, -1.0], [-1.0, 1.0]])
     np.testing.assert_allclose(found.within, np.zeros((2, 2)), atol=1e-12)
     np.testing.assert_allclose(found.between, [[0.25, -0.25], [-0.25, 0.25]])
@@ -86,15 +86,15 @@ def test_a_class_that_does_not_occur_is_refused():
     answers, truth, who, _ = training(4)
     heard = truth != 3
     with pytest.raises(ValueError, match="a class has no utterance"):
-        SpeakerPrior.learn(answers[heard], truth[heard], who[heard])
+        SpeakerPrior.estimate(answers[heard], truth[heard], who[heard])
 
 
 def test_a_single_training_speaker_teaches_that_speakers_do_not_differ():
     answers, truth, who, _ = training(1)
-    found = SpeakerPrior.learn(answers, truth, who)
+    found = SpeakerPrior.estimate(answers, truth, who)
     generator = np.random.default_rng(1)
     own = vectors(generator, 1)[0]
-    lean = found.lean(speaker(generator, own, np.arange(EMOTIONS).repeat(8)))
+    lean = found.bias(speaker(generator, own, np.arange(EMOTIONS).repeat(8)))
     assert np.linalg.norm(lean) < 0.05 * np.linalg.norm(own)
 
 
@@ -105,7 +105,7 @@ def test_a_planted_vector_is_found_if_all_emotions_are_heard(prior: SpeakerPrior
     generator = np.random.default_rng(1)
     for own in vectors(generator, 20):
         emotions = np.arange(EMOTIONS).repeat(12)
-        lean = prior.lean(speaker(generator, own, emotions))
+        lean = prior.bias(speaker(generator, own, emotions))
         assert np.linalg.norm(lean - own) < 0.4
         assert lean @ own > 0.95 * np.linalg.norm(lean) * np.linalg.norm(own)
 
@@ -117,7 +117,7 @@ def test_if_all_emotions_are_heard_as_often_it_is_their_shrunken_mean(each: int)
     between, within, emotions = 0.64, 0.36, 3.0**2 / EMOTIONS
     prior = SpeakerPrior(MEANS, within * plane, between * plane)
     own = np.array([0.4, -0.3, 0.2, 0.1, -0.4])
-    lean = prior.lean(softmax(np.tile(MEANS + own, (each, 1)), axis=1))
+    lean = prior.bias(softmax(np.tile(MEANS + own, (each, 1)), axis=1))
     noise = (within + emotions) / (EMOTIONS * each)
     np.testing.assert_allclose(lean, own * between / (between + noise), rtol=0.03)
 
@@ -129,7 +129,7 @@ def test_what_is_taken_off_helps(prior: SpeakerPrior):
     for own in 2 * vectors(generator, 30):
         emotions = generator.integers(0, EMOTIONS, 40)
         answers = speaker(generator, own, emotions)
-        righted = adapted(answers, prior.lean(answers))
+        righted = remove_bias(answers, prior.bias(answers))
         before.append(np.mean(answers.argmax(axis=1) == emotions))
         after.append(np.mean(righted.argmax(axis=1) == emotions))
     assert np.mean(before) < 0.9
@@ -141,7 +141,7 @@ def test_a_speaker_of_one_emotion_stays_as_they_are(prior: SpeakerPrior, emotion
     generator = np.random.default_rng(emotion)
     planted, found = [], []
     for own in vectors(generator, 30):
-        lean = prior.lean(speaker(generator, own, np.full(30, emotion)))
+        lean = prior.bias(speaker(generator, own, np.full(30, emotion)))
         planted.append(np.linalg.norm(own))
         found.append(np.linalg.norm(lean))
     assert np.mean(found) < 0.02 * np.mean(planted)
@@ -160,7 +160,7 @@ def test_of_few_utterances_little_is_believed(prior: SpeakerPrior):
     for own in vectors(generator, 10):
         answers = speaker(generator, own, np.arange(EMOTIONS), within=0.0)
         sizes = [
-            np.linalg.norm(noisy.lean(np.tile(answers, (times, 1)))) for times in (1, 3, 10, 40)
+            np.linalg.norm(noisy.bias(np.tile(answers, (times, 1)))) for times in (1, 3, 10, 40)
         ]
         assert sizes == sorted(sizes)
         assert sizes[0] < 0.6 * sizes[-1] < np.linalg.norm(own)
@@ -170,7 +170,7 @@ def test_of_one_utterance_not_all_is_believed(prior: SpeakerPrior):
     generator = np.random.default_rng(3)
     for own in vectors(generator, 10):
         for emotion in range(EMOTIONS):
-            lean = prior.lean(speaker(generator, own, np.array([emotion])))
+            lean = prior.bias(speaker(generator, own, np.array([emotion])))
             assert np.linalg.norm(lean) < 0.8 * np.linalg.norm(own)
 
 
@@ -178,23 +178,23 @@ def test_the_order_of_utterances_does_not_matter(prior: SpeakerPrior):
     generator = np.random.default_rng(4)
     answers = speaker(generator, vectors(generator, 1)[0], np.arange(30) % EMOTIONS)
     shuffled = generator.permutation(answers)
-    np.testing.assert_allclose(prior.lean(shuffled), prior.lean(answers), atol=1e-3)
+    np.testing.assert_allclose(prior.bias(shuffled), prior.bias(answers), atol=1e-3)
 
 
 def test_the_order_of_classes_does_not_matter():
     answers, truth, who, _ = training(8)
     order = np.array([3, 0, 4, 1, 2])
     number = np.argsort(order)  # of each old class among the new
-    one = SpeakerPrior.learn(answers, truth, who)
-    other = SpeakerPrior.learn(answers[:, order], number[truth], who)
+    one = SpeakerPrior.estimate(answers, truth, who)
+    other = SpeakerPrior.estimate(answers[:, order], number[truth], who)
     np.testing.assert_allclose(other.means, one.means[np.ix_(order, order)])
     generator = np.random.default_rng(5)
     for emotions in (np.arange(20) % EMOTIONS, np.full(4, 2), np.array([0, 0, 1])):
         heard = speaker(generator, vectors(generator, 1)[0], emotions)
-        lean, moved = one.lean(heard), other.lean(heard[:, order])
+        lean, moved = one.bias(heard), other.bias(heard[:, order])
         np.testing.assert_allclose(moved, lean[order], atol=1e-3)
         np.testing.assert_allclose(
-            adapted(heard[:, order], moved), adapted(heard, lean)[:, order], atol=1e-3
+            remove_bias(heard[:, order], moved), remove_bias(heard, lean)[:, order], atol=1e-3
         )
 
 
@@ -219,11 +219,11 @@ def probabilities(least: int, most: int) -> st.SearchStrategy[Array]:
 def test_whatever_is_answered_the_lean_is_finite_and_has_mean_0(
     prior: SpeakerPrior, answers: Array
 ):
-    lean = prior.lean(answers)
+    lean = prior.bias(answers)
     assert lean.shape == (EMOTIONS,)
     assert np.isfinite(lean).all()
     assert abs(lean.sum()) < 1e-6
-    given_then = adapted(answers, lean)
+    given_then = remove_bias(answers, lean)
     assert np.isfinite(given_then).all()
     np.testing.assert_allclose(given_then.sum(axis=1), 1)
 
@@ -231,7 +231,7 @@ def test_whatever_is_answered_the_lean_is_finite_and_has_mean_0(
 @settings(max_examples=60, deadline=None)
 @given(probabilities(2, 6))
 def test_without_a_lean_answers_are_as_they_were(answers: Array):
-    same = adapted(answers, np.zeros(answers.shape[1]))
+    same = remove_bias(answers, np.zeros(answers.shape[1]))
     np.testing.assert_allclose(same, answers, atol=1e-8)  # 0 is taken for 1e-9
     np.testing.assert_allclose(same.sum(axis=1), 1)
 
@@ -239,15 +239,17 @@ def test_without_a_lean_answers_are_as_they_were(answers: Array):
 def test_a_lean_is_taken_off_log_probabilities():
     answers = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
     lean = np.log([2.0, 1.0, 0.5])
-    once = adapted(answers, lean)
+    once = remove_bias(answers, lean)
     np.testing.assert_allclose(once[0], np.array([0.1, 0.3, 1.0]) / 1.4)
-    np.testing.assert_allclose(adapted(once, -lean), answers)
-    np.testing.assert_allclose(adapted(answers, lean + 5), once)  # what all have in common is none
+    np.testing.assert_allclose(remove_bias(once, -lean), answers)
+    np.testing.assert_allclose(
+        remove_bias(answers, lean + 5), once
+    )  # what all have in common is none
 
 
 @pytest.mark.parametrize("lean", [[50.0, -50.0, 0.0], [-900.0, 900.0, 0.0]])
 def test_large_leans_stay_finite(lean: list[float]):
-    found = adapted(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array(lean))
+    found = remove_bias(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array(lean))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
@@ -255,11 +257,11 @@ def test_large_leans_stay_finite(lean: list[float]):
 def test_answers_without_any_doubt():
     """All within is 0, as of a model that is never wrong; and all means lie far out."""
     truth = np.tile(np.arange(3), 6)
-    sure = SpeakerPrior.learn(np.eye(3)[truth], truth, np.arange(18) // 3)
+    sure = SpeakerPrior.estimate(np.eye(3)[truth], truth, np.arange(18) // 3)
     assert np.abs(sure.within).max() == 0
-    lean = sure.lean(np.eye(3)[[0, 1, 2, 2]])
+    lean = sure.bias(np.eye(3)[[0, 1, 2, 2]])
     np.testing.assert_allclose(lean, 0, atol=1e-6)
-    assert np.isfinite(sure.lean(np.full((4, 3), 1 / 3))).all()
+    assert np.isfinite(sure.bias(np.full((4, 3), 1 / 3))).all()
 
 
 # --- on disk ---
@@ -273,7 +275,7 @@ def test_there_and_back_through_json(prior: SpeakerPrior):
     assert back.to_dict() == prior.to_dict()
     generator = np.random.default_rng(6)
     heard = speaker(generator, vectors(generator, 1)[0], np.arange(20) % EMOTIONS)
-    np.testing.assert_allclose(back.lean(heard), prior.lean(heard), atol=1e-3)
+    np.testing.assert_allclose(back.bias(heard), prior.bias(heard), atol=1e-3)
 
 
 @pytest.mark.parametrize(

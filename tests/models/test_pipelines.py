@@ -11,8 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.models.classical import MarginSVM
-from serein.models.scaled import Pooled
-from serein.models.series import pack
+from serein.models.padding import pad
+from serein.models.pipelines import Pooled
 
 Array = npt.NDArray[Any]
 WIDTH = 3
@@ -43,14 +43,14 @@ def test_scikit_learns_contract(estimator, check):
 
 def test_it_is_pooling_by_hand_and_the_classifier():
     series, y = spoken()
-    ours = Pooled(LogisticRegression(), width=WIDTH).fit(pack(series), y)
+    ours = Pooled(LogisticRegression(), width=WIDTH).fit(pad(series), y)
     vectors = by_hand(series)
     theirs = LogisticRegression().fit(vectors, y)
     for method in ("predict_proba", "predict_log_proba"):
         np.testing.assert_allclose(
-            getattr(ours, method)(pack(series)), getattr(theirs, method)(vectors), atol=1e-5
+            getattr(ours, method)(pad(series)), getattr(theirs, method)(vectors), atol=1e-5
         )
-    np.testing.assert_array_equal(ours.predict(pack(series)), theirs.predict(vectors))
+    np.testing.assert_array_equal(ours.predict(pad(series)), theirs.predict(vectors))
     assert ours.classes_.tolist() == ["anger", "fear", "joy"]
     assert ours.estimator_.n_features_in_ == 4 * WIDTH
 
@@ -64,7 +64,7 @@ def test_without_a_width_rows_are_vectors_already():
 
 def test_weights_reach_the_classifier():
     series, y = spoken()
-    X = pack(series)
+    X = pad(series)
     times = np.random.default_rng(1).integers(0, 4, len(y))
     weighted = Pooled(LogisticRegression(), width=WIDTH).fit(X, y, sample_weight=times)
     repeated = Pooled(LogisticRegression(), width=WIDTH).fit(
@@ -79,8 +79,8 @@ def test_weights_are_refused_where_the_classifier_takes_none():
     series, y = spoken()
     model = Pooled(KNeighborsClassifier(3), width=WIDTH)
     with pytest.raises(ValueError, match="KNeighborsClassifier takes no sample_weight: give none"):
-        model.fit(pack(series), y, sample_weight=np.ones(len(y)))
-    assert model.fit(pack(series), y).predict_proba(pack(series)).shape == (len(y), 3)
+        model.fit(pad(series), y, sample_weight=np.ones(len(y)))
+    assert model.fit(pad(series), y).predict_proba(pad(series)).shape == (len(y), 3)
 
 
 def test_log_probabilities_are_there_where_the_classifier_has_them():
@@ -91,7 +91,7 @@ def test_log_probabilities_are_there_where_the_classifier_has_them():
 def test_the_classifier_that_was_given_stays_unfitted():
     series, y = spoken()
     inner = LogisticRegression(C=0.3)
-    model = Pooled(inner, width=WIDTH).fit(pack(series), y)
+    model = Pooled(inner, width=WIDTH).fit(pad(series), y)
     assert not hasattr(inner, "classes_")
     again = clone(model)
     assert not hasattr(again, "estimator_")
@@ -107,4 +107,4 @@ def test_rows_that_are_no_series_of_that_width_are_refused():
     with pytest.raises(ValueError, match="NaN inside a series"):
         model.fit(np.where(np.arange(6) == 1, np.nan, np.ones((len(y), 6))), y)
     with pytest.raises(ValueError, match="contains NaN"):
-        Pooled(LogisticRegression()).fit(pack(series), y)
+        Pooled(LogisticRegression()).fit(pad(series), y)

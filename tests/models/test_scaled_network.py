@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from serein.models.standardised import Standardised, _stretch
+from serein.models.scaled_network import ScaledNetwork, _stretch
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _same_draws():
 
 
 def test_a_feature_that_never_varies_changes_nothing():
-    module = Standardised.learnt(
+    module = ScaledNetwork.learnt(
         nn.Identity(), np.full((3, 2, 1), 1e6 + 0.1, dtype=np.float32), np.array([2, 2, 2])
     )
     assert module.scale.item() == 1.0
@@ -30,14 +30,14 @@ class Echo(nn.Module):
 
 
 def test_filling_is_zero_after_scaling():
-    module = Standardised(Echo(), np.array([5.0]), np.array([2.0]))
+    module = ScaledNetwork(Echo(), np.array([5.0]), np.array([2.0]))
     scaled = module(torch.full((2, 3, 1), 9.0), torch.tensor([3, 1]))
     assert scaled[:, :, 0].tolist() == [[2, 2, 2], [2, 0, 0]]
     assert module(torch.full((2, 3, 1), 9.0)).unique().item() == 2.0
 
 
 def test_masks_are_drawn_in_training_alone_and_stay_small():
-    module = Standardised(Echo(), np.full(10, -1.0), np.ones(10), spec_augment=True)
+    module = ScaledNetwork(Echo(), np.full(10, -1.0), np.ones(10), spec_augment=True)
     batch, lengths = torch.zeros(50, 40, 10), torch.full((50,), 40)
     masked = module.train()(batch, lengths) == 0
     frames, bands = masked.all(dim=2).sum(dim=1), masked.all(dim=1).sum(dim=1)

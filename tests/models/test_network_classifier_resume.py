@@ -15,8 +15,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from serein.models.architectures import ARCHITECTURES
-from serein.models.network import NetworkClassifier
-from serein.models.series import pack
+from serein.models.network_classifier import NetworkClassifier
+from serein.models.padding import pad
 from serein.training.plan import Training
 
 QUICK: dict[str, Any] = {"epochs": 6, "batch_size": 16, "learning_rate": 0.03}
@@ -37,7 +37,7 @@ def recordings() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     y = np.arange(60) % 2
     lengths = generator.integers(3, 20, 60)
     series = [generator.standard_normal((n, 3)) + k for n, k in zip(lengths, y, strict=True)]
-    return pack(series), y
+    return pad(series), y
 
 
 def same(one: NetworkClassifier, other: NetworkClassifier) -> bool:
