@@ -16,9 +16,10 @@ import serein
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
-ANYONE_MAY = {"errors", "recordings", "engine"}
+ANYONE_MAY = {"errors", "defaults", "recordings", "engine"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "defaults": set(),
     "engine": set(),
     "recordings": set(),
     "emotions": set(),

@@ -19,8 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serein.audio.read import Limits, read_audio
+    from serein.audio.read import read_audio
     from serein.corpora import CORPORA, Corpus, Utterance
+    from serein.defaults import Limits
     from serein.emotions import EMOTIONS
     from serein.errors import SereinError
     from serein.features.extractor import FeatureExtractor
@@ -45,7 +46,7 @@ _HOMES = {
     "Corpus": "serein.corpora",
     "EMOTIONS": "serein.emotions",
     "FeatureExtractor": "serein.features.extractor",
-    "Limits": "serein.audio.read",
+    "Limits": "serein.defaults",
     "MultimodalRecognizer": "serein.inference.multimodal",
     "Prediction": "serein.inference.prediction",
     "Recognizer": "serein.inference.recognizer",

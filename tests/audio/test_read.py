@@ -14,7 +14,8 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from serein.audio.read import RATE_HZ, Limits, check_signal, read_audio
+from serein.audio.read import RATE_HZ, check_signal, read_audio
+from serein.defaults import Limits
 from serein.errors import AudioError
 from serein.recordings import EXTENSIONS
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from serein.audio.read import RATE_HZ, Limits, read_audio
+from serein.audio.read import RATE_HZ, read_audio
 from serein.audio.video_sound import has_sound, is_video, opened_video, read_video_sound
+from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")

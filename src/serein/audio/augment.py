@@ -19,7 +19,8 @@ import numpy.typing as npt
 import soxr
 
 from serein.audio.nonspeech import KINDS, Sound, coloured
-from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Signal, check_signal
+from serein.audio.read import RATE_HZ, Signal, check_signal
+from serein.defaults import DEFAULT_LIMITS
 from serein.errors import MissingExtraError, unknown_name
 
 Generator = np.random.Generator

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import (
-    DEFAULT_LIMITS,
     RATE_HZ,
     Signal,
     check_array,
@@ -17,6 +16,7 @@ from serein.audio.read import (
     mono,
     resampler,
 )
+from serein.defaults import DEFAULT_LIMITS
 
 
 class ChunkReader:

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
+from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError
 
 CHUNK_S = 0.1

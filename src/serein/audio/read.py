@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, BinaryIO
 
@@ -18,6 +17,7 @@ import soundfile
 import soxr
 
 from serein.audio.container import AGAIN, CONVERT, Source, check_container, name_of, opened
+from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError
 
 Signal = npt.NDArray[np.float32]
@@ -31,21 +31,6 @@ MAX_PEAK = 8.0
 NO_LENGTH_FRAMES = 2**62  # libsndfile's word for a length that the header leaves open
 DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
 SLACK_S = 0.05  # a header that is wrong by one MP3 frame is not a truncated file
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted as a recording."""
-
-    max_s: float = 7200.0
-    min_s: float = 0.1
-    max_bytes: int = 2 * 2**30  # as encoded; not for arrays
-    min_rate_hz: int = 4000
-    max_rate_hz: int = 384_000
-    max_channels: int = 8
-
-
-DEFAULT_LIMITS = Limits()
 
 
 def read_audio(

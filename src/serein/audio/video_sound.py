@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from serein.audio.container import AGAIN, Source, opened
-from serein.audio.read import DEFAULT_LIMITS, Limits, Signal, check_layout, collect
+from serein.audio.read import Signal, check_layout, collect
+from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
 
 VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview

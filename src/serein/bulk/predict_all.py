@@ -20,9 +20,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from serein.audio.read import Limits
 from serein.bulk.journal import Journal
 from serein.bulk.object_store import fetch, is_url
+from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
 from serein.engine import engine
 from serein.errors import MissingExtraError, SereinError
 from serein.inference.multimodal import MultimodalRecognizer
@@ -42,9 +42,9 @@ class Question:
     """What is asked of every recording."""
 
     model: str
-    unsure_below: float = 0.0
-    max_s: float = 7200.0
-    provider: str = "cpu"
+    unsure_below: float = DEFAULT_UNSURE_BELOW
+    max_s: float = DEFAULT_LIMITS.max_s
+    provider: str = DEFAULT_PROVIDER
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that tell this question from others."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.options import BundleName
 from serein.cli.show import print_error, print_json, progress_bar
+from serein.defaults import DEFAULT_MODEL
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def explain(
         Path | None,
         typer.Option("--out", help="PNG to write; FILE.explained.png if not given."),
     ] = None,
-    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    model: BundleName = DEFAULT_MODEL,
     emotion: Annotated[
         str | None, typer.Option(help="Emotion to explain; the answered one if not given.")
     ] = None,

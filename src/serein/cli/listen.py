@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.live_view import WORDS, JsonLines, PlainLines, SoundSource, View
-from serein.cli.options import Provider
+from serein.cli.options import BundleName, Provider, Threads, UnsureBelow, within
 from serein.cli.show import print_json
 from serein.cli.words import Language
-from serein.errors import AudioError, SereinError
+from serein.defaults import (
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    DEFAULT_UNSURE_BELOW,
+    HOP_RANGE_S,
+    STREAM_HOP_S,
+    STREAM_WINDOW_S,
+    WINDOW_RANGE_S,
+)
+from serein.errors import AudioError
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal
@@ -36,22 +45,26 @@ def listen(
         str | None, typer.Option(help="Microphone: its number, or a part of its name.")
     ] = None,
     devices: Annotated[bool, typer.Option("--devices", help="List the microphones.")] = False,
-    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    model: BundleName = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     lang: Annotated[Language, typer.Option(help="Language of what is shown.")] = Language.en,
-    window: Annotated[float, typer.Option(help="Seconds that each answer listens to.")] = 2.0,
-    hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 0.5,
+    window: Annotated[
+        float,
+        typer.Option(**within(WINDOW_RANGE_S), help="Seconds of sound that a prediction is of."),
+    ] = STREAM_WINDOW_S,
+    hop: Annotated[
+        float,
+        typer.Option(**within(HOP_RANGE_S), help="Seconds from one prediction to the next."),
+    ] = STREAM_HOP_S,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="One speaker: learn that voice as it goes.")
     ] = False,
-    unsure_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
-    ] = 0.0,
+    unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so much sound.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    provider: Provider = "cpu",
+    threads: Threads = None,
+    provider: Provider = DEFAULT_PROVIDER,
 ) -> None:
     """Tell the emotion of a voice while it speaks. Ctrl-C ends.
 
@@ -65,10 +78,7 @@ def listen(
         return _list_devices(as_json=as_json)
     source = _source(file, device, realtime=realtime)
     recognizer = load(model, threads=threads, unsure_below=unsure_below, provider=provider)
-    try:
-        stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
-    except ValueError as error:
-        raise SereinError(str(error)) from error
+    stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
     words = WORDS[lang]
     greeting = "" if file else f"{words.listening.format(source.name)}. {words.notice}"
     view = _view(stream, source, lang, hop, greeting, as_json=as_json)

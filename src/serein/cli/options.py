@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serein.cli.show import progress_bar
-from serein.engine import running_on
+from serein.defaults import UNSURE_RANGE, Range
 from serein.errors import RecipeError
 
 if TYPE_CHECKING:
     from serein.experiment.prepare import Prepared
     from serein.experiment.recipe import Recipe
+
+
+def within(allowed: Range) -> dict[str, Any]:
+    """Return a range as parameters of `typer.Option`."""
+    return {"min": allowed.low, "max": allowed.high}
 
 
 EngineName = Annotated[
@@ -31,7 +36,16 @@ Provider = Annotated[
     typer.Option("--provider", help="What computes the network: cpu, or cuda, coreml … if there."),
 ]
 
-__all__ = ["Address", "EngineName", "Jobs", "Provider", "running_on"]
+BundleName = Annotated[str, typer.Option("--model", help="Bundled model, or path of a bundle.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+UnsureBelow = Annotated[
+    float,
+    typer.Option(
+        "--unsure-below",
+        **within(UNSURE_RANGE),
+        help="Predict 'unsure' below this confidence.",
+    ),
+]
 
 
 RecipeFile = Annotated[

@@ -10,9 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.options import Address, EngineName, Provider, running_on
+from serein.cli.options import (
+    Address,
+    BundleName,
+    EngineName,
+    Provider,
+    Threads,
+    UnsureBelow,
+    within,
+)
 from serein.cli.show import interval_words, print_error, print_json, progress_bar
 from serein.cli.words import Language, adapted_words, affect_words, answer_words
+from serein.defaults import (
+    DEFAULT_LIMITS,
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    DEFAULT_UNSURE_BELOW,
+    HOP_RANGE_S,
+    WINDOW_RANGE_S,
+    Limits,
+)
+from serein.engine import running_on
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
@@ -32,28 +50,29 @@ def predict(
     inputs: Annotated[
         list[str], typer.Argument(help="Recordings, or folders of them.", metavar="PATH...")
     ],
-    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    model: BundleName = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
     window: Annotated[
-        float | None, typer.Option(min=0.5, max=10, help="Seconds of a window of the timeline.")
+        float | None,
+        typer.Option(**within(WINDOW_RANGE_S), help="Seconds of a window of the timeline."),
     ] = None,
     hop: Annotated[
-        float | None, typer.Option(min=0.1, max=10, help="Seconds from one window to the next.")
+        float | None,
+        typer.Option(**within(HOP_RANGE_S), help="Seconds from one window to the next."),
     ] = None,
     affect: Annotated[
         bool,
         typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
     ] = False,
     lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    provider: Provider = "cpu",
+    threads: Threads = None,
+    provider: Provider = DEFAULT_PROVIDER,
     max_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Longest recording that is accepted.")
-    ] = 7200.0,
-    unsure_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Answer 'unsure' below this confidence.")
-    ] = 0.0,
+        float,
+        typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording that is accepted."),
+    ] = DEFAULT_LIMITS.max_s,
+    unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
     same_speaker: Annotated[
         bool,
         typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
@@ -80,7 +99,6 @@ def predict(
     WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate. Where there is no speech, that is the
     answer. Of a video (MP4, WebM, ...) or a picture, the face is judged too.
     """
-    from serein.audio.read import Limits
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.recognizer import answer_or_error, load
     from serein.recordings import recordings
@@ -166,7 +184,7 @@ def models(
 ) -> None:
     """List the bundled models with their licences and scores."""
     from serein.inference.bundle import read_bundle
-    from serein.inference.recognizer import DEFAULT_MODEL, bundled_models, find_model
+    from serein.inference.recognizer import bundled_models, find_model
 
     for name in bundled_models():
         manifest = read_bundle(find_model(name)).manifest

@@ -20,10 +20,9 @@ from serein.cli.options import (
     WeightsFolder,
     chosen_recipe,
     prepared_recipe,
-    running_on,
 )
 from serein.cli.show import print_json, progress_bar, show_leaks, show_scores, show_search
-from serein.engine import parallel
+from serein.engine import parallel, running_on
 from serein.errors import RecipeError
 
 if TYPE_CHECKING:

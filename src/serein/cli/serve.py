@@ -10,6 +10,7 @@ import typer
 
 from serein import __version__
 from serein.cli.options import Provider
+from serein.defaults import DEFAULT_PROVIDER
 from serein.errors import MissingExtraError
 
 
@@ -21,7 +22,7 @@ def serve(
         list[str] | None,
         typer.Option(help="Bundled model, or path of a bundle; the first is the default. All."),
     ] = None,
-    provider: Provider = "cpu",
+    provider: Provider = DEFAULT_PROVIDER,
     api_key_file: Annotated[
         Path | None, typer.Option(help="Its first line is the key that clients have to send.")
     ] = None,

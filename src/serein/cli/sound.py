@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.options import Address, EngineName, Jobs, running_on
+from serein.cli.options import Address, BundleName, EngineName, Jobs
 from serein.cli.show import print_error, progress_bar
+from serein.defaults import DEFAULT_MODEL
+from serein.engine import running_on
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def plot(
     out: Annotated[
         Path | None, typer.Option("--out", help="PNG to write; FILE.png if not given.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Bundled model, or path of a bundle.")] = "multi",
+    model: BundleName = DEFAULT_MODEL,
 ) -> None:
     """Draw waveform, spectrogram with F0 and formants, and the emotions over time, as one PNG."""
     from serein.analysis.picture import draw_recording

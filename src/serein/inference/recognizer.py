@@ -10,7 +10,15 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import DEFAULT_LIMITS, RATE_HZ, Limits, Signal, read_audio
+from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.defaults import (
+    DEFAULT_LIMITS,
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    DEFAULT_UNSURE_BELOW,
+    UNSURE_RANGE,
+    Limits,
+)
 from serein.errors import AudioError, BundleError, SereinError, unknown_name
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.bundle import Bundle, read_bundle
@@ -28,7 +36,6 @@ from serein.models.speaker_prior import SpeakerPrior
 from serein.recordings import recordings
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT_MODEL = "multi"
 SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
@@ -39,8 +46,8 @@ def load(
     *,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
-    unsure_below: float = 0.0,
-    provider: str = "cpu",
+    unsure_below: float = DEFAULT_UNSURE_BELOW,
+    provider: str = DEFAULT_PROVIDER,
 ) -> Recognizer:
     """Load a recogniser.
 
@@ -142,11 +149,10 @@ class Recognizer:
         *,
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        unsure_below: float = 0.0,
-        provider: str = "cpu",
+        unsure_below: float = DEFAULT_UNSURE_BELOW,
+        provider: str = DEFAULT_PROVIDER,
     ) -> None:
-        if not 0 <= unsure_below <= 1:
-            raise ValueError(f"unsure_below is {unsure_below}; allowed: 0 to 1")
+        UNSURE_RANGE.check("unsure_below", unsure_below)
         self.manifest = bundle.manifest
         self.name: str = bundle.manifest["name"]
         self.labels = bundle.labels

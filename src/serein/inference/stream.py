@@ -18,6 +18,7 @@ import numpy.typing as npt
 from serein.audio.chunks import ChunkReader
 from serein.audio.read import RATE_HZ, Signal
 from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
+from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.inference.prediction import UNSURE, Segment
 from serein.inference.recognizer import Recognizer
 from serein.inference.speaker import Speaker
@@ -179,13 +180,12 @@ class Stream:
         recognizer: Recognizer,
         *,
         rate: int = RATE_HZ,
-        window_s: float = 2.0,
-        hop_s: float = 0.5,
-        pause_s: float = 0.5,
+        window_s: float = STREAM_WINDOW_S,
+        hop_s: float = STREAM_HOP_S,
+        pause_s: float = STREAM_PAUSE_S,
         adapt: bool = False,
     ) -> None:
-        if not 0.1 <= pause_s <= 5:
-            raise ValueError(f"the pause is {pause_s} s; allowed: 0.1 to 5 s")
+        PAUSE_RANGE_S.check("the pause", pause_s, " s")
         self._window, self._hop = check_window(window_s, hop_s)
         self._pause_s, self._rate, self._adapt = pause_s, rate, adapt
         self._recognizer = recognizer

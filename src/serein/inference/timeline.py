@@ -8,10 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from serein.audio.read import RATE_HZ
+from serein.defaults import HOP_RANGE_S, WINDOW_RANGE_S, Range
 from serein.inference.prediction import UNSURE, Segment
-
-SHORTEST_S, LONGEST_S = 0.5, 10.0  # of a window
-LEAST_HOP_S = 0.1
 
 
 def window_starts(samples: int, window: int, hop: int) -> list[int]:
@@ -24,15 +22,8 @@ def window_starts(samples: int, window: int, hop: int) -> list[int]:
 
 def check_window(window_s: float, hop_s: float) -> tuple[int, int]:
     """Check window and hop, and return them in samples."""
-    if not SHORTEST_S <= window_s <= LONGEST_S:
-        raise ValueError(
-            f"the window is {window_s} s; allowed: {SHORTEST_S} to {LONGEST_S} s, and the models "
-            "know best what they learnt from, 2 to 4 s"
-        )
-    if not LEAST_HOP_S <= hop_s <= window_s:
-        raise ValueError(
-            f"the hop is {hop_s} s; allowed: {LEAST_HOP_S} s to a window, {window_s} s"
-        )
+    WINDOW_RANGE_S.check("the window", window_s, " s")
+    Range(HOP_RANGE_S.low, window_s).check("the hop", hop_s, " s")
     return round(window_s * RATE_HZ), round(hop_s * RATE_HZ)
 
 

@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO
 
-from serein.audio.read import Limits, read_audio
+from serein.audio.read import read_audio
+from serein.defaults import Limits
 from serein.errors import AudioError
 
 LENGTH = struct.Struct("<Q")

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S
 from serein.inference.prediction import Prediction
 from serein.serve.decoder_pool import Decoders
 from serein.serve.errors import Refusal, documented
@@ -21,6 +22,10 @@ from serein.serve.settings import Settings
 from serein.serve.uploads import FIELD, Store, Upload, read_upload
 
 Result = TypeVar("Result")
+WINDOW, HOP, UNSURE = (
+    Query(ge=allowed.low, le=allowed.high)
+    for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
+)
 BUSY_S = 2  # when to come again
 FILE = {"type": "string", "format": "binary"}
 BODY = {
@@ -83,9 +88,9 @@ def predict_routes(
     async def predict(
         request: Request,
         model: Annotated[str, Query(description="One of /v1/models.", max_length=80)] = "",
-        window_s: Annotated[float | None, Query(ge=0.5, le=10)] = None,
-        hop_s: Annotated[float | None, Query(ge=0.1, le=10)] = None,
-        unsure_below: Annotated[float, Query(ge=0, le=1)] = 0.0,
+        window_s: Annotated[float | None, WINDOW] = None,
+        hop_s: Annotated[float | None, HOP] = None,
+        unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
         timeline: bool = True,
     ) -> JSONResponse:
         """Tell the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
@@ -108,7 +113,10 @@ def predict_routes(
 def check_hop(window_s: float, hop_s: float | None) -> None:
     """Check what two settings have to be to each other."""
     if hop_s is not None and hop_s > window_s:
-        raise Refusal("invalid", f"hop_s is {hop_s:g} s; allowed: 0.1 to window_s, {window_s:g} s")
+        raise Refusal(
+            "invalid",
+            f"hop_s is {hop_s:g} s; allowed: {HOP_RANGE_S.low} to window_s, {window_s:g} s",
+        )
 
 
 async def _while_wanted(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

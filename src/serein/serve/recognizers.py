@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import Limits, Signal
+from serein.audio.read import Signal
+from serein.defaults import Limits
 from serein.errors import AudioError, ServiceError, unknown_name
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.prediction import Prediction

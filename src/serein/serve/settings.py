@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serein.audio.read import RATE_HZ
+from serein.defaults import DEFAULT_PROVIDER
 from serein.errors import ServiceError
 
 MEGABYTE = 2**20
@@ -22,7 +23,7 @@ class Settings:
     """
 
     models: tuple[str, ...] = ()  # bundled names or paths, the default first; none: all bundled
-    provider: str = "cpu"  # what computes the networks: see serein.load
+    provider: str = DEFAULT_PROVIDER  # what computes the networks: see serein.load
     version: str = "unknown"
     api_key: str = ""
     allow_origins: tuple[str, ...] = ()

@@ -10,13 +10,14 @@ import numpy as np
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from serein.defaults import DEFAULT_UNSURE_BELOW, STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
 from serein.inference.stream import Event, Stream
 from serein.serve.access import SUBPROTOCOL
 from serein.serve.errors import Refusal
 from serein.serve.middleware import NOTES
 from serein.serve.observability import Metrics
-from serein.serve.predict import check_hop
+from serein.serve.predict import HOP, UNSURE, WINDOW, check_hop
 from serein.serve.recognizers import Judges
 from serein.serve.settings import MAX_FRAME_BYTES, STOPPING, Settings
 
@@ -185,10 +186,10 @@ def stream_routes(settings: Settings, judges: Judges, metrics: Metrics, places: 
         socket: WebSocket,
         rate: Annotated[int, Query(ge=4000, le=192_000)] = 16_000,
         model: Annotated[str, Query(max_length=80)] = "",
-        window_s: Annotated[float, Query(ge=0.5, le=10)] = 2.0,
-        hop_s: Annotated[float, Query(ge=0.1, le=10)] = 0.5,
+        window_s: Annotated[float, WINDOW] = STREAM_WINDOW_S,
+        hop_s: Annotated[float, HOP] = STREAM_HOP_S,
         adapt: bool = False,
-        unsure_below: Annotated[float, Query(ge=0, le=1)] = 0.0,
+        unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
     ) -> None:
         """Listen to a voice as it comes."""
         recognizer = judges.find(model).for_request(unsure_below)

@@ -25,7 +25,8 @@ class DecoderTarget:
     )
 
     def __init__(self) -> None:
-        from serein.audio.read import Limits, read_audio
+        from serein.audio.read import read_audio
+        from serein.defaults import Limits
         from serein.errors import AudioError
 
         self._read, self._error = read_audio, AudioError
