@@ -170,7 +170,7 @@ def probe(recipe: Recipe, case: Case) -> Recipe:
     trim = recipe.encoder.trim and case.key != "ravdess"
     return replace(
         recipe,
-        encoder=replace(recipe.encoder, layers=(2, 3, 4), trim=trim, halve_after=0),
+        encoder=replace(recipe.encoder, layers=(2, 3, 4), trim=trim, pool_after=0),
         model=Model("logistic", {"C": 0.005 if case.learnt else 0.02}),
         balance=recipe.balance if case.learnt else Balance("none"),
         augmentation=Augmentation(),

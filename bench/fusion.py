@@ -156,7 +156,7 @@ def load(options: argparse.Namespace) -> Data:
     """Describe the voices by the recipe, and read the faces; roots, as action units are skewed."""
     recipe = read_recipe(ROOT / "recipes/ravdess.toml")
     ready = prepare(recipe, data=options.data, weights=options.weights, progress=progress_bar)
-    if ready.copies is None:
+    if ready.augmented is None:
         raise SystemExit("recipes/ravdess.toml makes no copies; bench/fusion.py expects some")
     with options.face.open(newline="", encoding="utf-8") as text:
         table = {row.pop("file"): [*map(float, row.values())] for row in csv.DictReader(text)}
@@ -166,7 +166,7 @@ def load(options: argparse.Namespace) -> Data:
         raise SystemExit(f"{options.face} has no row for {len(lost)} clips, {lost[0]} for one")
     face = np.sqrt(np.array([table[name] for name in files]))
     y, speakers = np.array(ready.emotions), np.array(ready.speakers)
-    copies = ready.copies
+    copies = ready.augmented
     return Data(ready.X, face, copies.X, copies.parent, y, speakers, files, ready.folds)
 
 

@@ -80,9 +80,9 @@ def vectors(*sets: str) -> Changes:
 
 
 def copied(name: str, **ranges: Any) -> Changes:
-    """Change the section [augmentation]: two copies of each clip."""
+    """Change the section [augmentation]: two augmented versions of each clip."""
     more = {"ranges": {name: ranges}} if ranges else {}
-    return {"augmentation": {"copies": 2, "chain": [name], **more}}
+    return {"augmentation": {"per_clip": 2, "chain": [name], **more}}
 
 
 def heard(snr_db: float | None, denoise: str = "none") -> Changes:

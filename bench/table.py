@@ -40,8 +40,14 @@ LATER = {  # keys that came after rows were measured, which their default leaves
     "data": {"public": ()},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
     "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse"},
-    "encoder": {"halve_after": 0},
+    "encoder": {"pool_after": 0},
     "augmentation": {"probability": {}},
+}
+
+OLD_NAMES = {
+    "per_clip": "copies",
+    "pool_after": "halve_after",
+    "utterance_normalisation": "normalise",
 }
 
 
@@ -105,7 +111,18 @@ def fingerprint(recipe: Recipe) -> str:
         for name, default in defaults.items():
             if settings[section] and settings[section][name] == default:
                 del settings[section][name]
+    settings = with_old_names(settings)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def with_old_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Give keys the names that they had when the rows were measured."""
+    return {
+        name: {OLD_NAMES.get(key, key): entry for key, entry in values.items()}
+        if isinstance(values, dict)
+        else values
+        for name, values in settings.items()
+    }
 
 
 def measure(recipe: Recipe, data: Path) -> dict[str, Any]:

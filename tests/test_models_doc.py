@@ -35,7 +35,7 @@ def test_python_lines_print_what_they_show() -> None:
 def test_the_recipe_is_one() -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
     recipe = make_recipe(tomllib.loads(block), "docs", ROOT)
-    assert (recipe.model.name, recipe.augmentation.copies) == ("cnn", 2)
+    assert (recipe.model.name, recipe.augmentation.per_clip) == ("cnn", 2)
 
 
 def test_every_model_is_named() -> None:

@@ -67,7 +67,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.training.balance": ("Balanced",),
     },
     "Evaluation": {
-        "serein.evaluation.cross_validation": ("cross_validate", "FittedFolds", "Copies"),
+        "serein.evaluation.cross_validation": ("cross_validate", "FittedFolds", "Augmented"),
         "serein.evaluation.protocol": (
             *("leave_one_speaker_out", "speaker_k_fold", "ravdess_actor_folds", "folds_of"),
             *("leave_one_sentence_out", "leave_one_corpus_out", "train_and_test"),

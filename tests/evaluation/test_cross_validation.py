@@ -1,4 +1,4 @@
-"""Cross-validation: copies follow their parents, and an estimator gets what its fit takes."""
+"""Cross-validation: augmented data follow their parent; an estimator gets what its fit takes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from serein.errors import ProtocolError
-from serein.evaluation.cross_validation import Copies, cross_validate, fit_part
+from serein.evaluation.cross_validation import Augmented, cross_validate, fit_part
 from serein.evaluation.protocol import folds_of
 
 Array = npt.NDArray[Any]
@@ -56,15 +56,15 @@ def fits() -> list[dict[str, Any]]:
     return Spy.fits
 
 
-def copies() -> Copies:
-    """Three copies of each of some samples, in no order; 100 more is another copy."""
+def augmented() -> Augmented:
+    """Three samples derived from each of some, in no order; 100 more is another one."""
     parent = np.random.default_rng(0).permutation(np.tile(np.arange(0, SAMPLES, 2), 3))
-    return Copies((parent + 100.0)[:, None].astype(np.float32), parent)
+    return Augmented((parent + 100.0)[:, None].astype(np.float32), parent)
 
 
-def test_copies_join_the_training_part_of_their_parent_only(fits: list[dict[str, Any]]):
-    changed = copies()
-    cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", copies=changed)
+def test_augmented_samples_join_the_training_part_of_their_parent_only(fits: list[dict[str, Any]]):
+    changed = augmented()
+    cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", augmented=changed)
     assert len(fits) == 2
     for (train, test), given in zip(FOLDS, fits, strict=True):
         rows = given["rows"].astype(int)
@@ -78,16 +78,18 @@ def test_copies_join_the_training_part_of_their_parent_only(fits: list[dict[str,
     assert sum(len(given["rows"]) for given in fits) == SAMPLES + len(changed.parent)
 
 
-def test_copies_are_never_tested():
-    found = cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", copies=copies())
+def test_augmented_samples_are_never_tested():
+    found = cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", augmented=augmented())
     result = found.answer(X)
     assert sorted(row for asked in Spy.asked for row in asked) == list(range(SAMPLES))
     assert result.probabilities.shape == (SAMPLES, 2)
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1.0)
 
 
-def test_groups_and_marks_of_copies_are_given_to_whom_takes_them(fits: list[dict[str, Any]]):
-    cross_validate(ToldAll(), X, Y, SPEAKERS, FOLDS, protocol="two", copies=copies())
+def test_groups_and_marks_of_augmented_samples_are_given_to_whom_takes_them(
+    fits: list[dict[str, Any]],
+):
+    cross_validate(ToldAll(), X, Y, SPEAKERS, FOLDS, protocol="two", augmented=augmented())
     for (train, _), given in zip(FOLDS, fits, strict=True):
         rows = given["rows"].astype(int)
         assert given["groups"].tolist() == SPEAKERS[rows % 100].tolist()
@@ -95,7 +97,7 @@ def test_groups_and_marks_of_copies_are_given_to_whom_takes_them(fits: list[dict
         assert given["is_augmented"].sum() == len(rows) - len(train) > 0
 
 
-def test_without_copies_none_is_marked(fits: list[dict[str, Any]]):
+def test_without_augmented_samples_none_is_marked(fits: list[dict[str, Any]]):
     cross_validate(ToldAll(), X, Y, SPEAKERS, FOLDS, protocol="two")
     for (train, _), given in zip(FOLDS, fits, strict=True):
         assert not given["is_augmented"].any()
@@ -103,25 +105,25 @@ def test_without_copies_none_is_marked(fits: list[dict[str, Any]]):
 
 
 def test_nothing_is_given_to_whom_takes_nothing(fits: list[dict[str, Any]]):
-    cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", copies=copies())
+    cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", augmented=augmented())
     assert [sorted(given) for given in fits] == [["rows", "y"]] * 2
 
 
-def test_copies_have_the_weight_of_their_parent(fits: list[dict[str, Any]]):
+def test_augmented_samples_have_the_weight_of_their_parent(fits: list[dict[str, Any]]):
     weight = 1.0 + np.arange(SAMPLES)
     cross_validate(
         Weighed(),
         *(X, Y, SPEAKERS, FOLDS),
         protocol="two",
         per_sample={"sample_weight": weight},
-        copies=copies(),
+        augmented=augmented(),
     )
     for given in fits:
         np.testing.assert_array_equal(given["sample_weight"], given["rows"] % 100 + 1)
 
 
-def test_copies_of_a_part():
-    changed = copies()
+def test_augmented_samples_of_a_part():
+    changed = augmented()
     mine = changed.of(np.array([2, 3, 8]))
     assert sorted(changed.parent[mine].tolist()) == [2, 2, 2, 8, 8, 8]
     assert changed.of(np.array([1, 3, 5])).size == 0
@@ -165,5 +167,5 @@ def test_nothing_is_fitted_where_a_speaker_is_on_both_sides(fits: list[dict[str,
     half = np.arange(SAMPLES // 2)
     folds = [(half, half + len(half)), (half + len(half), half)]
     with pytest.raises(ProtocolError, match="in training and test; a speaker may be on one side"):
-        cross_validate(Spy(), X, Y, SPEAKERS, folds, protocol="leak", copies=copies())
+        cross_validate(Spy(), X, Y, SPEAKERS, folds, protocol="leak", augmented=augmented())
     assert not fits

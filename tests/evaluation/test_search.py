@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from serein.errors import MissingExtraError, ProtocolError
-from serein.evaluation.cross_validation import Copies
+from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.search import study as study_module
 from serein.evaluation.search.search import METHODS, SearchResult, search, settable, taken
 
@@ -202,8 +202,8 @@ def test_arguments_go_by_rows_to_those_that_take_them():
 
 def test_copies_stay_with_their_parents():
     X, _, _ = data()
-    copies = Copies(X[:50] + np.array([0, 0, 0, 1000]), np.arange(50))
-    run(trials=1, copies=copies)
+    augmented = Augmented(X[:50] + np.array([0, 0, 0, 1000]), np.arange(50))
+    run(trials=1, augmented=augmented)
     for part, _, _, _ in Bump.seen[0]:
         rows = part[:, 3]
         assert set(rows[rows >= 1000] - 1000) == {row for row in rows if row < 50}
@@ -362,7 +362,7 @@ def test_two_searches_share_a_storage_by_name(tmp_path: Path):
         {"random_state": 1},
         {"about": "another estimator"},
         {"per_sample": {"sample_weight": np.ones(240)}},
-        {"copies": Copies(np.zeros((1, 4)), np.array([0]))},
+        {"augmented": Augmented(np.zeros((1, 4)), np.array([0]))},
     ],
 )
 def test_a_storage_with_other_settings_is_refused(tmp_path: Path, changed: dict[str, Any]):

@@ -191,7 +191,7 @@ def test_from_a_recipe_to_an_answer(
     assert recognizer.manifest["model"]["name"] == name
 
 
-# --- rare emotions, copies, calibration ---
+# --- rare emotions, augmented data, calibration ---
 
 
 @pytest.mark.parametrize("method", ["over", "under", "smote", "class_weights", "corpora", "gan"])
@@ -209,23 +209,23 @@ def test_rare_emotions(
     assert seen.get_params().get("estimator__method", "corpora") == method
 
 
-def test_copies_are_learnt_from_and_never_tested(story: Story, tmp_path: Path) -> None:
-    changes = {"copies": 1, "chain": ["speed", "noise"]}
+def test_augmented_data_are_learnt_from_and_never_tested(story: Story, tmp_path: Path) -> None:
+    changes = {"per_clip": 1, "chain": ["speed", "noise"]}
     prepared = story("svm", augmentation=changes)
-    copies, clips = prepared.copies, len(prepared.corpus)
-    assert copies is not None
-    assert clips == len(prepared.X) == len(copies.X) == SPEAKERS * 2 * TAKES
-    assert copies.parent.tolist() == list(range(clips))
-    assert not np.isclose(copies.X, prepared.X).all(axis=1).any()
-    np.testing.assert_array_equal(story("svm", augmentation=changes).copies.X, copies.X)
+    augmented, clips = prepared.augmented, len(prepared.corpus)
+    assert augmented is not None
+    assert clips == len(prepared.X) == len(augmented.X) == SPEAKERS * 2 * TAKES
+    assert augmented.parent.tolist() == list(range(clips))
+    assert not np.isclose(augmented.X, prepared.X).all(axis=1).any()
+    np.testing.assert_array_equal(story("svm", augmentation=changes).augmented.X, augmented.X)
     emotions, speakers = np.array(prepared.emotions), np.array(prepared.speakers)
     for fold, test in prepared.folds:
         neighbours = fit_part(
-            KNeighborsClassifier(1), prepared.X, emotions, speakers, fold, copies=copies
+            KNeighborsClassifier(1), prepared.X, emotions, speakers, fold, augmented=augmented
         )
         learnt = [row.tobytes() for row in neighbours._fit_X]
-        assert learnt == [row.tobytes() for row in [*prepared.X[fold], *copies.X[fold]]]
-        assert not {row.tobytes() for row in [*prepared.X[test], *copies.X[test]]} & set(learnt)
+        assert learnt == [row.tobytes() for row in [*prepared.X[fold], *augmented.X[fold]]]
+        assert not {row.tobytes() for row in [*prepared.X[test], *augmented.X[test]]} & set(learnt)
     judged, _ = scores_of(prepared, tmp_path)
     assert judged.result.scores()["clips"] == clips
 

@@ -95,7 +95,7 @@ def test_what_was_spent_is_recorded_and_on_the_card(studio: Path, tmp_path: Path
             {"model": {"name": "bagging", "base": "mlp"}},
             "needs model mlp or textbook_cnn, not bagging",
         ),
-        ({"augmentation": {"copies": 1, "chain": ["noise"]}}, "needs augmentation.copies = 0"),
+        ({"augmentation": {"per_clip": 1, "chain": ["noise"]}}, "needs augmentation.per_clip = 0"),
         ({"balance": {"method": "over"}}, 'needs balance.method = "none"'),
         ({"search": {"nested": True}}, "needs search.nested = false"),
         ({"training": PRIVATE | {"patience": 2}}, "patience is 2; privacy_epsilon needs 0"),

@@ -112,7 +112,7 @@ def test_everything_can_be_said(read, tmp_path: Path):
         [balance]
         method = "corpora"
         [augmentation]
-        copies = 2
+        per_clip = 2
         chain = ["speed", "noise"]
         ranges = { speed = { rate = [0.88, 1.12] } }
         [training]
@@ -201,6 +201,19 @@ def test_a_relative_recipe_has_absolute_folders(
 def test_an_unknown_key_names_the_near_ones(read, text: str, message: str):
     with pytest.raises(RecipeError, match=rf"recipe\.toml: .*{re.escape(message)}"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[encoder]\nhalve_after = 2", "encoder: halve_after is now called pool_after"),
+        ("[features]\nnormalise = true", "normalise is now called utterance_normalisation"),
+        ("[augmentation]\ncopies = 2", "augmentation: copies is now called per_clip"),
+    ],
+)
+def test_the_error_for_an_old_key_names_the_new_one(read, text: str, message: str):
+    with pytest.raises(RecipeError, match=message):
+        read(SMALL + text)
 
 
 @pytest.mark.parametrize(
@@ -300,15 +313,15 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         ("[training]\nlearning_rate = -1.0\n", "learning_rate is -1.0; allowed: 0 to 100"),
         ("[model]\nname = 'transformer'\nheads = 5\n", "need an even multiple of heads"),
         ("[model]\nname = 'svm'\nC = -1.0\n", "C is -1.0|'C' parameter"),
-        ("[augmentation]\ncopies = 1\n", "augmentation.copies needs augmentation.chain"),
+        ("[augmentation]\nper_clip = 1\n", "augmentation.per_clip needs augmentation.chain"),
         ("[augmentation]\nchain = ['echo']\n", "unknown augmentation 'echo'; known: "),
         (
-            "[augmentation]\ncopies = 1\nchain = ['speed']\n"
+            "[augmentation]\nper_clip = 1\nchain = ['speed']\n"
             "ranges = { speed = { factor = [1, 2] } }\n",
             "augmentation: speed: unknown option 'factor'; known: rate",
         ),
         (
-            "[features]\ntable = 'x.csv'\n[augmentation]\ncopies = 1\nchain = ['speed']\n",
+            "[features]\ntable = 'x.csv'\n[augmentation]\nper_clip = 1\nchain = ['speed']\n",
             "augmentation works on recordings, and features.table holds vectors",
         ),
     ],

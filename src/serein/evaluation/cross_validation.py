@@ -25,22 +25,22 @@ from serein.evaluation.result import Result
 
 
 @dataclass(frozen=True)
-class Copies:
-    """Changed copies of samples, to learn from where their parent is learnt from.
+class Augmented:
+    """Augmented data: samples derived from others, used in training where their parent is.
 
     Attributes
     ----------
     X : numpy.ndarray
-        Shape (copies, features).
+        Shape (augmented samples, features).
     parent : numpy.ndarray
-        Shape (copies,), index of the sample that each is a copy of.
+        Shape (augmented samples,), index of the sample that each is derived from.
     """
 
     X: npt.NDArray[np.float32]
     parent: npt.NDArray[np.intp]
 
     def of(self, train: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Say which copies belong to the samples of a training part."""
+        """Return the rows derived from the samples of a training part."""
         return np.flatnonzero(np.isin(self.parent, train))
 
 
@@ -119,7 +119,7 @@ def cross_validate(
     *,
     protocol: str,
     per_sample: Mapping[str, npt.ArrayLike] | None = None,
-    copies: Copies | None = None,
+    augmented: Augmented | None = None,
     about: Mapping[str, Strings] | None = None,
     speaker_overlap: str = "refuse",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -141,8 +141,8 @@ def cross_validate(
         How the folds were made, in words.
     per_sample : mapping of array_like, optional
         More arguments of `fit`, a row a sample.
-    copies : Copies, optional
-        Copies of the samples; those of a fold's training samples join its training part.
+    augmented : Augmented, optional
+        Augmented data; what is derived from a fold's training samples joins its training part.
     about : mapping of numpy.ndarray, optional
         More that is known of each sample, for the `Result`.
     speaker_overlap : {"refuse", "allow"}
@@ -169,7 +169,7 @@ def cross_validate(
     members: list[tuple[Any, npt.NDArray[np.intp]]] = []
     start = time.perf_counter()
     fit = partial(
-        fit_part, estimator, X, labels[truth], names, per_sample=per_sample, copies=copies
+        fit_part, estimator, X, labels[truth], names, per_sample=per_sample, augmented=augmented
     )
     for fitted, (_, test) in zip(each(fit, [train for train, _ in folds]), folds, strict=True):
         members.append((fitted, test))
@@ -186,14 +186,14 @@ def fit_part(
     train: npt.NDArray[np.intp],
     *,
     per_sample: Mapping[str, npt.ArrayLike] | None = None,
-    copies: Copies | None = None,
+    augmented: Augmented | None = None,
 ) -> Any:
-    """Fit a fresh copy of an estimator on some samples and their copies."""
+    """Fit a fresh copy of an estimator on some samples and the data augmented from them."""
     rows, vectors = train, X[train]
-    if copies:
-        mine = copies.of(train)
-        rows = np.concatenate([train, copies.parent[mine]])
-        vectors = np.concatenate([vectors, copies.X[mine]])
+    if augmented:
+        mine = augmented.of(train)
+        rows = np.concatenate([train, augmented.parent[mine]])
+        vectors = np.concatenate([vectors, augmented.X[mine]])
     given = {name: np.asarray(values)[rows] for name, values in (per_sample or {}).items()}
     if has_fit_parameter(estimator, "groups"):
         given["groups"] = speakers[rows]

@@ -88,11 +88,11 @@ def _inside(manifest: dict[str, Any]) -> str:
     front = manifest["front_end"]
     if encoder:
         layers = ", ".join(map(str, encoder["layers"]))
-        halved = encoder.get("halve_after")
+        halved = encoder.get("pool_after")
         described = (
             f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
             f"standard deviation over time of the hidden states {layers}"
-            f"{f', frames halved after layer {halved}' if halved else ''}"
+            f"{f', temporal pooling with stride 2 after layer {halved}' if halved else ''}"
         )
     else:
         pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"
@@ -100,13 +100,13 @@ def _inside(manifest: dict[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
     return (
         f"{described}; scaling; the model {model['name']}{f' ({settings})' if settings else ''}"
-        f"{_copies(manifest)}; "
+        f"{_augmentation(manifest)}; "
         f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )
 
 
-def _copies(manifest: dict[str, Any]) -> str:
+def _augmentation(manifest: dict[str, Any]) -> str:
     changes = manifest.get("augmentation")
     if not changes:
         return ""
@@ -116,7 +116,10 @@ def _copies(manifest: dict[str, Any]) -> str:
         words = [name, *(f"{key} {_span(value)}" for key, value in options.items())]
         chance = changes["probability"].get(name, 1)
         drawn.append(" ".join(words) + (f" for {chance:.0%}" if chance < 1 else ""))
-    return f", which learnt from {changes['copies']} copies of each clip too ({', '.join(drawn)})"
+    return (
+        f", trained on {changes['per_clip']} augmented versions of each clip too "
+        f"({', '.join(drawn)})"
+    )
 
 
 def _span(value: Any) -> str:

@@ -65,7 +65,7 @@ def front_end(features: Features) -> FrontEnd:
     """Make the front end of a recipe without an encoder."""
     return FrontEnd(
         inputs="features",
-        normalise=features.normalise,
+        normalise=features.utterance_normalisation,
         level=features.level,
         trim=features.trim,
         sets=features.sets,
@@ -127,15 +127,15 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "protocol.calibration_folds must be 0 or at least 2": protocol.calibration_folds != 1
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
-        "augmentation.copies must be 0 to 20": 0 <= recipe.augmentation.copies <= 20,
-        "augmentation.copies needs augmentation.chain": not recipe.augmentation.copies
+        "augmentation.per_clip must be 0 to 20": 0 <= recipe.augmentation.per_clip <= 20,
+        "augmentation.per_clip needs augmentation.chain": not recipe.augmentation.per_clip
         or bool(recipe.augmentation.chain),
         "augmentation.probability must be 0 to 1": all(
             0 <= chance <= 1 for chance in recipe.augmentation.probability.values()
         ),
         "augmentation works on recordings, and features.table holds vectors that are there "
         "already: leave one out": not (
-            recipe.augmentation.copies and recipe.features and recipe.features.table
+            recipe.augmentation.per_clip and recipe.features and recipe.features.table
         ),
         **_balance_rules(recipe),
         **_privacy_rules(recipe),
@@ -181,8 +181,8 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
     table = recipe.features is not None and recipe.features.table is not None
     needs = {
         f"model {' or '.join(PRIVATE)}, not {recipe.model.name}": recipe.model.name in PRIVATE,
-        "augmentation.copies = 0: copies of a recording tell of it too": (
-            not recipe.augmentation.copies
+        "augmentation.per_clip = 0: data augmented from a recording tell of it too": (
+            not recipe.augmentation.per_clip
         ),
         'balance.method = "none": others tell of the recordings that there are': (
             recipe.balance.method == "none"

@@ -100,32 +100,32 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Copy:
-    """An extractor that augments the signal first; draws depend on signal, seed and number."""
+class AugmentingExtractor:
+    """Augments a signal, then extracts; what is drawn depends on signal, seed and number."""
 
     extractor: Extractor
-    changes: Augmentation
+    augmentation: Augmentation
     number: int
     seed: int
 
     @property
     def fingerprint(self) -> str:
-        """Extractor, changes, number and seed in 20 letters."""
-        drawn = [self.changes.chain, self.changes.ranges, self.number, self.seed]
-        drawn += [self.changes.probability] if self.changes.probability else []
+        """Extractor, augmentation, number and seed in 20 letters."""
+        drawn = [self.augmentation.chain, self.augmentation.ranges, self.number, self.seed]
+        drawn += [self.augmentation.probability] if self.augmentation.probability else []
         text = json.dumps([self.extractor.fingerprint, drawn], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def __call__(self, signal: Array) -> Array:
-        """Change a signal and describe it."""
+        """Augment a signal and extract its features."""
         content = zlib.crc32(np.ascontiguousarray(signal).tobytes())
         generator = np.random.default_rng([self.seed, self.number, content])
-        ranges: Mapping[str, dict[str, object]] = self.changes.ranges
+        ranges: Mapping[str, dict[str, object]] = self.augmentation.ranges
         steps = [
             draw(generator, name, **ranges.get(name, {}))
-            for name in self.changes.chain
-            if name not in self.changes.probability
-            or generator.random() < self.changes.probability[name]
+            for name in self.augmentation.chain
+            if name not in self.augmentation.probability
+            or generator.random() < self.augmentation.probability[name]
         ]
         return self.extractor(Chain(tuple(steps)).apply(signal))
 

@@ -195,7 +195,7 @@ def fit_folds(
                 prepared.folds,
                 protocol=prepared.protocol,
                 per_sample=prepared.per_sample(),
-                copies=prepared.copies,
+                augmented=prepared.augmented,
                 about=prepared.about,
                 speaker_overlap=prepared.recipe.protocol.speaker_overlap,
                 progress=tick,

@@ -86,7 +86,7 @@ def check_leaks(
     times = COPIES + 1
     copies = judged(
         "copies before the split",
-        replace(plain, X=copied, copies=None),
+        replace(plain, X=copied, augmented=None),
         random_k_fold(strata * times, **deal),
         f"{COPIES} jittered copies of each clip, then {folds} random folds",
         speaker_overlap="allow",
@@ -115,7 +115,7 @@ def _judged(
             folds,
             protocol=words,
             per_sample=told,
-            copies=data.copies,
+            augmented=data.augmented,
             speaker_overlap=speaker_overlap,
             progress=tick,
         )

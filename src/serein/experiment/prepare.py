@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from serein.corpora import Corpus
 from serein.errors import CorpusError
-from serein.evaluation.cross_validation import Copies
+from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.protocol import Fold
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.checks import front_end
 from serein.experiment.data import (
-    Copy,
+    AugmentingExtractor,
     balanced_weights,
     combine,
     left_out,
@@ -68,8 +68,8 @@ class Prepared:
     X : numpy.ndarray
         Shape (clips, columns), float32: vectors, or series as `serein.models.padding.pad` lays
         them out.
-    copies : Copies or None
-        Changed copies, for training folds only.
+    augmented : Augmented or None
+        Augmented data, for training folds only.
     public : numpy.ndarray or None
         Shape (recordings, columns): of other recordings, for the scaling.
     """
@@ -81,7 +81,7 @@ class Prepared:
     protocol: str
     front: Front | None
     X: Array
-    copies: Copies | None = None
+    augmented: Augmented | None = None
     public: Array | None = None
 
     @property
@@ -180,24 +180,25 @@ def prepare(
     extractors: list[Extractor] = [front]
     changes = recipe.augmentation
     extractors += [
-        Copy(front, changes, number, recipe.protocol.seed) for number in range(changes.copies)
+        AugmentingExtractor(front, changes, number, recipe.protocol.seed)
+        for number in range(changes.per_clip)
     ]
     arrays = [describe(corpus, extractor, cache, progress) for extractor in extractors]
     X = stack([array for each in arrays for array in each], front)
     clips = len(corpus)
-    copies = None
-    if changes.copies:
-        copies = Copies(X[clips:], np.tile(np.arange(clips), changes.copies))
+    augmented = None
+    if changes.per_clip:
+        augmented = Augmented(X[clips:], np.tile(np.arange(clips), changes.per_clip))
     known = [array for other in others for array in describe(other, front, cache, progress)]
     public = stack(known, front) if known else None
-    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], copies, public)
+    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], augmented, public)
 
 
 def describe(
     corpus: Corpus, extractor: Extractor, cache: Path | None, progress: Progress
 ) -> list[Array]:
     """Describe all clips of a corpus."""
-    inner = extractor.extractor if isinstance(extractor, Copy) else extractor
+    inner = extractor.extractor if isinstance(extractor, AugmentingExtractor) else extractor
     in_python = isinstance(inner, FrontEnd)
     with progress("features") as tick, one_thread_each():
         return extract(corpus.paths, extractor, cache=cache, processes=in_python, progress=tick)
@@ -265,6 +266,6 @@ def _front(recipe: Recipe, weights: str | Path | None, *, download: bool) -> Fro
         level=recipe.encoder.level,
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
-        halve_after=recipe.encoder.halve_after,
+        halve_after=recipe.encoder.pool_after,
         download=download,
     )

@@ -51,8 +51,8 @@ class Encoder:
         ``as_recorded``, or ``speech_rms`` to make the gain of the microphone irrelevant.
     trim : bool
         Whether silence at either end is cut off.
-    halve_after : int
-        For Whisper: the layer after which frames are averaged two by two; 0 for never.
+    pool_after : int
+        For Whisper: temporal pooling with stride 2 after this layer; 0 for none.
     """
 
     name: str = "openai/whisper-base"
@@ -60,7 +60,7 @@ class Encoder:
     layers: tuple[int, ...] = (2, 3, 4)
     level: str = "speech_rms"
     trim: bool = True
-    halve_after: int = 0
+    pool_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Features:
         How they are pooled to one vector a recording; none for series.
     step : int
         For series: so many frames of 10 ms are averaged to one.
-    normalise : bool
+    utterance_normalisation : bool
         Whether each column of a series is brought to mean 0 and variance 1, recording by recording.
     level : str
         ``as_recorded``, or ``speech_rms`` to make the gain of the microphone irrelevant.
@@ -89,7 +89,7 @@ class Features:
     sets: tuple[str, ...] = ()
     functionals: tuple[str, ...] = ()
     step: int = 4
-    normalise: bool = False
+    utterance_normalisation: bool = False
     level: str = "speech_rms"
     trim: bool = True
     table: str | None = None
@@ -127,23 +127,23 @@ class Balance:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changed copies of the training recordings; they stay with their parent.
+    """Augmented data of the training recordings; they stay with their parent.
 
     Attributes
     ----------
-    copies : int
-        Of each recording; 0 for none.
+    per_clip : int
+        Augmented versions of each recording; 0 for none.
     chain : tuple of str
-        Keys of `serein.audio.chain.AUGMENTATIONS`: each copy goes through them in this order,
+        Keys of `serein.audio.chain.AUGMENTATIONS`: each version goes through them in this order,
         drawn anew.
     ranges : dict
         What is drawn, where it is not the default: ``speed = { rate = [0.88, 1.12] }``.
     probability : dict
-        With which each copy goes through an augmentation of the chain, where it is not 1:
+        With which each version goes through an augmentation of the chain, where it is not 1:
         ``{ reverb = 0.5 }``.
     """
 
-    copies: int = 0
+    per_clip: int = 0
     chain: tuple[str, ...] = ()
     ranges: dict[str, dict[str, Any]] = field(default_factory=dict)
     probability: dict[str, float] = field(default_factory=dict)
@@ -247,7 +247,7 @@ class Recipe:
     balance : Balance
         What is done about rare emotions.
     augmentation : Augmentation
-        Changed copies to learn from.
+        Augmented data to train on as well.
     protocol : Protocol
         How it is judged.
     search : Search

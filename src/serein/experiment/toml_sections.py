@@ -5,11 +5,19 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
 from serein.errors import RecipeError, unknown_name
+
+RENAMED = {
+    "penalty": "alpha",
+    "halve_after": "pool_after",
+    "copies": "per_clip",
+    "normalise": "utterance_normalisation",
+}
+"""Key of serein 0.1 -> what it is called now."""
 
 
 def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
@@ -17,7 +25,7 @@ def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
     hints = {entry.name: typing.get_type_hints(kind)[entry.name] for entry in fields(kind)}
     unknown = [key for key in table if key not in hints]
     if unknown:
-        raise RecipeError(f"{place}: {unknown_name('key', unknown[0], hints)}")
+        raise RecipeError(f"{place}: {_unknown_key(unknown[0], hints)}")
     values = {key: value_of(hints[key], value, f"{place}: {key}") for key, value in table.items()}
     missing = sorted(_required(kind) - set(values))
     if missing:
@@ -36,8 +44,13 @@ def arguments(
     }
     unknown = [key for key in table if key not in known]
     if unknown:
-        raise RecipeError(f"{place}: {unknown_name('key', unknown[0], known)}")
+        raise RecipeError(f"{place}: {_unknown_key(unknown[0], known)}")
     return {key: _like(known[key], value, f"{place}: {key}") for key, value in table.items()}
+
+
+def _unknown_key(key: str, known: Iterable[str]) -> str:
+    new = RENAMED.get(key, "")
+    return f"{key} is now called {new}" if new in known else unknown_name("key", key, known)
 
 
 def value_of(hint: Any, value: Any, place: str) -> Any:

@@ -89,7 +89,7 @@ def fit(
                 np.array(prepared.speakers),
                 np.arange(len(prepared.X)),
                 per_sample=prepared.per_sample(),
-                copies=prepared.copies,
+                augmented=prepared.augmented,
             )
             if isinstance(classifier, Tuned):  # what was searched is packed, not the search
                 classifier = classifier.estimator_
@@ -186,7 +186,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
-    if recipe.augmentation.copies:
+    if recipe.augmentation.per_clip:
         manifest["augmentation"] = asdict(recipe.augmentation)
     spent = privacy_spent(fitted.classifier)
     if spent:
@@ -197,7 +197,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     if isinstance(front, SpeechEncoder):
         manifest["encoder"] = {"name": _hub_name(front), "layers": list(front.layers)}
         if front.halve_after:
-            manifest["encoder"]["halve_after"] = front.halve_after
+            manifest["encoder"]["pool_after"] = front.halve_after
     return manifest
 
 

@@ -71,7 +71,7 @@ def tune(
                 about=repr(_without_search(recipe)),
                 random_state=recipe.protocol.seed,
                 per_sample=prepared.per_sample(),
-                copies=prepared.copies,
+                augmented=prepared.augmented,
                 progress=tick,
             )
         except ValueError as error:

@@ -17,7 +17,7 @@ leave_out = ["disgust"]
 sets = ["mfcc", "expert"]
 functionals = ["mean", "p20"]
 step = 4
-normalise = true
+utterance_normalisation = true
 level = "speech_rms"
 trim = false
 [model]
@@ -27,7 +27,7 @@ epochs = 10
 [balance]
 method = "smote"
 [augmentation]
-copies = 1
+per_clip = 1
 chain = ["speed", "noise"]
 ranges = { speed = { rate = [0.9, 1.1] } }
 probability = { speed = 0.5 }

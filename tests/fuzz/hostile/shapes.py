@@ -29,12 +29,20 @@ TOML = some.recursive(
 )
 SECTIONS = {
     "data": ("corpora", "folder", "merge", "leave_out"),
-    "encoder": ("name", "weights", "layers", "level", "trim", "halve_after"),
-    "features": ("sets", "functionals", "step", "normalise", "level", "trim", "table"),
+    "encoder": ("name", "weights", "layers", "level", "trim", "pool_after"),
+    "features": (
+        "sets",
+        "functionals",
+        "step",
+        "utterance_normalisation",
+        "level",
+        "trim",
+        "table",
+    ),
     "model": ("name", "C", "members", "trees", "hidden", "dropout"),
     "training": ("epochs", "batch_size", "rate", "optimiser", "schedule", "patience"),
     "balance": ("method",),
-    "augmentation": ("copies", "chain", "ranges", "probability"),
+    "augmentation": ("per_clip", "chain", "ranges", "probability"),
     "protocol": ("split", "folds", "named", "test", "calibration_folds", "seed"),
     "search": ("method", "trials", "folds", "space", "nested"),
     "bundle": ("licence", "window_s", "hop_s"),

@@ -23,7 +23,7 @@ from sklearn.base import clone
 
 from serein.engine import each, parallel
 from serein.errors import unknown_name
-from serein.evaluation.cross_validation import Copies, fit_part
+from serein.evaluation.cross_validation import Augmented, fit_part
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import Fold, refuse_unfair, speaker_k_fold
 from serein.evaluation.search.space import Space, grid, read_space, read_values
@@ -107,7 +107,7 @@ def search(
     about: str = "",
     random_state: int = 0,
     per_sample: Mapping[str, npt.ArrayLike] | None = None,
-    copies: Copies | None = None,
+    augmented: Augmented | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SearchResult:
     """Try settings in speaker-grouped folds and say which gave the best UAR.
@@ -146,8 +146,8 @@ def search(
         Seed of the deal into folds and of the choices, from 0.
     per_sample : mapping of array_like, optional
         More arguments of `fit`, a row a sample; left out where the candidate does not take them.
-    copies : Copies, optional
-        Changed copies of the samples; they join the training part that their parent is in.
+    augmented : Augmented, optional
+        Augmented data; it joins the training part that its parent is in.
     progress : callable
         Called with (trials done, trials in all).
 
@@ -176,7 +176,7 @@ def search(
     fixed = [read_values(spans, values, "start") for values in start]
     points = grid(spans, random_state=random_state) if method == "grid" else []
     fixed += [point for point in points if point not in fixed]
-    task = _task(X, y, groups, folds, random_state, per_sample or {}, copies)
+    task = _task(X, y, groups, folds, random_state, per_sample or {}, augmented)
     fingerprint = _fingerprint(
         task,
         space={key: [type(span).__name__, span.plain()] for key, span in spans.items()},
@@ -254,7 +254,7 @@ class _Task:
     speakers: Array
     folds: list[Fold]
     per_sample: Mapping[str, npt.ArrayLike]
-    copies: Copies | None
+    augmented: Augmented | None
 
     def scores(self, estimator: Any) -> Iterator[float]:
         """Yield, after each fold, the UAR pooled over the folds so far."""
@@ -262,7 +262,13 @@ class _Task:
         y, given = self.labels[self.truth], taken(estimator, self.per_sample)
         for train, test in self.folds:
             fitted = fit_part(
-                estimator, self.X, y, self.speakers, train, per_sample=given, copies=self.copies
+                estimator,
+                self.X,
+                y,
+                self.speakers,
+                train,
+                per_sample=given,
+                augmented=self.augmented,
             )
             answer[test] = np.searchsorted(self.labels, fitted.predict(self.X[test]))
             done = answer >= 0
@@ -276,7 +282,7 @@ def _task(
     folds: int,
     random_state: int,
     per_sample: Mapping[str, npt.ArrayLike],
-    copies: Copies | None,
+    augmented: Augmented | None,
 ) -> _Task:
     """Check the data and deal the folds, before any time is spent."""
     vectors, speakers = np.asarray(X), np.asarray(groups)
@@ -293,14 +299,14 @@ def _task(
         speakers.tolist(), names[truth].tolist(), folds=folds, random_state=random_state
     )
     refuse_unfair(dealt, speakers, truth, names)
-    return _Task(vectors, labels, truth, speakers, dealt, per_sample, copies)
+    return _Task(vectors, labels, truth, speakers, dealt, per_sample, augmented)
 
 
 def _fingerprint(task: _Task, **settings: Any) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     arrays = {"X": task.X, "labels": task.labels, "y": task.truth, "groups": task.speakers}
-    if task.copies:
-        arrays |= {"copies": task.copies.X, "parents": task.copies.parent}
+    if task.augmented:
+        arrays |= {"copies": task.augmented.X, "parents": task.augmented.parent}
     for name, values in sorted({**arrays, **task.per_sample}.items()):
         array = np.asarray(values)
         content = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()

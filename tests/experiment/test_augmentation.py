@@ -1,4 +1,4 @@
-"""Changed copies: drawn from signal, seed and number alone, and never the recording itself."""
+"""Augmented data: drawn from signal, seed and number alone, and never the recording itself."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from serein.audio.chain import AUGMENTATIONS
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
-from serein.experiment.data import Copy
+from serein.experiment.data import AugmentingExtractor
 from serein.experiment.recipe import Augmentation
 from serein.features.frontend import FrontEnd
 
@@ -29,16 +29,16 @@ class Untouched:
         return signal
 
 
-def copy(
+def augmenting(
     number: int = 0,
     seed: int = 0,
     chain: tuple[str, ...] = CHAIN,
     ranges: dict[str, Any] | None = None,
     extractor: Any = None,
     probability: dict[str, float] | None = None,
-) -> Copy:
+) -> AugmentingExtractor:
     changes = Augmentation(2, chain, ranges or {}, probability or {})
-    return Copy(extractor or Untouched(), changes, number, seed)
+    return AugmentingExtractor(extractor or Untouched(), changes, number, seed)
 
 
 @pytest.fixture
@@ -54,23 +54,23 @@ def differ(one: Array, other: Array) -> bool:
 
 
 def test_the_same_seed_and_number_give_the_same_copy(voice: Array):
-    np.testing.assert_array_equal(copy(1, 7)(voice), copy(1, 7)(voice.copy()))
+    np.testing.assert_array_equal(augmenting(1, 7)(voice), augmenting(1, 7)(voice.copy()))
 
 
 def test_another_number_seed_or_signal_draws_anew(voice: Array):
-    assert differ(copy(0)(voice), copy(1)(voice))
-    assert differ(copy(0, 0)(voice), copy(0, 1)(voice))
-    assert differ(copy(0, 1)(voice), copy(1, 0)(voice))
+    assert differ(augmenting(0)(voice), augmenting(1)(voice))
+    assert differ(augmenting(0, 0)(voice), augmenting(0, 1)(voice))
+    assert differ(augmenting(0, 1)(voice), augmenting(1, 0)(voice))
     other = voice.copy()
     other[100] += 0.001
-    assert differ(copy()(voice), copy()(other))
+    assert differ(augmenting()(voice), augmenting()(other))
 
 
 def test_nothing_outside_is_drawn_from_or_changed(voice: Array):
     before, state = voice.copy(), np.random.get_state()[1].copy()
-    first = copy()(voice)
+    first = augmenting()(voice)
     np.random.default_rng(0).random(100)
-    np.testing.assert_array_equal(copy()(voice), first)
+    np.testing.assert_array_equal(augmenting()(voice), first)
     np.testing.assert_array_equal(voice, before)
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
@@ -78,16 +78,16 @@ def test_nothing_outside_is_drawn_from_or_changed(voice: Array):
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("name", ALONE)
 def test_a_copy_is_never_the_recording_itself(voice: Array, name: str, number: int):
-    changed = copy(number, chain=(name,))(voice)
+    changed = augmenting(number, chain=(name,))(voice)
     assert differ(changed, voice)
     assert changed.dtype == np.float32
     assert np.isfinite(changed).all()
 
 
 def test_ranges_are_drawn_from(voice: Array):
-    quieter = copy(chain=("gain",), ranges={"gain": {"gain_db": (-20.0, -20.0)}})(voice)
+    quieter = augmenting(chain=("gain",), ranges={"gain": {"gain_db": (-20.0, -20.0)}})(voice)
     np.testing.assert_allclose(quieter, 0.1 * voice, rtol=1e-5)
-    slower = copy(chain=("speed",), ranges={"speed": {"rate": (0.5, 0.5)}})(voice)
+    slower = augmenting(chain=("speed",), ranges={"speed": {"rate": (0.5, 0.5)}})(voice)
     assert slower.size == pytest.approx(2 * voice.size, rel=0.01)
 
 
@@ -96,7 +96,7 @@ def test_the_chain_runs_in_its_order(voice: Array):
     ranges = {"speed": {"rate": (0.5, 0.5)}, "noise": {"snr_db": (0.0, 0.0)}}
 
     def share_above_4_khz(*chain: str) -> float:
-        power = np.abs(np.fft.rfft(copy(chain=chain, ranges=ranges)(voice))) ** 2
+        power = np.abs(np.fft.rfft(augmenting(chain=chain, ranges=ranges)(voice))) ** 2
         return float(power[int(0.55 * power.size) :].sum() / power.sum())
 
     assert share_above_4_khz("noise", "speed") < 0.001
@@ -105,7 +105,9 @@ def test_the_chain_runs_in_its_order(voice: Array):
 
 def test_a_copy_goes_through_an_augmentation_with_its_probability(voice: Array):
     def changed(probability: float) -> float:
-        copies = (copy(n, chain=("gain",), probability={"gain": probability}) for n in range(60))
+        copies = (
+            augmenting(n, chain=("gain",), probability={"gain": probability}) for n in range(60)
+        )
         return float(np.mean([differ(one(voice), voice) for one in copies]))
 
     assert changed(0.0) == 0.0
@@ -114,15 +116,15 @@ def test_a_copy_goes_through_an_augmentation_with_its_probability(voice: Array):
 
 
 def test_a_probability_leaves_other_augmentations_of_the_chain_to_themselves(voice: Array):
-    never = copy(chain=("noise", "gain"), probability={"noise": 0.0})(voice)
+    never = augmenting(chain=("noise", "gain"), probability={"noise": 0.0})(voice)
     scale = float(never[100] / voice[100])
     np.testing.assert_allclose(never, scale * voice, atol=1e-6)
 
 
 def test_the_extractor_describes_the_changed_signal(voice: Array):
     front_end = FrontEnd("features", sets=("mfcc",), functionals=("mean",))
-    found = copy(3, extractor=front_end)(voice)
-    np.testing.assert_array_equal(found, front_end(copy(3)(voice)))
+    found = augmenting(3, extractor=front_end)(voice)
+    np.testing.assert_array_equal(found, front_end(augmenting(3)(voice)))
     assert differ(found, front_end(voice))
 
 
@@ -130,8 +132,8 @@ def test_the_extractor_describes_the_changed_signal(voice: Array):
 
 
 def test_equal_copies_have_equal_fingerprints():
-    one = copy(1, 2, ranges={"gain": {"gain_db": (-3, 3)}, "noise": {"kind": "pink"}})
-    other = copy(1, 2, ranges={"noise": {"kind": "pink"}, "gain": {"gain_db": (-3, 3)}})
+    one = augmenting(1, 2, ranges={"gain": {"gain_db": (-3, 3)}, "noise": {"kind": "pink"}})
+    other = augmenting(1, 2, ranges={"noise": {"kind": "pink"}, "gain": {"gain_db": (-3, 3)}})
     assert one.fingerprint == other.fingerprint
     assert len(one.fingerprint) == 20
 
@@ -139,17 +141,17 @@ def test_equal_copies_have_equal_fingerprints():
 @pytest.mark.parametrize(
     "other",
     [
-        copy(1),
-        copy(seed=1),
-        copy(chain=("gain",)),
-        copy(chain=("gain", "noise", "speed")),
-        copy(ranges={"gain": {"gain_db": (-3, 3)}}),
-        copy(extractor=Untouched("another")),
+        augmenting(1),
+        augmenting(seed=1),
+        augmenting(chain=("gain",)),
+        augmenting(chain=("gain", "noise", "speed")),
+        augmenting(ranges={"gain": {"gain_db": (-3, 3)}}),
+        augmenting(extractor=Untouched("another")),
     ],
 )
-def test_whatever_changes_a_copy_changes_its_fingerprint(other: Copy):
-    assert copy().fingerprint != other.fingerprint
-    assert copy().fingerprint != Untouched().fingerprint
+def test_whatever_changes_a_copy_changes_its_fingerprint(other: AugmentingExtractor):
+    assert augmenting().fingerprint != other.fingerprint
+    assert augmenting().fingerprint != Untouched().fingerprint
 
 
 # --- bad input ---
@@ -166,13 +168,13 @@ def test_whatever_changes_a_copy_changes_its_fingerprint(other: Copy):
 )
 def test_what_cannot_be_drawn_is_refused(voice: Array, settings: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
-        copy(**settings)(voice)
+        augmenting(**settings)(voice)
 
 
 def test_what_is_no_signal_is_refused():
     with pytest.raises(AudioError):
-        copy()(np.zeros(10, np.float32))
+        augmenting()(np.zeros(10, np.float32))
 
 
 def test_a_probability_has_another_fingerprint():
-    assert copy().fingerprint != copy(probability={"noise": 0.5}).fingerprint
+    assert augmenting().fingerprint != augmenting(probability={"noise": 0.5}).fingerprint
