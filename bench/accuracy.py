@@ -25,8 +25,8 @@ from table import fingerprint
 from serein.cli.show import progress_bar
 from serein.corpora import CORPORA
 from serein.evaluation.comparison import compare, holm
-from serein.evaluation.record import write_predictions
 from serein.evaluation.result import Result
+from serein.evaluation.result_file import write_predictions
 from serein.experiment.adaptation import KNOWN
 from serein.experiment.evaluate import evaluate
 from serein.experiment.prepare import prepare

@@ -12,8 +12,8 @@ import numpy as np
 
 from serein.evaluation.fairness import fairness
 from serein.evaluation.metrics import uar
-from serein.evaluation.record import write_record
 from serein.evaluation.result import Result
+from serein.evaluation.result_file import write_record
 from serein.evaluation.robustness import change
 
 EMOTIONS = ("anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -201,7 +201,7 @@ def write_curves(file: Path) -> None:
 
 
 def write_stress(result: Result, file: Path, recall: dict[str, float] | None = None) -> None:
-    """A stress test, in the shape of serein.analysis.stress_report.StressReport.to_dict."""
+    """A stress test, in the shape of serein.analysis.robustness_report.StressReport.to_dict."""
     conditions = {}
     for test, names in CONDITIONS.items():
         for number, name in enumerate(names):

@@ -20,8 +20,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from serein.evaluation.comparison import compare, holm
-from serein.evaluation.record import write_predictions
 from serein.evaluation.result import Result
+from serein.evaluation.result_file import write_predictions
 from serein.experiment.checks import complete
 from serein.experiment.recipe import Augmentation
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from serein import cli
-from serein.evaluation.record import write_record
+from serein.evaluation.result_file import write_record
 
 MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_results.py")))
 Run = Callable[..., tuple[str, str]]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from serein.evaluation.record import read_record
 from serein.evaluation.report.report import write_report
 from serein.evaluation.report.side_by_side import side_by_side, write_comparison
+from serein.evaluation.result_file import read_record
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 
 from serein.errors import MissingExtraError, ProtocolError
-from serein.evaluation.record import read_record, write_record
-from serein.evaluation.report import drawing
 from serein.evaluation.report import figures as plots
+from serein.evaluation.report import svg
 from serein.evaluation.report.report import SECTIONS, render_report, write_report
 from serein.evaluation.result import STAMP
+from serein.evaluation.result_file import read_record, write_record
 
 MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))
-STYLE = Path(drawing.__file__).with_name("templates") / "style.css"
+STYLE = Path(svg.__file__).with_name("templates") / "style.css"
 EVIL = '<script>alert("{}")</script><!-- \'$'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -372,9 +372,9 @@ def test_words_can_be_read_on_their_ground() -> None:
     for words in ("ink", "muted", "accent", "alarm"):
         for ground in ("paper", "ground", "alarm-ground"):
             assert contrast(colours[words], colours[ground]) >= 4.5, (words, ground)
-    assert all(contrast(colour, "#ffffff") >= 4.5 for colour in (drawing.INK, drawing.MUTED))
+    assert all(contrast(colour, "#ffffff") >= 4.5 for colour in (svg.INK, svg.MUTED))
 
 
 def test_shades_only_get_darker() -> None:
-    told = [luminance(shade) for shade in drawing.SHADES]
+    told = [luminance(shade) for shade in svg.SHADES]
     assert told == sorted(told, reverse=True)

@@ -14,9 +14,9 @@ import pytest
 
 from serein.errors import ProtocolError
 from serein.evaluation.comparison import compare, holm
-from serein.evaluation.record import Record
 from serein.evaluation.report.side_by_side import side_by_side, write_comparison
 from serein.evaluation.result import STAMP, Result
+from serein.evaluation.result_file import Record
 
 MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))
 LABELS = ("anger", "calm", "fear")

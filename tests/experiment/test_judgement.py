@@ -10,7 +10,7 @@ import pytest
 
 from serein.corpora import Corpus, Utterance
 from serein.errors import ProtocolError, RecipeError
-from serein.evaluation.record import read_record
+from serein.evaluation.result_file import read_record
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.evaluate import evaluate, write_evaluation
 from serein.experiment.leakage import check_leaks

@@ -11,8 +11,8 @@ import typer
 from serein.cli.show import print_json
 
 if TYPE_CHECKING:
-    from serein.evaluation.record import Record
     from serein.evaluation.report.side_by_side import SideBySide
+    from serein.evaluation.result_file import Record
 
 
 def compare(
@@ -27,8 +27,8 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Put results side by side; test each against the first on the same clips."""
-    from serein.evaluation.record import read_record
     from serein.evaluation.report.side_by_side import side_by_side, write_comparison
+    from serein.evaluation.result_file import read_record
 
     records = [read_record(place) for place in results]
     table = side_by_side(records, score=score, names=_names(results, records))

@@ -51,7 +51,7 @@ def explain(
     Each is taken out by itself; what counts is how much less probable the emotion gets. For some
     models features are judged as well.
     """
-    from serein.analysis import explain as why
+    from serein.analysis import occlusion as why
     from serein.audio.read import read_audio
     from serein.inference.recognizer import load
 

@@ -214,7 +214,7 @@ def check_leaks(
 
 
 def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | None) -> None:
-    from serein.analysis.stress import stress_folds
+    from serein.analysis.robustness import stress_folds
     from serein.cli.stress import show_stress
 
     prepared = evaluation.prepared

@@ -14,7 +14,7 @@ from serein.errors import SereinError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serein.analysis.stress_report import StressReport
+    from serein.analysis.robustness_report import StressReport
     from serein.evaluation.fairness import Fairness, Group
 
 SHOWN = 8  # groups of one kind
@@ -60,7 +60,7 @@ def stress(
     Speakers that it heard in training are left out. A run that was stopped goes on where it was.
     """
     from serein.analysis.clips import find_corpus
-    from serein.analysis.stress import stress_model
+    from serein.analysis.robustness import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
 
     try:
@@ -112,7 +112,7 @@ def _show_conditions(report: StressReport) -> None:
     from rich.console import Console
 
     from serein.analysis.clips import NO_SPEECH
-    from serein.analysis.stress_report import CLEAN
+    from serein.analysis.robustness_report import CLEAN
 
     said = {
         name: [result.labels[number] for number in result.answer]

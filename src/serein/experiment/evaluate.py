@@ -18,8 +18,8 @@ import onnxruntime
 from serein.errors import RecipeError, SereinError
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.importance import permutation_importance
-from serein.evaluation.record import write_predictions, write_record
 from serein.evaluation.result import Result
+from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.adaptation import NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.data import describe_corpora

@@ -9,7 +9,7 @@ import numpy as np
 
 from serein.evaluation.confidence import Reliability, RiskCoverage
 from serein.evaluation.metrics import Floats, auc, roc_curve
-from serein.evaluation.report.drawing import (
+from serein.evaluation.report.svg import (
     BLUE,
     COLOURS,
     DASHES,

@@ -7,7 +7,6 @@ from typing import Any
 
 from serein.errors import ProtocolError
 from serein.evaluation.confidence import reliability, risk_coverage
-from serein.evaluation.record import PREDICTIONS, RESULT, Record, read_record
 from serein.evaluation.report import figures as plots
 from serein.evaluation.report import figures as rows
 from serein.evaluation.report.page import fill
@@ -22,6 +21,7 @@ from serein.evaluation.report.tables import (
     worst_first,
 )
 from serein.evaluation.result import STAMP
+from serein.evaluation.result_file import PREDICTIONS, RESULT, Record, read_record
 
 REPORT, CURVES, STRESS = "report.html", "curves.csv", "stress.json"
 FEATURES = 25  # whose importance is drawn, at most

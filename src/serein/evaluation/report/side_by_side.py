@@ -10,10 +10,10 @@ from typing import Any
 
 from serein.errors import ProtocolError, unknown_name
 from serein.evaluation.comparison import PAIRED, Comparison, compare, holm
-from serein.evaluation.record import Record
 from serein.evaluation.report.figures import systems
 from serein.evaluation.report.page import fill
 from serein.evaluation.result import STAMP
+from serein.evaluation.result_file import Record
 
 SHOWN = ("uar", "accuracy", "f1_macro", "expected_calibration_error")
 SAID = {

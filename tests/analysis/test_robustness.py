@@ -18,8 +18,8 @@ import pytest
 import soundfile
 
 from serein.analysis.clips import NO_SPEECH, find_corpus
-from serein.analysis.stress import stress, stress_folds, stress_model
-from serein.analysis.stress_report import StressReport
+from serein.analysis.robustness import stress, stress_folds, stress_model
+from serein.analysis.robustness_report import StressReport
 from serein.audio.conditions import CONDITIONS, choose_conditions
 from serein.audio.read import RATE_HZ, Signal
 from serein.corpora import Corpus, Utterance
@@ -344,6 +344,6 @@ def test_a_bundled_model_may_hear_no_speech(tmp_path: Path) -> None:
 
 def test_nothing_that_trains_is_imported() -> None:
     heavy = "{'torch', 'sklearn', 'transformers', 'onnx', 'librosa', 'matplotlib'}"
-    code = f"import sys, serein.analysis.stress; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, serein.analysis.robustness; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

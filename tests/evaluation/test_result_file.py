@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from serein.errors import ProtocolError
-from serein.evaluation.record import read_record, write_record
 from serein.evaluation.result import Result
+from serein.evaluation.result_file import read_record, write_record
 
 
 def made(**changes: Any) -> Result:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unheard
-from serein.analysis.stress_report import CLEAN, StressReport
+from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance

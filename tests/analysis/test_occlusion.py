@@ -15,8 +15,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import serein
-from serein.analysis.explain import BANDS_HZ, explain
 from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
+from serein.analysis.occlusion import BANDS_HZ, explain
 from serein.analysis.picture import draw_explanation
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
