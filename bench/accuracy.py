@@ -225,7 +225,7 @@ def write_answers(result: Result, target: Path) -> None:
     with target.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(COLUMNS)
-        rows.writerows(zip(*columns, labels[result.truth], labels[result.answer], strict=True))
+        rows.writerows(zip(*columns, labels[result.truth], labels[result.prediction], strict=True))
 
 
 def measured(folder: Path) -> list[Row]:

@@ -57,7 +57,7 @@ def score(prepared: Prepared, fitted: FittedFolds, snr_db: float | None, clean: 
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         X = np.stack([*pool.map(vector, range(len(prepared.corpus)))])
-    return float(fitted.answer(X).scores()["uar"])
+    return float(fitted.predict(X).scores()["uar"])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def print_score(title: str, X: np.ndarray, corpus: Corpus) -> None:
     emotions = [clip.emotion for clip in corpus]
     scores = (
         cross_validate(classifier, X, emotions, speakers, folds, protocol=protocol)
-        .answer(X)
+        .predict(X)
         .scores()
     )
     low, high = scores["uar_interval_95"]

@@ -294,9 +294,11 @@ def answer(recipe: Recipe, data: Path, heard: Mapping[str, Any] | None) -> Resul
     prepared = prepare(recipe, data=data, progress=progress_bar)
     fitted = fit_folds(prepared, progress=progress_bar)
     if heard is None:
-        return fitted.answer(prepared.X)
+        return fitted.predict(prepared.X)
     ears = Heard(prepared.front, **heard)
-    return fitted.answer(stack(describe(prepared.corpus, ears, None, progress_bar), prepared.front))
+    return fitted.predict(
+        stack(describe(prepared.corpus, ears, None, progress_bar), prepared.front)
+    )
 
 
 @dataclass(frozen=True)

@@ -223,8 +223,8 @@ def recipe(task: Task, *, model: str = "") -> Answers:
         used = read_recipe(ROOT / f"recipes/{name}.toml")
     root, weights = task.corpus.root, task.weights
     prepared = prepare(used, data=root, weights=weights, progress=progress_bar)
-    result = fit_folds(prepared, progress=progress_bar).answer(prepared.X)
-    named = (result.labels[number] for number in result.answer)
+    result = fit_folds(prepared, progress=progress_bar).predict(prepared.X)
+    named = (result.labels[number] for number in result.prediction)
     answers = dict(zip(prepared.corpus.paths, named, strict=True))
     return [answers[path] for path in task.corpus.paths]
 

@@ -146,7 +146,7 @@ def with_settings(prepared: Prepared, epsilon: float, settings: Row, seed: int =
 
 def score(prepared: Prepared, settings: Row) -> float:
     """Cross-validate once."""
-    result = fit_folds(with_settings(prepared, CHOSEN_AT, settings)).answer(prepared.X)
+    result = fit_folds(with_settings(prepared, CHOSEN_AT, settings)).predict(prepared.X)
     return round(float(result.scores()["uar"]), 4)
 
 
@@ -188,7 +188,7 @@ def one(prepared: Prepared) -> Row:
     fitted = fit_folds(prepared, progress=progress_bar)
     spent = [privacy_spent(member) for member, _ in fitted.members]
     return {
-        "answer": fitted.answer(prepared.X).answer.tolist(),
+        "answer": fitted.predict(prepared.X).prediction.tolist(),
         "spent": max((fold["epsilon"] for fold in spent if fold), default=0.0),
         "noise": max((fold["noise"] for fold in spent if fold), default=0.0),
     }

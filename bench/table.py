@@ -129,7 +129,7 @@ def measure(recipe: Recipe, data: Path) -> dict[str, Any]:
     """Judge a recipe on unseen speakers, and time it."""
     prepared = prepare(recipe, data=data, progress=progress_bar)
     fitted = fit_folds(prepared, progress=progress_bar)
-    scores = fitted.answer(prepared.X).scores()
+    scores = fitted.predict(prepared.X).scores()
     last = fitted.members[-1][0]
     low, high = scores["uar_interval_95"]
     return {

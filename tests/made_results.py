@@ -82,7 +82,7 @@ def scores_of(result: Result, name: str) -> dict[str, Any]:
 def adapted(result: Result, known: int | None, one_emotion: bool) -> dict[str, Any]:
     """A row of a result adapted to speakers, in the shape of serein.experiment.adaptation."""
     gain = 0.0 if one_emotion else 0.01 * (known or 20) ** 0.5
-    score = uar(result.truth, result.answer) + gain
+    score = uar(result.truth, result.prediction) + gain
     return {
         "known": known,
         "one_emotion": one_emotion,
@@ -222,7 +222,7 @@ def write_stress(result: Result, file: Path, recall: dict[str, float] | None = N
         "labels": result.labels,
         "clips": len(result.truth),
         "speakers": 24,
-        "clean": {"uar": uar(result.truth, result.answer), "recall": recall or {}},
+        "clean": {"uar": uar(result.truth, result.prediction), "recall": recall or {}},
         "conditions": conditions,
         "fairness": {
             by: fairness(result, by, draws=300).to_dict()

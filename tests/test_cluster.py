@@ -162,7 +162,7 @@ def test_loops_give_what_they_give_at_home(cluster: Any, folder: Path, tmp_path:
         extractor = FeatureExtractor(["mfcc"], functionals=["mean"], cache=False)
         return {
             "order": list(each(lambda number: 10 * number, range(6))),
-            "folds": fitted.answer(X).probabilities.tolist(),
+            "folds": fitted.predict(X).probabilities.tolist(),
             "trials": sorted((row["values"]["var_smoothing"], row["score"]) for row in found.table),
             "features": extractor.transform(sorted(folder.glob("00*.flac"))[:3]).tolist(),
         }

@@ -45,7 +45,7 @@ def test_folds_side_by_side_give_the_same_answers() -> None:
 
     def judged() -> Any:
         fitted = cross_validate(GaussianNB(), X, y, speakers, folds, protocol="by speaker")
-        return fitted.answer(X).probabilities
+        return fitted.predict(X).probabilities
 
     alone = judged()
     with running_on("local", jobs=2):

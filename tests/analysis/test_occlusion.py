@@ -137,7 +137,7 @@ def test_the_moment_that_the_model_listens_to_is_found(tmp_path: Path) -> None:
 def test_what_speaks_for_one_emotion_speaks_against_the_other(tmp_path: Path) -> None:
     recognizer = of_a_moment(tmp_path, 1.2, 1.6)
     pro, contra = (explain(recognizer, noise(3), emotion=emotion) for emotion in LABELS)
-    assert contra.answer.emotion == "anger"
+    assert contra.prediction.emotion == "anger"
     assert contra.emotion == "neutral"
     assert contra.probability == pytest.approx(1 - pro.probability)
     opposite = [-moment.importance for moment in pro.moments]
@@ -303,7 +303,7 @@ def test_bad_input_says_what_to_do(
 def test_the_bundled_model_is_explained() -> None:
     signal = serein.read_audio(SAMPLES / "espeak-english-slow-low.flac")
     found = explain(serein.load(), signal, window_s=0.8, hop_s=0.8, bands=(0, 1000, 8000))
-    assert found.emotion == found.answer.emotion == found.answer.likeliest
+    assert found.emotion == found.prediction.emotion == found.prediction.likeliest
     assert all(-1 <= part.importance <= 1 for part in (*found.moments, *found.bands))
     assert found.moments[0].start == 0
     assert found.moments[-1].end == pytest.approx(signal.size / RATE_HZ)

@@ -336,7 +336,7 @@ def test_a_bundled_model_may_hear_no_speech(tmp_path: Path) -> None:
     )
     assert report.title == "emodb on robots: 3 clips, 2 speakers it has not heard"
     assert report.clean.labels[-1] == NO_SPEECH
-    assert [report.clean.labels[number] for number in report.clean.answer][2] == NO_SPEECH
+    assert [report.clean.labels[number] for number in report.clean.prediction][2] == NO_SPEECH
     np.testing.assert_allclose(report.clean.probabilities.sum(axis=1), 1, atol=1e-5)
     assert report.changes["gain -20 dB"].unchanged == 1
     assert len(list((tmp_path / "cache" / "stress").glob("*/*.csv"))) == 3

@@ -80,7 +80,7 @@ def test_augmented_samples_join_the_training_part_of_their_parent_only(fits: lis
 
 def test_augmented_samples_are_never_tested():
     found = cross_validate(Spy(), X, Y, SPEAKERS, FOLDS, protocol="two", augmented=augmented())
-    result = found.answer(X)
+    result = found.predict(X)
     assert sorted(row for asked in Spy.asked for row in asked) == list(range(SAMPLES))
     assert result.probabilities.shape == (SAMPLES, 2)
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1.0)
@@ -152,7 +152,7 @@ def test_a_class_that_a_fold_never_heard_cannot_be_tested():
     """Two speakers are calm, one in each fold; with a single one, calm could not be tested."""
     y = Y.copy()
     y[[0, 2]] = "calm"  # of s0 and s2
-    found = cross_validate(Spy(), X, y, SPEAKERS, FOLDS, protocol="two").answer(X)
+    found = cross_validate(Spy(), X, y, SPEAKERS, FOLDS, protocol="two").predict(X)
     assert found.labels == ("anger", "calm", "joy")
     for number, (train, test) in enumerate(FOLDS):
         share = [np.mean(y[train] == label) for label in found.labels]

@@ -124,7 +124,7 @@ def test_clips_are_dealt_as_shuffling_within_classes_deals_them() -> None:
         for label in range(4):
             rows = np.flatnonzero(some.truth == label)
             dealt[rows] = generator.permutation(mine[rows])
-        scores = [uar(some.truth[part], some.answer[part]) for part in (dealt, ~dealt)]
+        scores = [uar(some.truth[part], some.prediction[part]) for part in (dealt, ~dealt)]
         gaps.append(scores[0] - scores[1])
     assert group.uar_difference.chance_95 == pytest.approx(
         tuple(np.quantile(gaps, [0.025, 0.975])), abs=0.03

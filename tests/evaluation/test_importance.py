@@ -33,4 +33,4 @@ def test_what_tells_is_found():
     assert rows == permutation_importance(fitted, X, groups)
     alone = permutation_importance(fitted, X, {"telling": [4]})
     assert alone[0]["drop"] < rows[0]["drop"]
-    assert fitted.answer(X).scores()["uar"] == pytest.approx(1.0, abs=0.1)
+    assert fitted.predict(X).scores()["uar"] == pytest.approx(1.0, abs=0.1)

@@ -52,7 +52,7 @@ def test_honest_data_pass():
     X, y, who = voices()
     found = judged(X, y, who, leave_one_speaker_out(who.tolist()))
     assert found.leaks == ()
-    assert found.answer(X).title == "planted"
+    assert found.predict(X).title == "planted"
 
 
 def test_a_shared_speaker():
@@ -63,7 +63,7 @@ def test_a_shared_speaker():
 
 def test_allowed_by_name_it_runs_and_is_stamped():
     X, y, who = voices()
-    result = judged(X, y, who, dealt(y), speaker_overlap="allow").answer(X)
+    result = judged(X, y, who, dealt(y), speaker_overlap="allow").predict(X)
     assert "in training and test" in result.leaks[0]
     assert result.title.startswith("planted [NOT HONEST")
     assert result.subset(result.truth == 0).leaks == result.leaks

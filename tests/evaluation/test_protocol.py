@@ -248,9 +248,9 @@ def test_an_estimator_is_told_of_its_training_part_and_nothing_else():
         np.testing.assert_array_equal(given_["sample_weight"], train * 10)
         assert given_["label_set"].tolist() == [f"c{row}" for row in train]
         assert set(given_["clip"]).isdisjoint(test)
-    result = fitted.answer(X)
+    result = fitted.predict(X)
     assert result.labels == ("anger", "fear", "joy")
-    np.testing.assert_array_equal(result.answer, np.arange(24) % 3)
+    np.testing.assert_array_equal(result.prediction, np.arange(24) % 3)
     np.testing.assert_array_equal(result.fold, np.arange(24) // 6)
     assert result.speakers.tolist() == SPEAKERS
     assert result.scores()["uar"] == 1.0
@@ -262,11 +262,11 @@ def test_a_class_that_a_fold_has_not_heard_gets_no_probability_there():
     emotions = ["fear", "joy"] * 6 + ["anger", "fear", "joy"] * 4
     folds = [(rows[1], rows[0]), (rows[0], rows[1]), (rows[3], rows[2]), (rows[2], rows[3])]
     fitted = cross_validate(make_spy([]), X, emotions, SPEAKERS, folds, protocol="test")
-    result = fitted.answer(X)
+    result = fitted.predict(X)
     assert result.labels == ("anger", "fear", "joy")
     assert (result.probabilities[:12, 0] == 0.0).all()
-    np.testing.assert_array_equal(result.answer[:12], 1 + np.arange(12) % 2)
-    np.testing.assert_array_equal(result.answer[12:], np.arange(12, 24) % 3)
+    np.testing.assert_array_equal(result.prediction[:12], 1 + np.arange(12) % 2)
+    np.testing.assert_array_equal(result.prediction[12:], np.arange(12, 24) % 3)
 
 
 def learnable(strength: float) -> tuple[Array, list[str], list[str]]:
@@ -291,7 +291,7 @@ def test_what_can_be_learnt_is_learnt_and_what_cannot_stays_at_chance():
             who,
             speaker_k_fold(who, emotions, folds=4),
             protocol="four folds",
-        ).answer(vectors)
+        ).predict(vectors)
         uars.append(result.scores()["uar"])
     assert uars[0] > 0.85
     assert 0.2 < uars[1] < 0.47
@@ -315,7 +315,7 @@ def result() -> Result:
 
 
 def test_scores_by_hand(result: Result):
-    assert result.answer.tolist() == [0, 0, 0, 1, 1, 2]
+    assert result.prediction.tolist() == [0, 0, 0, 1, 1, 2]
     scores = result.scores()
     assert scores["uar"] == pytest.approx(2 / 3)
     assert scores["accuracy"] == pytest.approx(4 / 6)

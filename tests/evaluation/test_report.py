@@ -127,12 +127,12 @@ def test_the_hardest_clips_and_thresholds_come_from_the_raw_answers(full: Path, 
     result = read_record(full).result
     true = result.probabilities[np.arange(len(result.truth)), result.truth]
     row = int(true.argmin())
-    answer = result.labels[result.answer[row]]
+    answer = result.labels[result.prediction[row]]
     told = f"{result.about['file'][row]} {result.speakers[row]} {result.labels[result.truth[row]]}"
     assert f"{told} {answer} {true[row]:.4f}" in page.text
     assert len(re.findall(r"take-\d+\.wav", page.text)) == 20
     given = result.probabilities.max(axis=1) >= 0.7
-    right = 100 * np.mean((result.answer == result.truth)[given])
+    right = 100 * np.mean((result.prediction == result.truth)[given])
     assert f"0.7 {100 * given.mean():.1f} % {right:.1f} %" in page.text
 
 

@@ -44,7 +44,7 @@ def test_nothing_changed_is_no_change() -> None:
     assert told.difference == 0
     assert told.interval_95 == (0, 0)
     assert told.unchanged == 1
-    assert told.uar == told.clean_uar == uar(result().truth, result().answer)
+    assert told.uar == told.clean_uar == uar(result().truth, result().prediction)
 
 
 def test_what_was_planted_is_what_changed() -> None:
@@ -61,7 +61,7 @@ def test_what_was_planted_is_what_changed() -> None:
 
 def test_a_wrong_answer_that_stays_wrong_may_be_a_changed_one() -> None:
     clean = result(skill=0, spread=0)
-    others = np.eye(4)[(2 * clean.truth + 6 - clean.answer) % 4]
+    others = np.eye(4)[(2 * clean.truth + 6 - clean.prediction) % 4]
     told = change(clean, replace(clean, probabilities=others))
     assert told.unchanged < 1
 
@@ -75,7 +75,7 @@ def test_the_interval_is_that_of_drawing_rows() -> None:
     for times in weights:
         drawn = np.repeat(names, times)
         rows = np.concatenate([np.flatnonzero(clean.speakers == name) for name in drawn])
-        scores = [uar(one.truth[rows], one.answer[rows]) for one in (clean, changed)]
+        scores = [uar(one.truth[rows], one.prediction[rows]) for one in (clean, changed)]
         gaps.append(scores[1] - scores[0])
     told = change(clean, changed, draws=200, random_state=7)
     assert told.interval_95 == pytest.approx(tuple(ends(np.array(gaps), 5)))

@@ -84,7 +84,7 @@ def test_cross_validated_it_is_nested(monkeypatch: pytest.MonkeyPatch):
     folds = leave_one_speaker_out(groups)
     fitted = cross_validate(tree(), X, y, groups, folds, protocol="nested")
     assert [sorted(set(groups) - each) for each in heard] == [[f"s{n}"] for n in range(6)]
-    assert fitted.answer(X).scores()["uar"] > 0.8
+    assert fitted.predict(X).scores()["uar"] > 0.8
 
 
 def test_weights_reach_search_and_refit():

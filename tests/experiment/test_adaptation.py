@@ -42,7 +42,7 @@ def fitted_folds(classifier: Any, leaning: float = 1.0) -> tuple[FittedFolds, Re
     X, y, who = people(leaning)
     folds = leave_one_speaker_out(who)
     fitted = cross_validate(classifier, X, y, who, folds, protocol="leave one speaker out")
-    return fitted, fitted.answer(X)
+    return fitted, fitted.predict(X)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def known(cases: list[Adapted]) -> dict[int | None, Result]:
 
 
 def score(result: Result) -> float:
-    return uar(result.truth, result.answer)
+    return uar(result.truth, result.prediction)
 
 
 # --- what it buys ---

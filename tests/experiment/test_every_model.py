@@ -235,7 +235,7 @@ def test_without_calibration_folds_confidence_is_the_models(story: Story, tmp_pa
     assert not hasattr(make_classifier(raw), "folds")
     plain, _ = scores_of(raw, tmp_path / "plain")
     cooled, _ = scores_of(story("svm"), tmp_path / "cooled")
-    assert plain.result.answer.tolist() == cooled.result.answer.tolist()
+    assert plain.result.prediction.tolist() == cooled.result.prediction.tolist()
     assert not np.allclose(plain.result.probabilities, cooled.result.probabilities)
 
 

@@ -45,19 +45,19 @@ class Explanation:
 
     Attributes
     ----------
-    answer : Prediction
-        What the recogniser answered.
+    prediction : Prediction
+        What the recognizer predicted.
     emotion : str
-        The emotion that is explained: the answered one, unless another was asked for.
+        The emotion that is explained: the predicted one, unless another was asked for.
     probability : float
-        Of that emotion in the answer, 0 to 1.
+        Of that emotion in the prediction, 0 to 1.
     moments : tuple of Moment
         In order of time, each `hop_s` long. Moments without speech, and those of a long recording
         that were not examined, are left out.
     bands : tuple of Band
         In order of frequency.
     features : tuple of FeatureGroup
-        Those that moved the answer most first, for or against; empty where `note` says why.
+        Those that moved the prediction most first, for or against; empty where `note` says why.
     note : str
         Why there are no features; empty if there are.
     window_s, hop_s : float
@@ -65,10 +65,10 @@ class Explanation:
     examined_s : float
         How much of the recording was examined, in seconds.
     questions : int
-        How often the model was asked, beyond the answer itself.
+        How often the model was asked, beyond the prediction itself.
     """
 
-    answer: Prediction
+    prediction: Prediction
     emotion: str
     probability: float
     moments: tuple[Moment, ...]
@@ -81,7 +81,7 @@ class Explanation:
     questions: int
 
     def strongest(self, count: int = 3) -> tuple[Moment, ...]:
-        """Join neighbouring moments that moved the answer at least half as much as any did.
+        """Join neighbouring moments that moved the prediction at least half as much as any did.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful."""
         return {
-            **self.answer.to_dict(timeline=False),
+            **self.prediction.to_dict(timeline=False),
             "explained": {"emotion": self.emotion, "probability": round(self.probability, 4)},
             "window_s": round(self.window_s, 3),
             "hop_s": round(self.hop_s, 3),

@@ -1,4 +1,4 @@
-"""Why this answer: which moments, frequencies and features spoke for an emotion.
+"""Why this prediction: which moments, frequencies and features spoke for an emotion.
 
 Each is taken away by itself and the model is asked again; the fall of the emotion's probability is
 its importance. Positive spoke for the emotion, negative against it. This says what moved the model,
@@ -11,7 +11,7 @@ section 4.2: occlusion, here over time and over frequency.
 
 L. Breiman, "Random forests", Machine Learning 45, 2001, section 10; A. Fisher, C. Rudin and
 F. Dominici, "All models are wrong, but many are useful", Journal of Machine Learning Research
-20(177), 2019: permutation importance, here of one answer.
+20(177), 2019: permutation importance, here of one prediction.
 """
 
 from __future__ import annotations
@@ -123,9 +123,9 @@ def explain(
             f"the recording is {signal.size / RATE_HZ:.2f} s; hiding stretches of {window_s:g} s "
             f"needs {2 * window_s:g} s: give a shorter window_s, or a longer recording"
         )
-    answer, chosen = _answered(recognizer, signal, emotion)
+    prediction, chosen = _answered(recognizer, signal, emotion)
     generator = np.random.default_rng(random_state)
-    windows = _spoken(recognizer, signal, answer, chosen)
+    windows = _spoken(recognizer, signal, prediction, chosen)
     grid, windows = _affordable(windows, _Grid.of(window_s, hop_s), len(bands), budget)
     named = _Named.of(recognizer, background, len(windows))
     apart = max(0, len(bands) - 1) + named.draws * len(named.groups)
@@ -135,9 +135,9 @@ def explain(
     pairs = [(window, quiet.draw(window.sound.size, generator)) for window in windows]
     curve = _over_time(model, pairs, grid, signal.size)
     return Explanation(
-        answer=answer,
+        prediction=prediction,
         emotion=chosen,
-        probability=answer.probabilities[chosen],
+        probability=prediction.probabilities[chosen],
         moments=_moments(curve, grid, signal.size),
         bands=_over_frequency(model, pairs, bands),
         features=_over_features(model, windows, named, generator),
@@ -274,17 +274,17 @@ def _check_settings(
 def _answered(
     recognizer: Recognizer, signal: Signal, emotion: str | None
 ) -> tuple[Prediction, str]:
-    """Ask for the answer, and say which emotion is to be explained."""
+    """Ask for the prediction, and say which emotion is to be explained."""
     if emotion is not None and emotion not in recognizer.labels:
         raise SereinError(unknown_name("emotion", emotion, recognizer.labels))
-    answer = recognizer.predict(signal, rate=RATE_HZ)
-    if answer.emotion is None:
+    prediction = recognizer.predict(signal, rate=RATE_HZ)
+    if prediction.emotion is None:
         raise AudioError("no speech in this recording: there is nothing to explain")
-    return answer, emotion or str(answer.likeliest)
+    return prediction, emotion or str(prediction.likeliest)
 
 
 def _spoken(
-    recognizer: Recognizer, signal: Signal, answer: Prediction, emotion: str
+    recognizer: Recognizer, signal: Signal, prediction: Prediction, emotion: str
 ) -> list[_Window]:
     """Cut the windows that the recogniser answered with an emotion."""
     length, hop = (round(recognizer.manifest[key] * RATE_HZ) for key in ("window_s", "hop_s"))
@@ -296,7 +296,7 @@ def _spoken(
             segment.end - segment.start,
         )
         for start, segment in zip(
-            window_starts(signal.size, length, hop), answer.timeline, strict=True
+            window_starts(signal.size, length, hop), prediction.timeline, strict=True
         )
         if segment.speech
     ]

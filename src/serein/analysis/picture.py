@@ -275,7 +275,7 @@ def signed(value: float) -> str:
 
 
 def _headline(explanation: Explanation, title: str) -> str:
-    answer = explanation.answer
+    answer = explanation.prediction
     said = f"{answer.emotion} {answer.confidence:.2f}"
     if explanation.emotion != answer.emotion:
         said += f"; explained: {explanation.emotion} {explanation.probability:.2f}"

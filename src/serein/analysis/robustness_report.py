@@ -57,7 +57,7 @@ class StressReport:
     @property
     def clean_uar(self) -> float:
         """UAR for the recordings as they are, 0 to 1."""
-        return uar(self.clean.truth, self.clean.answer)
+        return uar(self.clean.truth, self.clean.prediction)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the single answers as plain values, as `stress.json` holds it."""
@@ -83,7 +83,7 @@ class StressReport:
         return plain
 
     def _recall(self) -> dict[str, float | None]:
-        labels, truth, answer = self.clean.labels, self.clean.truth, self.clean.answer
+        labels, truth, answer = self.clean.labels, self.clean.truth, self.clean.prediction
         return dict(zip(labels, recalls(truth, answer, len(labels)).tolist(), strict=True))
 
     def write(self, folder: str | Path) -> Path:
@@ -106,7 +106,7 @@ class StressReport:
             rows.writerow(["file", "speaker", "condition", "truth", "answer", "confidence"])
             for condition, result in ({CLEAN: self.clean} | dict(self.changed)).items():
                 labels = np.array(result.labels)
-                truth, answer = labels[result.truth], labels[result.answer]
+                truth, answer = labels[result.truth], labels[result.prediction]
                 confidence = [f"{value:.6f}" for value in result.probabilities.max(axis=1)]
                 who = result.about["file"], result.speakers, [condition] * len(truth)
                 rows.writerows(zip(*who, truth, answer, confidence, strict=True))

@@ -68,7 +68,7 @@ def explain(
             )
     except ValueError as error:
         raise SereinError(f"{file}: {error}") from error
-    found = replace(found, answer=replace(found.answer, file=str(file)))
+    found = replace(found, prediction=replace(found.prediction, file=str(file)))
     if target is not None:
         _save(target, draw_explanation(signal, found, title=file.name))
     if as_json:
@@ -120,7 +120,7 @@ def _save(target: Path, figure: Figure) -> None:
 
 
 def _print_explanation(found: Explanation) -> None:
-    answer = found.answer
+    answer = found.prediction
     typer.echo(
         f"{answer.file}   {answer.emotion} {answer.confidence:.2f}   ({answer.duration:.1f} s)"
     )

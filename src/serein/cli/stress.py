@@ -115,7 +115,7 @@ def _show_conditions(report: StressReport) -> None:
     from serein.analysis.robustness_report import CLEAN
 
     said = {
-        name: [result.labels[number] for number in result.answer]
+        name: [result.labels[number] for number in result.prediction]
         for name, result in {CLEAN: report.clean, **report.changed}.items()
     }
     silent = any(NO_SPEECH in answers for answers in said.values())

@@ -77,8 +77,8 @@ class FittedFolds:
     about: Mapping[str, Strings] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
 
-    def answer(self, X: npt.NDArray[np.float32]) -> Result:
-        """Let each classifier answer for the speakers it has not heard.
+    def predict(self, X: npt.NDArray[np.float32]) -> Result:
+        """Let each classifier predict the samples of its unseen speakers.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ def cross_validate(
     Returns
     -------
     FittedFolds
-        Its `answer(X)` gives the `Result`.
+        Its `predict(X)` gives the `Result`.
 
     Raises
     ------

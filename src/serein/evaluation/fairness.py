@@ -275,7 +275,7 @@ def _notes(
 def _cells(result: Result, unit: npt.NDArray[np.intp], units: int) -> Counts:
     """Count answers by unit and true class: (units, classes, classes)."""
     classes = len(result.labels)
-    code = (unit * classes + result.truth) * classes + result.answer
+    code = (unit * classes + result.truth) * classes + result.prediction
     counts = np.bincount(code, minlength=units * classes * classes)
     return counts.reshape(units, classes, classes).astype(np.int64)
 

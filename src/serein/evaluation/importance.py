@@ -27,7 +27,7 @@ def permutation_importance(
 
     L. Breiman, "Random forests", Machine Learning 45, 2001, section 10.
     """
-    before = fitted.answer(X)
+    before = fitted.predict(X)
     base = _sums(before)
     people = len(base)
     weight = np.concatenate([np.ones((1, people)), draw_speakers(people, 1000, random_state)])
@@ -37,7 +37,7 @@ def permutation_importance(
     rows = []
     for number, (name, columns) in enumerate(groups.items()):
         falls = [
-            uar - summed_scores(weight @ _sums(fitted.answer(changed)), classes)["uar"]
+            uar - summed_scores(weight @ _sums(fitted.predict(changed)), classes)["uar"]
             for changed in _permuted(fitted, X, np.asarray(columns), repeats, generator)
         ]
         fall = np.mean(falls, axis=0)

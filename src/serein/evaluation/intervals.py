@@ -143,7 +143,7 @@ def speaker_intervals(
 def speaker_interval(
     score: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
     truth: npt.NDArray[Any],
-    answer: npt.NDArray[Any],
+    prediction: npt.NDArray[Any],
     speakers: npt.NDArray[np.str_],
     *,
     level: float = 0.95,
@@ -155,9 +155,9 @@ def speaker_interval(
     Parameters
     ----------
     score : callable
-        (truth, answer) -> float, such as `serein.evaluation.metrics.uar` or, of dimensions,
+        (truth, prediction) -> float, such as `serein.evaluation.metrics.uar` or, of dimensions,
         `serein.evaluation.metrics.concordance`.
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers, or values of a dimension.
     speakers : numpy.ndarray
         Shape (samples,), who speaks.
@@ -179,7 +179,7 @@ def speaker_interval(
     for _ in range(draws):
         drawn = generator.integers(len(members), size=len(members))
         rows = np.concatenate([members[number] for number in drawn])
-        scores.append(score(truth[rows], answer[rows]))
+        scores.append(score(truth[rows], prediction[rows]))
     low, high = ends(np.array(scores), len(members), level).tolist()
     return low, high
 

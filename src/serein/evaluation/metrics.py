@@ -16,12 +16,12 @@ Indices = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
 
-def confusion_matrix(truth: Indices, answer: Indices, classes: int) -> npt.NDArray[np.intp]:
+def confusion_matrix(truth: Indices, prediction: Indices, classes: int) -> npt.NDArray[np.intp]:
     """Count answers by true class.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers below `classes`.
     classes : int
         Number of classes.
@@ -37,16 +37,16 @@ def confusion_matrix(truth: Indices, answer: Indices, classes: int) -> npt.NDArr
     array([[1, 1],
            [0, 1]])
     """
-    cells = np.bincount(truth * classes + answer, minlength=classes * classes)
+    cells = np.bincount(truth * classes + prediction, minlength=classes * classes)
     return cells.reshape(classes, classes)
 
 
-def recalls(truth: Indices, answer: Indices, classes: int) -> Floats:
+def recalls(truth: Indices, prediction: Indices, classes: int) -> Floats:
     """Give each class's recall: the share of its clips that were answered with it.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers.
     classes : int
         Number of classes.
@@ -56,15 +56,15 @@ def recalls(truth: Indices, answer: Indices, classes: int) -> Floats:
     numpy.ndarray
         Shape (classes,), 0 to 1; NaN for a class without clips.
     """
-    return class_scores(confusion_matrix(truth, answer, classes))["recall"]
+    return class_scores(confusion_matrix(truth, prediction, classes))["recall"]
 
 
-def uar(truth: Indices, answer: Indices) -> float:
+def uar(truth: Indices, prediction: Indices) -> float:
     """Unweighted average recall over the classes that occur in `truth`.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers.
 
     Returns
@@ -84,15 +84,17 @@ def uar(truth: Indices, answer: Indices) -> float:
     """
     if len(truth) == 0:
         raise ValueError("UAR of 0 samples is not defined; give at least one")
-    return float(np.nanmean(recalls(truth, answer, int(max(truth.max(), answer.max())) + 1)))
+    return float(
+        np.nanmean(recalls(truth, prediction, int(max(truth.max(), prediction.max())) + 1))
+    )
 
 
-def accuracy(truth: Indices, answer: Indices) -> float:
+def accuracy(truth: Indices, prediction: Indices) -> float:
     """Share of right answers, 0 to 1.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers.
 
     Returns
@@ -100,7 +102,7 @@ def accuracy(truth: Indices, answer: Indices) -> float:
     float
         0 to 1.
     """
-    return float(np.mean(truth == answer))
+    return float(np.mean(truth == prediction))
 
 
 def expected_calibration_error(truth: Indices, probabilities: Floats, *, bins: int = 15) -> float:
@@ -141,12 +143,12 @@ def confidence_gaps(truth: Indices, probabilities: Floats, bins: int) -> tuple[I
     return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - right
 
 
-def precisions(truth: Indices, answer: Indices, classes: int) -> Floats:
+def precisions(truth: Indices, prediction: Indices, classes: int) -> Floats:
     """Give each class's precision: the share of its answers that are right.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers.
     classes : int
         Number of classes.
@@ -156,15 +158,15 @@ def precisions(truth: Indices, answer: Indices, classes: int) -> Floats:
     numpy.ndarray
         Shape (classes,), 0 to 1; 0 for a class that is never answered.
     """
-    return class_scores(confusion_matrix(truth, answer, classes))["precision"]
+    return class_scores(confusion_matrix(truth, prediction, classes))["precision"]
 
 
-def f1s(truth: Indices, answer: Indices, classes: int) -> Floats:
+def f1s(truth: Indices, prediction: Indices, classes: int) -> Floats:
     """Give each class's F1: the harmonic mean of its recall and its precision.
 
     Parameters
     ----------
-    truth, answer : numpy.ndarray
+    truth, prediction : numpy.ndarray
         Shape (samples,), class numbers.
     classes : int
         Number of classes.
@@ -174,7 +176,7 @@ def f1s(truth: Indices, answer: Indices, classes: int) -> Floats:
     numpy.ndarray
         Shape (classes,), 0 to 1; NaN for a class that is neither true nor answered.
     """
-    return class_scores(confusion_matrix(truth, answer, classes))["f1"]
+    return class_scores(confusion_matrix(truth, prediction, classes))["f1"]
 
 
 def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:

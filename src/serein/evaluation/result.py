@@ -62,10 +62,10 @@ class Result:
         return f"{self.protocol} [{STAMP}]" if self.leaks else self.protocol
 
     @property
-    def answer(self) -> npt.NDArray[np.intp]:
+    def prediction(self) -> npt.NDArray[np.intp]:
         """The likeliest class of each sample."""
-        answer: npt.NDArray[np.intp] = self.probabilities.argmax(axis=1)
-        return answer
+        likeliest: npt.NDArray[np.intp] = self.probabilities.argmax(axis=1)
+        return likeliest
 
     def subset(self, rows: npt.NDArray[Any]) -> Result:
         """Keep some samples.
@@ -114,7 +114,7 @@ class Result:
         return scores | {
             "recall": {label: entry["recall"] for label, entry in by_class.items()},
             "by_class": by_class,
-            "confusion": confusion_matrix(self.truth, self.answer, len(self.labels)).tolist(),
+            "confusion": confusion_matrix(self.truth, self.prediction, len(self.labels)).tolist(),
             "clips": len(self.truth),
             "speakers": len(sums.sums),
         }
@@ -131,11 +131,11 @@ class Result:
         described = {}
         for name in np.unique(self.speakers):
             part = self.subset(self.speakers == name)
-            right = int(np.sum(part.truth == part.answer))
+            right = int(np.sum(part.truth == part.prediction))
             described[str(name)] = {
                 "clips": len(part.truth),
-                "uar": uar(part.truth, part.answer),
-                "accuracy": accuracy(part.truth, part.answer),
+                "uar": uar(part.truth, part.prediction),
+                "accuracy": accuracy(part.truth, part.prediction),
                 "accuracy_interval_95": list(wilson(right, len(part.truth))),
             }
         return described
@@ -150,7 +150,7 @@ class Result:
                     "fold": int(number),
                     "test_speakers": sorted(set(part.speakers.tolist())),
                     "clips": len(part.truth),
-                    "uar": uar(part.truth, part.answer),
+                    "uar": uar(part.truth, part.prediction),
                 }
             )
         return described

@@ -86,7 +86,7 @@ def write_predictions(result: Result, target: Path) -> None:
                     result.speakers[number],
                     result.fold[number],
                     result.labels[result.truth[number]],
-                    result.labels[result.answer[number]],
+                    result.labels[result.prediction[number]],
                     *(f"{value:.6f}" for value in row),
                 ]
             )

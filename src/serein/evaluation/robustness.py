@@ -52,13 +52,13 @@ def change(clean: Result, changed: Result, *, draws: int = 2000, random_state: i
         clean_uar=old,
         difference=new - old,
         interval_95=(low, high) if people > 1 else None,
-        unchanged=float(np.mean(clean.answer == changed.answer)),
+        unchanged=float(np.mean(clean.prediction == changed.prediction)),
         recall={label: value for label, value in named if not np.isnan(value)},
     )
 
 
 def _by_speaker(result: Result) -> npt.NDArray[np.intp]:
     """Count the answers to each speaker: (speakers, classes, classes), sorted by name."""
-    truth, answer, classes = result.truth, result.answer, len(result.labels)
+    truth, answer, classes = result.truth, result.prediction, len(result.labels)
     mine = [result.speakers == speaker for speaker in np.unique(result.speakers)]
     return np.stack([confusion_matrix(truth[rows], answer[rows], classes) for rows in mine])

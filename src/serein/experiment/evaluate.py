@@ -162,7 +162,7 @@ def evaluate(
         raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
     fitted = fit_folds(prepared, cache=cache, progress=progress)
     curves = tuple(learning_curve(member) for member, _ in fitted.members)
-    evaluation = Evaluation(prepared, fitted.answer(prepared.X), curves=curves, fitted=fitted)
+    evaluation = Evaluation(prepared, fitted.predict(prepared.X), curves=curves, fitted=fitted)
     groups = feature_groups(prepared) if importance else {}
     if groups:
         with progress("importance of features") as tick:
@@ -177,7 +177,7 @@ def evaluate(
         evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress)
-        evaluation = replace(evaluation, int8=fitted.answer(stack(vectors, front)))
+        evaluation = replace(evaluation, int8=fitted.predict(stack(vectors, front)))
     return evaluation
 
 

@@ -123,7 +123,7 @@ def _judged(
         if isinstance(error, SereinError):
             raise
         raise RecipeError(f"{data.recipe.name}: {error}") from error
-    return fitted.answer(data.X)
+    return fitted.predict(data.X)
 
 
 def _copied(X: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:

@@ -25,7 +25,7 @@ CURVES = {"loss": ("train_loss", "valid_loss"), "UAR": ("train_uar", "valid_uar"
 def hardest(result: Result, count: int = HARDEST) -> list[Plain]:
     """List the clips whose true emotion was given the lowest probability."""
     true = result.probabilities[np.arange(len(result.truth)), result.truth]
-    answer, about = result.answer, result.about
+    answer, about = result.prediction, result.about
     return [
         {
             "file": str(about["file"][row]) if "file" in about else f"clip {row + 1}",
