@@ -184,7 +184,7 @@ def fuse(data: Data, folder: Path) -> None:
         half = X | {"face": np.where(halved[test, None], np.nan, X["face"])}
         answers = {name: system.predict_log_proba(X) for name, system in fitted.items()}
         partly = {name: system.predict_log_proba(half) for name, system in fitted.items()}
-        alone = fitted["late-product"].answers(X)
+        alone = fitted["late-product"].modality_probabilities(X)
         more = {
             "voice": np.log(alone["voice"]),
             "face": np.log(alone["face"]),
@@ -233,7 +233,7 @@ def choose_early(data: Data, train: Array) -> EarlyFusion:
     nystroem = Nystroem(gamma=0.5 / data.face.shape[1], n_components=300, random_state=0)
     made = {
         footing: EarlyFusion(
-            BlockRidge(), reduction={"face": nystroem}, footing={"face": footing}, dropout=0.25
+            BlockRidge(), reduction={"face": nystroem}, weights={"face": footing}, dropout=0.25
         )
         for footing in FOOTINGS
     }

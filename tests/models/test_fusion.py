@@ -174,7 +174,7 @@ def test_an_unknown_or_changed_modality_is_refused():
     late = LateFusion(folds=2).fit(X, y, groups=speakers)
     with pytest.raises(ValueError, match="unknown modality 'vioce'; known: voice"):
         late.predict({"vioce": X["voice"]})
-    with pytest.raises(ValueError, match="face has 4 features; the model learnt from 5"):
+    with pytest.raises(ValueError, match="face has 4 features; the model was trained on 5"):
         late.predict({"face": X["face"][:, :4]})
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_learnt_from_is_refused():
         (EarlyFusion(reduction={"fce": 2}), "unknown modality of reduction 'fce'; known: face"),
         (EarlyFusion(reduction=0), "reduction of voice is 0"),
         (EarlyFusion(reduction=1.5), "reduction of voice is 1.5"),
-        (EarlyFusion(footing={"face": 0.0}), "footing of face is 0.0"),
+        (EarlyFusion(weights={"face": 0.0}), "weight of face is 0.0"),
         (LateFusion(rule="wieghted"), "unknown rule 'wieghted'; known: weighted"),
         (LateFusion({"fce": BlockRidge()}), "unknown modality of estimators 'fce'"),
         (LateFusion(folds=1), "folds is 1"),
@@ -255,8 +255,8 @@ def test_copies_are_learnt_from_and_set_no_weights():
     both = np.tile(speakers, 2)
     late.fit(whole, np.tile(y, 2), groups=both, is_augmented=is_augmented)
     held = late.held_out_
-    assert held.answers.shape == (3, 120, 4)
-    assert np.isfinite(held.answers).all()
+    assert held.log_p.shape == (3, 120, 4)
+    assert np.isfinite(held.log_p).all()
     assert (late.classes_[held.truth] == y).all()
 
 
@@ -288,7 +288,7 @@ def test_the_product_finds_that_independent_experts_count_fully():
 
 def test_a_product_of_experts_that_say_the_same_counts_them_once():
     held = known_answers()
-    twice = HeldOut(held.answers[[0, 0]], held.truth, held.weight, held.groups, held.log_prior)
+    twice = HeldOut(held.log_p[[0, 0]], held.truth, held.weight, held.groups, held.log_prior)
     rule = Product.learn(twice)
     assert isinstance(rule, Product)
     assert rule.exponents.sum() == pytest.approx(1, abs=0.15)
@@ -297,10 +297,10 @@ def test_a_product_of_experts_that_say_the_same_counts_them_once():
 @pytest.mark.parametrize("learn", [WeightedMean.learn, Product.learn, Stacked.learn])
 def test_a_modality_that_knows_nothing_is_not_listened_to(learn):
     held = known_answers()
-    noise = np.random.default_rng(1).permutation(held.answers[1])
-    rule = learn(HeldOut(np.stack([held.answers[0], noise]), *list(vars(held).values())[1:]))
-    alone = held.answers[0].argmax(axis=1)
-    fused = rule(np.stack([held.answers[0], noise])).argmax(axis=1)
+    noise = np.random.default_rng(1).permutation(held.log_p[1])
+    rule = learn(HeldOut(np.stack([held.log_p[0], noise]), *list(vars(held).values())[1:]))
+    alone = held.log_p[0].argmax(axis=1)
+    fused = rule(np.stack([held.log_p[0], noise])).argmax(axis=1)
     assert (fused == held.truth).mean() > (alone == held.truth).mean() - 0.01
 
 
@@ -337,8 +337,8 @@ def test_dropout_takes_one_modality_from_samples_that_have_several():
 
 def test_early_fusion_keeps_the_scale_that_blocks_were_given():
     X, y, speakers = senses()
-    loud = EarlyFusion(BlockRidge(0.1), footing={"face": 100.0}).fit(X, y, groups=speakers)
-    quiet = EarlyFusion(BlockRidge(0.1), footing={"face": 0.01}).fit(X, y, groups=speakers)
+    loud = EarlyFusion(BlockRidge(0.1), weights={"face": 100.0}).fit(X, y, groups=speakers)
+    quiet = EarlyFusion(BlockRidge(0.1), weights={"face": 0.01}).fit(X, y, groups=speakers)
     assert loud.contributions(X)[:, 1].mean() > quiet.contributions(X)[:, 1].mean() + 0.2
 
 

@@ -43,6 +43,9 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Fitted on all training samples.
     temperature_ : float
         Log probabilities are divided by this: above 1 it lowers confidence.
+    held_out_ : numpy.ndarray
+        Shape (samples, classes), calibrated log probabilities of training samples by classifiers
+        that were not trained on their group; NaN where there are none.
     speaker_prior_ : SpeakerPrior or None
         How the held-out answers differ from speaker to speaker, for adaptation; None without
         groups, or if a class was never held out.
@@ -90,7 +93,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         self.estimator_ = clone(self.estimator).fit(vectors, labels, **rows)
         self.classes_ = self.estimator_.classes_
-        held_out = np.empty((len(labels), len(self.classes_)))
+        held_out = np.full((len(labels), len(self.classes_)), np.nan)
         heard = np.zeros(len(labels), dtype=bool)
         for train, held in GroupKFold(count).split(vectors, labels, groups):
             test = held[original[held]]
@@ -108,9 +111,11 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth = np.searchsorted(self.classes_, labels)
         weight = rows["sample_weight"][heard] if "sample_weight" in rows else None
         self.temperature_ = fit_temperature(held_out[heard], truth[heard], weight)
+        self.held_out_ = np.full_like(held_out, np.nan)
+        self.held_out_[heard] = _cooled(held_out[heard], self.temperature_)
         self.speaker_prior_ = None
         if told and len(np.unique(truth[heard])) == len(self.classes_):
-            calibrated = np.exp(_cooled(held_out[heard], self.temperature_))
+            calibrated = np.exp(self.held_out_[heard])
             self.speaker_prior_ = SpeakerPrior.estimate(calibrated, truth[heard], groups[heard])
         return self
 

@@ -6,6 +6,7 @@ Every estimator takes a mapping of modality name to an array; see `FusionClassif
 from __future__ import annotations
 
 from serein.models.fusion.classifier import FusionClassifier
+from serein.models.fusion.columns import ColumnFusion, Unlabelled
 from serein.models.fusion.early import BlockRidge, EarlyFusion
 from serein.models.fusion.hybrid import HybridFusion
 from serein.models.fusion.late import LateFusion
@@ -18,11 +19,13 @@ __all__ = [
     "FUSIONS",
     "RULES",
     "BlockRidge",
+    "ColumnFusion",
     "EarlyFusion",
     "FusionClassifier",
     "HybridFusion",
     "LateFusion",
     "Modalities",
+    "Unlabelled",
 ]
 
 FUSIONS: dict[str, type[FusionClassifier]] = {

@@ -1,4 +1,4 @@
-"""What fusion estimators share: checks, gaps, probabilities, and which modality said how much."""
+"""What fusion estimators share: checks, gaps, probabilities, and the share of each modality."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from serein.models.fusion.modalities import Floats, Modalities, Told, column
+from serein.errors import SettingError
+from serein.models.fusion.modalities import Floats, Modalities, Targets, Weights
 
 TINY = 1e-12  # the least probability whose logarithm is taken
 
 
 class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What classifiers over several modalities share: checks, gaps, and who said how much.
+    """A classifier over several modalities.
 
     `X` is a mapping of modality name to an array (samples, features). A sample that lacks a
     modality is NaN in its whole row; for prediction a modality may also be left out of the mapping.
-    A sample with no modality at all is an error in `fit`, and gets the training prior afterwards.
+    Samples with the label None or "" are not trained on. A sample with no modality at all is an
+    error in `fit`, and gets the training prior afterwards.
     """
 
     classes_: npt.NDArray[Any]
@@ -36,23 +37,20 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         X: Mapping[str, npt.ArrayLike],
         y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None = None,
+        sample_weight: Weights = None,
         groups: npt.ArrayLike | None = None,
         is_augmented: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled samples."""
+        """Learn from labelled samples; `sample_weight` "balanced": all classes count the same."""
         samples = Modalities.read(X)
+        targets = Targets.read(len(samples), y, sample_weight, groups, is_augmented)
+        known = targets.index >= 0
+        samples, targets = samples.rows(known), targets.rows(known)
         _refuse_empty(samples)
-        told = _told(len(samples), y, sample_weight, groups, is_augmented)
-        self.classes_ = np.unique(told.labels)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
-            )
-        self.modalities_ = samples.names
-        self.widths_ = {name: array.shape[1] for name, array in samples.items()}
-        self.prior_ = np.bincount(told.index, weights=told.weight) / told.weight.sum()
-        self._learn(samples, told)
+        self.classes_ = targets.classes
+        self.modalities_, self.widths_ = samples.names, samples.widths
+        self.prior_ = np.bincount(targets.index, weights=targets.weight) / targets.weight.sum()
+        self._learn(samples, targets)
         return self
 
     def narrowed(self, names: Sequence[str]) -> Self:
@@ -65,7 +63,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return narrow
 
     @abstractmethod
-    def _learn(self, samples: Modalities, told: Told) -> None:
+    def _learn(self, samples: Modalities, targets: Targets) -> None:
         """Learn from checked samples."""
 
     @abstractmethod
@@ -76,16 +74,16 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "classes_")
         return Modalities.read(X, self.widths_)
 
-    def _answer(self, samples: Modalities) -> Floats:
+    def _predicted(self, samples: Modalities) -> Floats:
         result = np.tile(np.log(np.maximum(self.prior_, TINY)), (len(samples), 1))
-        seen = np.asarray(samples.present.any(axis=1))
-        if seen.any():
-            result[seen] = self._log_proba(samples.rows(seen))
+        some = np.asarray(samples.present.any(axis=1))
+        if some.any():
+            result[some] = self._log_proba(samples.rows(some))
         return result
 
     def predict_log_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
-        return self._answer(self._read(X))
+        return self._predicted(self._read(X))
 
     def predict_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
         """Return probabilities, shape (samples, classes), rows summing to 1."""
@@ -98,25 +96,23 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.classes_[best]
 
     def evidence(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Say how far each modality speaks for the answer, or against it.
+        """Return each modality's Shapley value for the predicted class, (samples, modalities).
 
-        That is its Shapley value: what adding it changes in the log probability of the likeliest
-        class, as mean over all orders in which the modalities of the sample could be added to none.
+        That is what adding it changes in the log probability, as mean over all orders in which the
+        modalities of the sample could be added to none.
 
         L. S. Shapley, "A value for n-person games", 1953; S. Lundberg, S.-I. Lee, "A Unified
         Approach to Interpreting Model Predictions", NeurIPS 2017, eq. 4.
         """
         samples = self._read(X)
-        best = self._answer(samples).argmax(axis=1)
+        best = self._predicted(samples).argmax(axis=1)
         present, count = samples.present, len(self.modalities_)
         rows = np.arange(len(samples))
-        worth = {
-            subset: self._answer(samples.only(present & np.isin(np.arange(count), subset)))[
-                rows, best
-            ]
-            for size in range(count + 1)
-            for subset in combinations(range(count), size)
-        }
+        worth = {}
+        for size in range(count + 1):
+            for subset in combinations(range(count), size):
+                part = samples.only(present & np.isin(np.arange(count), subset))
+                worth[subset] = self._predicted(part)[rows, best]
         result = np.zeros(present.shape)
         for subset, value in worth.items():
             for number in set(range(count)) - set(subset):
@@ -126,78 +122,56 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(present, result, 0.0)
 
     def contributions(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Say how much of the answer each modality gives."""
+        """Return the share of each modality in what speaks for the prediction; rows sum to 1."""
         present = self._read(X).present
-        speaks = np.maximum(self.evidence(X), 0.0)
-        silent = speaks.sum(axis=1) <= TINY
-        speaks[silent] = present[silent]
-        result: Floats = speaks / np.maximum(speaks.sum(axis=1, keepdims=True), TINY)
+        shares = np.maximum(self.evidence(X), 0.0)
+        none = shares.sum(axis=1) <= TINY
+        shares[none] = present[none]
+        result: Floats = shares / np.maximum(shares.sum(axis=1, keepdims=True), TINY)
         return result
 
 
-def fitted(estimator: Any, X: Floats, told: Told) -> Any:
-    """Fit a clone of a classifier, which is told what its `fit` takes."""
-    known = {"groups": told.groups, "is_augmented": told.is_augmented}
+def fitted(estimator: Any, X: Floats, targets: Targets, *, inside: Any = None) -> Any:
+    """Fit a clone of a classifier, given what its `fit` takes, or that of the one `inside`."""
+    known = {"groups": targets.groups, "is_augmented": targets.is_augmented}
     given = {name: values for name, values in known.items() if has_fit_parameter(estimator, name)}
-    if (told.weight != 1).any():
-        if not any(has_fit_parameter(estimator, name) for name in ("sample_weight", "per_sample")):
-            raise ValueError(
-                f"{type(estimator).__name__} takes no sample_weight in fit: choose another "
+    if (targets.weight != 1).any():
+        weighted = estimator if inside is None else inside
+        if not any(has_fit_parameter(weighted, name) for name in ("sample_weight", "per_sample")):
+            raise SettingError(
+                f"{type(weighted).__name__} takes no sample_weight in fit: choose another "
                 "classifier, or give no weights"
             )
-        given["sample_weight"] = told.weight
-    return clone(estimator).fit(X, told.labels, **given)
+        given["sample_weight"] = targets.weight
+    return clone(estimator).fit(X, targets.labels, **given)
 
 
 def log_proba(estimator: Any, X: Floats, classes: npt.NDArray[Any]) -> Floats:
     """Ask a classifier for log probabilities, and put them in the order of all classes."""
-    result = np.full((len(X), len(classes)), np.log(TINY))
-    columns = np.searchsorted(classes, estimator.classes_)
     if hasattr(estimator, "predict_log_proba"):
         with np.errstate(divide="ignore"):
-            answer = estimator.predict_log_proba(X)
+            found = estimator.predict_log_proba(X)
     else:
-        answer = np.log(np.maximum(estimator.predict_proba(X), TINY))
-    result[:, columns] = np.maximum(answer, np.log(TINY))
+        found = np.log(np.maximum(estimator.predict_proba(X), TINY))
+    return on_classes(found, estimator.classes_, classes)
+
+
+def on_classes(log_p: Floats, known: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Floats:
+    """Put the columns of some classes in the order of all; at least the logarithm of `TINY`."""
+    floor = np.where(np.isnan(log_p[:, :1]), np.nan, np.log(TINY))
+    result: Floats = np.repeat(floor, len(classes), axis=1)
+    result[:, np.searchsorted(classes, known)] = np.maximum(log_p, np.log(TINY))
     return result
-
-
-def _told(
-    samples: int,
-    y: npt.ArrayLike,
-    sample_weight: npt.ArrayLike | None,
-    groups: npt.ArrayLike | None,
-    is_augmented: npt.ArrayLike | None,
-) -> Told:
-    """Check what is given beside the samples."""
-    labels = column(y, samples, "y")
-    check_classification_targets(labels)
-    weight = np.ones(samples) if sample_weight is None else _weights(sample_weight, samples)
-    speakers = np.arange(samples) if groups is None else column(groups, samples, "groups")
-    copies = (
-        np.zeros(samples, bool)
-        if is_augmented is None
-        else column(is_augmented, samples, "is_augmented")
-    )
-    index = np.unique(labels, return_inverse=True)[1]
-    return Told(labels, index, weight, speakers, copies.astype(bool))
-
-
-def _weights(sample_weight: npt.ArrayLike, samples: int) -> Floats:
-    weight = column(sample_weight, samples, "sample_weight").astype(np.float64)
-    if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
-        raise ValueError("sample_weight must be finite, not negative, and not zero for all samples")
-    return weight
 
 
 def _refuse_empty(samples: Modalities) -> None:
     present = samples.present
     bare = ~present.any(axis=1)
     if bare.any():
-        raise ValueError(
+        raise SettingError(
             f"{bare.sum()} samples have no modality at all, row {bare.argmax()} for one; leave "
             "them out of the training data"
         )
     for name, there in zip(samples.names, np.asarray(present.any(axis=0)), strict=True):
         if not there:
-            raise ValueError(f"no training sample has {name}; leave it out of X")
+            raise SettingError(f"no training sample has {name}; leave it out of X")

@@ -1,4 +1,4 @@
-"""Early fusion: the modalities side by side in one vector, on an equal footing."""
+"""Early fusion: the modalities side by side in one vector, their blocks scaled alike."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.kernel_approximation import Nystroem
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, renamed, unknown_name
 from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import FusionClassifier, fitted, log_proba
-from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
+from serein.models.fusion.modalities import Flags, Floats, Indices, Modalities, Targets
 from serein.models.linear import MaskedRidge
+
+RBF_COMPONENTS = 300  # of the Nyström features that reduction "rbf" takes, at most
 
 
 class BlockRidge(MaskedRidge):
-    """`MaskedRidge` that keeps the columns' scales, since they say what a block weighs."""
+    """`MaskedRidge` that keeps the columns' scales, since they are the weights of the blocks."""
 
     def _checked(self, *given: Any) -> Any:
         scaled, *rest = super()._checked(*given)
@@ -32,38 +34,38 @@ class BlockRidge(MaskedRidge):
 
 @dataclass
 class Blocks:
-    """Each modality scaled, reduced, and given its weight: a block of columns each."""
+    """Each modality scaled, reduced, and weighted: a block of columns each."""
 
     reduction: Any = None
-    footing: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
     random_state: int = 0
 
     def fit(self, samples: Modalities) -> Blocks:
         """Learn from the samples that have a modality; return itself."""
-        for kind, given in (("footing", self.footing), ("reduction", self.reduction)):
+        for kind, given in (("weights", self.weights), ("reduction", self.reduction)):
             for name in given if isinstance(given, Mapping) else ():
                 if name not in samples.names:
-                    raise ValueError(unknown_name(f"modality of {kind}", name, samples.names))
+                    raise SettingError(unknown_name(f"modality of {kind}", name, samples.names))
         self.steps_: dict[str, list[Any]] = {}
         self.mean_: dict[str, Floats] = {}
         self.scale_: dict[str, float] = {}
         for name, array in samples.items():
             values = array[~np.isnan(array[:, 0])]
-            self.steps_[name] = [StandardScaler(), *self._reduce(name)]
+            self.steps_[name] = [StandardScaler(), *self._reduce(name, *values.shape)]
             for step in self.steps_[name]:
                 values = step.fit_transform(values)
             self.mean_[name] = values.mean(axis=0)
             self.scale_[name] = max(float(np.sqrt(values.var(axis=0).mean())), 1e-12)
         columns = np.array([len(mean) for mean in self.mean_.values()])
         weights = np.array([self._weight(name) for name in samples.names])
-        footing = np.sqrt(weights / weights.sum() * columns.sum() / columns)
-        self.factor_ = dict(zip(samples.names, footing.tolist(), strict=True))
+        factors = np.sqrt(weights / weights.sum() * columns.sum() / columns)
+        self.factor_ = dict(zip(samples.names, factors.tolist(), strict=True))
         return self
 
     def transform(self, samples: Modalities, *, weighted: bool = True) -> Floats:
         """Lay the blocks side by side, shape (samples, columns); 0 where a modality is missing.
 
-        With `weighted` the blocks' variances are as their footing, and a column's mean variance is
+        With `weighted` the blocks' variances are as their weights, and a column's mean variance is
         1; without, the mean variance is 1 in each block.
         """
         blocks = []
@@ -74,55 +76,63 @@ class Blocks:
                 values = array[there]
                 for step in self.steps_[name]:
                     values = step.transform(values)
-                factor = self.factor_[name] if weighted else 1.0
-                block[there] = (values - self.mean_[name]) * (factor / self.scale_[name])
+                block[there] = (values - self.mean_[name]) * self.gain(name, weighted=weighted)
             blocks.append(block)
         return np.hstack(blocks)
 
+    def gain(self, name: str, *, weighted: bool = True) -> float:
+        """Return what the reduced, centred columns of a modality are multiplied by."""
+        return (self.factor_[name] if weighted else 1.0) / self.scale_[name]
+
     def _weight(self, name: str) -> float:
-        weight = float(self.footing.get(name, 1.0))
+        weight = float(self.weights.get(name, 1.0))
         if not 0 < weight < np.inf:
-            raise ValueError(f"footing of {name} is {weight}; need a number above 0")
+            raise SettingError(f"weight of {name} is {weight}; need a number above 0")
         return weight
 
-    def _reduce(self, name: str) -> list[Any]:
+    def _reduce(self, name: str, samples: int, width: int) -> list[Any]:
         asked = self.reduction.get(name) if isinstance(self.reduction, Mapping) else self.reduction
         if asked is None:
             return []
         if hasattr(asked, "fit_transform"):
             return [clone(asked)]
+        if asked == "rbf":
+            count = min(RBF_COMPONENTS, samples)
+            return [Nystroem(gamma=0.5 / width, n_components=count, random_state=self.random_state)]
         whole = isinstance(asked, int) and not isinstance(asked, bool) and asked > 0
         if whole or (isinstance(asked, float) and 0 < asked < 1):
             solver = "auto" if whole else "full"  # a share needs all components
             return [PCA(asked, svd_solver=solver, random_state=self.random_state)]
-        raise ValueError(
+        raise SettingError(
             f"reduction of {name} is {asked!r}; need a number of components above 0, a share of "
-            "variance between 0 and 1, a transformer, or None"
+            'variance between 0 and 1, "rbf", a transformer, or None'
         )
 
 
+@renamed(footing="weights")
 class EarlyFusion(FusionClassifier):
     """One classifier of all modalities side by side.
 
     Each modality is standardised and, if asked, reduced; then its block of columns is scaled so
-    that many columns do not drown few: by default all blocks have the same total variance. A
-    missing modality is a block of zeros, which is its mean.
+    that a modality of many columns does not outweigh one of few: by default all blocks have the
+    same total variance. A missing modality is a block of zeros, which is its mean.
 
     Parameters
     ----------
     estimator : classifier, optional
-        Must give `predict_proba`, and must not scale its columns itself, or the footing is lost;
-        `TemperatureScaled` around `BlockRidge`, if not given. `TemperatureScaled` finds its
-        temperature in folds of speakers; scaling and reduction, which know no labels, have then
-        seen the held-out speakers.
-    reduction : int, float, transformer or mapping, optional
-        Number of principal components, or the share of variance that they keep, or a transformer;
-        or a mapping of modality to one of these. None reduces nothing.
-    footing : mapping of str to float, optional
-        What each modality's total variance counts, 1 for one that is not named.
+        Must give `predict_proba`, and must not scale its columns itself, or the weights of the
+        blocks are lost; `TemperatureScaled` around `BlockRidge`, if not given. `TemperatureScaled`
+        finds its temperature in folds of speakers; scaling and reduction, which use no labels, have
+        then been fitted on the held-out speakers too.
+    reduction : int, float, "rbf", transformer or mapping, optional
+        Number of principal components, or the share of variance that they keep; "rbf" for the
+        Nyström features of a Gaussian kernel; or a transformer; or a mapping of modality to one of
+        these. None reduces nothing.
+    weights : mapping of str to float, optional
+        Total variance of each modality's block beside the others, 1 for one that is not named.
     dropout : float
         Modality dropout: from this share of the samples that have several modalities a copy is
-        learnt from as well, in which one of them, drawn at random, is missing. 0 to 1.
+        trained on as well, in which one of them, drawn at random, is missing. 0 to 1.
     random_state : int, RandomState or None
         Seed of the dropout.
 
@@ -138,9 +148,10 @@ class EarlyFusion(FusionClassifier):
     References
     ----------
     Modality dropout: N. Neverova, C. Wolf, G. Taylor, F. Nebout, "ModDrop: adaptive multi-modal
-    gesture recognition", TPAMI 38(8), 2016. Equal footing of blocks: J. A. Westerhuis, T. Kourti,
-    J. F. MacGregor, "Analysis of multiblock and hierarchical PCA and PLS models", Journal of
-    Chemometrics 12, 1998.
+    gesture recognition", TPAMI 38(8), 2016. Block scaling: J. A. Westerhuis, T. Kourti, J. F.
+    MacGregor, "Analysis of multiblock and hierarchical PCA and PLS models", Journal of Chemometrics
+    12, 1998. Nyström features: C. Williams, M. Seeger, "Using the Nyström method to speed up kernel
+    machines", NIPS 2000.
 
     Examples
     --------
@@ -155,27 +166,29 @@ class EarlyFusion(FusionClassifier):
         estimator: Any = None,
         *,
         reduction: Any = None,
-        footing: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
         dropout: float = 0.0,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.estimator = estimator
         self.reduction = reduction
-        self.footing = footing
+        self.weights = weights
         self.dropout = dropout
         self.random_state = random_state
 
-    def _learn(self, samples: Modalities, told: Told) -> None:
+    def _learn(self, samples: Modalities, targets: Targets) -> None:
         if not 0 <= self.dropout <= 1:
-            raise ValueError(f"dropout is {self.dropout}; need a share from 0 to 1")
+            raise SettingError(f"dropout is {self.dropout}; need a share from 0 to 1")
         random = check_random_state(self.random_state)
-        self.blocks_ = Blocks(self.reduction, self.footing or {}, int(random.randint(2**31 - 1)))
+        self.blocks_ = Blocks(self.reduction, self.weights or {}, int(random.randint(2**31 - 1)))
         self.blocks_.fit(samples)
         chosen, keep = drop(samples.present, self.dropout, random)
-        rows = np.concatenate([np.arange(len(told)), chosen])
+        rows = np.concatenate([np.arange(len(targets)), chosen])
         whole = samples.joined(samples.rows(chosen).only(keep)) if len(chosen) else samples
-        more = told.rows(rows)
-        more = replace(more, is_augmented=more.is_augmented | (np.arange(len(rows)) >= len(told)))
+        more = targets.rows(rows)
+        more = replace(
+            more, is_augmented=more.is_augmented | (np.arange(len(rows)) >= len(targets))
+        )
         estimator = TemperatureScaled(BlockRidge()) if self.estimator is None else self.estimator
         self.estimator_ = fitted(estimator, self.blocks_.transform(whole), more)
 
@@ -183,9 +196,7 @@ class EarlyFusion(FusionClassifier):
         return log_proba(self.estimator_, self.blocks_.transform(samples), self.classes_)
 
 
-def drop(
-    present: Flags, share: float, random: np.random.RandomState
-) -> tuple[npt.NDArray[np.intp], Flags]:
+def drop(present: Flags, share: float, random: np.random.RandomState) -> tuple[Indices, Flags]:
     """Choose samples, and a modality to take from each."""
     several = np.flatnonzero(present.sum(axis=1) > 1)
     count = round(share * len(several))

@@ -1,4 +1,4 @@
-"""Hybrid fusion: networks in which the modalities meet half-way."""
+"""Hybrid fusion: networks with a token for each modality, and attention between the tokens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy.typing as npt
 import torch
 from scipy.special import log_softmax, logsumexp
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
 
-from serein.errors import unknown_name
-from serein.models.calibration import fit_temperature
-from serein.models.fusion.classifier import FusionClassifier
+from serein.errors import SettingError, unknown_name
+from serein.models.calibration import TemperatureScaled
+from serein.models.fusion.classifier import FusionClassifier, fitted
+from serein.models.fusion.columns import ColumnFusion
 from serein.models.fusion.early import Blocks
-from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
+from serein.models.fusion.modalities import Flags, Floats, Modalities, Targets
 from serein.models.fusion.network import ATTENTIONS, HEADS, FusionNetwork
 from serein.training.callbacks import generators
 from serein.training.factory import make_trainer
@@ -27,7 +27,7 @@ from serein.training.trainer import Samples
 
 
 class HybridFusion(FusionClassifier):
-    """A network in which modalities meet half-way: a token each, and attention between them.
+    """A network with a token for each modality, and attention between the tokens.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class HybridFusion(FusionClassifier):
     reduction : int, float, transformer, mapping or None
         As `EarlyFusion` takes it; applied before the network.
     training : Training, optional
-        How it learns, early stopping on held-out speakers included; 40 epochs of batches of 64 with
-        label smoothing, if not given.
+        How it is trained, early stopping on held-out speakers included; 40 epochs of batches of 64
+        with label smoothing, if not given.
     members : int
         Networks that differ in their seeds; their probabilities are averaged.
     calibration_folds : int
@@ -88,45 +88,36 @@ class HybridFusion(FusionClassifier):
         self.calibration_folds = calibration_folds
         self.random_state = random_state
 
-    def _learn(self, samples: Modalities, told: Told) -> None:
-        plan = self._plan()
+    def _learn(self, samples: Modalities, targets: Targets) -> None:
         self._check()
+        if self.calibration_folds:
+            self._learn_calibrated(samples, targets)
+            return
+        plan = self._plan()
         random = check_random_state(self.random_state)
         seeds = random.randint(2**31 - 1, size=self.members + 1).tolist()
         self.blocks_ = Blocks(self.reduction, {}, seeds.pop()).fit(samples)
         inputs = self._inputs(samples)
-        inputs["weight"] = (told.weight / told.weight.mean()).astype(np.float32)
-        y = told.index.astype(np.int64)
+        inputs["weight"] = (targets.weight / targets.weight.mean()).astype(np.float32)
+        y = targets.index.astype(np.int64)
         self.modules_: list[FusionNetwork] = []
         self.histories_: list[list[dict[str, Any]]] = []
+        self.temperature_ = 1.0
         for seed in seeds:
             aside = np.zeros(len(y), bool)
             if plan.patience > 0:
-                aside = held_out(y, told.groups, plan.held_out, np.random.RandomState(seed))
+                random = np.random.RandomState(seed)
+                aside = held_out(y, targets.groups, plan.held_out, random)
             self._train(plan, seed, inputs, y, aside)
-        self.temperature_ = 1.0
-        if self.calibration_folds:
-            self.temperature_ = self._calibrate(samples, told)
 
-    def _calibrate(self, samples: Modalities, told: Told) -> float:
-        """Find the temperature on speakers that networks like these did not learn from."""
-        count = min(self.calibration_folds, len(np.unique(told.groups)))
-        if count < 2:
-            raise ValueError("calibration needs at least 2 speakers in the training data; got 1")
-        answers, truth = [], []
-        for train, test in GroupKFold(count).split(told.labels, groups=told.groups):
-            part, rows = told.rows(train), test[~told.is_augmented[test]]
-            if len(np.unique(part.labels)) < len(self.classes_):
-                continue
-            network = clone(self).set_params(calibration_folds=0)
-            network.fit(
-                samples.rows(train).arrays, part.labels, part.weight, part.groups, part.is_augmented
-            )
-            answers.append(network.predict_log_proba(samples.rows(rows).arrays))
-            truth.append(told.index[rows])
-        if not truth:
-            raise ValueError("calibration needs classes that several speakers have; got none")
-        return fit_temperature(np.concatenate(answers), np.concatenate(truth))
+    def _learn_calibrated(self, samples: Modalities, targets: Targets) -> None:
+        """Learn inside `TemperatureScaled`, and take over what it found."""
+        plain = ColumnFusion(clone(self).set_params(calibration_folds=0), self.widths_)
+        calibrated = TemperatureScaled(plain, folds=self.calibration_folds)
+        found = fitted(calibrated, samples.columns, targets)
+        hybrid = found.estimator_.estimator_
+        self.modules_, self.histories_ = hybrid.modules_, hybrid.histories_
+        self.blocks_, self.temperature_ = hybrid.blocks_, found.temperature_
 
     def _train(
         self,
@@ -151,11 +142,11 @@ class HybridFusion(FusionClassifier):
                 modality_dropout=self.modality_dropout,
             )
             initialise(network, plan.initialisation)
-            learnt = {name: values[~aside] for name, values in inputs.items()}
+            train = {name: values[~aside] for name, values in inputs.items()}
             apart = {name: values[aside] for name, values in inputs.items()}
             valid = (apart, y[aside]) if aside.any() else None
             trainer = make_trainer(network, plan, int((~aside).sum()), device=device, valid=valid)
-            trainer.learn(learnt, y[~aside])
+            trainer.learn(train, y[~aside])
         self.modules_.append(network.eval().cpu())
         self.histories_.append(trainer.curves())
 
@@ -182,11 +173,11 @@ class HybridFusion(FusionClassifier):
 
     def _check(self) -> None:
         if self.attention not in ATTENTIONS:
-            raise ValueError(unknown_name("attention", self.attention, ATTENTIONS))
+            raise SettingError(unknown_name("attention", self.attention, ATTENTIONS))
         if self.size < 1 or (self.attention == "cross_modal" and self.size % HEADS):
-            raise ValueError(f"size is {self.size}; need one above 0, a multiple of {HEADS}")
+            raise SettingError(f"size is {self.size}; need one above 0, a multiple of {HEADS}")
         for name in ("dropout", "modality_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 to below 1")
+                raise SettingError(f"{name} is {getattr(self, name)}; allowed: 0 to below 1")
         if self.members < 1:
-            raise ValueError(f"members is {self.members}; need at least 1")
+            raise SettingError(f"members is {self.members}; need at least 1")

@@ -1,4 +1,4 @@
-"""Late fusion: a calibrated classifier a modality, and a rule that makes one answer of theirs."""
+"""Late fusion: a calibrated classifier a modality, and a rule that combines their predictions."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
-from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
-from serein.errors import unknown_name
-from serein.models.calibration import fit_temperature
-from serein.models.fusion.classifier import TINY, FusionClassifier, fitted, log_proba
-from serein.models.fusion.modalities import Flags, Floats, Modalities, Told
-from serein.models.fusion.rules import RULES, Answers, HeldOut, Product, Rule
+from serein.errors import SettingError, unknown_name
+from serein.models.calibration import TemperatureScaled
+from serein.models.fusion.classifier import (
+    TINY,
+    FusionClassifier,
+    fitted,
+    log_proba,
+    on_classes,
+)
+from serein.models.fusion.modalities import Floats, Modalities, Targets
+from serein.models.fusion.rules import RULES, HeldOut, LogP, Product, Rule
 from serein.models.linear import MaskedLogisticRegression
 
 
 class LateFusion(FusionClassifier):
     """A classifier a modality, and one rule over their calibrated probabilities.
 
-    `fit` lets each classifier answer for training speakers that it did not learn from (inner folds
-    of speakers, the same for all modalities). Those answers set each one's temperature, as
-    `TemperatureScaled` does, and teach the rule. Each set of modalities that a sample may have gets
-    a rule of its own, learnt on the samples that have at least these; a single modality answers by
-    itself.
+    `fit` wraps each classifier in `TemperatureScaled`: its held-out predictions for training
+    speakers set its temperature, and those of all modalities teach the rule. Each set of modalities
+    that a sample may have gets a rule of its own, learnt on the samples that have at least these; a
+    single modality needs none.
 
     Parameters
     ----------
@@ -36,19 +40,17 @@ class LateFusion(FusionClassifier):
         For all modalities, or by name; `MaskedLogisticRegression` where none is given.
     rule : str
         A key of `RULES`: ``weighted``, a mean of probabilities with learnt weights; ``stacked``, a
-        logistic regression on log probabilities, its penalty chosen in folds of speakers;
-        ``product``, a product of experts with learnt exponents; ``plain_product``, all exponents 1.
+        logistic regression on log probabilities, its C chosen in folds of speakers; ``product``, a
+        product of experts with learnt exponents; ``plain_product``, all exponents 1.
     folds : int
         Inner folds, at least 2; no more are made than there are groups.
 
     Attributes
     ----------
-    estimators_ : dict of str to classifier
+    estimators_ : dict of str to TemperatureScaled
         Fitted on all training samples that have the modality.
-    temperatures_ : dict of str to float
-        Log probabilities are divided by this.
     held_out_ : HeldOut
-        What they answered for training speakers that they had not heard, copies left out.
+        Their predictions for training speakers in folds without these speakers, copies left out.
     rules_ : dict of tuple of str to rule
         Modalities -> `WeightedMean`, `Stacked` or `Product`.
     classes_, modalities_, widths_, prior_
@@ -74,77 +76,36 @@ class LateFusion(FusionClassifier):
         self.rule = rule
         self.folds = folds
 
-    def _learn(self, samples: Modalities, told: Told) -> None:
+    def _learn(self, samples: Modalities, targets: Targets) -> None:
         self._check(samples.names)
-        present = samples.present
-        held = np.full((len(self.modalities_), len(told), len(self.classes_)), np.nan)
-        self.estimators_, self.temperatures_ = {}, {}
+        held = np.full((len(samples.names), len(targets), len(self.classes_)), np.nan)
+        self.estimators_: dict[str, TemperatureScaled] = {}
         for number, (name, array) in enumerate(samples.items()):
-            mine = np.flatnonzero(present[:, number])
-            X, part, estimator = array[mine], told.rows(mine), self._estimator(name)
-            raw, heard = self._held_out(estimator, X, part)
-            if not heard.any():
-                raise ValueError(
-                    f"{name} needs a class that at least 2 speakers have, to weigh it; got none"
-                )
-            use = part.rows(heard)
-            temperature = fit_temperature(raw[heard], use.index, use.weight)
-            held[number, mine[heard]] = _cooled(raw[heard], temperature)
-            self.estimators_[name] = fitted(estimator, X, part)
-            self.temperatures_[name] = temperature
-        own = told.rows(~told.is_augmented)
+            mine = np.flatnonzero(samples.present[:, number])
+            estimator = self._estimator(name)
+            calibrated = TemperatureScaled(estimator, folds=self.folds)
+            calibrated = fitted(calibrated, array[mine], targets.rows(mine), inside=estimator)
+            found = on_classes(calibrated.held_out_, calibrated.classes_, self.classes_)
+            held[number, mine] = found
+            self.estimators_[name] = calibrated
+        own = ~targets.is_augmented
+        part = targets.rows(own)
         log_prior = np.log(np.maximum(self.prior_, TINY))
-        self.held_out_ = HeldOut(
-            held[:, ~told.is_augmented], own.index, own.weight, own.groups, log_prior
-        )
+        self.held_out_ = HeldOut(held[:, own], part.index, part.weight, part.groups, log_prior)
         self._learn_rules()
-
-    def _held_out(self, estimator: Any, X: Floats, told: Told) -> tuple[Floats, Flags]:
-        """Answer for samples by classifiers that did not learn from their speakers."""
-        answers = np.full((len(told), len(self.classes_)), np.nan)
-        heard = np.zeros(len(told), bool)
-        count = min(self.folds, len(np.unique(told.groups)))
-        if count < 2:
-            raise ValueError("late fusion needs at least 2 speakers in the training data; got 1")
-        for train, held in GroupKFold(count).split(X, told.labels, told.groups):
-            test = held[~told.is_augmented[held]]
-            if not len(test) or len(np.unique(told.labels[train])) < 2:
-                continue
-            part = fitted(estimator, X[train], told.rows(train))
-            answers[test] = log_proba(part, X[test], self.classes_)
-            heard[test] = np.isin(told.labels[test], part.classes_)
-        return answers, heard
 
     def _learn_rules(self) -> None:
         """Learn the rule of each set of modalities."""
-        numbers = range(len(self.modalities_))
         self.rules_: dict[tuple[str, ...], Rule] = {}
         for size in range(2, len(self.modalities_) + 1):
-            for subset in combinations(numbers, size):
+            for subset in combinations(range(len(self.modalities_)), size):
                 known = self.held_out_.among(subset)
                 names = tuple(self.modalities_[number] for number in subset)
-                self.rules_[names] = (RULES[self.rule] if len(known.truth) else Product.plain)(
-                    known
-                )
+                learn = RULES[self.rule] if len(known.truth) else Product.plain
+                self.rules_[names] = learn(known)
 
     def with_rule(self, rule: str) -> Self:
-        """Make a fitted copy with the same classifiers, and another rule over them.
-
-        Parameters
-        ----------
-        rule : str
-            A key of `RULES`.
-
-        Returns
-        -------
-        LateFusion
-            Fitted.
-
-        Raises
-        ------
-        ValueError
-            If the rule is unknown.
-        """
+        """Return a fitted copy with the same classifiers and another rule, a key of `RULES`."""
         check_is_fitted(self)
         other = copy(self).set_params(rule=rule)
         other._check(self.modalities_)
@@ -152,41 +113,33 @@ class LateFusion(FusionClassifier):
         return other
 
     def _log_proba(self, samples: Modalities) -> Floats:
-        answers, present = self._answers(samples), samples.present
+        log_p, present = self._each(samples), samples.present
         result = np.empty((len(samples), len(self.classes_)))
         for pattern in np.unique(present, axis=0):
             rows = (present == pattern).all(axis=1)
             subset = np.flatnonzero(pattern)
             if len(subset) == 1:
-                result[rows] = answers[subset[0], rows]
+                result[rows] = log_p[subset[0], rows]
             else:
                 rule = self.rules_[tuple(self.modalities_[number] for number in subset)]
-                result[rows] = log_softmax(rule(answers[np.ix_(subset, rows)]), axis=1)
+                result[rows] = log_softmax(rule(log_p[np.ix_(subset, rows)]), axis=1)
         return result
 
-    def answers(self, X: Mapping[str, npt.ArrayLike]) -> dict[str, Floats]:
-        """Return what each modality says by itself.
+    def modality_probabilities(self, X: Mapping[str, npt.ArrayLike]) -> dict[str, Floats]:
+        """Return each modality's own calibrated probabilities: name -> (samples, classes).
 
-        Parameters
-        ----------
-        X : mapping of array_like
-            Name -> (samples, features).
-
-        Returns
-        -------
-        dict of numpy.ndarray
-            Name -> (samples, classes): calibrated probabilities, NaN where it is missing.
+        They are NaN where a sample lacks the modality.
         """
         samples = self._read(X)
-        return dict(zip(self.modalities_, np.exp(self._answers(samples)), strict=True))
+        return dict(zip(self.modalities_, np.exp(self._each(samples)), strict=True))
 
-    def _answers(self, samples: Modalities) -> Answers:
+    def _each(self, samples: Modalities) -> LogP:
         result = np.full((len(self.modalities_), len(samples), len(self.classes_)), np.nan)
         for number, (name, array) in enumerate(samples.items()):
             there = ~np.isnan(array[:, 0])
             if there.any():
-                raw = log_proba(self.estimators_[name], array[there], self.classes_)
-                result[number, there] = _cooled(raw, self.temperatures_[name])
+                estimator = self.estimators_[name]
+                result[number, there] = log_proba(estimator, array[there], self.classes_)
         return result
 
     def _estimator(self, name: str) -> Any:
@@ -196,14 +149,9 @@ class LateFusion(FusionClassifier):
 
     def _check(self, names: tuple[str, ...]) -> None:
         if self.rule not in RULES:
-            raise ValueError(unknown_name("rule", self.rule, RULES))
+            raise SettingError(unknown_name("rule", self.rule, RULES))
         if not isinstance(self.folds, int | np.integer) or self.folds < 2:
-            raise ValueError(f"folds is {self.folds!r}; need a whole number, at least 2")
+            raise SettingError(f"folds is {self.folds!r}; need a whole number, at least 2")
         for name in self.estimators if isinstance(self.estimators, Mapping) else ():
             if name not in names:
-                raise ValueError(unknown_name("modality of estimators", name, names))
-
-
-def _cooled(log_probabilities: Floats, temperature: float) -> Floats:
-    result: Floats = log_softmax(log_probabilities / temperature, axis=1)
-    return result
+                raise SettingError(unknown_name("modality of estimators", name, names))

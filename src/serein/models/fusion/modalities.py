@@ -1,42 +1,61 @@
-"""Samples of several modalities, any of which a sample may lack."""
+"""Samples of several modalities, any of which a sample may lack, and their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Rows = npt.NDArray[Any]
+Weights = npt.ArrayLike | str | None
+BALANCED = "balanced"  # in place of weights: all classes count the same
 
 
 @dataclass(frozen=True)
 class Modalities:
-    """The same samples as seen by several modalities."""
+    """The same samples in several modalities: name -> (samples, features), NaN rows for gaps."""
 
     arrays: dict[str, Floats]
 
     @classmethod
     def read(cls, X: Mapping[str, npt.ArrayLike], widths: Mapping[str, int] | None = None) -> Self:
-        """Check a mapping of modalities."""
+        """Check a mapping of modalities; with `widths`, order and complete it as in training."""
         if not isinstance(X, Mapping) or not X:
-            raise ValueError(
-                f"X is {_kind(X)}; need a mapping of modality name to array, such as "
+            kind = "empty" if isinstance(X, Mapping) else f"of type {type(X).__name__}"
+            raise SettingError(
+                f"X is {kind}; need a mapping of modality name to array, such as "
                 '{"voice": voice, "face": face}'
             )
         arrays = {str(name): _matrix(str(name), values) for name, values in X.items()}
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) > 1:
             found = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise ValueError(f"modalities differ in samples: {found}; give a row of NaN for a gap")
-        return cls(arrays if widths is None else _as_learnt(arrays, widths))
+            raise SettingError(
+                f"modalities differ in samples: {found}; give a row of NaN for a gap"
+            )
+        return cls(arrays if widths is None else _as_trained(arrays, widths))
+
+    @classmethod
+    def split(cls, X: npt.ArrayLike, widths: Mapping[str, int]) -> Self:
+        """Cut the columns of one array, the modalities side by side, into its modalities."""
+        columns = np.asarray(X, dtype=np.float64)
+        if columns.ndim != 2 or columns.shape[1] != sum(widths.values()):
+            raise SettingError(
+                f"X has shape {columns.shape}; need (samples, {sum(widths.values())}): the columns "
+                f"of {', '.join(widths)} side by side"
+            )
+        blocks = np.split(columns, np.cumsum(list(widths.values()))[:-1], axis=1)
+        return cls.read(dict(zip(widths, blocks, strict=True)), widths)
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -47,9 +66,19 @@ class Modalities:
         return tuple(self.arrays)
 
     @property
+    def widths(self) -> dict[str, int]:
+        """How many features each modality has."""
+        return {name: array.shape[1] for name, array in self.arrays.items()}
+
+    @property
     def present(self) -> Flags:
         """Which modalities each sample has, shape (samples, modalities)."""
         return np.column_stack([~np.isnan(array[:, 0]) for array in self.arrays.values()])
+
+    @property
+    def columns(self) -> Floats:
+        """All modalities side by side, as `split` takes them."""
+        return np.hstack(list(self.arrays.values()))
 
     def rows(self, which: npt.NDArray[Any]) -> Modalities:
         """Keep some samples, by index or mask."""
@@ -76,63 +105,109 @@ class Modalities:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is known of training samples beside what they look and sound like, a row a sample."""
+class Targets:
+    """What is known of training samples beside their features, an entry a sample."""
 
-    labels: Rows
-    index: Indices
+    classes: Rows
+    index: Indices  # of the class; -1 for a sample without a label
     weight: Floats
     groups: Rows
     is_augmented: Flags
 
+    @classmethod
+    def read(
+        cls,
+        samples: int,
+        y: npt.ArrayLike,
+        sample_weight: Weights,
+        groups: npt.ArrayLike | None,
+        is_augmented: npt.ArrayLike | None,
+    ) -> Self:
+        """Check labels and what is given beside them; None or "" marks one without a label."""
+        given = _column(y, samples, "y")
+        known = np.array([label is not None and label != "" for label in given], dtype=bool)
+        labels = np.array(given[known].tolist())
+        if len(labels):
+            check_classification_targets(labels)
+        classes, numbers = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise SettingError(
+                f"y has {len(classes)} class(es) in {len(labels)} labels; need samples of at least "
+                "2 classes"
+            )
+        index = np.full(samples, -1)
+        index[known] = numbers
+        weight = np.ones(samples)
+        if isinstance(sample_weight, str) and sample_weight == BALANCED:
+            weight[known] = compute_sample_weight("balanced", labels)
+        elif sample_weight is not None:
+            weight = _weights(sample_weight, samples)
+        speakers = np.arange(samples) if groups is None else _column(groups, samples, "groups")
+        copies = (
+            np.zeros(samples)
+            if is_augmented is None
+            else _column(is_augmented, samples, "is_augmented")
+        )
+        return cls(classes, index, weight, speakers, copies.astype(bool))
+
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.index)
 
-    def rows(self, which: npt.NDArray[Any]) -> Told:
+    @property
+    def labels(self) -> Rows:
+        """The label of each sample, where all have one."""
+        return self.classes[self.index]
+
+    def rows(self, which: npt.NDArray[Any]) -> Targets:
         """Keep some samples, by index or mask."""
-        return Told(**{each.name: getattr(self, each.name)[which] for each in fields(self)})
+        names = ("index", "weight", "groups", "is_augmented")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
-def column(values: npt.ArrayLike, samples: int, name: str) -> npt.NDArray[Any]:
-    """Check what is given beside the samples, an entry each."""
+def _column(values: npt.ArrayLike, samples: int, name: str) -> Rows:
     array = np.asarray(values)
     if array.shape != (samples,):
-        raise ValueError(f"{name} has shape {array.shape}; need one entry for each of {samples}")
+        raise SettingError(f"{name} has shape {array.shape}; need one entry for each of {samples}")
     return array
+
+
+def _weights(sample_weight: npt.ArrayLike, samples: int) -> Floats:
+    weight = _column(sample_weight, samples, "sample_weight").astype(np.float64)
+    if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
+        raise SettingError(
+            "sample_weight must be finite, not negative, and not zero for all samples"
+        )
+    return weight
 
 
 def _matrix(name: str, values: npt.ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"{name} has shape {array.shape}; need (samples, features)")
+        raise SettingError(f"{name} has shape {array.shape}; need (samples, features)")
     gaps = np.isnan(array)
-    torn = gaps.any(axis=1) & ~gaps.all(axis=1)
-    if torn.any():
-        raise ValueError(
-            f"{name} is NaN in part of row {torn.argmax()}; a sample without {name} is NaN in the "
-            "whole row, and other gaps must be filled first"
+    partly = gaps.any(axis=1) & ~gaps.all(axis=1)
+    if partly.any():
+        raise SettingError(
+            f"{name} is NaN in part of row {partly.argmax()}; a sample without {name} is NaN in "
+            "the whole row, and other gaps must be filled first"
         )
     if np.isinf(array).any():
-        raise ValueError(
+        raise SettingError(
             f"{name} has infinite values in row {np.isinf(array).any(axis=1).argmax()}"
         )
     return array
 
 
-def _as_learnt(arrays: dict[str, Floats], widths: Mapping[str, int]) -> dict[str, Floats]:
-    """Order modalities as they were learnt from, with NaN for those that are not there."""
+def _as_trained(arrays: dict[str, Floats], widths: Mapping[str, int]) -> dict[str, Floats]:
+    """Order modalities as in training, with NaN for those that are not there."""
     for name, array in arrays.items():
         if name not in widths:
-            raise ValueError(unknown_name("modality", name, widths))
+            raise SettingError(unknown_name("modality", name, widths))
         if array.shape[1] != widths[name]:
-            raise ValueError(
-                f"{name} has {array.shape[1]} features; the model learnt from {widths[name]}"
+            raise SettingError(
+                f"{name} has {array.shape[1]} features; the model was trained on {widths[name]}"
             )
     samples = len(next(iter(arrays.values())))
     return {
         name: arrays.get(name, np.full((samples, width), np.nan)) for name, width in widths.items()
     }
-
-
-def _kind(value: Any) -> str:
-    return "empty" if isinstance(value, Mapping) else f"of type {type(value).__name__}"

@@ -11,7 +11,7 @@ HEADS = 4
 
 
 class Gated(nn.Module):
-    """Gated multimodal units: each token has a gate, that all modalities together open.
+    """Gated multimodal units: each token has a gate, computed from all modalities.
 
     J. Arevalo, T. Solorio, M. Montes-y-Gómez, F. González, "Gated multimodal units for information
     fusion", arXiv:1702.01992, 2017, eq. for more than two modalities.
@@ -30,9 +30,9 @@ class Gated(nn.Module):
 
 
 class CrossModal(nn.Module):
-    """Cross-modal attention: each token asks the tokens of the other modalities.
+    """Cross-modal attention: each token attends to the tokens of the other modalities.
 
-    A learnt token that is always there answers where all others are missing.
+    A learnt key and value are always there, for where all others are missing.
 
     Y.-H. Tsai, S. Bai, P. Liang, J. Kolter, L.-P. Morency, R. Salakhutdinov, "Multimodal
     Transformer for unaligned multimodal language sequences", ACL 2019, section 3.1; here over one
@@ -61,7 +61,7 @@ class CrossModal(nn.Module):
         """Fuse tokens (samples, modalities, size), 0 where missing, to (samples, size)."""
         tokens = tokens + self.place
         known = self.before(tokens)
-        heard, _ = self.attend(
+        attended, _ = self.attend(
             known,
             known,
             known,
@@ -69,7 +69,7 @@ class CrossModal(nn.Module):
             attn_mask=self.apart,
             need_weights=False,
         )
-        tokens = tokens + heard
+        tokens = tokens + attended
         tokens = (tokens + self.after(tokens)) * present[:, :, None]
         fused: Tensor = tokens.sum(dim=1) / present.sum(dim=1, keepdim=True).clamp_min(1)
         return fused
@@ -104,7 +104,7 @@ class FusionNetwork(nn.Module):
             for width in widths
         )
         self.fuse = ATTENTIONS[attention](len(self.widths), size, dropout)
-        self.answer = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, classes))
+        self.classify = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, classes))
 
     def forward(self, series: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return logits."""
@@ -116,11 +116,11 @@ class FusionNetwork(nn.Module):
         tokens = torch.stack(
             [project(block) for project, block in zip(self.project, blocks, strict=True)], dim=1
         )
-        logits: Tensor = self.answer(self.fuse(tokens * present[:, :, None], present))
+        logits: Tensor = self.classify(self.fuse(tokens * present[:, :, None], present))
         return logits
 
     def _drop(self, present: Tensor) -> Tensor:
-        """Take modalities from samples; the luckiest of each stays."""
-        luck = torch.rand(present.shape).to(present.device).masked_fill(~present, -1.0)
-        stays = luck == luck.max(dim=1, keepdim=True).values
-        return present & (stays | (luck >= self.modality_dropout))
+        """Take modalities from samples; the one of the highest draw stays."""
+        drawn = torch.rand(present.shape).to(present.device).masked_fill(~present, -1.0)
+        stays = drawn == drawn.max(dim=1, keepdim=True).values
+        return present & (stays | (drawn >= self.modality_dropout))

@@ -1,4 +1,4 @@
-"""Learning from clips of which few are labelled: self-training, and co-training of modalities."""
+"""Semi-supervised learning: self-training, and co-training of modalities."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.models.fusion.late import LateFusion
-from serein.models.fusion.modalities import Flags, Floats, Indices, Modalities, column
+from serein.models.fusion.modalities import Floats, Indices, Modalities, Targets, Weights
 
-Guess = tuple[Indices, Indices, Floats]  # samples, their class numbers, how sure
+Guess = tuple[Indices, Indices, Floats]  # samples, their class numbers, their probabilities
 
 
 class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What self-training and co-training share: rounds in which sure answers become labels.
+    """What both methods share: rounds in which confident predictions become labels.
 
-    In each round every class may grow by the same share of the labels it was given, surest answers
-    first, so that a class that is easy to see does not crowd out the others. Labels that were not
-    given set no confidence and no weights of modalities: they are handed on as `is_augmented`.
+    In each round every class may grow by the same share of the labels it was given, most confident
+    predictions first, so that an easy class does not crowd out the others. Found labels set no
+    temperature and no weights of modalities: they are handed on as `is_augmented`.
     """
 
     def __init__(
@@ -47,100 +47,87 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         X: Mapping[str, npt.ArrayLike],
         y: npt.ArrayLike,
+        sample_weight: Weights = None,
         groups: npt.ArrayLike | None = None,
         is_augmented: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from samples of which some have labels."""
+        """Learn from samples of which some have labels; None or "" marks one without."""
         self._check()
         samples = Modalities.read(X)
-        given = column(np.asarray(y, dtype=object), len(samples), "y")
-        known = np.array([label is not None and label != "" for label in given], dtype=bool)
-        labels = np.array(given[known].tolist())
-        if len(np.unique(labels)) < 2:
-            raise ValueError(
-                f"{known.sum()} samples have labels, of {len(np.unique(labels))} classes; need "
-                "some of at least 2 (None or an empty string marks a sample without a label)"
-            )
-        speakers = np.arange(len(given)) if groups is None else column(groups, len(given), "groups")
-        copies = np.zeros(len(given), bool)
-        if is_augmented is not None:
-            copies = column(is_augmented, len(given), "is_augmented").astype(bool)
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
-        index = np.full(len(given), -1)
-        index[known] = numbers
-        self.found_ = np.where(known, 0, -1)
-        self._grow(samples, index, speakers, copies)
-        learnt = index >= 0
-        self.labels_ = np.full(len(given), None, dtype=object)
-        self.labels_[learnt] = self.classes_[index[learnt]]
-        final = self._fusion()
-        self.estimator_ = self._fitted(final, samples, index, speakers, copies)
+        labels = np.asarray(y, dtype=object)
+        targets = Targets.read(len(samples), labels, sample_weight, groups, is_augmented)
+        self.classes_ = targets.classes
+        self.found_ = np.where(targets.index >= 0, 0, -1)
+        self._grow(samples, targets, sample_weight)
+        known = targets.index >= 0
+        self.labels_ = np.full(len(targets), None, dtype=object)
+        self.labels_[known] = targets.labels[known]
+        self.estimator_ = self._fitted(self._fusion(), samples, targets, sample_weight)
         return self
 
-    def _grow(
-        self, samples: Modalities, index: Indices, groups: npt.NDArray[Any], is_augmented: Flags
-    ) -> None:
-        """Find labels in rounds; `index` and `found_` are changed in place."""
-        random = check_random_state(self.random_state)
-        given = np.bincount(index[(index >= 0) & ~is_augmented], minlength=len(self.classes_))
+    def _grow(self, samples: Modalities, targets: Targets, sample_weight: Weights) -> None:
+        """Find labels in rounds; `targets.index` and `found_` are changed in place."""
+        index, random = targets.index, check_random_state(self.random_state)
+        given = np.bincount(
+            index[(index >= 0) & ~targets.is_augmented], minlength=len(self.classes_)
+        )
         quota = np.maximum(1, np.round(self.growth * given)).astype(int)
-        seen = samples.present.any(axis=1) & ~is_augmented
+        usable = samples.present.any(axis=1) & ~targets.is_augmented
         for number in range(1, self.rounds + 1):
-            free = random.permutation(np.flatnonzero((index < 0) & seen))
-            guesses = self._guesses(samples, index, groups, is_augmented, free[: self.pool])
-            rows, classes = _surest(guesses, quota, self.threshold)
+            free = random.permutation(np.flatnonzero((index < 0) & usable))[: self.pool]
+            guesses = []
+            for names in self._views(samples.names):
+                view = Modalities({name: samples.arrays[name] for name in names})
+                mine = free[view.present[free].any(axis=1)]
+                if len(mine):
+                    fusion = self._fusion()
+                    teacher = fusion if names == samples.names else fusion.narrowed(names)
+                    teacher = self._fitted(teacher, view, targets, sample_weight)
+                    guesses.append(self._guess(teacher, view, mine))
+            rows, classes = most_confident(guesses, quota, self.threshold)
             if not len(rows):
                 break
             index[rows] = classes
             self.found_[rows] = number
 
-    def _guesses(
-        self,
-        samples: Modalities,
-        index: Indices,
-        groups: npt.NDArray[Any],
-        is_augmented: Flags,
-        free: Indices,
-    ) -> list[Guess]:
-        """Let each teacher, fitted on the labels there are, answer for samples without."""
-        raise NotImplementedError
+    def _views(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """List the modalities of each teacher."""
+        return [names]
 
     def _fitted(
-        self,
-        estimator: Any,
-        samples: Modalities,
-        index: Indices,
-        groups: npt.NDArray[Any],
-        is_augmented: Flags,
+        self, estimator: Any, samples: Modalities, targets: Targets, sample_weight: Weights
     ) -> Any:
         """Fit on what has a label and at least one modality."""
-        rows = np.flatnonzero((index >= 0) & samples.present.any(axis=1))
+        rows = np.flatnonzero((targets.index >= 0) & samples.present.any(axis=1))
+        part = targets.rows(rows)
         return clone(estimator).fit(
             samples.rows(rows).arrays,
-            self.classes_[index[rows]],
-            groups=groups[rows],
-            is_augmented=is_augmented[rows] | (self.found_[rows] > 0),
+            part.labels,
+            sample_weight if isinstance(sample_weight, str) else part.weight,
+            part.groups,
+            part.is_augmented | (self.found_[rows] > 0),
         )
 
-    def _numbered(self, teacher: Any, samples: Modalities) -> Floats:
-        """Ask for probabilities in the order of all classes: a view may lack one."""
-        result = np.zeros((len(samples), len(self.classes_)))
-        columns = np.searchsorted(self.classes_, teacher.classes_)
-        result[:, columns] = teacher.predict_proba(samples.arrays)
-        return result
+    def _guess(self, teacher: Any, view: Modalities, rows: Indices) -> Guess:
+        """Ask a teacher, which may lack classes, for the likeliest class of some samples."""
+        probabilities = teacher.predict_proba(view.rows(rows).arrays)
+        classes = np.searchsorted(self.classes_, teacher.classes_)
+        return rows, classes[probabilities.argmax(axis=1)], probabilities.max(axis=1)
 
     def _fusion(self) -> Any:
         return LateFusion() if self.estimator is None else self.estimator
 
     def _check(self) -> None:
         if not 0 <= self.threshold < 1:
-            raise ValueError(f"threshold is {self.threshold}; need a probability from 0 to below 1")
+            raise SettingError(
+                f"threshold is {self.threshold}; need a probability from 0 to below 1"
+            )
         if not 0 < self.growth < np.inf:
-            raise ValueError(f"growth is {self.growth}; need a share above 0")
+            raise SettingError(f"growth is {self.growth}; need a share above 0")
         if self.rounds < 0:
-            raise ValueError(f"rounds is {self.rounds}; need 0 or more")
+            raise SettingError(f"rounds is {self.rounds}; need 0 or more")
         if self.pool is not None and self.pool < 1:
-            raise ValueError(f"pool is {self.pool}; need a number of samples above 0, or None")
+            raise SettingError(f"pool is {self.pool}; need a number of samples above 0, or None")
 
     def predict(self, X: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
         """Return the likeliest label of each sample, shape (samples,)."""
@@ -160,25 +147,25 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return result
 
     def contributions(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Say how much of the answer each modality gives; see `FusionClassifier.contributions`."""
+        """Return the share of each modality; see `FusionClassifier.contributions`."""
         check_is_fitted(self)
         result: Floats = self.estimator_.contributions(X)
         return result
 
 
 class SelfTraining(SemiSupervised):
-    """A fusion estimator that labels for itself what it is sure of, and learns from it.
+    """A fusion estimator that learns from its own confident predictions, as if they were labels.
 
     Parameters
     ----------
     estimator : FusionClassifier, optional
         `LateFusion`, if not given.
     threshold : float
-        The least calibrated probability that makes an answer a label.
+        The least calibrated probability that makes a prediction a label.
     growth : float
         In a round a class gets at most this share of the number of labels it was given.
     rounds : int
-        At most; fewer, once no answer is sure enough.
+        At most; fewer, once no prediction is confident enough.
     pool : int, optional
         How many samples without labels are looked at in a round, drawn at random; all if not given.
     random_state : int, RandomState or None
@@ -186,8 +173,14 @@ class SelfTraining(SemiSupervised):
 
     Attributes
     ----------
-    estimator_, labels_, found_, classes_
-        As `SemiSupervised` has them.
+    estimator_ : FusionClassifier
+        Fitted on all labels, given and found.
+    labels_ : numpy.ndarray
+        Shape (samples,), None for a sample that got no label.
+    found_ : numpy.ndarray
+        Shape (samples,): the round that found the label; 0 for a given one, -1 for none.
+    classes_ : numpy.ndarray
+        Sorted labels.
 
     References
     ----------
@@ -196,27 +189,14 @@ class SelfTraining(SemiSupervised):
     disambiguation rivaling supervised methods", ACL 1995.
     """
 
-    def _guesses(
-        self,
-        samples: Modalities,
-        index: Indices,
-        groups: npt.NDArray[Any],
-        is_augmented: Flags,
-        free: Indices,
-    ) -> list[Guess]:
-        if not len(free):
-            return []
-        teacher = self._fitted(self._fusion(), samples, index, groups, is_augmented)
-        return [_best(free, self._numbered(teacher, samples.rows(free)))]
-
 
 class CoTraining(SemiSupervised):
-    """Modalities that label for each other what they are sure of.
+    """Modalities that label samples for each other by their confident predictions.
 
-    Each view (a modality, or several) has a fusion estimator of its own, which sees that view only.
-    In each round every view gives labels to what it is surest of; all views, and in the end the
-    estimator of all modalities, learn from them. A sample for which two views are sure of different
-    answers gets no label in that round.
+    Each view (a modality, or several) has a fusion estimator of its own, which gets that view only.
+    In each round every view labels the samples it is most confident of; all views, and in the end
+    the estimator of all modalities, learn from them. A sample for which two views are confident of
+    different classes gets no label in that round.
 
     Parameters
     ----------
@@ -233,7 +213,7 @@ class CoTraining(SemiSupervised):
     Attributes
     ----------
     estimator_, labels_, found_, classes_
-        As `SemiSupervised` has them.
+        As `SelfTraining` has them.
 
     References
     ----------
@@ -262,53 +242,36 @@ class CoTraining(SemiSupervised):
         )
         self.views = views
 
-    def _guesses(
-        self,
-        samples: Modalities,
-        index: Indices,
-        groups: npt.NDArray[Any],
-        is_augmented: Flags,
-        free: Indices,
-    ) -> list[Guess]:
-        guesses = []
-        for names in self._views(samples.names):
-            view = Modalities({name: samples.arrays[name] for name in names})
-            mine = free[view.present[free].any(axis=1)]
-            if not len(mine):
-                continue
-            teacher = self._fitted(
-                self._fusion().narrowed(names), view, index, groups, is_augmented
-            )
-            guesses.append(_best(mine, self._numbered(teacher, view.rows(mine))))
-        return guesses
-
     def _views(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
         asked = names if self.views is None else self.views
         views = [(view,) if isinstance(view, str) else tuple(view) for view in asked]
         for name in (name for view in views for name in view):
             if name not in names:
-                raise ValueError(unknown_name("modality of views", name, names))
+                raise SettingError(unknown_name("modality of views", name, names))
         if len(views) < 2:
-            raise ValueError(
+            raise SettingError(
                 f"co-training has {len(views)} view; it needs 2 or more: give more modalities, or "
                 "take SelfTraining"
             )
         return views
 
 
-def _best(rows: Indices, probabilities: Floats) -> Guess:
-    return rows, probabilities.argmax(axis=1), probabilities.max(axis=1)
+METHODS: dict[str, type[SemiSupervised]] = {
+    "self_training": SelfTraining,
+    "co_training": CoTraining,
+}
+"""Name -> estimator."""
 
 
-def _surest(
+def most_confident(
     guesses: list[Guess], quota: npt.NDArray[np.int64], threshold: float
 ) -> tuple[Indices, Indices]:
-    """Choose, for each teacher and class, the surest answers that are sure enough."""
+    """Choose, for each teacher and class, the most confident predictions above the threshold."""
     given: dict[int, set[int]] = {}
-    for rows, classes, sure in guesses:
+    for rows, classes, confidence in guesses:
         for number, count in enumerate(quota):
-            mine = np.flatnonzero((classes == number) & (sure >= threshold))
-            for place in mine[np.argsort(-sure[mine], kind="stable")][:count]:
+            mine = np.flatnonzero((classes == number) & (confidence >= threshold))
+            for place in mine[np.argsort(-confidence[mine], kind="stable")][:count]:
                 given.setdefault(int(rows[place]), set()).add(number)
-    agreed = {row: answers.pop() for row, answers in given.items() if len(answers) == 1}
+    agreed = {row: found.pop() for row, found in given.items() if len(found) == 1}
     return np.array(list(agreed), dtype=np.intp), np.array(list(agreed.values()), dtype=np.intp)

@@ -1,0 +1,103 @@
+"""A fusion estimator over one array: the columns of all modalities side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from serein.models.fusion.modalities import BALANCED, Floats, Modalities
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Samples without labels, and who speaks."""
+
+    X: npt.NDArray[Any]
+    groups: npt.NDArray[Any]
+
+
+class ColumnFusion(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fusion estimator for whatever takes one array: cross-validation, calibration, search.
+
+    The columns of the modalities stand side by side, as wide and in the order that `widths` says; a
+    block is NaN where its modality is missing. With `class_weights` all classes count the same.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        widths: Mapping[str, int],
+        *,
+        class_weights: bool = False,
+        unlabelled: Unlabelled | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.widths = widths
+        self.class_weights = class_weights
+        self.unlabelled = unlabelled
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        is_augmented: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        labelled: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Learn from samples, of which only the `labelled` ones, all if not given, show a label."""
+        samples, labels = Modalities.split(X, self.widths), np.asarray(y)
+        count = len(labels)
+        rows: dict[str, Any] = {
+            "groups": np.arange(count) if groups is None else np.asarray(groups)
+        }
+        rows["is_augmented"] = (
+            np.zeros(count, bool) if is_augmented is None else np.asarray(is_augmented)
+        )
+        if sample_weight is not None:
+            rows["sample_weight"] = np.asarray(sample_weight)
+        if labelled is not None:
+            labels = labels.astype(object)
+            labels[~np.asarray(labelled, bool)] = None
+        if self.unlabelled is not None:
+            more = len(self.unlabelled.X)
+            samples = samples.joined(Modalities.split(self.unlabelled.X, self.widths))
+            labels = np.concatenate([labels.astype(object), [None] * more])
+            rows["groups"] = np.concatenate([rows["groups"], self.unlabelled.groups])
+            rows["is_augmented"] = np.concatenate([rows["is_augmented"], np.zeros(more, bool)])
+        if self.class_weights:
+            rows["sample_weight"] = BALANCED
+        self.estimator_ = clone(self.estimator).fit(samples.arrays, labels, **rows)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def _samples(self, X: npt.ArrayLike) -> dict[str, Floats]:
+        check_is_fitted(self)
+        return Modalities.split(X, self.widths).arrays
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
+        samples = self._samples(X)
+        result: Floats = self.estimator_.predict_log_proba(samples)
+        return result
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return probabilities, shape (samples, classes), rows summing to 1."""
+        result: Floats = np.exp(self.predict_log_proba(X))
+        return result
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the likeliest label of each sample, shape (samples,)."""
+        samples = self._samples(X)
+        return self.estimator_.predict(samples)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
