@@ -15,8 +15,8 @@ import pytest
 
 import serein
 from serein.serve import decoder_pool as module
-from serein.serve.decoder_pool import Decoders
-from serein.serve.errors import Refusal
+from serein.serve.decoder_pool import DecoderPool
+from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.settings import MEGABYTE, Settings
 
@@ -24,9 +24,9 @@ MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_sounds.
 LONG = MADE["flac_silence"](590)
 
 
-def with_pool(work: Callable[[Decoders], Awaitable[None]], **settings: Any) -> None:
+def with_pool(work: Callable[[DecoderPool], Awaitable[None]], **settings: Any) -> None:
     async def run() -> None:
-        pool = Decoders(Settings(decoders=1, **settings), Metrics("test"))
+        pool = DecoderPool(Settings(decoders=1, **settings), Metrics("test"))
         await pool.start()
         try:
             await work(pool)
@@ -36,12 +36,12 @@ def with_pool(work: Callable[[Decoders], Awaitable[None]], **settings: Any) -> N
     asyncio.run(run())
 
 
-def decoder(pool: Decoders) -> int:
+def decoder(pool: DecoderPool) -> int:
     (process,) = pool._all
     return process.pid
 
 
-async def works(pool: Decoders, voice: Path) -> None:
+async def works(pool: DecoderPool, voice: Path) -> None:
     assert np.array_equal(await pool.decode(voice.read_bytes()), serein.read_audio(voice))
 
 
@@ -50,9 +50,9 @@ def test_samples_are_those_of_read_audio(voice: Path) -> None:
 
 
 def test_too_little_time(voice: Path) -> None:
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         first = decoder(pool)
-        with pytest.raises(Refusal, match="takes longer to decode") as refused:
+        with pytest.raises(RequestError, match="takes longer to decode") as refused:
             await pool.decode(LONG)
         assert refused.value.code == "decoder_failed"
         await works(pool, voice)
@@ -62,8 +62,8 @@ def test_too_little_time(voice: Path) -> None:
 
 
 def test_too_little_memory(voice: Path) -> None:
-    async def work(pool: Decoders) -> None:
-        with pytest.raises(Refusal, match="needs more memory") as refused:
+    async def work(pool: DecoderPool) -> None:
+        with pytest.raises(RequestError, match="needs more memory") as refused:
             await pool.decode(LONG)
         assert refused.value.code == "decoder_failed"
         await works(pool, voice)
@@ -77,7 +77,7 @@ def test_longer_recordings_get_more_memory() -> None:
 
 
 def test_a_decoder_killed_while_it_waits(voice: Path) -> None:
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         first = decoder(pool)
         os.kill(first, signal.SIGKILL)
         await asyncio.sleep(0.2)
@@ -90,9 +90,9 @@ def test_a_decoder_killed_while_it_waits(voice: Path) -> None:
 def test_a_decoder_that_hangs(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE_S", 0.1)
 
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         os.kill(decoder(pool), signal.SIGSTOP)
-        with pytest.raises(Refusal, match="broke the decoder"):
+        with pytest.raises(RequestError, match="broke the decoder"):
             await pool.decode(voice.read_bytes())
         await works(pool, voice)
 
@@ -103,7 +103,7 @@ def test_a_decoder_that_hangs(voice: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_decoder_that_breaks_the_protocol(
     reply: bytes, voice: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         liar = tmp_path / "python"
         quoted = "".join(f"\\{byte:03o}" for byte in reply)
         ready = "R" + "\\000" * 8
@@ -113,7 +113,7 @@ def test_a_decoder_that_breaks_the_protocol(
         await asyncio.sleep(0.2)
         with monkeypatch.context() as patch:
             patch.setattr(module.sys, "executable", str(liar))
-            with pytest.raises(Refusal, match="broke the decoder"):
+            with pytest.raises(RequestError, match="broke the decoder"):
                 await pool.decode(voice.read_bytes())
         await works(pool, voice)
 
@@ -121,7 +121,7 @@ def test_a_decoder_that_breaks_the_protocol(
 
 
 def test_a_client_that_leaves_takes_its_decoder_along(voice: Path) -> None:
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         decoding = asyncio.ensure_future(pool.decode(LONG))
         await asyncio.sleep(0.05)
         decoding.cancel()
@@ -135,7 +135,7 @@ def test_a_client_that_leaves_takes_its_decoder_along(voice: Path) -> None:
 def test_a_decoder_knows_nothing_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEREIN_API_KEY", "secret")
 
-    async def work(pool: Decoders) -> None:
+    async def work(pool: DecoderPool) -> None:
         place = Path(f"/proc/{decoder(pool)}")
         assert b"secret" not in (place / "environ").read_bytes()
         limits = (place / "limits").read_text().splitlines()

@@ -1,18 +1,13 @@
-"""The service: recordings over HTTP, voices over WebSocket. Needs the extra [serve].
+"""The service: recordings over HTTP, live streams over WebSocket. Needs the extra [serve].
 
-``settings``   one table of what can be set
-``server``     binds the port, starts the workers, says when they answer
-``protocol``   uvicorn's protocols with deadlines
-``app``        the routes, put together
-``entrance``   the way in and out of every request: guards, headers, metrics, a line of log
-``guards``     key, origin, host, rate
-``refusal``    every way to say no, as JSON
-``body``       an upload, read into memory within limits
-``decoders``   a pool of processes of ``decoding``, where untrusted sound is decoded
-``judges``     recognisers, and the threads where they judge; ``turns`` lets voices go first
-``predict``    POST /v1/predict
-``streams``    the settings of /v1/stream; ``session`` is one stream
-``about``      the routes that say what the service is and can
-``pages``      the page, and the page of the API
-``metrics``  ``logs``  ``store``   what is counted, logged, and kept if asked for
+``settings``  one table of all settings
+``server``  ``uvicorn_server``  checks, the port; uvicorn with deadlines, and its workers
+``app``     routes, error handlers and middleware, put together
+``middleware``  ``access``  of every request: host, rate, origin, key; headers, metrics, log
+``predict``  ``uploads``   POST /v1/predict, and its body read within limits
+``decoder_pool``  ``decoder_process``  untrusted sound is decoded in processes of its own
+``streams``  WS /v1/stream
+``recognizers``  ``scheduling``  the models, their threads, and the priority of streams over uploads
+``info``  ``schemas``  ``errors``  models, limits, health, pages; the JSON of responses and errors
+``observability``  metrics and logs
 """

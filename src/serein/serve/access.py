@@ -1,4 +1,4 @@
-"""Who may come in: host, origin, key and rate."""
+"""Access control: the host, rate, origin and key of a request."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from serein.serve.errors import Refusal
+from serein.serve.errors import RequestError
 from serein.serve.settings import Settings
 
-OPEN_PATHS = ("/", "/healthz")  # without a key
-OPEN_FOLDERS = ("/assets/",)
-NOT_COUNTED = ("/healthz",)  # a watchdog is no client
-SUBPROTOCOL = "serein"
+PUBLIC_PATHS = ("/", "/healthz")  # no key needed
+PUBLIC_FOLDERS = ("/assets/",)
+UNLIMITED_PATHS = ("/healthz",)  # a watchdog is no client
 KEY_SUBPROTOCOL = "key."  # a browser's WebSocket cannot send headers
-MAX_HOST = 255
+MAX_HOST_LENGTH = 255
 
 
-class Guards:
-    """Decides whether a request may come in."""
+class AccessControl:
+    """Decides whether a request is allowed."""
 
     def __init__(self, settings: Settings) -> None:
         self._key = _digest(settings.api_key) if settings.api_key else b""
@@ -40,34 +39,32 @@ class Guards:
             self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Let a request in, or not."""
+        """Raise RequestError if a request is not allowed."""
         path: str = scope["path"]
         self._check_host(scope, headers)
-        if path not in NOT_COUNTED:
+        if path not in UNLIMITED_PATHS:
             self._check_rate(scope)
         self._check_origin(scope, headers)
-        if not (path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)) and not is_preflight(
-            scope, headers
-        ):
+        public = path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
+        if not public and not is_preflight(scope, headers):
             self._check_key(scope, headers)
 
-    def allows_cross_origin(self, headers: Headers) -> str | None:
-        """Return the request's origin where it is another's, and allowed."""
+    def allowed_origin(self, headers: Headers) -> str | None:
+        """Return the origin of a request if it is another site's, and allowed."""
         origin = headers.get("origin", "")
         return origin if origin.lower() in self._origins else None
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
-        """Keep out pages of a name that was made to resolve to this machine (DNS rebinding)."""
+        """Refuse names of other sites that were made to resolve to this machine (DNS rebinding)."""
         host = _host_name(headers.get("host", ""))
         bound = (scope.get("server") or ("", 0))[0]
         if host in self._hosts or host == "localhost" or _is_loopback(host):
             return
         if host and host == bound.lower():
             return
-        raise Refusal(
+        raise RequestError(
             "bad_request",
-            "the Host header names another host than this one; the service knows it by "
-            "--allow-host",
+            "the Host header names another host than this one; allow it with --allow-host",
         )
 
     def _check_rate(self, scope: Scope) -> None:
@@ -76,9 +73,9 @@ class Guards:
         client = _network_of((scope.get("client") or ("unknown", 0))[0])
         if not self._limiter.hit(self._rate, client):
             free_at = self._limiter.get_window_stats(self._rate, client).reset_time
-            raise Refusal(
+            raise RequestError(
                 "too_many",
-                f"more than {self._rate.amount} requests in a minute; come again later",
+                f"more than {self._rate.amount} requests in a minute; retry later",
                 max(1, math.ceil(free_at - time.time())),
             )
 
@@ -88,9 +85,9 @@ class Guards:
             return
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
         if origin.lower() != f"{scheme}://{headers.get('host', '').lower()}":
-            raise Refusal(
+            raise RequestError(
                 "bad_origin",
-                "pages of this origin may not ask; the service lets others in by --allow-origin",
+                "pages of this origin are not allowed; allow them with --allow-origin",
             )
 
     def _check_key(self, scope: Scope, headers: Headers) -> None:
@@ -99,14 +96,14 @@ class Guards:
         # All are compared, each in constant time.
         right = [hmac.compare_digest(_digest(key), self._key) for key in _keys(scope, headers)]
         if not any(right):
-            raise Refusal(
+            raise RequestError(
                 "no_key",
                 "no valid API key came; send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
             )
 
 
 def is_preflight(scope: Scope, headers: Headers) -> bool:
-    """Tell whether a browser asks if a page of another origin may ask."""
+    """Tell whether a request is a browser's CORS preflight."""
     return (
         scope["type"] == "http"
         and scope["method"] == "OPTIONS"
@@ -116,7 +113,7 @@ def is_preflight(scope: Scope, headers: Headers) -> bool:
 
 
 def _keys(scope: Scope, headers: Headers) -> list[str]:
-    """List the keys that came, wherever they may stand."""
+    """Collect the keys of a request, from wherever a key may be sent."""
     found = [headers.get("x-api-key", "")]
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -131,7 +128,7 @@ def _keys(scope: Scope, headers: Headers) -> list[str]:
 
 
 def _decoded(text: str) -> str:
-    """Decode base64url without padding; "" if it is none."""
+    """Decode base64url without padding; "" if it is malformed."""
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):
@@ -144,7 +141,7 @@ def _digest(key: str) -> bytes:
 
 def _host_name(header: str) -> str:
     """Return the host of ``host:port`` or ``[::1]:port``, in small letters."""
-    if len(header) > MAX_HOST:
+    if len(header) > MAX_HOST_LENGTH:
         return ""
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
@@ -159,7 +156,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _network_of(client: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 that an IPv6 host owns."""
+    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         address = ipaddress.ip_address(client.partition("%")[0])
     except ValueError:

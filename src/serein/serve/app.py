@@ -1,4 +1,4 @@
-"""The service, put together."""
+"""The application: routes, error handlers and middleware, put together."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from serein.serve.access import Guards
-from serein.serve.decoder_pool import Decoders
-from serein.serve.errors import Refusal
-from serein.serve.info import about_routes, mount_files, page_routes
-from serein.serve.middleware import NOTES, NOTHING, Entrance
+from serein.serve.access import AccessControl
+from serein.serve.decoder_pool import DecoderPool
+from serein.serve.errors import RequestError
+from serein.serve.info import info_routes, mount_files
+from serein.serve.middleware import NOT_FOUND, RequestMiddleware
 from serein.serve.observability import Metrics
-from serein.serve.predict import Queue, predict_routes
-from serein.serve.recognizers import Judges
+from serein.serve.predict import predict_routes
+from serein.serve.recognizers import RecognizerPool
 from serein.serve.settings import STOPPING, Settings
-from serein.serve.streams import Open, stream_routes
+from serein.serve.streams import stream_routes
 
-ORPHAN_S = 1.0  # how often a worker looks whether the service is still there
-GONE = 499  # what nginx calls it; never sent, for nobody is there
+PARENT_POLL_S = 1.0
+CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log; never sent, for the client has left
 
 
 def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
-    """Make the service."""
-    metrics, judges = Metrics(settings.version), Judges(settings)
-    decoders = Decoders(settings, metrics)
-    queue, places = Queue(settings.max_queue), Open(settings.max_streams)
-    metrics.watch(lambda: places.count, lambda: queue.length)
+    """Make the application."""
+    metrics, recognizers = Metrics(settings.version), RecognizerPool(settings)
+    decoders = DecoderPool(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await decoders.start()
-        watch = asyncio.ensure_future(_follow(parent))
+        watch = asyncio.ensure_future(_stop_with(parent))
         yield {STOPPING: asyncio.Event()}
         watch.cancel()
-        judges.close()
+        recognizers.close()
         await decoders.stop()
 
     app = FastAPI(
@@ -55,71 +53,67 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(page_routes())
-    app.include_router(predict_routes(settings, judges, decoders, queue))
-    app.include_router(stream_routes(settings, judges, metrics, places))
-    app.include_router(about_routes(settings, judges, metrics))
+    app.include_router(predict_routes(settings, recognizers, decoders, metrics))
+    app.include_router(stream_routes(settings, recognizers, metrics))
+    app.include_router(info_routes(settings, recognizers, metrics))
     mount_files(app)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return Entrance(app, Guards(settings), metrics)
+    return RequestMiddleware(app, AccessControl(settings), metrics)
 
 
-async def _follow(parent: int | None) -> None:
+async def _stop_with(parent: int | None) -> None:
     """Stop this process once its parent is gone."""
     while parent is not None:
-        await asyncio.sleep(ORPHAN_S)
+        await asyncio.sleep(PARENT_POLL_S)
         if os.getppid() != parent:
             signal.raise_signal(signal.SIGTERM)
             return
 
 
-async def _refused(connection: HTTPConnection, refusal: Exception) -> Response | None:
-    """Answer with a refusal; to a WebSocket before it is accepted."""
-    if not isinstance(refusal, Refusal):
-        raise refusal
-    connection.scope[NOTES]["refusal"] = refusal.code
-    response = refusal.response()
+async def _request_error(connection: HTTPConnection, error: RequestError) -> Response | None:
+    """Send an error response; to a WebSocket before it is accepted."""
+    connection.state.notes["refusal"] = error.code
+    response = error.response()
     if isinstance(connection, WebSocket):
-        with suppress(RuntimeError, OSError):  # the client went away
+        with suppress(RuntimeError, OSError):  # the client has left
             await connection.send_denial_response(response)
         return None
     return response
 
 
-async def _invalid(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Answer for parameters that are wrong."""
-    if not isinstance(error, RequestValidationError | WebSocketRequestValidationError):
-        raise error
+async def _invalid(
+    connection: HTTPConnection,
+    error: RequestValidationError | WebSocketRequestValidationError,
+) -> Response | None:
+    """Respond to a parameter that is wrong."""
     first = error.errors()[0]
     name = str(first["loc"][-1])
-    return await _refused(connection, Refusal("invalid", f"{name}: {first['msg']}"))
+    return await _request_error(connection, RequestError("invalid", f"{name}: {first['msg']}"))
 
 
-async def _not_answered(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Answer for what has no route, or not with this method."""
-    if not isinstance(error, HTTPException):
-        raise error
+async def _http_error(connection: HTTPConnection, error: HTTPException) -> Response | None:
+    """Respond where there is no route, or not with this method."""
     if error.status_code == 405:
-        refusal = Refusal("wrong_method", "this path does not answer this method; see /docs")
+        found = RequestError("wrong_method", "this path does not allow this method; see /docs")
     elif error.status_code == 404:
-        refusal = NOTHING
+        found = NOT_FOUND
     else:
-        refusal = Refusal("bad_request", str(error.detail))
-    response = await _refused(connection, refusal)
+        found = RequestError("bad_request", str(error.detail))
+    response = await _request_error(connection, found)
     if response is not None:
         response.headers.update(error.headers or {})
     return response
 
 
-async def _gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=GONE)
+async def _client_left(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 HANDLERS: dict[Any, Any] = {
-    Refusal: _refused,
+    RequestError: _request_error,
     RequestValidationError: _invalid,
     WebSocketRequestValidationError: _invalid,
-    HTTPException: _not_answered,
-    ClientDisconnect: _gone,
+    HTTPException: _http_error,
+    ClientDisconnect: _client_left,
 }

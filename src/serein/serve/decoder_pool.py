@@ -1,4 +1,4 @@
-"""A pool of processes where untrusted sound is decoded; the service itself never decodes."""
+"""A pool of processes that decode untrusted sound; the service itself never decodes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.errors import ServiceError
-from serein.serve.decoder_process import FAILED, HEAD, LENGTH, READY, REFUSED, SAMPLES
-from serein.serve.errors import Refusal
+from serein.serve.decoder_process import FAILED, HEAD, INVALID, LENGTH, READY, SAMPLES
+from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.settings import MEGABYTE, Settings
 
 START_S = 60.0  # a cold disk is slow
-GRACE_S = 5.0  # beyond its own clock, before a decoder is killed from here
+GRACE_S = 5.0  # beyond its own limit, before a decoder is killed from here
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MESSAGE_BYTES = 64 * 1024
-NOT_YOURS = ", or raise max_s in the limits"  # advice that no client can follow
+SERVER_ADVICE = ", or raise max_s in the limits"  # not for clients
 logger = logging.getLogger("serein.serve")
 
 
-class Decoders:
-    """Decodes files, each in a process with limits of memory and time."""
+class DecoderPool:
+    """Decodes files in processes with limits of memory and time."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -36,13 +36,13 @@ class Decoders:
         self._all: set[Process] = set()
 
     async def start(self) -> None:
-        """Start all of them, and wait until they are ready."""
+        """Start all decoders, and wait until they are ready."""
         count = self._settings.decoders
-        for process in await asyncio.gather(*(self._fresh() for _ in range(count))):
+        for process in await asyncio.gather(*(self._spawn() for _ in range(count))):
             self._idle.put_nowait(process)
 
     async def stop(self) -> None:
-        """End all of them."""
+        """End all decoders."""
         for process in list(self._all):
             await self._end(process)
 
@@ -54,35 +54,36 @@ class Decoders:
                 await self._end(process)
                 process = None
             if process is None:
-                process = await self._fresh()
+                process = await self._spawn()
             async with asyncio.timeout(self._settings.decoder_seconds + GRACE_S):
                 kind, payload = await self._ask(process, data)
         except (EOFError, OSError, TimeoutError, ServiceError) as error:
             await self._drop(process)
             process = None
             self._failed(type(error).__name__)
-            raise Refusal("decoder_failed", "the file broke the decoder") from error
-        except asyncio.CancelledError:  # the client went away: what the decoder does is not wanted
+            raise RequestError("decoder_failed", "the file broke the decoder") from error
+        except asyncio.CancelledError:  # the client has left
             await asyncio.shield(self._drop(process))
             process = None
             raise
         finally:
             self._idle.put_nowait(process)
-        return self._answer(kind, payload)
+        return self._result(kind, payload)
 
-    def _answer(self, kind: bytes, payload: bytes) -> Signal:
+    def _result(self, kind: bytes, payload: bytes) -> Signal:
         if kind == SAMPLES:
-            signal_ = np.frombuffer(payload, np.float32)
-            self._metrics.decoded(signal_.size / RATE_HZ)
-            return signal_
-        words = payload.decode("utf-8", "replace").removeprefix("<bytes>: ").removesuffix(NOT_YOURS)
-        if kind == REFUSED:
-            raise Refusal("unreadable", f"the file {words}")
+            samples = np.frombuffer(payload, np.float32)
+            self._metrics.decoded.inc(samples.size / RATE_HZ)
+            return samples
+        reason = payload.decode("utf-8", "replace").removeprefix("<bytes>: ")
+        reason = reason.removesuffix(SERVER_ADVICE)
+        if kind == INVALID:
+            raise RequestError("unreadable", f"the file {reason}")
         self._failed("limits")
-        raise Refusal("decoder_failed", f"the file {words}")
+        raise RequestError("decoder_failed", f"the file {reason}")
 
     async def _ask(self, process: Process, data: bytes) -> tuple[bytes, bytes]:
-        """Send a file and wait for the reply; EOFError where it is none."""
+        """Send a file and wait for the reply; raise EOFError where it is malformed."""
         requests = process.stdin
         if requests is None:
             raise EOFError("no pipe")
@@ -90,8 +91,8 @@ class Decoders:
         requests.write(data)
         await requests.drain()
         kind, payload = await self._reply(process)
-        if kind not in (SAMPLES, REFUSED, FAILED) or (kind == SAMPLES and len(payload) % 4):
-            raise EOFError("no reply of the protocol")
+        if kind not in (SAMPLES, INVALID, FAILED) or (kind == SAMPLES and len(payload) % 4):
+            raise EOFError("malformed reply")
         if not hasattr(os, "fork"):  # then it decodes one file and ends
             await self._end(process)
         return kind, payload
@@ -101,13 +102,13 @@ class Decoders:
         if replies is None:
             raise EOFError("no pipe")
         kind, length = HEAD.unpack(await replies.readexactly(HEAD.size))
-        most = 4 * round(self._settings.max_seconds * RATE_HZ) + 64
-        if length > (most if kind == SAMPLES else MESSAGE_BYTES):
+        limit = 4 * round(self._settings.max_seconds * RATE_HZ) + 64
+        if length > (limit if kind == SAMPLES else MESSAGE_BYTES):
             raise EOFError("a reply that is too long")
         return kind, await replies.readexactly(length)
 
-    async def _fresh(self) -> Process:
-        """Start one and wait until it is ready."""
+    async def _spawn(self) -> Process:
+        """Start a decoder and wait until it is ready."""
         settings = self._settings
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "serein.serve.decoder_process"),
@@ -132,7 +133,7 @@ class Decoders:
         return process
 
     async def _drop(self, process: Process | None) -> None:
-        """End one that cannot be used again; its place is empty until the next file."""
+        """End a decoder that cannot be used again; the next file starts another."""
         if process is not None:
             await self._end(process)
 
@@ -146,11 +147,11 @@ class Decoders:
         await process.wait()
 
     def _failed(self, how: str) -> None:
-        self._metrics.decoder_failed()
+        self._metrics.decoder_failures.inc()
         logger.warning("decoder_failed", extra={"how": how})
 
 
 def _environment() -> dict[str, str]:
-    """Return what a decoder may know: nothing of the service, and one thread for arrays."""
+    """Return the environment of a decoder: no secrets of the service, one thread for arrays."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEREIN_")}
     return kept | dict.fromkeys(THREADS, "1")

@@ -1,10 +1,10 @@
-"""A process of its own that decodes untrusted sound: bytes in, samples or an error out.
+"""A process that decodes untrusted sound: bytes in, samples or an error out.
 
 It is started by `serein.serve.decoder_pool` as ``python -m serein.serve.decoder_process`` and
 speaks over its pipes. A request is 8 bytes of length, little-endian, then the file. A reply is one
 byte, then 8 bytes of length, then so many bytes: ``R`` ready to work, ``S`` samples as float32,
-``E`` why the file was refused, ``F`` how the work failed. Each file is decoded in a fork with
-limits of its own, so that what one file does to a process never touches the next.
+``E`` why the file is invalid, ``F`` how decoding failed. Each file is decoded in a fork with
+limits of its own, so that a file that breaks its process does not affect the next.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from serein.errors import AudioError
 
 LENGTH = struct.Struct("<Q")
 HEAD = struct.Struct("<cQ")
-READY, SAMPLES, REFUSED, FAILED = b"R", b"S", b"E", b"F"
-FILES = 16  # open at once
-WRITING = b"w"
+READY, SAMPLES, INVALID, FAILED = b"R", b"S", b"E", b"F"
+MAX_OPEN_FILES = 16
+STARTED = b"s"
 NO_MEMORY = "needs more memory to decode than the service allows"
 NO_TIME = "takes longer to decode than the service allows"
 
 
 def main() -> None:
-    """Answer requests until the other end closes."""
+    """Serve requests until the other end closes."""
     options = _options()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_FSIZE", 0)
-    _limit("RLIMIT_NOFILE", FILES)
+    _limit("RLIMIT_NOFILE", MAX_OPEN_FILES)
     limits = Limits(
         max_s=options.max_seconds, max_bytes=options.max_bytes, max_channels=options.max_channels
     )
@@ -48,7 +48,7 @@ def main() -> None:
         if not hasattr(os, "fork"):
             _write(replies, *_decoded(data, limits))
             return
-        _in_a_fork(lambda data=data: _decoded(data, limits), replies, options)  # type: ignore[misc]
+        _run_in_fork(lambda data=data: _decoded(data, limits), replies, options)  # type: ignore[misc]
 
 
 def _options() -> argparse.Namespace:
@@ -86,48 +86,48 @@ def _decoded(data: bytes, limits: Limits) -> tuple[bytes, bytes | memoryview]:
     except MemoryError:
         return FAILED, NO_MEMORY.encode()
     except AudioError as error:
-        return REFUSED, str(error).encode("utf-8", "replace")
+        return INVALID, str(error).encode("utf-8", "replace")
 
 
-def _in_a_fork(
+def _run_in_fork(
     work: Callable[[], tuple[bytes, bytes | memoryview]],
     replies: BinaryIO,
     options: argparse.Namespace,
 ) -> None:
-    """Let a fork do the work and reply; reply for it if it dies before it has begun to."""
-    begun, telling = os.pipe()
+    """Run the work in a fork, which replies; reply for it if it dies before it starts to."""
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
         try:
-            _confine(options)
+            _restrict(options)
             kind, payload = work()
-            os.write(telling, WRITING)
+            os.write(writing, STARTED)
             _write(replies, kind, payload)
         except BaseException:  # whatever it is, this process must not go on as its parent
             os._exit(1)
         os._exit(0)
-    os.close(telling)
-    with _impatient(child, options.seconds):
+    os.close(writing)
+    with _killed_after(child, options.seconds):
         _, status = os.waitpid(child, 0)
-    told = os.read(begun, 1) == WRITING
-    os.close(begun)
-    if not told:
+    replied = os.read(reading, 1) == STARTED
+    os.close(reading)
+    if not replied:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
         _write(replies, FAILED, (NO_TIME if late else "broke the decoder").encode())
     elif status:
         sys.exit(1)  # half a reply: the other end cannot know where the next one begins
 
 
-def _confine(options: argparse.Namespace) -> None:
-    """Take from this process what decoding does not need."""
+def _restrict(options: argparse.Namespace) -> None:
+    """Limit this process to what decoding needs."""
     _limit("RLIMIT_AS", options.memory)
     _limit("RLIMIT_CPU", max(1, round(options.seconds)))
     _limit("RLIMIT_NPROC", 0)
 
 
 @contextmanager
-def _impatient(child: int, seconds: float) -> Iterator[None]:
-    """Kill a child that takes longer than this."""
+def _killed_after(child: int, seconds: float) -> Iterator[None]:
+    """Kill a child process that takes longer than this."""
 
     def kill(_signal: int, _frame: FrameType | None) -> None:
         with suppress(ProcessLookupError):
@@ -141,7 +141,7 @@ def _impatient(child: int, seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _limit(name: str, most: int) -> None:
+def _limit(name: str, value: int) -> None:
     """Lower a limit of this process, where the system has it."""
     try:
         import resource
@@ -149,8 +149,8 @@ def _limit(name: str, most: int) -> None:
         return
     try:
         hard = resource.getrlimit(getattr(resource, name))[1]
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(getattr(resource, name), (least, least))
+        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (lower, lower))
     except (AttributeError, ValueError, OSError):  # macOS has no limit of address space
         return
 

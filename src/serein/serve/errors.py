@@ -1,4 +1,4 @@
-"""Every way to say no: a code, its HTTP status, and a sentence, as JSON."""
+"""Error responses: a code, its HTTP status, and a message, as JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+
+from serein.errors import SereinError
 
 STATUS = {
     "bad_request": 400,
@@ -27,21 +29,21 @@ STATUS = {
 }
 
 
-class Refused(BaseModel):
-    """Why a request was refused."""
+class ErrorDetail(BaseModel):
+    """Code and message of an error."""
 
     code: str
     message: str
 
 
-class ErrorBody(BaseModel):
-    """What every refusal answers."""
+class ErrorResponse(BaseModel):
+    """Body of every error response."""
 
-    error: Refused
+    error: ErrorDetail
 
 
-class Refusal(Exception):  # noqa: N818  # not always the client's error, never the service's
-    """A request that is not answered."""
+class RequestError(SereinError):
+    """A request that gets an error response."""
 
     def __init__(self, code: str, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -53,7 +55,7 @@ class Refusal(Exception):  # noqa: N818  # not always the client's error, never 
         return STATUS[self.code]
 
     def response(self) -> JSONResponse:
-        """Return it as an HTTP response."""
+        """Return the HTTP response."""
         headers = {}
         if self.retry_after_s is not None:
             headers["retry-after"] = str(self.retry_after_s)
@@ -64,18 +66,18 @@ class Refusal(Exception):  # noqa: N818  # not always the client's error, never 
         )
 
 
-def written_as(media_type: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, an answer that is no JSON, of a route whose class is `Response`."""
+def text_response(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the response of a route that does not send JSON."""
     text = {"schema": {"type": "string"}}
     return {200: {"description": "Successful Response", "content": {media_type: text}}}
 
 
-def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, the refusals of a route."""
+def error_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the error responses of a route."""
     by_status: dict[int | str, list[str]] = {}
     for code in ("bad_request", "no_key", "bad_origin", "too_many", *codes):
         by_status.setdefault(STATUS[code], []).append(code)
     return {
-        status: {"model": ErrorBody, "description": " or ".join(names)}
+        status: {"model": ErrorResponse, "description": " or ".join(names)}
         for status, names in by_status.items()
     }

@@ -1,4 +1,4 @@
-"""The way in and out of every request: guards, headers, what is counted, one line of log."""
+"""What happens to every request: access control, security headers, metrics, one line of log."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import Any
 from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.utils import ClientDisconnected
 
-from serein.serve.access import Guards, is_preflight
-from serein.serve.errors import Refusal
+from serein.serve.access import AccessControl, is_preflight
+from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 
-NOTES = "serein"  # where in a scope a request's own notes are: refusal, bytes, audio_s
 POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; "
     "media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
@@ -36,104 +34,121 @@ PREFLIGHT = {
     "access-control-allow-headers": "authorization, content-type, x-api-key",
     "access-control-max-age": "600",
 }
-NOTHING = Refusal("not_found", "there is nothing here; see /docs")
-STOPS = Refusal("busy", "the service stops; come again soon", 2)
+METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
+NOT_FOUND = RequestError("not_found", "there is nothing here; see /docs")
+STOPPING = RequestError("busy", "the service stops; retry soon", 2)
+INTERNAL = RequestError("internal", "something went wrong; the log of the service says where")
 logger = logging.getLogger("serein.serve")
 
 
-class Entrance:
-    """ASGI middleware around the whole service."""
+class RequestMiddleware:
+    """ASGI middleware around the whole service.
 
-    def __init__(self, app: ASGIApp, guards: Guards, metrics: Metrics) -> None:
-        self._app, self._guards, self._metrics = app, guards, metrics
+    Gives each request a dict `notes` in its state. What routes note there (``bytes``, ``audio_s``,
+    ``refusal``) is logged.
+    """
+
+    def __init__(self, app: ASGIApp, access: AccessControl, metrics: Metrics) -> None:
+        self._app, self._access, self._metrics = app, access, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        visit = _Visit(scope, send, self._guards)
+        exchange = _Exchange(scope, receive, send, self._access)
         try:
-            await self._serve(scope, receive, visit)
+            await self._serve(exchange)
         except asyncio.CancelledError:  # the service stops, and has waited long enough
-            if not visit.status:
-                await STOPS.response()(scope, receive, visit.send)
-        except ClientDisconnected:  # of a WebSocket, before it was accepted: uvicorn expects it
-            raise
+            if not exchange.status:
+                await exchange.respond(STOPPING.response())
         except Exception as error:
-            visit.notes["refusal"] = "internal"
+            if exchange.client_left and isinstance(error, OSError):  # the server expects it
+                raise
+            exchange.notes["refusal"] = INTERNAL.code
             logger.error("failed", extra={"error": type(error).__name__, "at": _places(error)})
-            if not visit.status:
-                message = "something went wrong here; the log of the service says where"
-                await Refusal("internal", message).response()(scope, receive, visit.send)
+            if not exchange.status:
+                await exchange.respond(INTERNAL.response())
         finally:
-            self._note(visit)
+            self._record(exchange)
 
-    async def _serve(self, scope: Scope, receive: Receive, visit: _Visit) -> None:
+    async def _serve(self, exchange: _Exchange) -> None:
         try:
-            self._guards.check(scope, visit.headers)
-        except Refusal as refusal:
-            visit.notes["refusal"] = refusal.code
-            await refusal.response()(scope, receive, visit.send)
+            self._access.check(exchange.scope, exchange.headers)
+        except RequestError as error:
+            exchange.notes["refusal"] = error.code
+            await exchange.respond(error.response())
             return
-        if is_preflight(scope, visit.headers) and self._guards.allows_cross_origin(visit.headers):
-            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, visit.send)
+        if exchange.origin is not None and is_preflight(exchange.scope, exchange.headers):
+            await exchange.respond(Response(status_code=204, headers=PREFLIGHT))
             return
-        await self._app(scope, receive, visit.send)
+        await self._app(exchange.scope, exchange.receive, exchange.send)
 
-    def _note(self, visit: _Visit) -> None:
-        seconds = time.perf_counter() - visit.began
-        self._metrics.request(visit.route, visit.method, visit.status, seconds, visit.notes)
-        fields: dict[str, Any] = {
-            "route": visit.route,
-            "method": visit.method,
-            "status": visit.status,
+    def _record(self, exchange: _Exchange) -> None:
+        seconds = time.perf_counter() - exchange.began
+        route, method, status = exchange.route, exchange.method, exchange.status
+        self._metrics.request(route, method, status, seconds, exchange.notes)
+        fields = {
+            "route": route,
+            "method": method,
+            "status": status,
             "ms": round(1000 * seconds, 1),
-            **visit.notes,
         }
-        logger.info("stream" if visit.method == "WEBSOCKET" else "request", extra=fields)
+        event = "stream" if method == "WEBSOCKET" else "request"
+        logger.info(event, extra=fields | exchange.notes)
 
 
-class _Visit:
-    """One request on its way through."""
+class _Exchange:
+    """One request and its response."""
 
-    def __init__(self, scope: Scope, send: Send, guards: Guards) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, access: AccessControl) -> None:
         self.headers = Headers(scope=scope)
         self.method = _method(scope)
         self.began = time.perf_counter()
         self.status = 0
-        self.notes: dict[str, Any] = scope.setdefault(NOTES, {})
-        self._scope, self._send = scope, send
-        self._origin = guards.allows_cross_origin(self.headers)
+        self.client_left = False
+        self.notes: dict[str, Any] = {}
+        scope.setdefault("state", {})["notes"] = self.notes
+        self.origin = access.allowed_origin(self.headers)
+        self.scope, self.receive, self._send = scope, receive, send
 
     @property
     def route(self) -> str:
-        """The template of its route, never the path: paths may hold what is private."""
-        route = self._scope.get("route")
-        return str(getattr(route, "path", "")) or self.notes.get("route", "none")
+        """The template of the route, never the path: paths may hold what is private."""
+        return str(getattr(self.scope.get("route"), "path", "")) or "none"
+
+    async def respond(self, response: Response) -> None:
+        """Send a response."""
+        await response(self.scope, self.receive, self.send)
 
     async def send(self, message: Message) -> None:
-        """Pass on what is answered, with headers."""
+        """Pass a message of the response on, with headers."""
         kind = message["type"]
         if kind in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            if self._origin is not None:
-                headers["access-control-allow-origin"] = self._origin
-                headers["access-control-expose-headers"] = "retry-after"
-                headers.add_vary_header("origin")
+            self._add_headers(MutableHeaders(scope=message))
         elif kind == "websocket.accept":
             self.status = 101
         elif kind == "websocket.close" and not self.status:  # no route: say so as HTTP does
-            self.notes["refusal"] = NOTHING.code
-            await NOTHING.response()(self._scope, _nothing, self.send)
+            self.notes["refusal"] = NOT_FOUND.code
+            await NOT_FOUND.response()(self.scope, _no_body, self.send)
             return
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:  # how ASGI says that the client has left
+            self.client_left = True
+            raise
+
+    def _add_headers(self, headers: MutableHeaders) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if self.origin is not None:
+            headers["access-control-allow-origin"] = self.origin
+            headers["access-control-expose-headers"] = "retry-after"
+            headers.add_vary_header("origin")
 
 
-async def _nothing() -> Message:
+async def _no_body() -> Message:
     """Stand for a request without a body."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -141,11 +156,10 @@ async def _nothing() -> Message:
 def _method(scope: Scope) -> str:
     if scope["type"] == "websocket":
         return "WEBSOCKET"
-    known = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
-    return scope["method"] if scope["method"] in known else "OTHER"
+    return scope["method"] if scope["method"] in METHODS else "OTHER"
 
 
 def _places(error: BaseException) -> list[str]:
-    """List where an error came from; not what it says, which may quote what was sent."""
+    """List where an error came from; not its message, which may quote what was sent."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-8:]]

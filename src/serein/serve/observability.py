@@ -1,11 +1,8 @@
-"""What the service counts about itself, for Prometheus. Each worker counts for itself."""
+"""Metrics for Prometheus, and logs as JSON lines. Each worker counts for itself."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import (
@@ -22,7 +19,7 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """Counts requests, refusals, sound and work in hand."""
+    """Counters of requests, errors, sound, and work in progress."""
 
     def __init__(self, version: str) -> None:
         self._registry = CollectorRegistry()
@@ -33,19 +30,19 @@ class Metrics:
         self._requests = self._counter("serein_requests_total", "Requests answered.", *route)
         self._latency = Histogram(
             "serein_request_seconds",
-            "From the first byte of a request to the last of its answer; streams not counted.",
+            "From the first byte of a request to the last of its response; streams not counted.",
             ["route"],
             buckets=BUCKETS_S,
             registry=self._registry,
         )
-        self._refusals = self._counter("serein_refusals_total", "Refusals by code.", "code")
-        self._decoded = self._counter("serein_decoded_seconds_total", "Sound decoded, in seconds.")
-        self._streamed = self._counter("serein_streamed_seconds_total", "Sound streamed in.")
-        self._failures = self._counter(
+        self._errors = self._counter("serein_refusals_total", "Error responses by code.", "code")
+        self.decoded = self._counter("serein_decoded_seconds_total", "Sound decoded, in seconds.")
+        self.streamed = self._counter("serein_streamed_seconds_total", "Sound streamed in.")
+        self.decoder_failures = self._counter(
             "serein_decoder_failures_total", "Decoders that ran out of memory or time, or died."
         )
-        self._streams = self._gauge("serein_streams_open", "Streams open.")
-        self._queue = self._gauge("serein_queue", "Uploads being read, decoded or judged.")
+        self.streams = self._gauge("serein_streams_open", "Streams open.")
+        self.uploads = self._gauge("serein_queue", "Uploads being read, decoded or predicted.")
 
     def request(
         self, route: str, method: str, status: int, seconds: float, notes: dict[str, Any]
@@ -55,24 +52,7 @@ class Metrics:
         if method != "WEBSOCKET":
             self._latency.labels(route).observe(seconds)
         if "refusal" in notes:
-            self._refusals.labels(notes["refusal"]).inc()
-
-    def decoded(self, seconds: float) -> None:
-        """Count sound that was decoded."""
-        self._decoded.inc(seconds)
-
-    def streamed(self, seconds: float) -> None:
-        """Count sound that came over streams."""
-        self._streamed.inc(seconds)
-
-    def decoder_failed(self) -> None:
-        """Count a decoder that failed."""
-        self._failures.inc()
-
-    def watch(self, streams: Callable[[], int], queue: Callable[[], int]) -> None:
-        """Say where open streams and uploads in hand can be counted."""
-        self._streams.set_function(streams)
-        self._queue.set_function(queue)
+            self._errors.labels(notes["refusal"]).inc()
 
     def page(self) -> bytes:
         """Return everything in Prometheus's text format."""
@@ -86,23 +66,18 @@ class Metrics:
 
 
 class JsonLines(JsonFormatter):
-    """Writes ``time level event worker`` and what the event adds."""
+    """Writes ``time level event worker``, then the fields that the event adds."""
 
     def __init__(self) -> None:
-        super().__init__("%(message)s", rename_fields={"message": "event"})
+        names = {"levelname": "level", "message": "event", "process": "worker"}
+        super().__init__(
+            "%(levelname)s%(message)s%(process)d", rename_fields=names, timestamp="time"
+        )
 
-    def add_fields(
-        self,
-        log_data: dict[str, Any],
-        record: logging.LogRecord,
-        message_dict: dict[str, Any],
-    ) -> None:
-        """Put the fields of a record in order."""
-        time = datetime.fromtimestamp(record.created, UTC)
-        log_data["time"] = time.isoformat(timespec="milliseconds")
-        log_data["level"] = record.levelname.lower()
-        log_data["worker"] = os.getpid()
-        super().add_fields(log_data, record, message_dict)
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Write the time first, and the level in small letters."""
+        first = {"time": log_data["time"], "level": log_data["level"].lower()}
+        return first | {name: log_data[name] for name in log_data if name not in first}
 
 
 def log_config() -> dict[str, Any]:

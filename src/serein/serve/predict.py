@@ -1,32 +1,28 @@
-"""POST /v1/predict: a recording in, its emotions out."""
+"""POST /v1/predict: the emotions of a recording."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S
+from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S
 from serein.inference.prediction import Prediction
-from serein.serve.decoder_pool import Decoders
-from serein.serve.errors import Refusal, documented
-from serein.serve.middleware import NOTES
-from serein.serve.recognizers import Judges, PatientRecognizer
-from serein.serve.schemas import PredictionBody
+from serein.serve.decoder_pool import DecoderPool
+from serein.serve.errors import RequestError, error_responses
+from serein.serve.observability import Metrics
+from serein.serve.recognizers import CancellableRecognizer, RecognizerPool
+from serein.serve.scheduling import Slots
+from serein.serve.schemas import HOP, UNSURE, WINDOW, PredictionBody
 from serein.serve.settings import Settings
 from serein.serve.uploads import FIELD, Store, Upload, read_upload
 
 Result = TypeVar("Result")
-WINDOW, HOP, UNSURE = (
-    Query(ge=allowed.low, le=allowed.high)
-    for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
-)
-BUSY_S = 2  # when to come again
+RETRY_AFTER_S = 2
 FILE = {"type": "string", "format": "binary"}
 BODY = {
     "requestBody": {
@@ -42,48 +38,32 @@ BODY = {
 }
 
 
-class Queue:
-    """How many uploads are being read, decoded or judged."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self.length = most, 0
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place."""
-        if self.length >= self._most:
-            raise Refusal("busy", f"{self._most} uploads are in hand; come again soon", BUSY_S)
-        self.length += 1
-        try:
-            yield
-        finally:
-            self.length -= 1
-
-
 def predict_routes(
-    settings: Settings, judges: Judges, decoders: Decoders, queue: Queue
+    settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool, metrics: Metrics
 ) -> APIRouter:
-    """Make the route that judges recordings."""
+    """Make the route that predicts recordings."""
     router = APIRouter()
     store = Store(settings.store)
-    ahead = asyncio.Semaphore(settings.decoders + 1)  # decoded sound is large: few wait in memory
+    slots = Slots(settings.max_queue, "uploads are in progress", RETRY_AFTER_S)
+    metrics.uploads.set_function(lambda: slots.used)
+    decoded = asyncio.Semaphore(settings.decoders + 1)  # decoded sound is large: few at once
 
-    async def answer(
-        upload: Upload, recognizer: PatientRecognizer, unsure_below: float, **grid: float | None
+    async def decode_and_predict(
+        upload: Upload, recognizer: CancellableRecognizer, unsure_below: float, **grid: float | None
     ) -> Prediction:
-        async with ahead:
+        async with decoded:
             signal = await decoders.decode(upload.data)
-            return await judges.judge(recognizer, signal, unsure_below, **grid)
+            return await recognizers.predict(recognizer, signal, unsure_below, **grid)
 
     @router.post(
         "/v1/predict",
         response_model=PredictionBody,
-        responses=documented(
+        responses=error_responses(
             *("bad_name", "unknown_model", "slow_upload", "too_large", "unsupported_type"),
             *("unreadable", "invalid", "decoder_failed", "busy"),
         ),
         openapi_extra=BODY,
-        summary="Judge a recording",
+        summary="Predict a recording",
     )
     async def predict(
         request: Request,
@@ -93,15 +73,17 @@ def predict_routes(
         unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
         timeline: bool = True,
     ) -> JSONResponse:
-        """Tell the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
-        recognizer = judges.find(model)
-        check_hop(window_s or recognizer.window_s, hop_s)
-        async with queue.place():
+        """Predict the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
+        recognizer = recognizers.find(model)
+        _check_hop(window_s or recognizer.window_s, hop_s)
+        with slots:
             upload = await read_upload(request, settings)
-            notes = request.scope[NOTES]
+            notes = request.state.notes
             notes["bytes"] = len(upload.data)
-            work = answer(upload, recognizer, unsure_below, window_s=window_s, hop_s=hop_s)
-            prediction = await _while_wanted(request, work)
+            work = decode_and_predict(
+                upload, recognizer, unsure_below, window_s=window_s, hop_s=hop_s
+            )
+            prediction = await _unless_client_leaves(request, work)
         notes["audio_s"] = round(prediction.duration, 3)
         values = prediction.to_dict(timeline=timeline) | {"file": upload.name}
         await store.keep(upload.data, values)
@@ -110,19 +92,19 @@ def predict_routes(
     return router
 
 
-def check_hop(window_s: float, hop_s: float | None) -> None:
-    """Check what two settings have to be to each other."""
+def _check_hop(window_s: float, hop_s: float | None) -> None:
+    """Check the hop before the upload is read; its window may be the model's own."""
     if hop_s is not None and hop_s > window_s:
-        raise Refusal(
+        raise RequestError(
             "invalid",
             f"hop_s is {hop_s:g} s; allowed: {HOP_RANGE_S.low} to window_s, {window_s:g} s",
         )
 
 
-async def _while_wanted(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Work until it is done or the client goes away."""
+async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Work until it is done, or cancel it when the client disconnects."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
+    leaving = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -134,7 +116,7 @@ async def _while_wanted(request: Request, work: Coroutine[Any, Any, Result]) -> 
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _left(request: Request) -> None:
-    """Wait until the client goes away."""
+async def _disconnected(request: Request) -> None:
+    """Wait until the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

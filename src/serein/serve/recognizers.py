@@ -1,4 +1,4 @@
-"""Recognisers by name, and the threads where they judge."""
+"""Recognizers by name, and the threads where they run."""
 
 from __future__ import annotations
 
@@ -14,101 +14,106 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import Signal
+from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import Limits
 from serein.errors import AudioError, ServiceError, unknown_name
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, bundled_models, find_model
-from serein.serve.errors import Refusal
-from serein.serve.scheduling import Turns
+from serein.serve.errors import RequestError
+from serein.serve.scheduling import Scheduler
 from serein.serve.settings import Settings
 
 Result = TypeVar("Result")
 
 
-class Stopped(Exception):  # noqa: N818  # nothing went wrong
-    """Nobody waits for the answer any more."""
+class Cancelled(Exception):  # noqa: N818  # nothing went wrong
+    """The client no longer waits for the prediction."""
 
 
-class PatientRecognizer(Recognizer):
-    """A recogniser that asks, before each window of a recording, whether to go on."""
+class CancellableRecognizer(Recognizer):
+    """A recognizer that, before each window of an upload, waits for its turn or stops."""
 
-    stop: threading.Event | None = None
-    turns: Turns
+    cancelled: threading.Event | None = None
+    scheduler: Scheduler
 
     def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
-        """Answer for a window, as a recogniser does."""
-        if self.stop is not None:
-            self.turns.wait()
-            if self.stop.is_set():
-                raise Stopped
+        """Return the probabilities of a window, as a recognizer does."""
+        if self.cancelled is not None:
+            self.scheduler.wait()
+            if self.cancelled.is_set():
+                raise Cancelled
         return super().hear(window)
 
     def for_request(
-        self, unsure_below: float, stop: threading.Event | None = None
-    ) -> PatientRecognizer:
-        """Return one for a single request; the network is shared."""
-        own = copy.copy(self)
-        own.unsure_below, own.stop = unsure_below, stop
-        return own
+        self, unsure_below: float, cancelled: threading.Event | None = None
+    ) -> CancellableRecognizer:
+        """Return a copy for one request; the network is shared."""
+        recognizer = copy.copy(self)
+        recognizer.unsure_below, recognizer.cancelled = unsure_below, cancelled
+        return recognizer
 
 
-class Judges:
-    """The recognisers of this worker, and its threads: one for streams, two for uploads.
+class RecognizerPool:
+    """The recognizers of this worker, and its threads: one for streams, two for uploads.
 
-    A long upload therefore holds up neither a voice nor all other uploads; streams take turns, a
-    second of sound each.
+    So a long upload blocks neither a stream nor all other uploads; streams alternate, a second of
+    sound each.
     """
 
     def __init__(self, settings: Settings) -> None:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
-        self.recognizers = load_all(settings.models, limits, settings.provider)
-        self.default = next(iter(self.recognizers))
-        self.turns = Turns()
-        for recognizer in self.recognizers.values():
-            recognizer.turns = self.turns
+        self.scheduler = Scheduler()
+        self.by_name = {
+            name: CancellableRecognizer(
+                bundle, threads=1, limits=limits, provider=settings.provider
+            )
+            for name, bundle in read_bundles(settings.models).items()
+        }
+        for recognizer in self.by_name.values():
+            recognizer.scheduler = self.scheduler
+        self.default = next(iter(self.by_name))
         self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 
-    def find(self, name: str) -> PatientRecognizer:
-        """Return a recogniser by its name; the default one for ""."""
-        found = self.recognizers.get(name or self.default)
+    def find(self, name: str) -> CancellableRecognizer:
+        """Return a recognizer by its name; the default one for ""."""
+        found = self.by_name.get(name or self.default)
         if found is None:
-            raise Refusal("unknown_model", unknown_name("model", name[:80], self.recognizers))
+            raise RequestError("unknown_model", unknown_name("model", name[:80], self.by_name))
         return found
 
-    async def judge(
+    async def predict(
         self,
-        recognizer: PatientRecognizer,
+        recognizer: CancellableRecognizer,
         signal: Signal,
         unsure_below: float,
         **grid: float | None,
     ) -> Prediction:
-        """Judge a recording; if the caller is cancelled, so is the judging."""
-        stop = threading.Event()
-        own = recognizer.for_request(unsure_below, stop)
-        work = partial(own.predict, signal, rate=16_000, **grid)
+        """Predict a recording; if the caller is cancelled, the thread stops too."""
+        cancelled = threading.Event()
+        own = recognizer.for_request(unsure_below, cancelled)
+        work = partial(own.predict, signal, rate=RATE_HZ, **grid)
         try:
             return await _run(self._uploads, work)
         except AudioError as error:
-            words = str(error).removeprefix("<array>: ")
-            raise Refusal("unreadable", f"the file {words}") from error
+            reason = str(error).removeprefix("<array>: ")
+            raise RequestError("unreadable", f"the file {reason}") from error
         finally:
-            stop.set()
+            cancelled.set()
 
-    async def listen(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Do a stream's work in the streams' thread."""
-        with self.turns.stream() as begin:
+    async def run_stream(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Run a stream's work in the streams' thread."""
+        with self.scheduler.stream() as started:
 
-            def begun() -> Result:
-                begin()
+            def start() -> Result:
+                started()
                 return work(*arguments)
 
-            return await _run(self._streams, begun)
+            return await _run(self._streams, start)
 
     def close(self) -> None:
-        """Let go of what has not begun."""
+        """Drop what has not started."""
         for thread in (self._uploads, self._streams):
             thread.shutdown(wait=False, cancel_futures=True)
 
@@ -117,19 +122,8 @@ async def _run(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result
     return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
-def load_all(
-    models: tuple[str, ...], limits: Limits, provider: str
-) -> dict[str, PatientRecognizer]:
-    """Load recognisers, one thread each, by their names in the order given."""
-    bundles = read_all(models)
-    return {
-        name: PatientRecognizer(bundle, threads=1, limits=limits, provider=provider)
-        for name, bundle in bundles.items()
-    }
-
-
-def read_all(models: tuple[str, ...]) -> dict[str, Bundle]:
-    """Read bundles."""
+def read_bundles(models: tuple[str, ...]) -> dict[str, Bundle]:
+    """Read bundles, by their names in the order given; all bundled models if none is given."""
     found: dict[str, Bundle] = {}
     for model in models or tuple(bundled_models()):
         bundle = read_bundle(find_model(model))

@@ -1,17 +1,26 @@
-"""The shapes of answers, for OpenAPI. What is answered is `Prediction.to_dict` and its like."""
+"""Ranges of query parameters and the JSON of responses, for OpenAPI.
+
+What is sent is `Prediction.to_dict` and the like.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Query
 from pydantic import BaseModel, Field
 
+from serein.defaults import HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S
 
-class SegmentBody(BaseModel):
-    """The answer for one stretch of a recording."""
+WINDOW, HOP, UNSURE = (
+    Query(ge=allowed.low, le=allowed.high)
+    for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
+)
 
-    start: float = Field(description="Seconds from the beginning.")
-    end: float
+
+class EmotionBody(BaseModel):
+    """A prediction."""
+
     speech: bool
     emotion: str | None = Field(description="null where there is no speech.")
     emotion_zh: str | None
@@ -21,27 +30,27 @@ class SegmentBody(BaseModel):
     arousal: float | None
 
 
-class PredictionBody(BaseModel):
-    """The answer for a recording."""
+class SegmentBody(EmotionBody):
+    """The prediction for one segment of a recording."""
 
-    file: str | None = Field(description="The name that came with it.")
+    start: float = Field(description="Seconds from the beginning.")
+    end: float
+
+
+class PredictionBody(EmotionBody):
+    """The prediction for a recording."""
+
+    file: str | None = Field(description="The file name that was sent.")
     model: str
     duration: float
     utterances_known: int
-    speech: bool
-    emotion: str | None
-    emotion_zh: str | None
-    confidence: float | None
-    probabilities: dict[str, float]
-    valence: float | None
-    arousal: float | None
     timeline: list[SegmentBody] | None = Field(
         default=None, description="Without gaps or overlaps; left out if not asked for."
     )
 
 
 class ModelBody(BaseModel):
-    """A model that can be asked."""
+    """A model of the service."""
 
     name: str
     default: bool
@@ -61,23 +70,23 @@ class ModelsBody(BaseModel):
 
 
 class LimitsBody(BaseModel):
-    """What the service allows."""
+    """The limits of the service."""
 
     max_bytes: int
     max_seconds: float
     max_channels: int
-    max_streams: int = Field(description="Open at once, a worker.")
+    max_streams: int = Field(description="Open at once, per worker.")
     max_stream_seconds: float
-    max_queue: int = Field(description="Uploads in hand at once, a worker.")
+    max_queue: int = Field(description="Uploads in progress at once, per worker.")
     max_frame_bytes: int
-    requests_per_minute: int = Field(description="Of one client; 0: no limit.")
+    requests_per_minute: int = Field(description="Per client; 0: no limit.")
     stream_idle_seconds: float
     body_seconds: float
-    stores: bool = Field(description="Whether uploads and their answers are kept.")
+    stores: bool = Field(description="Whether uploads and their predictions are kept.")
 
 
 class HealthBody(BaseModel):
-    """That it runs."""
+    """The service runs."""
 
     status: str
     version: str

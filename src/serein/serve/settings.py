@@ -1,4 +1,4 @@
-"""Everything that can be set about the service, in one table."""
+"""All settings of the service, in one table."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from serein.defaults import DEFAULT_PROVIDER
 from serein.errors import ServiceError
 
 MEGABYTE = 2**20
-MIN_KEY = 16  # characters
+MIN_KEY_LENGTH = 16
 MAX_FRAME_BYTES = 2**20  # of a stream
-STOPPING = "stopping"  # the key of the event in the app's state that says that the service stops
+STOPPING = "stopping"  # key of an event in the state of the application, set when it stops
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the service allows, and for how long it waits.
+    """Limits and timeouts of the service.
 
-    Limits named ``max_*`` hold for each worker: workers share nothing but the socket.
+    They hold for each worker: workers share nothing but the socket.
     """
 
     models: tuple[str, ...] = ()  # bundled names or paths, the default first; none: all bundled
-    provider: str = DEFAULT_PROVIDER  # what computes the networks: see serein.load
+    provider: str = DEFAULT_PROVIDER  # of the networks: see serein.load
     version: str = "unknown"
     api_key: str = ""
     allow_origins: tuple[str, ...] = ()
@@ -33,35 +33,35 @@ class Settings:
     max_channels: int = 8
     max_streams: int = 12
     max_queue: int = 64
-    requests_per_minute: int = 1200  # of one client; 0: as many as it likes
+    requests_per_minute: int = 1200  # per client; 0: no limit
     max_stream_seconds: float = 14_400.0
-    store: str = ""  # a folder; nothing is stored without one
+    store: str = ""  # a folder for uploads and predictions; none: nothing is stored
     decoders: int = 2
-    decoder_megabytes: int = 1024  # of address space; more where longer recordings are allowed
+    decoder_megabytes: int = 1024  # of address space, at least
     decoder_seconds: float = 20.0
     header_seconds: float = 10.0
     body_idle_seconds: float = 10.0
     body_seconds: float = 60.0
-    linger_seconds: float = 2.0  # how long the rest of a refused upload is read, not kept
+    linger_seconds: float = 2.0  # for the rest of an upload that was answered early
     stream_idle_seconds: float = 30.0
     send_seconds: float = 10.0
     stop_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.api_key and len(self.api_key) < MIN_KEY:
+        if self.api_key and len(self.api_key) < MIN_KEY_LENGTH:
             raise ServiceError(
-                f"the API key has {len(self.api_key)} characters; need {MIN_KEY} or more, "
+                f"the API key has {len(self.api_key)} characters; need {MIN_KEY_LENGTH} or more, "
                 "for instance from: openssl rand -hex 24"
             )
         if not self.api_key.isprintable() or not self.api_key.isascii() or " " in self.api_key:
             raise ServiceError(
-                "the API key holds spaces or what is not ASCII, which headers cannot carry; "
+                "the API key holds spaces or non-ASCII characters, which headers cannot carry; "
                 "take one from: openssl rand -hex 24"
             )
         for origin in self.allow_origins:
             if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
                 raise ServiceError(
-                    f"the origin {origin!r} is none; need scheme and host, for instance "
+                    f"{origin!r} is not an origin; need scheme and host, for instance "
                     "https://example.org or http://localhost:5173"
                 )
 
@@ -72,12 +72,12 @@ class Settings:
 
     @property
     def stores(self) -> bool:
-        """Whether uploads and their answers are kept."""
+        """Whether uploads and their predictions are kept."""
         return bool(self.store)
 
     @property
     def decoder_bytes(self) -> int:
-        """Address space of a decoder: what its libraries map, the upload, the sound twice."""
+        """Address space of a decoder, in bytes: its libraries, the upload, and the sound."""
         sound = round(self.max_seconds * RATE_HZ * 4)
         needed = 512 * MEGABYTE + 2 * self.max_bytes + 3 * sound
         return max(self.decoder_megabytes * MEGABYTE, needed if self.max_seconds > 600 else 0)

@@ -1,4 +1,4 @@
-"""An upload, read into memory: counted on the wire, within a time, never written to disk."""
+"""Uploads: read into memory within limits of size and time, and kept on disk only if asked for."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from serein.errors import ServiceError
-from serein.serve.errors import Refusal
+from serein.serve.errors import RequestError
 from serein.serve.settings import MEGABYTE, Settings
 
 FIELD = "file"
-MAX_NAME = 255  # characters
-ENVELOPE_BYTES = 64 * 1024  # what a form may add to its file
+MAX_NAME_LENGTH = 255
+FORM_BYTES = 64 * 1024  # what a form may add to its file
 MAX_FIELDS = 8
 FIELD_BYTES = 4096
+logger = logging.getLogger("serein.serve")
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came in."""
+    """A file that was uploaded."""
 
     name: str | None
     data: bytes
 
 
-class _InMemory(MultiPartParser):
-    """A parser of forms that keeps everything in memory, and sees names as they came."""
+class _InMemoryParser(MultiPartParser):
+    """A form parser that keeps everything in memory, and sees file names as they were sent."""
 
     spool_max_size = 2**40
 
     def on_headers_finished(self) -> None:
-        """Refuse a backslash before it is taken for part of a path, and removed."""
+        """Refuse a backslash before the parser takes it for part of a path and removes it."""
         if b"\\" in (self._current_part.content_disposition or b"").replace(b'\\"', b""):
             raise _bad_name()
         super().on_headers_finished()
@@ -52,27 +53,29 @@ async def read_upload(request: Request, settings: Settings) -> Upload:
     """Read the file of a request."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal("unsupported_type", "the body is compressed as a whole; send it plain")
+        raise RequestError(
+            "unsupported_type", "the body is compressed as a whole; send it uncompressed"
+        )
     if kind == "multipart/form-data":
         upload = await _read_form(request, settings)
     elif kind.startswith("audio/") or kind == "application/octet-stream":
         stream = _chunks(request, settings, settings.max_bytes)
         upload = Upload(None, b"".join([chunk async for chunk in stream]))
     else:
-        raise Refusal(
+        raise RequestError(
             "unsupported_type",
             f"the content type is {kind[:80]!r}; need multipart/form-data with a field "
             f"{FIELD!r}, audio/* or application/octet-stream",
         )
     if not upload.data:
-        raise Refusal("unreadable", "the file is empty")
+        raise RequestError("unreadable", "the file is empty")
     return upload
 
 
 async def _read_form(request: Request, settings: Settings) -> Upload:
     """Read a form and return its file."""
-    stream = _chunks(request, settings, settings.max_bytes + ENVELOPE_BYTES)
-    parser = _InMemory(
+    stream = _chunks(request, settings, settings.max_bytes + FORM_BYTES)
+    parser = _InMemoryParser(
         request.headers,
         stream,
         max_files=1,
@@ -82,9 +85,9 @@ async def _read_form(request: Request, settings: Settings) -> Upload:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise Refusal("bad_request", f"the form is malformed: {error.message}") from error
+        raise RequestError("bad_request", f"the form is malformed: {error.message}") from error
     except (ValueError, LookupError, AssertionError) as error:
-        raise Refusal("bad_request", "the form is malformed") from error
+        raise RequestError("bad_request", "the form is malformed") from error
     try:
         return await _only_file(form, settings)
     finally:
@@ -95,31 +98,33 @@ async def _only_file(form: FormData, settings: Settings) -> Upload:
     file = form.get(FIELD)
     data = await file.read() if isinstance(file, UploadFile) else b""
     if not isinstance(file, UploadFile) or not (file.filename or data):
-        raise Refusal("bad_request", f"the form has no file in its field {FIELD!r}")
+        raise RequestError("bad_request", f"the form has no file in its field {FIELD!r}")
     if len(data) > settings.max_bytes:
         raise _too_large(settings)
     return Upload(check_name(file.filename), data)
 
 
 def check_name(name: str | None) -> str | None:
-    r"""Check the name that a client gave to its file; it is only ever repeated to that client."""
+    """Check a file name; it is only ever sent back to the client that gave it."""
     if not name:
         return None
     bad = any(part in name for part in ("/", "\\", ".."))
     bad |= any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-    if bad or len(name) > MAX_NAME:
+    if bad or len(name) > MAX_NAME_LENGTH:
         raise _bad_name()
     return name
 
 
-def _bad_name() -> Refusal:
-    return Refusal("bad_name", "the file's name is a path, too long, or holds control characters")
+def _bad_name() -> RequestError:
+    return RequestError(
+        "bad_name", "the file's name is a path, too long, or holds control characters"
+    )
 
 
-async def _chunks(request: Request, settings: Settings, most: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body as it comes, and stop where it is too large or too slow."""
-    promised = request.headers.get("content-length", "0")
-    if promised.isascii() and promised.isdigit() and int(promised[:20]) > most:
+async def _chunks(request: Request, settings: Settings, limit: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body as it comes; raise where it is too large or too slow."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(settings)
     now = asyncio.get_running_loop().time
     end, received, stream = now() + settings.body_seconds, 0, request.stream()
@@ -128,45 +133,42 @@ async def _chunks(request: Request, settings: Settings, most: int) -> AsyncGener
             async with asyncio.timeout_at(min(end, now() + settings.body_idle_seconds)):
                 chunk = await anext(stream, None)
         except TimeoutError as error:
-            raise Refusal(
+            raise RequestError(
                 "slow_upload",
-                f"the upload stopped for {settings.body_idle_seconds:g} s, or took longer than "
+                f"the upload paused for {settings.body_idle_seconds:g} s, or took longer than "
                 f"{settings.body_seconds:g} s",
             ) from error
         if chunk is None:
             return
         received += len(chunk)
-        if received > most:
+        if received > limit:
             raise _too_large(settings)
         yield chunk
 
 
-def _too_large(settings: Settings) -> Refusal:
+def _too_large(settings: Settings) -> RequestError:
     limit = settings.max_bytes / MEGABYTE
-    return Refusal("too_large", f"the file is larger than {limit:g} MB, the most that is read")
-
-
-logger = logging.getLogger("serein.serve")
+    return RequestError("too_large", f"the file is larger than {limit:g} MB, the limit")
 
 
 class Store:
-    """Writes uploads and answers into a folder, under random names."""
+    """Writes uploads and predictions into a folder, under random names."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder) if folder else None
 
-    async def keep(self, data: bytes, answer: dict[str, Any]) -> None:
-        """Keep an upload and its answer, without the name that the client gave to it."""
+    async def keep(self, data: bytes, prediction: dict[str, Any]) -> None:
+        """Keep an upload and its prediction, without its file name."""
         if self._folder is None:
             return
         try:
-            await asyncio.to_thread(_write, self._folder / uuid4().hex, data, answer)
+            await asyncio.to_thread(_write, self._folder / uuid4().hex, data, prediction)
         except OSError as error:
             logger.error("store_failed", extra={"error": type(error).__name__})
 
 
-def check_store(folder: str) -> None:
-    """Make the folder, if one is given."""
+def make_store(folder: str) -> None:
+    """Make the folder for uploads, if one is given."""
     if not folder:
         return
     try:
@@ -177,8 +179,8 @@ def check_store(folder: str) -> None:
         raise ServiceError(f"--store {folder}: cannot be written to")
 
 
-def _write(place: Path, data: bytes, answer: dict[str, Any]) -> None:
-    text = json.dumps(answer | {"file": None}, ensure_ascii=False, allow_nan=False)
+def _write(place: Path, data: bytes, prediction: dict[str, Any]) -> None:
+    text = json.dumps(prediction | {"file": None}, ensure_ascii=False, allow_nan=False)
     for suffix, content in ((".audio", data), (".json", text.encode())):
         file = os.open(f"{place}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as opened:

@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 5.0
-GREETING_S = 0.02  # for a WebSocket to be accepted
+MAX_WAIT_S = 5.0
+ACCEPT_S = 0.02  # for a WebSocket to be accepted
 TURNS = 20  # of the loop, after which a request that waits for more would wait for ever
 
 
@@ -21,8 +21,8 @@ class Service:
         from uvicorn.server import ServerState
 
         from serein.serve.app import create_app
-        from serein.serve.server import Graceful, http_protocol
         from serein.serve.settings import Settings
+        from serein.serve.uvicorn_server import DrainingWebSocketProtocol, http_protocol
 
         settings = Settings(
             models=(str(model),), max_megabytes=0.02, max_seconds=2, decoders=1, linger_seconds=0.1,
@@ -36,13 +36,17 @@ class Service:
         self._ended = self.run(self._start())
         self._state = ServerState()
         self._config = Config(
-            self.app, http=http_protocol(settings), ws=Graceful, log_config=None, access_log=False
+            self.app,
+            http=http_protocol(settings),
+            ws=DrainingWebSocketProtocol,
+            log_config=None,
+            access_log=False,
         )
         self._config.load()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end, or to the end of all patience."""
-        return self._runner.run(asyncio.wait_for(work, PATIENCE_S + 25))
+        return self._runner.run(asyncio.wait_for(work, MAX_WAIT_S + 25))
 
     async def talk(self, data: bytes) -> bytes:
         """Send bytes over a connection, close it, and return what was answered."""
@@ -59,11 +63,11 @@ class Service:
         for _ in range(TURNS):
             await asyncio.sleep(0)
         if wire.is_upgraded(protocol):
-            await asyncio.sleep(GREETING_S)
+            await asyncio.sleep(ACCEPT_S)
         cycle = getattr(protocol, "cycle", None)
         if cycle is None or cycle.more_body:
             wire.lose()
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(MAX_WAIT_S):
             while self._state.tasks:
                 await asyncio.gather(*self._state.tasks)
         wire.lose()

@@ -1,0 +1,247 @@
+"""The HTTP server: uvicorn with deadlines, an orderly stop, and workers that are replaced.
+
+This is the only module that uses uvicorn's internals: it overrides methods of its protocols and of
+its supervisor, which may change in any release, so ``pyproject.toml`` bounds uvicorn's version.
+What uvicorn has no option for: a limit of time for the headers of a request, streams that may end
+themselves when the service stops, and a worker that is replaced as soon as it dies. Before raising
+the bound, run ``tests/serve/test_server.py`` and ``tests/serve/test_hostile.py``.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from asyncio import TimerHandle, Transport
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import Multiprocess
+
+from serein.errors import ServiceError
+from serein.serve.observability import log_config
+from serein.serve.settings import MAX_FRAME_BYTES, STOPPING, Settings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
+
+
+BACKLOG = 2048
+HEALTHCHECK_S = 60  # a worker that does not answer its supervisor for so long is replaced
+POLL_S = 0.05
+KEEP_ALIVE_S = 30  # longer than any Retry-After: a client that retries finds the connection open
+MAX_HEADER_BYTES = 64 * 1024  # request line and headers
+
+
+def run(
+    make_app: Callable[[], Any], settings: Settings, bound: socket.socket, workers: int
+) -> None:
+    """Serve an application on a socket until SIGTERM or SIGINT."""
+    config = _config(make_app, settings, workers)
+    started = _run_one(config, bound) if workers == 1 else _run_many(config, bound)
+    if not started:
+        raise ServiceError("the service does not start; the lines above say why")
+
+
+def _config(make_app: Callable[[], Any], settings: Settings, workers: int) -> Config:
+    """Return uvicorn's configuration; each worker makes its application itself."""
+    return Config(
+        make_app,
+        factory=True,
+        workers=workers,
+        http=http_protocol(settings),
+        ws=DrainingWebSocketProtocol,
+        ws_max_size=2 * MAX_FRAME_BYTES,  # beyond it the connection is cut without a message
+        ws_ping_interval=None,  # a pong waits behind unread sound: a client that lags is not gone
+        ws_per_message_deflate=False,  # sound does not compress, and bombs are not wanted
+        log_config=log_config(),
+        access_log=False,
+        proxy_headers=False,  # which proxies to trust is for their operator to say, not a header
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=round(settings.stop_seconds),
+        timeout_worker_healthcheck=HEALTHCHECK_S,
+    )
+
+
+def _run_one(config: Config, bound: socket.socket) -> bool:
+    with bound:
+        try:
+            _AnnouncingServer(config).run([bound])
+        except SystemExit:  # uvicorn has logged why
+            return False
+    return True
+
+
+def _run_many(config: Config, bound: socket.socket) -> bool:
+    supervisor = _Supervisor(config, bound)
+    supervisor.run()
+    return supervisor.started
+
+
+def _announce(bound: socket.socket) -> None:
+    """Print the address of the service."""
+    host, port = bound.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"serein: listening on http://{name}:{port}\n")
+    sys.stdout.flush()
+
+
+class _AnnouncingServer(Server):
+    """A server that prints its address once it accepts requests."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for bound in sockets or []:
+            _announce(bound)
+
+
+class _Supervisor(Multiprocess):
+    """Starts workers, replaces those that die, and prints the address once all are ready."""
+
+    def __init__(self, config: Config, bound: socket.socket) -> None:
+        super().__init__(config, [bound])
+        self.started = False
+
+    def init_processes(self) -> None:
+        """Start the workers, and wait until all are ready or one fails."""
+        super().init_processes()
+        self._close_child_ends()
+        while not all(process.is_ready(timeout=1) for process in self.processes):
+            self.handle_signals()
+            if self.should_exit.wait(POLL_S):
+                self.started = True  # a signal ended it, not a failure
+                return
+            if any(process.exitcode is not None for process in self.processes):
+                self.should_exit.set()
+                return
+        self.started = True
+        _announce(self.sockets[0])
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died or hang."""
+        self._close_child_ends()
+        super().keep_subprocess_alive()
+
+    def _close_child_ends(self) -> None:
+        """Close the workers' ends of their pipes in this process.
+
+        Otherwise a worker that dies during a health check is waited for as if it hung.
+        """
+        for process in self.processes:
+            process.child_conn.close()
+
+    def terminate_all(self) -> None:
+        """Accept no further connections, and end the workers."""
+        for bound in self.sockets:
+            bound.close()
+        super().terminate_all()
+
+
+def http_protocol(settings: Settings) -> Any:
+    """Return the factory of the HTTP protocol."""
+    return partial(DeadlineHttpProtocol, settings=settings)
+
+
+class DeadlineHttpProtocol(HttpToolsProtocol):
+    """HTTP with limits on the time and the size of a request's headers.
+
+    uvicorn waits without limit for the first request of a connection, and for the rest of a
+    request's headers.
+    """
+
+    def __init__(self, *positional: Any, settings: Settings, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._header_seconds = settings.header_seconds
+        self._linger_seconds = settings.linger_seconds
+        self._deadline: TimerHandle | None = None
+        self._in_header = True
+        self._header_bytes = 0
+        self._piece_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Set the deadline of the first request."""
+        super().connection_made(transport)
+        self._set_deadline(self._header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clear the deadline."""
+        self._set_deadline(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of headers."""
+        self._piece_bytes = len(data)
+        if self._in_header:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        too_large = self._in_header and self._header_bytes > MAX_HEADER_BYTES
+        if too_large and not self.transport.is_closing():
+            self.send_400_response("The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """Set the deadline of the next request of a connection."""
+        super().on_message_begin()
+        self._in_header, self._header_bytes = True, self._piece_bytes
+        if self._deadline is None:
+            self._set_deadline(self._header_seconds)
+
+    def on_headers_complete(self) -> None:
+        """Clear the deadline."""
+        self._in_header = False
+        self._set_deadline(None)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Let a client that has sent its whole request keep its connection."""
+        super().on_message_complete()
+        self._set_deadline(None)
+
+    def on_response_complete(self) -> None:
+        """Leave a client whose request was answered early time to read the response.
+
+        Closing at once, with bytes unread, would reset the connection and lose the response.
+        """
+        super().on_response_complete()
+        if self.cycle is not None and self.cycle.more_body and not self.transport.is_closing():
+            self._set_deadline(self._linger_seconds)
+
+    def shutdown(self) -> None:
+        """Tell the application that the service stops."""
+        self.app_state[STOPPING].set()
+        super().shutdown()
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        """Cut the connection after so long, or never."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket whose streams end themselves when the service stops.
+
+    uvicorn would close them at once, and pending events would be lost.
+    """
+
+    def shutdown(self) -> None:
+        """Tell the application that the service stops."""
+        self.app_state[STOPPING].set()
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message of the application.
+
+        uvicorn would log each error response, once sent, as a handshake that was not completed.
+        """
+        await super().send(message)
+        self.handshake_complete |= self.close_sent
