@@ -32,7 +32,7 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import sinusoids
 
 from serein.audio.read import RATE_HZ
-from serein.errors import EncoderError
+from serein.errors import EncoderError, SettingError
 from serein.experiment.export.onnx import example_input, to_onnx
 from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
 
@@ -175,32 +175,39 @@ def test_whispers_last_state_is_taken_before_the_final_norm(whisper: Any, whispe
 
 @pytest.mark.parametrize("frames", [100, 101, 102, 103])
 def test_frames_are_averaged_two_by_two_for_the_layers_after(whisper_folder: Path, frames: int):
-    """The last of an odd number stays; layers up to the halving do not notice."""
-    halved = SpeechEncoder(whisper_folder, layers=(1, 2, 3), halve_after=2)
+    """The last of an odd number stays; layers up to the pooling do not change."""
+    pooled_encoder = SpeechEncoder(whisper_folder, layers=(1, 2, 3), pool_after=2)
     whole = SpeechEncoder(whisper_folder, layers=(1, 2, 3))
     mel = torch.from_numpy(whole.front_end(noise(4))[None, :frames])
     given: list[torch.Tensor] = []
     whole.network.blocks[1].register_forward_hook(lambda block, args, output: given.append(output))
-    halved.network.blocks[2].register_forward_pre_hook(lambda block, args: given.append(args[0]))
+    pooled_encoder.network.blocks[2].register_forward_pre_hook(
+        lambda block, args: given.append(args[0])
+    )
     with torch.inference_mode():
-        unhurried, hurried = whole.network(mel)[0], halved.network(mel)[0]
+        unhurried, hurried = whole.network(mel)[0], pooled_encoder.network(mel)[0]
     before, after = given
     pairs = [before[:, i : i + 2].mean(dim=1) for i in range(0, before.shape[1], 2)]
     np.testing.assert_allclose(after, torch.stack(pairs, dim=1), atol=1e-6)
     np.testing.assert_allclose(hurried[: 4 * WIDTH], unhurried[: 4 * WIDTH], atol=1e-6)
     assert (hurried[4 * WIDTH :] - unhurried[4 * WIDTH :]).abs().max() > 1e-4
-    assert halved.fingerprint != whole.fingerprint
+    assert pooled_encoder.fingerprint != whole.fingerprint
 
 
-@pytest.mark.parametrize("halve_after", [-1, 5])
-def test_halving_outside_the_layers_is_an_error(whisper_folder: Path, halve_after: int):
-    with pytest.raises(EncoderError, match="halve_after"):
-        SpeechEncoder(whisper_folder, layers=(1,), halve_after=halve_after)
+@pytest.mark.parametrize("pool_after", [-1, 5])
+def test_pooling_outside_the_layers_is_an_error(whisper_folder: Path, pool_after: int):
+    with pytest.raises(EncoderError, match="pool_after"):
+        SpeechEncoder(whisper_folder, layers=(1,), pool_after=pool_after)
 
 
-def test_only_whispers_frames_are_halved(waveform_folder: Callable[[str], Path]):
-    with pytest.raises(EncoderError, match="only Whisper"):
-        SpeechEncoder(waveform_folder("hubert"), layers=(1,), halve_after=1)
+def test_the_old_name_of_a_parameter_names_the_new_one(whisper_folder: Path):
+    with pytest.raises(SettingError, match="halve_after is now called pool_after"):
+        SpeechEncoder(whisper_folder, layers=(1,), halve_after=2)
+
+
+def test_only_whisper_pools_its_frames(waveform_folder: Callable[[str], Path]):
+    with pytest.raises(EncoderError, match="only a Whisper encoder"):
+        SpeechEncoder(waveform_folder("hubert"), layers=(1,), pool_after=1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -216,7 +223,7 @@ def test_waveform_states_are_transformers_own(family: str, waveform_folder: Call
     expected = np.concatenate([pooled(states[layer]) for layer in (1, 2)])
     np.testing.assert_allclose(encoder(signal), expected, atol=1e-4)
     assert encoder.dimensions == expected.size
-    assert encoder.front_end.normalise is family.endswith("large")
+    assert encoder.front_end.utterance_normalisation is family.endswith("large")
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "wavlm large"])

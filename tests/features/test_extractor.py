@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import serein
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError, SereinError
+from serein.errors import AudioError, SereinError, SettingError
 from serein.features.extractor import FeatureExtractor
 from serein.features.feature_sets import SETS, series
 
@@ -97,10 +97,15 @@ def test_the_cache_is_by_content_and_settings(tmp_path: Path) -> None:
     assert extractor.transform([file]).any()
 
 
-def test_per_utterance_takes_level_and_spread_out() -> None:
-    settings = {"functionals": ("mean", "std"), "per_utterance": True, "cache": False}
+def test_utterance_normalisation_takes_level_and_spread_out() -> None:
+    settings = {"functionals": ("mean", "std"), "utterance_normalisation": True, "cache": False}
     X = FeatureExtractor(["mfcc"], **settings).transform([VOICE])
     np.testing.assert_allclose(X[0], np.repeat([0.0, 1.0], 13), atol=1e-4)
+
+
+def test_the_old_name_of_a_setting_names_the_new_one() -> None:
+    with pytest.raises(SettingError, match="per_utterance is now called utterance_normalisation"):
+        FeatureExtractor(["mfcc"], per_utterance=True)
 
 
 def test_works_in_a_pipeline() -> None:

@@ -82,9 +82,9 @@ def test_gaps_are_left_out_where_zeros_are_gaps(voice: Array):
     assert mean_hz > f0_hz.mean() + 1
 
 
-def test_per_utterance_comes_before_functionals(voice: Array):
+def test_utterance_normalisation_comes_before_functionals(voice: Array):
     means, deviations = (
-        describe(voice, ["mfcc"], functionals=[name], per_utterance=True)
+        describe(voice, ["mfcc"], functionals=[name], utterance_normalisation=True)
         for name in ("mean", "std")
     )
     np.testing.assert_allclose(means, 0, atol=1e-5)

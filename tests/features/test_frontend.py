@@ -1,5 +1,6 @@
 """The front end: what it must not hear (gain, silence at the ends) and what it must survive."""
 
+import hashlib
 import itertools
 import json
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from transformers import Wav2Vec2FeatureExtractor
 
 from serein.audio.read import RATE_HZ
+from serein.errors import SettingError
 from serein.features.feature_sets import SETS, series
 from serein.features.frontend import (
     FRAME,
@@ -28,22 +30,33 @@ Array = npt.NDArray[np.float32]
 MARGIN = TRIM_MARGIN * FRAME
 
 EVERY = [
-    FrontEnd(inputs, normalise=normalise, level=level, trim=trim)
-    for inputs, normalise, level, trim in itertools.product(
+    FrontEnd(inputs, utterance_normalisation=utterance_normalisation, level=level, trim=trim)
+    for inputs, utterance_normalisation, level, trim in itertools.product(
         ("log_mel", "waveform"), (False, True), LEVELS, (False, True)
     )
 ]
 SERIES = [
-    FrontEnd("features", normalise=normalise, level=level, trim=True, sets=sets, step=step)
-    for normalise, level, (sets, step) in itertools.product(
+    FrontEnd(
+        "features",
+        utterance_normalisation=utterance_normalisation,
+        level=level,
+        trim=True,
+        sets=sets,
+        step=step,
+    )
+    for utterance_normalisation, level, (sets, step) in itertools.product(
         (False, True), LEVELS, [(("mfcc",), 1), (("log_mel", "f0"), 3)]
     )
 ]
 POOLED = [
     FrontEnd(
-        "features", normalise=normalise, level="speech_rms", sets=sets, functionals=functionals
+        "features",
+        utterance_normalisation=utterance_normalisation,
+        level="speech_rms",
+        sets=sets,
+        functionals=functionals,
     )
-    for normalise, sets, functionals in [
+    for utterance_normalisation, sets, functionals in [
         (False, ("mfcc", "f0"), ("mean", "std")),
         (True, ("intensity",), ("slope", "kurtosis")),
         (False, ("mfcc", "rhythm"), ("mean",)),
@@ -175,7 +188,7 @@ def test_bands_are_whispers():
 def test_normalised_waveforms_equal_wav2vec2s(voice: Array):
     signal = voice + np.float32(0.02)
     theirs = Wav2Vec2FeatureExtractor(do_normalize=True)(signal, sampling_rate=RATE_HZ)
-    ours = FrontEnd("waveform", normalise=True)(signal)
+    ours = FrontEnd("waveform", utterance_normalisation=True)(signal)
     np.testing.assert_allclose(ours, theirs["input_values"][0], atol=1e-5)
     assert ours.mean() == pytest.approx(0.0, abs=1e-5)
     assert ours.std() == pytest.approx(1.0, abs=1e-3)
@@ -215,10 +228,10 @@ def test_settings_that_are_not_given_have_their_defaults():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gain": 2, "denoise": True}, "unknown front-end settings: denoise, gain"),
-        ({"rate_hz": 8000}, "the front end's rate is 8000 Hz, not 16000 Hz"),
-        ({"level": "loud"}, "level is 'loud'; allowed: as_recorded, speech_rms"),
-        ({"inputs": "mfcc"}, "inputs is 'mfcc'; allowed: log_mel, waveform"),
+        ({"gain": 2, "trim": True}, "unknown front-end setting 'gain'; known: "),
+        ({"rate_hz": 8000}, "the front end's rate_hz is 8000; this serein needs 16000"),
+        ({"level": "loud"}, "unknown level 'loud'; known: as_recorded, speech_rms"),
+        ({"inputs": "mfcc"}, "unknown inputs 'mfcc'; known: "),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str):
@@ -273,7 +286,7 @@ def test_a_step_does_not_change_vectors(voice: Array):
 
 
 def test_normalised_series_have_mean_0_and_variance_1(voice: Array):
-    found = features("mfcc", normalise=True)(voice)
+    found = features("mfcc", utterance_normalisation=True)(voice)
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(found.std(axis=0), 1, atol=1e-4)
 
@@ -321,7 +334,7 @@ def test_features_of_every_signal_are_finite(front_end: FrontEnd, kind: str):
         features("f0"),
         features("mfcc", functionals=("mean",)),
         features("mfcc", step=2),
-        features("mfcc", normalise=True),
+        features("mfcc", utterance_normalisation=True),
         features("mfcc", level="speech_rms"),
         features("mfcc", trim=True),
         FrontEnd(),
@@ -341,15 +354,26 @@ def test_the_order_of_sets_and_functionals_counts():
     assert one.fingerprint != other.fingerprint
 
 
-def test_manifests_of_encoders_are_as_before():
-    """The fingerprint of what was cached, and bundles of earlier versions, must stay."""
-    settings = FrontEnd(level="speech_rms", trim=True).to_dict()
-    assert set(settings) == {
-        *("inputs", "bands", "normalise", "level", "trim"),
+def test_the_fingerprint_is_that_of_format_0_1():
+    """What was cached with the names of format 0.1 is found."""
+    settings = {"inputs": "log_mel", "bands": 80, "normalise": False, "level": "speech_rms"}
+    text = json.dumps(settings | {"trim": True, "rate_hz": RATE_HZ, "edition": 1}, sort_keys=True)
+    ours = FrontEnd(level="speech_rms", trim=True)
+    assert ours.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:20]
+    assert set(ours.to_dict()) == {
+        *("inputs", "bands", "utterance_normalisation", "level", "trim"),
         *("rate_hz", "edition"),
     }
+
+
+def test_a_manifest_of_format_0_1_is_read():
     old = {"inputs": "waveform", "normalise": True, "level": "as_recorded", "rate_hz": RATE_HZ}
-    assert FrontEnd.from_dict(old) == FrontEnd("waveform", normalise=True)
+    assert FrontEnd.from_dict(old) == FrontEnd("waveform", utterance_normalisation=True)
+
+
+def test_the_old_name_of_a_setting_names_the_new_one():
+    with pytest.raises(SettingError, match="normalise is now called utterance_normalisation"):
+        FrontEnd("waveform", normalise=True)
 
 
 def test_a_manifest_of_features_holds_lists():

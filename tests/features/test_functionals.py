@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from serein.features.functionals import FUNCTIONALS, pool, standardise
+from serein.features.functionals import FUNCTIONALS, normalise_utterance, pool
 
 SERIES = np.random.default_rng(0).gamma(2.0, size=(150, 3)).astype(np.float32)
 
@@ -59,7 +59,7 @@ def test_short_and_constant_series_have_values(gaps: bool, frames: int, value: f
     series = np.full((frames, 2), value, dtype=np.float32)
     pooled = pool(series, functionals=list(FUNCTIONALS), zeros_are_gaps=gaps)
     assert np.isfinite(pooled).all()
-    assert (standardise(series, zeros_are_gaps=gaps) == 0).all()
+    assert (normalise_utterance(series, zeros_are_gaps=gaps) == 0).all()
 
 
 def test_unknown_functional_is_named() -> None:
@@ -67,16 +67,16 @@ def test_unknown_functional_is_named() -> None:
         pool(SERIES, functionals=["meen"])
 
 
-def test_standardised_series_have_mean_0_and_variance_1() -> None:
-    scaled = standardise(SERIES)
+def test_normalise_utteranced_series_have_mean_0_and_variance_1() -> None:
+    scaled = normalise_utterance(SERIES)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
 
 
-def test_standardised_gaps_stay_gaps() -> None:
+def test_normalise_utteranced_gaps_stay_gaps() -> None:
     gappy = SERIES.copy()
     gappy[::3] = 0
-    scaled = standardise(gappy, zeros_are_gaps=True)
+    scaled = normalise_utterance(gappy, zeros_are_gaps=True)
     assert (scaled[::3] == 0).all()
     measured = np.delete(scaled, np.s_[::3], axis=0)
     np.testing.assert_allclose(measured.std(axis=0), 1, atol=1e-5)

@@ -88,7 +88,7 @@ def _inside(manifest: dict[str, Any]) -> str:
     front = manifest["front_end"]
     if encoder:
         layers = ", ".join(map(str, encoder["layers"]))
-        halved = encoder.get("pool_after")
+        halved = encoder.get("pool_after", encoder.get("halve_after"))  # the name in format 0.1
         described = (
             f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
             f"standard deviation over time of the hidden states {layers}"

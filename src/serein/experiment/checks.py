@@ -65,7 +65,7 @@ def front_end(features: Features) -> FrontEnd:
     """Make the front end of a recipe without an encoder."""
     return FrontEnd(
         inputs="features",
-        normalise=features.utterance_normalisation,
+        utterance_normalisation=features.utterance_normalisation,
         level=features.level,
         trim=features.trim,
         sets=features.sets,

@@ -266,6 +266,6 @@ def _front(recipe: Recipe, weights: str | Path | None, *, download: bool) -> Fro
         level=recipe.encoder.level,
         trim=recipe.encoder.trim,
         weights=weights or recipe.encoder.weights,
-        halve_after=recipe.encoder.pool_after,
+        pool_after=recipe.encoder.pool_after,
         download=download,
     )

@@ -196,8 +196,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
         manifest["encoder"] = {"name": _hub_name(front), "layers": list(front.layers)}
-        if front.halve_after:
-            manifest["encoder"]["pool_after"] = front.halve_after
+        if front.pool_after:
+            manifest["encoder"]["pool_after"] = front.pool_after
     return manifest
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import EncoderError, MissingExtraError
+from serein.errors import EncoderError, MissingExtraError, renamed
 from serein.features.frontend import FrontEnd
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Array = npt.NDArray[np.float32]
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
+@renamed(halve_after="pool_after")
 class SpeechEncoder:
     """Hidden states of a pre-trained speech encoder, pooled over time.
 
@@ -44,9 +45,9 @@ class SpeechEncoder:
         Settings of the `FrontEnd`.
     weights : path, optional
         A folder that is searched for `name` first.
-    halve_after : int
-        For Whisper: the layer after which frames are averaged two by two, which makes the layers
-        after it twice as fast; 0 for never.
+    pool_after : int
+        For Whisper: temporal pooling with stride 2 after this layer (frames are averaged two by
+        two), so that the layers after it take half the time; 0 for no pooling.
     download : bool
         Whether a hub name may be fetched. If not, it must be on this machine already.
 
@@ -64,7 +65,7 @@ class SpeechEncoder:
     Raises
     ------
     EncoderError
-        If the encoder cannot be found, is of an unknown family, lacks a layer or cannot halve.
+        If the encoder cannot be found, is of an unknown family, lacks a layer or cannot pool.
     MissingExtraError
         If torch and transformers are not installed.
     """
@@ -77,17 +78,17 @@ class SpeechEncoder:
         level: str = "as_recorded",
         trim: bool = False,
         weights: str | Path | None = None,
-        halve_after: int = 0,
+        pool_after: int = 0,
         download: bool = False,
     ) -> None:
         folder = find_encoder(name, weights)
         self.name = str(name)
         self.layers = tuple(sorted(layers))
-        self.halve_after = halve_after
+        self.pool_after = pool_after
         self.network, self.front_end, self.dimensions = _build(
-            folder, self.layers, halve_after, level, trim, download=download
+            folder, self.layers, pool_after, level, trim, download=download
         )
-        self.fingerprint = _fingerprint(folder, self.layers, halve_after, self.front_end)
+        self.fingerprint = _fingerprint(folder, self.layers, pool_after, self.front_end)
 
     def __call__(self, signal: Array) -> Array:
         """Describe one signal."""
@@ -133,7 +134,7 @@ def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
 def _build(
     source: str,
     layers: tuple[int, ...],
-    halve_after: int,
+    pool_after: int,
     level: str,
     trim: bool,
     *,
@@ -152,22 +153,28 @@ def _build(
     if config.model_type == "whisper":
         build: Callable[..., nn.Module] = networks.whisper
         depth, width = config.encoder_layers, config.d_model
-        options = {"halve_after": halve_after} if halve_after else {}
+        options = {"pool_after": pool_after} if pool_after else {}
         front_end = FrontEnd(bands=config.num_mel_bins, level=level, trim=trim)
     elif config.model_type in networks.WAVEFORM_FAMILIES:
         build, options = networks.waveform, {}
         depth, width = config.num_hidden_layers, config.hidden_size
-        if halve_after:
-            raise EncoderError(f"halve_after is {halve_after}; only Whisper's frames are halved")
-        normalise = config.feat_extract_norm == "layer"
-        front_end = FrontEnd("waveform", normalise=normalise, level=level, trim=trim)
+        if pool_after:
+            raise EncoderError(
+                f"pool_after is {pool_after}; only a Whisper encoder pools its frames"
+            )
+        front_end = FrontEnd(
+            "waveform",
+            utterance_normalisation=config.feat_extract_norm == "layer",
+            level=level,
+            trim=trim,
+        )
     else:
         known = ", ".join(("whisper", *networks.WAVEFORM_FAMILIES))
         raise EncoderError(f"{source} is of the family {config.model_type!r}; known: {known}")
     if not layers or min(layers) < 1 or max(layers) > depth or len(set(layers)) != len(layers):
         raise EncoderError(f"layers are {list(layers)}; {source} has the layers 1 to {depth}")
-    if not 0 <= halve_after <= depth:
-        raise EncoderError(f"halve_after is {halve_after}; allowed: 0 (never) to {depth}")
+    if not 0 <= pool_after <= depth:
+        raise EncoderError(f"pool_after is {pool_after}; allowed: 0 (no pooling) to {depth}")
     options["download"] = download
     network = _loaded(lambda place: build(place, layers, **options), source, download=download)
     return network, front_end, 2 * width * len(layers)
@@ -189,10 +196,8 @@ def _loaded(load: Callable[[str], Any], source: str, *, download: bool) -> Any:
         raise EncoderError(f"cannot load the encoder {source}: {error}") from error
 
 
-def _fingerprint(
-    source: str, layers: tuple[int, ...], halve_after: int, front_end: FrontEnd
-) -> str:
-    settings = [layers, *([halve_after] if halve_after else []), front_end.to_dict()]
+def _fingerprint(source: str, layers: tuple[int, ...], pool_after: int, front_end: FrontEnd) -> str:
+    settings = [layers, *([pool_after] if pool_after else []), front_end.cache_key()]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     folder = Path(source)
     files = sorted(file for pattern in WEIGHT_FILES for file in folder.glob(pattern))

@@ -20,7 +20,7 @@ WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
 
 
 def whisper(
-    source: str, layers: tuple[int, ...], halve_after: int = 0, *, download: bool = False
+    source: str, layers: tuple[int, ...], pool_after: int = 0, *, download: bool = False
 ) -> nn.Module:
     """Load the encoder half of a Whisper model."""
     spare = ("decoder.", "embed_positions.", "layer_norm.")
@@ -29,7 +29,7 @@ def whisper(
         encoder = _load(WhisperEncoder, source, spare, download=download)
     else:
         encoder = _load(WhisperModel, source, spare, download=download).get_encoder()
-    return PooledWhisper(encoder, layers, halve_after).eval().requires_grad_(requires_grad=False)
+    return PooledWhisper(encoder, layers, pool_after).eval().requires_grad_(requires_grad=False)
 
 
 def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) -> nn.Module:
@@ -65,16 +65,16 @@ def _load(kind: Any, source: str, spare: tuple[str, ...], *, download: bool) -> 
 class PooledWhisper(nn.Module):
     """The first layers of a Whisper encoder, without its padding to 30 s.
 
-    The two convolutions are written as matrix products over neighbouring frames, which they are:
-    so one kind of int8 kernel serves the whole network. Neighbouring hidden states have much in
-    common by the second layer: averaged two by two, those after it take half the time.
+    The two convolutions are written as matrix products over neighbouring frames, so that one kind
+    of int8 kernel serves the whole network. `pool_after` pools the hidden states over time with
+    stride 2, so that the layers after it take half the time.
     """
 
-    def __init__(self, encoder: Any, layers: tuple[int, ...], halve_after: int = 0) -> None:
+    def __init__(self, encoder: Any, layers: tuple[int, ...], pool_after: int = 0) -> None:
         super().__init__()
         self.rates: torch.Tensor
         self.wanted = layers
-        self.halve_after = halve_after
+        self.pool_after = pool_after
         self.conv1 = _as_linear(encoder.conv1)
         self.conv2 = _as_linear(encoder.conv2)
         self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
@@ -91,8 +91,8 @@ class PooledWhisper(nn.Module):
             hidden = block(hidden, None)
             if number in self.wanted:
                 states.append(hidden)
-            if number == self.halve_after:
-                hidden = _halved(hidden)
+            if number == self.pool_after:
+                hidden = _pooled_in_twos(hidden)
         return pool(states)
 
     def _positions(self, length: int) -> torch.Tensor:
@@ -134,7 +134,7 @@ def _as_linear(conv: nn.Conv1d) -> nn.Linear:
     return linear
 
 
-def _halved(series: torch.Tensor) -> torch.Tensor:
+def _pooled_in_twos(series: torch.Tensor) -> torch.Tensor:
     """Average frames two by two; a last one without a partner stays as it is."""
     padded = torch.cat([series, series[:, -1:]], dim=1)
     return (padded[:, :-1:2] + padded[:, 1::2]) / 2

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from serein.audio.read import check_signal
 from serein.engine import each
-from serein.errors import MissingExtraError, SereinError, unknown_name
+from serein.errors import MissingExtraError, SereinError, renamed, unknown_name
 from serein.features.feature_cache import default_cache, remembered
 from serein.features.feature_sets import SETS, describe
 from serein.features.functionals import DEFAULT_FUNCTIONALS
@@ -30,6 +30,7 @@ Recording = str | os.PathLike[str] | Array
 EDITION = 1  # raised whenever the same settings would give other numbers
 
 
+@renamed(per_utterance="utterance_normalisation")
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn signals or files into features; it learns nothing, so nothing can leak.
 
@@ -42,8 +43,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     functionals : sequence of str
         How series are pooled: keys of `serein.features.functionals.FUNCTIONALS`. The set
         ``expert`` brings its own.
-    per_utterance : bool
-        Whether series are first brought to mean 0 and variance 1, each recording by itself.
+    utterance_normalisation : bool
+        Whether each series is first brought to mean 0 and variance 1, each recording by itself.
     jobs : int or None
         Processes, as joblib counts them: None is 1, -1 is all cores.
     cache : path, False or None
@@ -68,7 +69,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         *,
         pooled: bool = True,
         functionals: Sequence[str] = DEFAULT_FUNCTIONALS,
-        per_utterance: bool = False,
+        utterance_normalisation: bool = False,
         jobs: int | None = None,
         cache: str | Path | bool | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -76,7 +77,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.sets = sets
         self.pooled = pooled
         self.functionals = functionals
-        self.per_utterance = per_utterance
+        self.utterance_normalisation = utterance_normalisation
         self.jobs = jobs
         self.cache = cache
         self.progress = progress
@@ -158,7 +159,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "sets": list(self.sets),
             "pooled": self.pooled,
             "functionals": list(self.functionals),
-            "per_utterance": self.per_utterance,
+            "per_utterance": self.utterance_normalisation,  # the name of 0.1: caches stay valid
             "edition": EDITION,
         }
 
@@ -183,7 +184,7 @@ def _described(
             signal,
             settings["sets"],
             functionals=settings["functionals"] if settings["pooled"] else None,
-            per_utterance=settings["per_utterance"],
+            utterance_normalisation=settings["per_utterance"],
         )
 
     try:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from serein.audio.read import check_signal
 from serein.features import cepstral, descriptors, expert, formants, loudness, pitch, voice_quality
-from serein.features.functionals import pool, standardise
+from serein.features.functionals import normalise_utterance, pool
 
 Array = npt.NDArray[np.float32]
 MEL_BANDS = 40
@@ -141,7 +141,7 @@ def describe(
     names: Sequence[str],
     *,
     functionals: Sequence[str] | None = None,
-    per_utterance: bool = False,
+    utterance_normalisation: bool = False,
 ) -> Array:
     """Put feature sets of a signal side by side, as a series or pooled to one vector.
 
@@ -154,8 +154,8 @@ def describe(
     functionals : sequence of str, optional
         How series are pooled; a series is given if there are none. Sets that describe whole
         recordings stay as they are.
-    per_utterance : bool
-        Whether series are first brought to mean 0 and variance 1.
+    utterance_normalisation : bool
+        Whether each column of a series is first brought to mean 0 and variance 1.
 
     Returns
     -------
@@ -172,7 +172,11 @@ def describe(
         about = SETS[name]
         if about.vector is None:
             gaps = about.zeros_are_gaps
-            rows = standardise(values, zeros_are_gaps=gaps) if per_utterance else values
+            rows = (
+                normalise_utterance(values, zeros_are_gaps=gaps)
+                if utterance_normalisation
+                else values
+            )
             if functionals is not None:
                 rows = pool(rows, functionals=functionals, zeros_are_gaps=gaps)
             parts.append(rows)

@@ -1,6 +1,6 @@
-"""The front end of a recogniser: what is done to a signal before the network sees it.
+"""The front end of a recognizer: from a signal to the input of its network.
 
-Training and recognition share this one object; a bundle stores it, so the two cannot drift.
+Training and inference run the same object, and a bundle stores its settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ
-from serein.errors import unknown_name
+from serein.errors import SettingError, check_name, renamed
 from serein.features.spectral import log_mel
 
 Array = npt.NDArray[np.float32]
@@ -22,13 +22,15 @@ Array = npt.NDArray[np.float32]
 INPUTS = ("log_mel", "waveform", "features")
 LEVELS = ("as_recorded", "speech_rms")
 MAX_BANDS = 256
+MAX_STEP = 100
 EDITION = 1  # raised whenever the same settings would give other numbers
-SPEECH_RMS = 0.1  # the level, relative to full scale, to which `speech_rms` brings a voice
+SPEECH_RMS = 0.1  # of full scale, for the level `speech_rms`
 FRAME = 320  # samples: 20 ms
-TRIM_DB = -30.0  # frames this far under the louder ones, at either end, are trimmed off
-TRIM_MARGIN = 5  # frames kept before the first and after the last of the voice: 100 ms
+TRIM_DB = -30.0  # relative to the 95th percentile: frames below, at both ends, are trimmed
+TRIM_MARGIN = 5  # frames kept before and after the speech: 100 ms
 
 
+@renamed(normalise="utterance_normalisation")
 @dataclass(frozen=True)
 class FrontEnd:
     """Settings of the front end, and the front end itself: call it with a signal.
@@ -36,29 +38,28 @@ class FrontEnd:
     Parameters
     ----------
     inputs : {"log_mel", "waveform", "features"}
-        What the network eats: Whisper a log-mel spectrogram, the wav2vec 2.0 family samples, models
-        without an encoder feature sets.
+        The network's input: a log-mel spectrogram (Whisper), samples (the wav2vec 2.0 family) or
+        feature sets (models without an encoder).
     bands : int
         Mel bands, for ``log_mel``.
-    normalise : bool
-        For ``waveform``: bring the samples to mean 0 and variance 1. For ``features``: each column
-        of a series.
+    utterance_normalisation : bool
+        Whether each recording is brought to mean 0 and variance 1 by itself: its samples for
+        ``waveform``, each column of its series for ``features``.
     level : {"as_recorded", "speech_rms"}
-        ``speech_rms`` brings the louder part of the signal to a fixed level, so that the gain of a
-        microphone does not matter.
+        ``speech_rms`` scales the signal so that its speech has an RMS of 0.1 of full scale; the
+        gain of a microphone then does not matter.
     trim : bool
-        Whether silence at either end is cut off, so that it does not matter how tightly a recording
-        was cut.
+        Whether silence at both ends is cut off.
     sets : tuple of str
         For ``features``: keys of `serein.features.feature_sets.SETS`.
     functionals : tuple of str
-        For ``features``: how they are pooled to one vector; none for a series.
+        For ``features``: functionals that pool them to one vector; none for a series.
     step : int
-        For ``features`` as a series: so many frames of 10 ms are averaged to one.
+        For ``features`` as a series: number of frames of 10 ms that are averaged to one, 1 to 100.
 
     Raises
     ------
-    ValueError
+    SettingError
         If a setting is not one of those listed.
 
     Examples
@@ -69,7 +70,7 @@ class FrontEnd:
 
     inputs: str = "log_mel"
     bands: int = 80
-    normalise: bool = False
+    utterance_normalisation: bool = False
     level: str = "as_recorded"
     trim: bool = False
     sets: tuple[str, ...] = ()
@@ -77,15 +78,12 @@ class FrontEnd:
     step: int = 1
 
     def __post_init__(self) -> None:
-        if self.inputs not in INPUTS:
-            raise ValueError(f"inputs is {self.inputs!r}; allowed: {', '.join(INPUTS)}")
-        if self.level not in LEVELS:
-            raise ValueError(f"level is {self.level!r}; allowed: {', '.join(LEVELS)}")
-        if type(self.bands) is not int or not 1 <= self.bands <= MAX_BANDS:
-            raise ValueError(f"bands is {self.bands!r}; allowed: a whole number, 1 to {MAX_BANDS}")
-        for name in ("normalise", "trim"):
+        check_name("inputs", self.inputs, INPUTS)
+        check_name("level", self.level, LEVELS)
+        _check_count("bands", self.bands, MAX_BANDS)
+        for name in ("utterance_normalisation", "trim"):
             if type(getattr(self, name)) is not bool:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: true or false")
+                raise SettingError(f"{name} is {getattr(self, name)!r}; allowed: true or false")
         if self.inputs == "features":
             self._check_features()
 
@@ -99,7 +97,7 @@ class FrontEnd:
             return log_mel(signal, bands=self.bands)
         if self.inputs == "features":
             return self._features(signal)
-        return _standardise(signal) if self.normalise else signal
+        return _normalised(signal) if self.utterance_normalisation else signal
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for a manifest."""
@@ -109,10 +107,15 @@ class FrontEnd:
                 del settings[name]
         return settings | {"rate_hz": RATE_HZ, "edition": EDITION}
 
+    def cache_key(self) -> dict[str, Any]:
+        """Return `to_dict` with the names of format 0.1, so that what was cached then is found."""
+        settings = self.to_dict()
+        return settings | {"normalise": settings.pop("utterance_normalisation")}
+
     @property
     def fingerprint(self) -> str:
         """The settings in 20 letters, for caches."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        text = json.dumps(self.cache_key(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @property
@@ -126,7 +129,7 @@ class FrontEnd:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> FrontEnd:
-        """Rebuild a front end from `to_dict`'s values.
+        """Rebuild a front end from the values of a manifest, of format 0.1 too.
 
         Parameters
         ----------
@@ -140,20 +143,19 @@ class FrontEnd:
 
         Raises
         ------
-        ValueError
+        SettingError
             If a key is unknown, the rate is not 16 kHz or the edition is another.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(settings) - known - {"rate_hz", "edition"})
-        if unknown:
-            raise ValueError(f"unknown front-end settings: {', '.join(unknown)}")
-        if settings.get("rate_hz", RATE_HZ) != RATE_HZ:
-            raise ValueError(f"the front end's rate is {settings['rate_hz']} Hz, not {RATE_HZ} Hz")
-        if settings.get("edition", EDITION) != EDITION:
-            raise ValueError(f"the front end is of edition {settings['edition']}, not {EDITION}")
-        values = {key: settings[key] for key in known & set(settings)}
-        for key in {"sets", "functionals"} & set(values):
-            values[key] = tuple(map(str, values[key]))
+        values = {
+            "utterance_normalisation" if k == "normalise" else k: settings[k] for k in settings
+        }
+        for name, needed in (("rate_hz", RATE_HZ), ("edition", EDITION)):
+            if (found := values.pop(name, needed)) != needed:
+                raise SettingError(f"the front end's {name} is {found}; this serein needs {needed}")
+        for name in values:
+            check_name("front-end setting", name, [field.name for field in fields(cls)])
+        for name in {"sets", "functionals"} & values.keys():
+            values[name] = tuple(map(str, values[name]))
         return cls(**values)
 
     def _check_features(self) -> None:
@@ -161,30 +163,29 @@ class FrontEnd:
         from serein.features.functionals import FUNCTIONALS
 
         if not self.sets or len(set(self.sets)) < len(self.sets):
-            raise ValueError(f"sets is {', '.join(self.sets) or 'empty'}; name one or more, once")
+            raise SettingError(f"sets is {', '.join(self.sets) or 'empty'}; name one or more, once")
         for name in self.sets:
-            if name not in SETS:
-                raise ValueError(unknown_name("feature set", name, SETS))
+            check_name("feature set", name, SETS)
             if SETS[name].vector is not None and not self.functionals:
-                raise ValueError(f"{name} describes whole recordings: give functionals too")
+                raise SettingError(f"{name} describes whole recordings: give functionals too")
         for name in self.functionals:
-            if name not in FUNCTIONALS:
-                raise ValueError(unknown_name("functional", name, FUNCTIONALS))
-        if not isinstance(self.step, int) or not 1 <= self.step <= 100:
-            raise ValueError(
-                f"step is {self.step}; allowed: a whole number, 1 to 100 frames of 10 ms"
-            )
+            check_name("functional", name, FUNCTIONALS)
+        _check_count("step", self.step, MAX_STEP)
 
     def _features(self, signal: Array) -> Array:
         from serein.features.feature_sets import describe
 
-        functionals = self.functionals or None
-        found = describe(signal, self.sets, functionals=functionals, per_utterance=self.normalise)
+        found = describe(
+            signal,
+            self.sets,
+            functionals=self.functionals or None,
+            utterance_normalisation=self.utterance_normalisation,
+        )
         return found if self.functionals or self.step == 1 else _averaged(found, self.step)
 
 
 def frame_rms(signal: Array) -> Array:
-    """Measure the level of consecutive 20 ms frames."""
+    """Measure the RMS of consecutive frames of 20 ms."""
     count = signal.size // FRAME
     frames = signal[: count * FRAME].reshape(count, FRAME) if count else signal[None]
     rms: Array = np.sqrt(np.mean(np.square(frames), axis=1))
@@ -192,16 +193,13 @@ def frame_rms(signal: Array) -> Array:
 
 
 def loud_rms(rms: Array) -> float:
-    """Take the 95th percentile of frame levels: how loud the voice is, whatever the pauses."""
+    """Take the 95th percentile of the frames' RMS: the level of speech, whatever the pauses."""
     # not np.percentile: its first call imports numpy.ma, which costs a cold start 10 ms
     return float(np.interp(0.95 * (rms.size - 1), np.arange(rms.size), np.sort(rms)))
 
 
 def trim_silence(signal: Array) -> Array:
-    """Cut silence off both ends, to 100 ms from the voice.
-
-    A 20 ms frame is silent if it is more than 30 dB under the 95th percentile of all.
-    """
+    """Cut off silence at both ends: frames 30 dB under the 95th percentile, but for 100 ms."""
     rms = frame_rms(signal)
     voiced = np.flatnonzero(rms >= loud_rms(rms) * 10 ** (TRIM_DB / 20))
     first = max(0, voiced[0] - TRIM_MARGIN) * FRAME
@@ -210,10 +208,7 @@ def trim_silence(signal: Array) -> Array:
 
 
 def to_speech_level(signal: Array) -> Array:
-    """Scale a signal so that its louder frames have an RMS of 0.1.
-
-    Frames within 20 dB of the 95th percentile count as voice. Digital silence stays as it is.
-    """
+    """Scale a signal so that frames within 20 dB of its 95th percentile have an RMS of 0.1."""
     rms = frame_rms(signal)
     voiced = rms[rms >= 0.1 * loud_rms(rms)]
     level = float(np.sqrt(np.mean(np.square(voiced))))
@@ -223,14 +218,20 @@ def to_speech_level(signal: Array) -> Array:
     return result
 
 
+def _check_count(name: str, value: object, most: int) -> None:
+    if type(value) is not int or not 1 <= value <= most:
+        raise SettingError(f"{name} is {value!r}; allowed: a whole number, 1 to {most}")
+
+
 def _averaged(series: Array, step: int) -> Array:
-    """Average so many frames to one, shape (time, feature); the last may be of fewer."""
+    """Average `step` frames to one, shape (time, feature); the last may be of fewer."""
     edges = np.arange(0, len(series), step)
     counts = np.diff(np.append(edges, len(series)))[:, None]
     sums: Array = np.add.reduceat(series, edges, axis=0)
     return (sums / counts).astype(np.float32)
 
 
-def _standardise(signal: Array) -> Array:
+def _normalised(signal: Array) -> Array:
+    """Bring samples to mean 0 and variance 1, as wav2vec 2.0 was trained."""
     result: Array = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
     return result

@@ -1,4 +1,4 @@
-"""From a series to one vector: functionals over time, and normalisation of a series.
+"""From a series to one vector: functionals over time; utterance normalisation of a series.
 
 Where a measure does not exist in a frame (F0 of a pause, formants of silence) the series holds 0;
 with ``zeros_are_gaps`` those frames are left out, column by column.
@@ -108,8 +108,8 @@ def pool(
     return rows.astype(np.float32).ravel()
 
 
-def standardise(series: Array, *, zeros_are_gaps: bool = False) -> Array:
-    """Bring each column of one recording to mean 0 and variance 1: normalisation per utterance."""
+def normalise_utterance(series: Array, *, zeros_are_gaps: bool = False) -> Array:
+    """Bring each column of a recording's series to mean 0 and variance 1."""
     measured = series != 0 if zeros_are_gaps else np.ones(series.shape, dtype=bool)
     count = np.maximum(measured.sum(axis=0), 1)
     mean = np.sum(series, axis=0, where=measured, dtype=np.float64) / count
