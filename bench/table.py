@@ -23,8 +23,8 @@ from serein.audio.read import RATE_HZ, read_audio
 from serein.cli.show import progress_bar
 from serein.evaluation.cross_validation import FittedFolds
 from serein.experiment.evaluate import fit_folds, learning_curve
-from serein.experiment.export.estimators import join, to_graph
-from serein.experiment.export.onnx import example_input, to_onnx
+from serein.experiment.export.estimator_graph import join, to_graph
+from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe import Recipe, uncalibrated
 from serein.experiment.recipe_file import read_recipe, short_recipe

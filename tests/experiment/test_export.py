@@ -25,8 +25,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from serein.errors import BundleError
-from serein.experiment.export.estimators import join, speech_graph, to_graph
-from serein.experiment.export.onnx import OPSET, module_graph, quantise, to_onnx
+from serein.evaluation.search.tuned import Tuned
+from serein.experiment.export import OPSET
+from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
+from serein.experiment.export.quantise import quantise
+from serein.experiment.export.torch_graph import module_graph, to_onnx
 from serein.models import classical
 from serein.models.architectures import ARCHITECTURES
 from serein.models.calibration import TemperatureScaled
@@ -189,13 +192,9 @@ def test_neighbours_at_the_same_place_decide_alone() -> None:
 
 
 def test_a_wrapper_that_only_trains_is_written_as_what_it_holds() -> None:
-    class Tuned(ClassifierMixin, BaseEstimator):
-        pass
-
     X, y = vectors(3)
-    tuned = Tuned()
-    tuned.estimator_ = classical.svm().fit(X, y)
-    tuned.classes_ = tuned.estimator_.classes_
+    tuned = Tuned(classical.svm(), {"estimator__C": [1.0, 2.0]}, method="grid", trials=2, folds=2)
+    tuned.fit(X, y)
     (given,) = run(to_graph(cooled(tuned, 2.0), FEATURES), X)
     wanted = cooled(tuned.estimator_, 2.0).predict_proba(X)
     np.testing.assert_allclose(given, wanted, atol=1e-4)
@@ -279,7 +278,7 @@ class Branching(torch.nn.Module):
 
 
 def test_a_network_whose_graph_is_wrong_is_refused() -> None:
-    with pytest.raises(BundleError, match=r"Branching cannot be exported.*otherwise"):
+    with pytest.raises(BundleError, match=r"Branching cannot be exported.*other results"):
         module_graph(Branching(), WIDTH)
 
 

@@ -23,7 +23,7 @@ from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
 from serein.experiment import speech
 from serein.experiment.adaptation import adapt
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
-from serein.experiment.export.convert import convert
+from serein.experiment.export.convert_bundle import convert
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe import Augmentation
 from serein.experiment.recipe_file import read_recipe

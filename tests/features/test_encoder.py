@@ -33,7 +33,7 @@ from transformers.models.whisper.modeling_whisper import sinusoids
 
 from serein.audio.read import RATE_HZ
 from serein.errors import EncoderError, SettingError
-from serein.experiment.export.onnx import example_input, to_onnx
+from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
 
 Array = npt.NDArray[np.float32]

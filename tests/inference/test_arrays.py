@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 import serein
 from serein.audio.read import RATE_HZ
 from serein.errors import BundleError
-from serein.experiment.export.convert import convert
+from serein.experiment.export.convert_bundle import convert
 from serein.features.frontend import FrontEnd
 from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, MANIFEST, read_bundle, write_bundle, zip_bundle

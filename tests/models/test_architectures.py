@@ -10,7 +10,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from serein.experiment.export.onnx import to_onnx
+from serein.experiment.export.torch_graph import to_onnx
 from serein.models.architectures import ARCHITECTURES, CNN, BiLSTM, LightCNN, Transformer
 from serein.models.layers import ACTIVATIONS, FrameNorm
 from serein.models.time_pooling import POOLINGS

@@ -112,7 +112,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a bundle anew: as int8, as one zip file; prints the parity with the original."""
-    from serein.experiment.export.convert import convert
+    from serein.experiment.export.convert_bundle import convert
 
     typer.echo(convert(model, out, int8=int8, audio=audio or []))
 

@@ -23,7 +23,8 @@ from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.adaptation import NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.data import describe_corpora
-from serein.experiment.export.onnx import example_input, quantise, to_onnx
+from serein.experiment.export.quantise import quantise
+from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.experiment.prepare import (
     Prepared,
     Progress,

@@ -17,8 +17,8 @@ from serein.experiment.card import model_card, notice
 from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, privacy_spent, training_folder, versions
 from serein.experiment.export.converters import unwrapped
-from serein.experiment.export.estimators import join, speech_graph, to_graph
-from serein.experiment.export.onnx import example_input, to_onnx
+from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
+from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector

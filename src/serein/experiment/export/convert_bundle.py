@@ -1,4 +1,4 @@
-"""One bundle into another: to int8, to a zip file, with the parity measured. Needs [train]."""
+"""One bundle into another: to int8, to a zip file, with the parity measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
 from serein.errors import BundleError
-from serein.experiment.export.onnx import quantise
+from serein.experiment.export.quantise import quantise
 from serein.inference.bundle import (
     ARRAYS,
     CARD,

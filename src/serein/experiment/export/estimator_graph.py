@@ -1,6 +1,6 @@
-"""Any trained estimator as one ONNX graph, alone or behind an encoder. Needs the extra [train].
+"""Any trained estimator as one ONNX graph, alone or behind an encoder.
 
-Answers agree with `predict_proba` within 1e-4, except where float32 falls on the other side of a
+Results agree with `predict_proba` within 1e-4, except where float32 falls on the other side of a
 threshold than float64: at a tree's split, in a vote of an SVM, and for equally near neighbours.
 """
 
@@ -8,52 +8,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+from onnx import ModelProto
 
-from serein.errors import BundleError, MissingExtraError
-from serein.experiment.export.onnx import HEAD, OPSET, first_line, quiet
+import serein.experiment.export.converters  # noqa: F401  # registers them
+from serein.errors import BundleError
+from serein.experiment.export import HEAD, OPSET, OPSETS
+from serein.experiment.export.graph_writer import INPUT, restore, write_graph
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
-
-OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 IR_VERSION = 10  # what onnxruntime 1.20 reads
-PROBABILITY, SPEECH, VECTOR, INPUT = "probability", "speech", "vector", "input"
+PROBABILITY, SPEECH, VECTOR = "probability", "speech", "vector"
 
 
 def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
     """Write a fitted classifier as an ONNX graph."""
-    try:
-        from skl2onnx import to_onnx as convert
-        from skl2onnx.common.data_types import FloatTensorType
-
-        from serein.experiment.export.converters import register
-    except ImportError as error:
-        raise MissingExtraError("exporting a model", "train") from error
-    register(estimator)
-    try:
-        with quiet():
-            model = convert(
-                estimator,
-                initial_types=[(INPUT, FloatTensorType([None, inputs]))],
-                options={id(estimator): {"zipmap": False}},
-                target_opset=OPSETS,
-            )
-    except BundleError:
-        raise
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:  # as skl2onnx happens to fail
-        raise BundleError(
-            f"{type(estimator).__name__} cannot be exported as a graph: {first_line(error)}"
-        ) from error
-    return _answer(model, PROBABILITY, classes=len(estimator.classes_))
+    model = write_graph(estimator, inputs)
+    return _last_output(model, PROBABILITY, classes=len(estimator.classes_))
 
 
 def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
     """Write a fitted detector of speech as an ONNX graph."""
-    import onnx
-
     if len(estimator.classes_) != 2:
         raise BundleError(
             f"a speech detector has 2 classes, False and True; got {len(estimator.classes_)}"
@@ -69,8 +46,6 @@ def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
 
 def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) -> bytes:
     """Put heads behind an encoder, or side by side on one input, as one graph."""
-    import onnx
-
     if isinstance(encoder, bytes):
         encoder = onnx.load_from_string(encoder)
     if encoder is None:
@@ -98,8 +73,6 @@ def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) ->
 
 
 def _finished(joined: ModelProto, names: Iterable[str]) -> bytes:
-    import onnx
-
     kept = {output.name: copy.deepcopy(output) for output in joined.graph.output}
     del joined.graph.output[:]
     joined.graph.output.extend(kept[name] for name in names)
@@ -111,8 +84,6 @@ def _finished(joined: ModelProto, names: Iterable[str]) -> bytes:
 
 def _unified(model: ModelProto) -> ModelProto:
     """Bring a model to this module's operator sets and file version."""
-    import onnx
-
     main = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if main != OPSET:
         model = onnx.version_converter.convert_version(model, OPSET)
@@ -130,8 +101,6 @@ def _unified(model: ModelProto) -> ModelProto:
 
 
 def _pass_through(head: ModelProto) -> ModelProto:
-    import onnx
-
     dims = [
         dim.dim_param or dim.dim_value for dim in head.graph.input[0].type.tensor_type.shape.dim
     ]
@@ -140,8 +109,6 @@ def _pass_through(head: ModelProto) -> ModelProto:
 
 def _model(nodes: list[Any], source: list[Any], target: list[Any]) -> ModelProto:
     """Make a model from ``input`` to ``vector``."""
-    import onnx
-
     float32 = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
         nodes,
@@ -153,12 +120,8 @@ def _model(nodes: list[Any], source: list[Any], target: list[Any]) -> ModelProto
     return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _answer(model: ModelProto, name: str, *, classes: int) -> ModelProto:
+def _last_output(model: ModelProto, name: str, *, classes: int) -> ModelProto:
     """Keep the last output alone, under a name, and only the nodes that it needs."""
-    import onnx
-
-    from serein.experiment.export.converters import restore
-
     model = _unified(model)
     last = model.graph.output[-1].name
     model.graph.node.append(onnx.helper.make_node("Identity", [last], [name]))
@@ -174,8 +137,6 @@ def _answer(model: ModelProto, name: str, *, classes: int) -> ModelProto:
 
 
 def _set_output(model: ModelProto, name: str, shape: list[Any]) -> None:
-    import onnx
-
     del model.graph.output[:]
     value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
     model.graph.output.append(value)
