@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from serein.evaluation.intervals import SpeakerSums, draw_speakers, ends
+from serein.evaluation.intervals import SpeakerSums, expanded_percentile, resample_speakers
 
 WORLDS, CLIPS, DRAWS = 400, 20, 400
 
@@ -30,8 +30,8 @@ def holds(speakers: int, seed: int) -> tuple[bool, bool]:
     truth = generator.integers(0, 2, speakers * CLIPS)
     answer = np.where(generator.random(truth.size) < ease, truth, 1 - truth)
     sums = SpeakerSums.of(truth, np.eye(2)[answer], who)
-    drawn = sums.scores(draw_speakers(speakers, DRAWS, 0))["uar"]
-    plain, expanded = np.quantile(drawn, [0.025, 0.975]), ends(drawn, speakers)
+    drawn = sums.scores(resample_speakers(speakers, DRAWS, 0))["uar"]
+    plain, expanded = np.quantile(drawn, [0.025, 0.975]), expanded_percentile(drawn, speakers)
     return tuple(bool(low <= 0.7 <= high) for low, high in (plain, expanded))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from serein.evaluation.comparison import change
 from serein.evaluation.fairness import fairness
 from serein.evaluation.metrics import uar
 from serein.evaluation.result import Result
 from serein.evaluation.result_file import write_record
-from serein.evaluation.robustness import change
 
 EMOTIONS = ("anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 LONG = (*EMOTIONS[:6], "no speech", *EMOTIONS[6:], "a feeling that has a very long name indeed")

@@ -45,7 +45,7 @@ def test_tables_are_printed(data: Path) -> None:
     assert "emodb on robots: 4 clips, 4 speakers it has not heard" in done.output
     for words in ("Robustness", "clean", "background noise", "babble 20 dB", "unchanged", "%"):
         assert words in done.output
-    assert "gender: 2 of 2 with fewer than 10 clips are not judged" in done.output
+    assert "gender: 2 of 2 with fewer than 10 clips are not tested" in done.output
     assert "no language is known: there is nothing to compare" in done.output
     assert "note: emodb may also answer boredom, disgust, fear, happiness" in done.output
     assert all(len(line) <= 80 for line in done.output.split("speaker: ")[0].splitlines()[:-1])
@@ -64,7 +64,7 @@ def test_groups_that_are_large_enough_are_printed(data: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     assert "Fairness" in done.output
     assert "female" in done.output
-    assert "chance deals speakers; one comparison" in done.output
+    assert "chance: permutation of speakers; one comparison" in done.output
     assert "of every clip the sentence is all say the same" in done.output
 
 

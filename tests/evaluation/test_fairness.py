@@ -12,8 +12,8 @@ import pytest
 from serein.evaluation.fairness import (
     DISJOINT,
     GROUPINGS,
+    MIN_CLIPS,
     OUTSIDE,
-    SMALLEST,
     TOO_FEW,
     WITHIN,
     Fairness,
@@ -163,10 +163,10 @@ def test_clips_without_the_information_are_left_out_and_said() -> None:
 
 def test_small_groups_are_among_the_rest_and_not_judged() -> None:
     some = result()
-    text = np.where(np.arange(some.truth.size) < SMALLEST - 1, "rare", "usual")
+    text = np.where(np.arange(some.truth.size) < MIN_CLIPS - 1, "rare", "usual")
     told = fairness(replace(some, about={"text": text}), "sentence")
     assert [group.name for group in told.groups] == ["usual"]
-    assert told.notes[0] == "1 of 2 with fewer than 10 clips are not judged"
+    assert told.notes[0] == "1 of 2 with fewer than 10 clips are not tested"
 
 
 def test_groups_are_compared_over_the_classes_that_both_have() -> None:

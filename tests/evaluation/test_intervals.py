@@ -143,5 +143,5 @@ def test_a_share_of_one_speakers_clips():
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 5) == pytest.approx((0.0, 0.4345), abs=1e-4)
     assert wilson(5, 5)[1] == 1.0
-    with pytest.raises(ValueError, match="3 of 2 clips are right; need 0 to 2"):
+    with pytest.raises(ValueError, match="3 of 2 clips are correct; need 0 to 2"):
         wilson(3, 2)

@@ -157,12 +157,8 @@ def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
 
 @settings(deadline=None)
 @given(judged())
-def test_roc_curves_are_scikit_learns(case: tuple[Array, Array]):
+def test_the_area_is_scikit_learns(case: tuple[Array, Array]):
     truth, probabilities = case
-    alarms, hits = roc_curve(truth == 0, probabilities[:, 0])
-    theirs = sklearn_metrics.roc_curve(truth == 0, probabilities[:, 0], drop_intermediate=False)
-    np.testing.assert_allclose(alarms, theirs[0])
-    np.testing.assert_allclose(hits, theirs[1])
     assert auc(truth == 0, probabilities[:, 0]) == pytest.approx(
         sklearn_metrics.roc_auc_score(truth == 0, probabilities[:, 0])
     )

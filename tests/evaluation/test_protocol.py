@@ -16,10 +16,10 @@ from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import (
     RAVDESS_ACTOR_FOLDS,
     Fold,
+    check_folds,
     folds_of,
     leave_one_speaker_out,
     ravdess_actor_folds,
-    refuse_unfair,
     speaker_k_fold,
 )
 from serein.evaluation.result import Result
@@ -142,7 +142,7 @@ def test_a_rare_stratum_is_no_error():
         ("aabbcc", 4, "4 folds of 3 speakers; allowed: 2 to 3 folds"),
         ("aabbcc", 1, "1 folds of 3 speakers; allowed: 2 to 3 folds"),
         ("aaaa", 2, "2 folds of 1 speakers"),
-        ("abc", 3, "3 folds cannot be dealt"),
+        ("abc", 3, "3 folds cannot be made"),
     ],
 )
 def test_folds_that_cannot_be_dealt(speakers: str, folds: int, message: str):
@@ -183,12 +183,12 @@ def test_a_random_split_is_refused():
 def test_a_class_that_training_lacks_is_refused():
     labels, truth = np.unique([*EMOTIONS[:-1], "disgust"], return_inverse=True)
     with pytest.raises(ProtocolError, match="fold 3 tests disgust, of which its training part"):
-        refuse_unfair(leave_one_speaker_out(SPEAKERS), np.array(SPEAKERS), truth, labels)
+        check_folds(leave_one_speaker_out(SPEAKERS), np.array(SPEAKERS), truth, labels)
 
 
 def test_a_class_that_a_test_part_lacks_is_fine():
     labels, truth = np.unique(["anger"] * 6 + EMOTIONS[6:], return_inverse=True)
-    refuse_unfair(leave_one_speaker_out(SPEAKERS), np.array(SPEAKERS), truth, labels)
+    check_folds(leave_one_speaker_out(SPEAKERS), np.array(SPEAKERS), truth, labels)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from serein.errors import MissingExtraError, ProtocolError
-from serein.evaluation.report import figures as plots
 from serein.evaluation.report import svg
 from serein.evaluation.report.report import SECTIONS, render_report, write_report
 from serein.evaluation.result import STAMP
@@ -346,13 +345,6 @@ def test_the_pip_line_is_told(plain: Path, package: str, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'serein\[sound\]'"):
         write_report(plain)
-
-
-def test_dots_of_a_roc_curve_are_only_its_corners() -> None:
-    x = np.array([0.0, 0.0, 0.0, 0.5, 1.0, 1.0])
-    y = np.array([0.0, 0.2, 0.5, 0.5, 0.5, 1.0])
-    kept = plots._corners(x, y)
-    assert np.stack(kept, axis=1).tolist() == [[0, 0], [0, 0.5], [1, 0.5], [1, 1]]
 
 
 def luminance(colour: str) -> float:

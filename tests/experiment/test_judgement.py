@@ -75,7 +75,7 @@ def test_a_recipe_that_allows_leaks_cannot_be_checked():
     data = prepared({"split": "random_k_fold", "speaker_overlap": "allow"})
     with pytest.raises(ProtocolError, match="allows leaks itself"):
         check_leaks(data)
-    assert "NOT HONEST" in evaluate(data).result.title
+    assert "NOT SPEAKER-INDEPENDENT" in evaluate(data).result.title
 
 
 def test_a_random_split_has_to_be_allowed():

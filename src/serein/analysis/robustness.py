@@ -27,11 +27,11 @@ from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import ProtocolError, unknown_name
+from serein.evaluation.comparison import change
 from serein.evaluation.fairness import GROUPINGS, fairness
 from serein.evaluation.metrics import Floats
 from serein.evaluation.result import STAMP as NOT_HONEST
 from serein.evaluation.result import Result
-from serein.evaluation.robustness import change
 from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
 from serein.inference.recognizer import Recognizer, find_model

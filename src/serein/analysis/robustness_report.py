@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from serein.audio.conditions import Condition
+from serein.evaluation.comparison import Change
 from serein.evaluation.fairness import Fairness
 from serein.evaluation.metrics import recalls, uar
 from serein.evaluation.result import Result
-from serein.evaluation.robustness import Change
 
 CLEAN = "clean"
 

@@ -1,23 +1,31 @@
-"""Two systems on the same clips: whether one is better, or had luck with the speakers."""
+"""Two results on the same clips: paired tests of two systems, and what a condition changes.
+
+Names of `Change` follow audEERING's ser-tests: change of UAR, share of unchanged predictions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from serein.errors import ProtocolError, unknown_name
-from serein.evaluation.intervals import SpeakerSums, draw_speakers, ends, summed_scores
-from serein.evaluation.metrics import Floats
+from serein.errors import ProtocolError, SettingError, unknown_name
+from serein.evaluation.intervals import (
+    Interval,
+    expanded_percentile,
+    resample_speakers,
+    speaker_sums,
+    summed_scores,
+)
+from serein.evaluation.metrics import Floats, recalls
 from serein.evaluation.result import Result
 
-EXACT = 12  # speakers up to which every swap is tried
-SWAPS = 10_000
-LESS_IS_BETTER = ("log_loss", "expected_calibration_error", "brier")
+MAX_EXACT = 12  # speakers up to which every permutation is tried
+PERMUTATIONS = 10_000  # random ones, of more speakers
 PAIRED = (
     *("uar", "accuracy", "precision_macro", "f1_macro", "f1_weighted"),
-    *LESS_IS_BETTER,
+    *("log_loss", "expected_calibration_error", "brier"),
 )
 """Scores that two systems can be compared by."""
 
@@ -33,10 +41,10 @@ class Comparison:
     first, second : float
         The scores.
     interval_95 : tuple of float
-        Of the difference, second less first, drawing speakers; NaN with a single one.
+        Of the difference, second less first, by speaker-level bootstrap; NaN with one speaker.
     p_value : float
-        Two-sided: how often swapping the two systems' answers for whole speakers, at random, gives
-        a difference as large.
+        Two-sided: how often swapping the two systems' predictions for whole speakers, at random,
+        gives a difference as large.
     speakers : int
         How many there are.
     """
@@ -44,7 +52,7 @@ class Comparison:
     score: str
     first: float
     second: float
-    interval_95: tuple[float, float]
+    interval_95: Interval
     p_value: float
     speakers: int
 
@@ -52,6 +60,30 @@ class Comparison:
     def difference(self) -> float:
         """Second less first."""
         return self.second - self.first
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one condition, such as added noise, does to the predictions of one model.
+
+    Attributes
+    ----------
+    uar, clean_uar, difference : float
+        UAR under the condition, without it, and the first less the second.
+    interval_95 : tuple of float or None
+        Of the difference, by speaker-level bootstrap; None with one speaker.
+    unchanged : float
+        Share of clips whose predicted class stays.
+    recall : mapping of float
+        Of each class under the condition.
+    """
+
+    uar: float
+    clean_uar: float
+    difference: float
+    interval_95: Interval | None
+    unchanged: float
+    recall: Mapping[str, float]
 
 
 def compare(
@@ -67,7 +99,7 @@ def compare(
     Parameters
     ----------
     first, second : Result
-        Answers for the same clips, in the same or another order.
+        Predictions for the same clips, in the same or another order.
     score : str
         One of `PAIRED`.
     draws : int
@@ -93,33 +125,47 @@ def compare(
     if score not in PAIRED:
         raise ProtocolError(unknown_name("score", score, PAIRED))
     second = aligned(first, second)
-    one = SpeakerSums.of(first.truth, first.probabilities, first.speakers)
-    two = SpeakerSums.of(second.truth, second.probabilities, second.speakers)
-    people = len(one.sums)
-
-    def value(sums: Floats) -> Floats:
-        return summed_scores(sums, one.classes)[score]
-
-    weight = draw_speakers(people, draws, random_state)
-    drawn = value(weight @ two.sums) - value(weight @ one.sums)
-    low, high = ends(drawn, people).tolist()
-    swapped = _swaps(people, random_state)
+    one, two = _sums(first), _sums(second)
+    before, after, interval = _difference(one, two, first.labels, score, draws, random_state)
+    swapped = _permutations(len(one), random_state)
     kept = 1 - swapped
-    there = value(kept @ one.sums + swapped @ two.sums)
-    back = value(kept @ two.sums + swapped @ one.sums)
-    everyone = np.ones((1, people))
-    before, after = float(value(everyone @ one.sums)[0]), float(value(everyone @ two.sums)[0])
-    as_large = np.abs(back - there) >= abs(after - before) - 1e-12
-    p_value = as_large.mean() if people <= EXACT else (as_large.sum() + 1) / (len(swapped) + 1)
-    return Comparison(score, before, after, (low, high), float(p_value), people)
+    permuted = [
+        summed_scores(kept @ these + swapped @ those, len(first.labels))[score]
+        for these, those in ((one, two), (two, one))
+    ]
+    as_large = np.abs(permuted[1] - permuted[0]) >= abs(after - before) - 1e-12
+    exact = len(one) <= MAX_EXACT
+    p_value = as_large.mean() if exact else (as_large.sum() + 1) / (len(swapped) + 1)
+    return Comparison(score, before, after, interval, float(p_value), len(one))
+
+
+def change(clean: Result, changed: Result, *, draws: int = 2000, random_state: int = 0) -> Change:
+    """Compare the predictions of one model for the same clips without and with a condition."""
+    for name in ("labels", "truth", "speakers"):
+        if not np.array_equal(getattr(clean, name), getattr(changed, name)):
+            raise SettingError(f"the two results differ in their {name}; give the same clips twice")
+    if not len(clean.truth):
+        raise SettingError("there is no clip to compare predictions of; give at least one")
+    one, two = _sums(clean), _sums(changed)
+    before, after, interval = _difference(one, two, clean.labels, "uar", draws, random_state)
+    recall = recalls(changed.truth, changed.prediction, len(clean.labels)).tolist()
+    named = zip(clean.labels, recall, strict=True)
+    return Change(
+        uar=after,
+        clean_uar=before,
+        difference=after - before,
+        interval_95=interval if len(one) > 1 else None,
+        unchanged=float(np.mean(clean.prediction == changed.prediction)),
+        recall={label: value for label, value in named if not np.isnan(value)},
+    )
 
 
 def aligned(first: Result, second: Result) -> Result:
-    """Put a second system's answers in the order of the first's clips."""
+    """Put a second system's predictions in the order of the first's clips."""
     if first.labels != second.labels:
         raise ProtocolError(
             f"the results have other labels: {', '.join(first.labels)} and "
-            f"{', '.join(second.labels)}; judge both on the same emotions"
+            f"{', '.join(second.labels)}; evaluate both on the same emotions"
         )
     if "file" in first.about and "file" in second.about:
         second = second.subset(np.array(_order(_keys(first), _keys(second))))
@@ -127,7 +173,7 @@ def aligned(first: Result, second: Result) -> Result:
     if not same or (first.truth != second.truth).any():
         raise ProtocolError(
             "the results are not about the same clips, with the same speakers and true emotions; "
-            "a paired test needs both systems judged on the same recordings"
+            "a paired test needs both systems evaluated on the same recordings"
         )
     return second
 
@@ -164,6 +210,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return result
 
 
+def _sums(result: Result) -> Floats:
+    return speaker_sums(result.truth, result.probabilities, result.speakers)
+
+
+def _difference(
+    one: Floats, two: Floats, labels: Sequence[str], score: str, draws: int, random_state: int
+) -> tuple[float, float, Interval]:
+    """Score two results by their sums over speakers; bootstrap the interval of the difference."""
+    weight = np.ones((1 + draws, len(one)))  # the first row is the sample itself
+    weight[1:] = resample_speakers(len(one), draws, random_state)
+    before, after = (summed_scores(weight @ sums, len(labels))[score] for sums in (one, two))
+    low, high = expanded_percentile((after - before)[1:], len(one)).tolist()
+    return float(before[0]), float(after[0]), (low, high)
+
+
 def _keys(result: Result) -> list[tuple[str, str]]:
     corpus = result.about.get("corpus", np.full(len(result.truth), ""))
     return list(zip(corpus.tolist(), result.about["file"].tolist(), strict=True))
@@ -178,18 +239,18 @@ def _order(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> list[
         )
     missing = [key for key in first if key not in place]
     if missing or len(first) != len(second):
-        odd = missing or sorted(set(second) - set(first))
+        unpaired = missing or sorted(set(second) - set(first))
         raise ProtocolError(
-            f"{len(odd)} clips are in one result only, {odd[0][1]} for one; a paired test needs "
-            "both systems judged on the same recordings"
+            f"{len(unpaired)} clips are in one result only, {unpaired[0][1]} for one; a paired "
+            "test needs both systems evaluated on the same recordings"
         )
     return [place[key] for key in first]
 
 
-def _swaps(speakers: int, random_state: int) -> Floats:
-    """Which speakers' answers change sides: every choice, or many at random."""
-    if speakers <= EXACT:
+def _permutations(speakers: int, random_state: int) -> Floats:
+    """Say whose predictions are swapped, 0 or 1: every choice, or many at random."""
+    if speakers <= MAX_EXACT:
         numbers = np.arange(2**speakers)[:, None]
         return (numbers >> np.arange(speakers) & 1).astype(np.float64)
     generator = np.random.default_rng(random_state)
-    return generator.integers(2, size=(SWAPS, speakers)).astype(np.float64)
+    return generator.integers(2, size=(PERMUTATIONS, speakers)).astype(np.float64)

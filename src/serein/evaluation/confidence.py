@@ -1,4 +1,4 @@
-"""Whether confidence means something: reliability, and what is gained by not answering."""
+"""Calibration of confidence: reliability diagrams, and risk against coverage when abstaining."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serein.evaluation.metrics import Floats, Indices, confidence_gaps
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often answers of a like confidence were right."""
+    """Accuracy by confidence: the points of a reliability diagram."""
 
     confidence: Floats
     accuracy: Floats
@@ -20,7 +20,7 @@ class Reliability:
 
 
 def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Reliability:
-    """Compare confidence with the share of right answers, over bins of equal width.
+    """Compare confidence with accuracy, over bins of equal width.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Rel
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is answered, and how often wrongly, if the least confident are left unsure."""
+    """Coverage and error rate of a reject option that leaves the least confident clips unsure."""
 
     threshold: Floats
     coverage: Floats
@@ -62,16 +62,16 @@ class RiskCoverage:
 
     @property
     def area(self) -> float:
-        """Mean risk over all coverages (AURC): the lower the better."""
+        """Mean risk over all coverages (AURC); lower is better."""
         share = np.diff(self.coverage, prepend=0.0)
         return float(share @ self.risk)
 
     def at(self, threshold: float) -> tuple[float, float | None]:
-        """Say what a threshold does."""
-        given = np.flatnonzero(self.threshold >= threshold)
-        if not given.size:
+        """Give coverage and accuracy at a threshold; the accuracy of no clip is None."""
+        kept = np.flatnonzero(self.threshold >= threshold)
+        if not kept.size:
             return 0.0, None
-        return float(self.coverage[given[-1]]), float(1 - self.risk[given[-1]])
+        return float(self.coverage[kept[-1]]), float(1 - self.risk[kept[-1]])
 
 
 def risk_coverage(truth: Indices, probabilities: Floats) -> RiskCoverage:
@@ -103,9 +103,9 @@ def risk_coverage(truth: Indices, probabilities: Floats) -> RiskCoverage:
     wrong = probabilities.argmax(axis=1) != truth
     order = np.argsort(-confidence, kind="stable")
     last = np.append(np.flatnonzero(np.diff(confidence[order])), len(order) - 1)
-    answered = last + 1
+    covered = last + 1
     return RiskCoverage(
         confidence[order][last],
-        answered / len(order),
-        np.cumsum(wrong[order])[last] / answered,
+        covered / len(order),
+        np.cumsum(wrong[order])[last] / covered,
     )

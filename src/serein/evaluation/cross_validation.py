@@ -20,7 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from serein.engine import each
 from serein.evaluation.leaks import find_leaks, refuse_leaks
-from serein.evaluation.protocol import Fold, Strings, refuse_unfair
+from serein.evaluation.protocol import Fold, Strings, check_folds
 from serein.evaluation.result import Result
 
 
@@ -46,7 +46,7 @@ class Augmented:
 
 @dataclass(frozen=True)
 class FittedFolds:
-    """The classifiers of a cross-validation, each with the samples it did not learn from.
+    """The classifiers of a cross-validation, each with its test samples.
 
     Attributes
     ----------
@@ -129,8 +129,8 @@ def cross_validate(
     Parameters
     ----------
     estimator : classifier
-        Cloned for each fold; must give `predict_proba`. Is told the speakers as `groups`, if its
-        `fit` takes them.
+        Cloned for each fold; must give `predict_proba`. Its `fit` gets the speakers as `groups`, if
+        it takes them.
     X : numpy.ndarray
         Shape (samples, features).
     y, speakers : sequence of str
@@ -163,7 +163,7 @@ def cross_validate(
     """
     labels, truth = np.unique(np.asarray(y), return_inverse=True)
     names = np.asarray(speakers)
-    refuse_unfair(folds, names, truth, labels, speaker_overlap=speaker_overlap)
+    check_folds(folds, names, truth, labels, speaker_overlap=speaker_overlap)
     leaks = find_leaks(estimator, X, names, folds)
     refuse_leaks(leaks, speaker_overlap)
     members: list[tuple[Any, npt.NDArray[np.intp]]] = []

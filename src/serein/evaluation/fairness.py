@@ -1,9 +1,8 @@
-"""Fairness of answers: who is served worse, and whether that is more than chance.
+"""Fairness: which groups are recognised worse, by a permutation test.
 
 Names follow audEERING's ser-tests: difference of UAR, of recall and of precision per class. Where
-ser-tests asks a random model how far apart groups of some standard size get, `fairness` deals these
-very answers out to groups at random, of these very sizes: what is left is what chance does with
-this model on this data.
+ser-tests takes a random model and groups of a standard size, `fairness` permutes the groups of
+these predictions, whose sizes stay: the null distribution is that of this model on this data.
 """
 
 from __future__ import annotations
@@ -16,15 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.evaluation.comparison import holm
-from serein.evaluation.metrics import Floats, class_scores, overall_scores
+from serein.evaluation.metrics import (
+    Floats,
+    class_scores,
+    confusion_matrices,
+    mean_present,
+    overall_scores,
+)
 from serein.evaluation.result import Result
 
 Counts = npt.NDArray[np.int64]
 
 DRAWS = 2000
-SMALLEST = 10  # clips of a group that is judged
+MIN_CLIPS = 10  # of a group that is tested
 SIGNIFICANT = 0.05
 TAILS = (0.025, 0.975)
 WITHIN, OUTSIDE = "within chance", "outside chance"
@@ -32,7 +37,7 @@ TOO_FEW, DISJOINT = "too few speakers", "no class in common"
 
 
 class Grouping(NamedTuple):
-    """Where the groups come from, and what is dealt out anew when chance plays."""
+    """Where the groups come from, and what is permuted between them."""
 
     column: str  # of `Result.about`
     unit: str
@@ -48,7 +53,7 @@ GROUPINGS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A group's score less that of everybody else, beside what chance makes of it."""
+    """A group's score less that of everybody else, with its null distribution."""
 
     value: float
     chance_95: tuple[float, float]
@@ -57,13 +62,13 @@ class Difference:
 
     @property
     def outside(self) -> bool:
-        """Whether chance is a poor explanation: corrected p of at most 0.05."""
+        """Whether the difference is significant: corrected p of at most 0.05."""
         return self.p_holm <= SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class Group:
-    """How one group is served."""
+    """How well one group is recognised."""
 
     name: str
     clips: int
@@ -78,7 +83,7 @@ class Group:
 
     @property
     def classes_outside(self) -> tuple[str, ...]:
-        """Classes whose recall differs by more than chance would have it."""
+        """Classes whose recall differs significantly."""
         return tuple(name for name, entry in self.recall_difference.items() if entry.outside)
 
 
@@ -89,7 +94,7 @@ class Fairness:
     Attributes
     ----------
     by, unit : str
-        The kind of group, and what chance deals out: speakers, or clips within their true class.
+        The kind of group, and what is permuted: speakers, or clips within their true class.
     groups : tuple of Group
         Sorted by name; empty if there is nothing to compare.
     notes : tuple of str
@@ -109,31 +114,30 @@ class Fairness:
 def fairness(
     result: Result, by: str = "gender", *, draws: int = DRAWS, random_state: int = 0
 ) -> Fairness:
-    """Compare each group with everybody else, and with groups of its size dealt at random.
+    """Compare each group with everybody else, and with random groups of its size.
 
-    Gender and language belong to speakers, whose clips are alike: chance deals whole speakers.
-    Speaker and sentence belong to clips: chance deals clips, as many of each true class as there
-    were.
+    Gender and language belong to speakers, whose clips are alike: whole speakers are permuted.
+    Speaker and sentence belong to clips: clips are permuted within their true class.
 
     Parameters
     ----------
     result : Result
-        Answers, with the column among its `about`.
+        Predictions, with the column among its `about`.
     by : str
         One of `GROUPINGS`.
     draws : int
-        Random deals; more where many groups are compared.
+        Permutations; more where many groups are compared.
     random_state : int
         Seed.
 
     Returns
     -------
     Fairness
-        A `Group` for each value that occurs at least `SMALLEST` times.
+        A `Group` for each value that occurs at least `MIN_CLIPS` times.
 
     Raises
     ------
-    ValueError
+    SettingError
         If `by` is unknown.
 
     References
@@ -143,23 +147,23 @@ def fairness(
     Statistics 6(2), 1979.
     """
     if by not in GROUPINGS:
-        raise ValueError(unknown_name("group to compare", by, GROUPINGS))
+        raise SettingError(unknown_name("group to compare", by, GROUPINGS))
     column, unit = GROUPINGS[by]
-    nowhere = np.full(len(result.truth), "")
-    values = result.speakers if column == "speakers" else result.about.get(column, nowhere)
+    unknown = np.full(len(result.truth), "")
+    values = result.speakers if column == "speakers" else result.about.get(column, unknown)
     known = np.asarray(values) != ""
     part, values = result.subset(known), np.asarray(values)[known]
     names, clips = np.unique(values, return_counts=True)
-    judged = np.flatnonzero((clips >= SMALLEST) & (len(names) > 1))
-    notes = _notes(by, unit, names, judged, int(np.sum(~known)))
-    if not judged.size:
+    tested = np.flatnonzero((clips >= MIN_CLIPS) & (len(names) > 1))
+    notes = _notes(by, unit, names, tested, int(np.sum(~known)))
+    if not tested.size:
         return Fairness(by, unit, (), notes)
-    deals = _Deals(part, values, unit, max(draws, 50 * judged.size), random_state)
-    return Fairness(by, unit, _groups(part, values, judged, deals), notes)
+    permutation = _Permutation(part, values, unit, max(draws, 50 * tested.size), random_state)
+    return Fairness(by, unit, _groups(part, values, tested, permutation), notes)
 
 
-class _Deals:
-    """Deals answers out to groups at random: whole speakers, or clips within their true class."""
+class _Permutation:
+    """Permutes predictions between groups: whole speakers, or clips within their true class."""
 
     def __init__(
         self, result: Result, values: npt.NDArray[Any], unit: str, draws: int, seed: int
@@ -168,8 +172,11 @@ class _Deals:
         group = np.unique(values, return_inverse=True)[1]
         speaker = np.unique(result.speakers, return_inverse=True)[1] * self.by_speaker
         owners, which = np.unique(np.stack([group, speaker]), axis=1, return_inverse=True)
-        self.owner = owners[0]  # the group of each thing that is dealt
-        self.units = _cells(result, which.ravel(), self.owner.size)
+        self.owner = owners[0]  # the group of each unit that is permuted
+        classes = len(result.labels)
+        self.units: Counts = confusion_matrices(
+            which.ravel(), self.owner.size, result.truth, result.prediction, classes
+        )
         self.total: Counts = self.units.sum(axis=0)
         self.groups = int(group.max()) + 1
 
@@ -178,61 +185,65 @@ class _Deals:
         cells: Counts = self.units[self.owner == number].sum(axis=0)
         return cells
 
-    def dealt(self, number: int) -> Counts:
-        """Give its confusion matrices as chance deals them, (draws, classes, classes)."""
+    def permuted(self, number: int) -> Counts:
+        """Give its confusion matrices under permutation, (draws, classes, classes)."""
         if self.groups == 2 and number == 1:
-            return self.total - self.dealt(0)  # what one has more the other has less
+            return self.total - self.permuted(0)  # what one has more the other has less
         generator = np.random.default_rng(self.seed)
         if self.by_speaker:
             order = generator.permuted(np.tile(self.owner, (self.draws, 1)), axis=1)
-            dealt: Counts = np.tensordot((order == number).astype(np.int64), self.units, 1)
-            return dealt
+            cells: Counts = np.tensordot((order == number).astype(np.int64), self.units, 1)
+            return cells
         sizes = zip(self.total, self.cells(number).sum(axis=1), strict=True)
         rows = [
-            generator.multivariate_hypergeometric(there, mine, self.draws, method="marginals")
-            for there, mine in sizes
+            generator.multivariate_hypergeometric(everyone, mine, self.draws, method="marginals")
+            for everyone, mine in sizes
         ]
         return np.stack(rows, axis=1)
 
     def can_tell(self, number: int) -> bool:
-        """Say whether the rarest deal is rare enough to be told from chance."""
+        """Say whether the rarest permutation is rare enough to be significant."""
         mine, everyone = int(np.sum(self.owner == number)), self.owner.size
         alike = 2 if self.groups == 2 and 2 * mine == everyone else 1
         compared = self.groups if self.groups > 2 else 1
         return not self.by_speaker or alike * compared <= SIGNIFICANT * comb(everyone, mine)
 
     def test(self, number: int) -> tuple[Floats, Floats, Floats]:
-        """Give the differences of a group, chance's band of each, and how often it gets as far."""
-        cells, dealt = self.cells(number), self.dealt(number)
-        value, chance = _gaps(cells, self.total - cells), _gaps(dealt, self.total - dealt)
-        there = ~np.isnan(chance)
-        as_far = there & (np.abs(chance) >= np.abs(value) - 1e-12)
-        p = (1 + as_far.sum(axis=0)) / (1 + there.sum(axis=0))
-        drawn = [column[known] for column, known in zip(chance.T, there.T, strict=True)]
+        """Give a group's differences, their 95 % bands under permutation, and p of each."""
+        cells, permuted = self.cells(number), self.permuted(number)
+        value = _differences(cells, self.total - cells)
+        chance = _differences(permuted, self.total - permuted)
+        defined = ~np.isnan(chance)
+        as_far = defined & (np.abs(chance) >= np.abs(value) - 1e-12)
+        p = (1 + as_far.sum(axis=0)) / (1 + defined.sum(axis=0))
+        drawn = [column[known] for column, known in zip(chance.T, defined.T, strict=True)]
         band = [np.quantile(column, TAILS) if column.size else (np.nan, np.nan) for column in drawn]
         return value, np.array(band), np.where(np.isnan(value), np.nan, p)
 
 
 def _groups(
-    result: Result, values: npt.NDArray[Any], judged: npt.NDArray[np.intp], deals: _Deals
+    result: Result,
+    values: npt.NDArray[Any],
+    tested: npt.NDArray[np.intp],
+    permutation: _Permutation,
 ) -> tuple[Group, ...]:
-    """Test each group, correct p for all that were tested, and put it all under its name."""
+    """Test each group, and correct p for all that were tested."""
     names, classes = np.unique(values), len(result.labels)
-    tests = [deals.test(int(number)) for number in judged]
+    tests = [permutation.test(int(number)) for number in tested]
     after = np.stack([p for _, _, p in tests])
     for family in (slice(0, 1), slice(1, 1 + classes), slice(1 + classes, None)):
         # of two groups there is one comparison, seen from either side
-        rows = after[:1, family] if deals.groups == 2 else after[:, family]
+        rows = after[:1, family] if permutation.groups == 2 else after[:, family]
         after[:, family] = _corrected(rows)
     groups = []
-    for number, (value, band, p), corrected in zip(judged, tests, after, strict=True):
+    for number, (value, band, p), corrected in zip(tested, tests, after, strict=True):
         columns = zip(value.tolist(), band.tolist(), p.tolist(), corrected.tolist(), strict=True)
         found = [
             Difference(gap, (low, high), raw, by_holm) for gap, (low, high), raw, by_holm in columns
         ]
         verdict = OUTSIDE if found[0].outside else WITHIN
-        verdict = verdict if deals.can_tell(int(number)) else TOO_FEW
-        mine, cells = values == names[number], deals.cells(int(number))
+        verdict = verdict if permutation.can_tell(int(number)) else TOO_FEW
+        mine, cells = values == names[number], permutation.cells(int(number))
         recall, precision = _shares(cells)
         groups.append(
             Group(
@@ -252,58 +263,44 @@ def _groups(
 
 
 def _notes(
-    by: str, unit: str, names: npt.NDArray[Any], judged: npt.NDArray[np.intp], unknown: int
+    by: str, unit: str, names: npt.NDArray[Any], tested: npt.NDArray[np.intp], unknown: int
 ) -> tuple[str, ...]:
     """Say what was left out, and how p was corrected."""
     notes = [f"{unknown} clips whose {by} is not known are left out"] if unknown else []
-    small = len(names) - judged.size
+    small = len(names) - tested.size
     if len(names) < 2:
         found = f"of every clip the {by} is {names[0]}" if len(names) else f"no {by} is known"
         return (*notes, f"{found}: there is nothing to compare")
     if small:
-        notes.append(f"{small} of {len(names)} with fewer than {SMALLEST} clips are not judged")
-    if judged.size:
-        dealt = "speakers" if unit == "speaker" else "clips within their true class"
-        times = judged.size if len(names) > 2 else 1
+        notes.append(f"{small} of {len(names)} with fewer than {MIN_CLIPS} clips are not tested")
+    if tested.size:
+        permuted = "speakers" if unit == "speaker" else "clips within their true class"
+        times = tested.size if len(names) > 2 else 1
         corrected = (
             f"p is corrected for {times} comparisons (Holm)" if times > 1 else "one comparison"
         )
-        notes.append(f"chance deals {dealt}; {corrected}")
+        notes.append(f"chance: permutation of {permuted}; {corrected}")
     return tuple(notes)
 
 
-def _cells(result: Result, unit: npt.NDArray[np.intp], units: int) -> Counts:
-    """Count answers by unit and true class: (units, classes, classes)."""
-    classes = len(result.labels)
-    code = (unit * classes + result.truth) * classes + result.prediction
-    counts = np.bincount(code, minlength=units * classes * classes)
-    return counts.reshape(units, classes, classes).astype(np.int64)
-
-
-def _mean(values: Floats) -> Floats:
-    """Average over the last axis what is not NaN; NaN if all is."""
-    there = ~np.isnan(values)
-    total, count = np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
 def _shares(cells: Counts) -> tuple[Floats, Floats]:
-    """Give each class's recall and precision; NaN if it is never true, or never answered."""
+    """Give each class's recall and precision; NaN if it is never true, or never predicted."""
     return class_scores(cells)["recall"], class_scores(cells.swapaxes(-1, -2))["recall"]
 
 
-def _gaps(mine: Counts, rest: Counts) -> Floats:
+def _differences(mine: Counts, rest: Counts) -> Floats:
     """Give differences of UAR, of each recall and each precision: (..., 1 + 2 * classes)."""
     recall, precision = (
         one - other for one, other in zip(_shares(mine), _shares(rest), strict=True)
     )
-    return np.concatenate([_mean(recall)[..., None], recall, precision], axis=-1)
+    uar = mean_present(recall, ~np.isnan(recall))
+    return np.concatenate([uar[..., None], recall, precision], axis=-1)
 
 
 def _corrected(p: Floats) -> Floats:
-    """Correct p for their number; NaN is none."""
-    there, corrected = ~np.isnan(p), np.full(p.shape, np.nan)
-    corrected[there] = holm(p[there].tolist())
+    """Correct p-values for their number; NaN is none."""
+    known, corrected = ~np.isnan(p), np.full(p.shape, np.nan)
+    corrected[known] = holm(p[known].tolist())
     return corrected
 
 

@@ -1,4 +1,4 @@
-"""Which features a model needs: what the score loses when they are taken from other samples."""
+"""Permutation importance of features, on unseen speakers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.evaluation.cross_validation import FittedFolds
-from serein.evaluation.intervals import SpeakerSums, draw_speakers, ends, summed_scores
+from serein.evaluation.intervals import (
+    expanded_percentile,
+    resample_speakers,
+    speaker_sums,
+    summed_scores,
+)
 from serein.evaluation.metrics import Floats
 from serein.evaluation.result import Result
 
@@ -28,20 +33,18 @@ def permutation_importance(
     L. Breiman, "Random forests", Machine Learning 45, 2001, section 10.
     """
     before = fitted.predict(X)
-    base = _sums(before)
-    people = len(base)
-    weight = np.concatenate([np.ones((1, people)), draw_speakers(people, 1000, random_state)])
-    classes = len(before.labels)
-    uar = summed_scores(weight @ base, classes)["uar"]
+    people = len(np.unique(before.speakers))
+    weight = np.concatenate([np.ones((1, people)), resample_speakers(people, 1000, random_state)])
+    uar = _uar(before, weight)
     generator = np.random.default_rng(random_state)
     rows = []
     for number, (name, columns) in enumerate(groups.items()):
         falls = [
-            uar - summed_scores(weight @ _sums(fitted.predict(changed)), classes)["uar"]
-            for changed in _permuted(fitted, X, np.asarray(columns), repeats, generator)
+            uar - _uar(fitted.predict(permuted), weight)
+            for permuted in _permuted(fitted, X, np.asarray(columns), repeats, generator)
         ]
         fall = np.mean(falls, axis=0)
-        low, high = ends(fall[1:], people).tolist()
+        low, high = expanded_percentile(fall[1:], people).tolist()
         rows.append({"feature": name, "drop": float(fall[0]), "low": low, "high": high})
         progress(number + 1, len(groups))
     return sorted(rows, key=lambda row: -row["drop"])
@@ -55,11 +58,13 @@ def _permuted(
     generator: np.random.Generator,
 ) -> Iterator[npt.NDArray[np.float32]]:
     for _ in range(repeats):
-        changed = X.copy()
+        permuted = X.copy()
         for _, test in fitted.members:
-            changed[np.ix_(test, columns)] = X[np.ix_(generator.permutation(test), columns)]
-        yield changed
+            permuted[np.ix_(test, columns)] = X[np.ix_(generator.permutation(test), columns)]
+        yield permuted
 
 
-def _sums(result: Result) -> Floats:
-    return SpeakerSums.of(result.truth, result.probabilities, result.speakers).sums
+def _uar(result: Result, weight: Floats) -> Floats:
+    """Score resamples of the speakers: (1 + resamples,)."""
+    sums = speaker_sums(result.truth, result.probabilities, result.speakers)
+    return summed_scores(weight @ sums, len(result.labels))["uar"]

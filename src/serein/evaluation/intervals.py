@@ -1,10 +1,10 @@
-"""Intervals by speaker: what a score could have been with other speakers of the same kind.
+"""Intervals by a speaker-level cluster bootstrap: scores with other speakers of the same kind.
 
-Clips of one speaker are alike, so drawing clips would give intervals that are too narrow: whole
-speakers are drawn. Every score is a function of sums over speakers, AUC of sums over pairs of them,
-so thousands of draws are a few matrix products. With few speakers the quantiles are moved outwards
-(expanded percentile): without that, nominal 95 % held 84 % of the truths of six speakers in a
-simulation, and now 91 %.
+Clips of one speaker are alike, so resampling clips would give intervals that are too narrow: whole
+speakers are resampled. Every score is a function of sums over speakers, AUC of sums over pairs of
+them, so thousands of resamples are a few matrix products. With few speakers the quantiles are moved
+outwards (expanded percentile): without that, nominal 95 % covered 84 % of the truths of six
+speakers in a simulation, and now 91 %.
 
 References
 ----------
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import MissingExtraError
+from serein.errors import MissingExtraError, SettingError
 from serein.evaluation.metrics import (
     Floats,
     Indices,
@@ -36,44 +36,48 @@ from serein.evaluation.metrics import (
 try:
     from scipy import stats
 except ImportError as error:
-    raise MissingExtraError("judging", "sound") from error
+    raise MissingExtraError("evaluation", "sound") from error
 
+Strings = npt.NDArray[np.str_]
 Interval = tuple[float, float]
 BINS = 15  # of confidence, for the expected calibration error
-AT_ONCE = 250  # draws, to bound memory
+BATCH = 250  # resamples at once, to bound memory
+
+
+def speaker_sums(truth: Indices, probabilities: Floats, speakers: Strings) -> Floats:
+    """Sum over each speaker's samples what `summed_scores` needs: (speakers, columns)."""
+    classes = probabilities.shape[1]
+    _, who = np.unique(speakers, return_inverse=True)
+    place, gap = confidence_gaps(truth, probabilities, BINS)
+    cell = truth * classes + probabilities.argmax(axis=1)
+    columns = [
+        _sum_by(who, np.zeros_like(who), np.ones(len(who)), 1),
+        _sum_by(who, cell, np.ones(len(who)), classes * classes),
+        _sum_by(who, place, gap, BINS),
+        _sum_by(who, np.zeros_like(who), log_losses(truth, probabilities), 1),
+        _sum_by(who, np.zeros_like(who), briers(truth, probabilities), 1),
+    ]
+    return np.concatenate(columns, axis=1)
 
 
 @dataclass(frozen=True)
 class SpeakerSums:
-    """Sums over each speaker's samples, from which scores of any drawing of speakers follow."""
+    """Sums over each speaker's samples, and for AUC over pairs of speakers."""
 
     classes: int
     sums: Floats
     above: Floats
 
     @classmethod
-    def of(
-        cls, truth: Indices, probabilities: Floats, speakers: npt.NDArray[np.str_]
-    ) -> SpeakerSums:
+    def of(cls, truth: Indices, probabilities: Floats, speakers: Strings) -> SpeakerSums:
         """Sum over each speaker's samples."""
-        classes = probabilities.shape[1]
         _, who = np.unique(speakers, return_inverse=True)
-        place, gap = confidence_gaps(truth, probabilities, BINS)
-        cell = truth * classes + probabilities.argmax(axis=1)
-        columns = [
-            _spread(who, np.zeros_like(who), np.ones(len(who)), 1),
-            _spread(who, cell, np.ones(len(who)), classes * classes),
-            _spread(who, place, gap, BINS),
-            _spread(who, np.zeros_like(who), log_losses(truth, probabilities), 1),
-            _spread(who, np.zeros_like(who), briers(truth, probabilities), 1),
-        ]
-        above = [
-            _above(who, truth == number, probabilities[:, number]) for number in range(classes)
-        ]
-        return cls(classes, np.concatenate(columns, axis=1), np.stack(above))
+        above = [_above(who, truth == number, row) for number, row in enumerate(probabilities.T)]
+        sums = speaker_sums(truth, probabilities, speakers)
+        return cls(probabilities.shape[1], sums, np.stack(above))
 
     def scores(self, weight: Floats) -> dict[str, Floats]:
-        """Score drawings of speakers."""
+        """Score resamples, given how often each has each speaker: (resamples, speakers)."""
         sums = weight @ self.sums
         true = _cells(sums, self.classes).sum(axis=2)
         pairs = true * (true.sum(axis=1, keepdims=True) - true)
@@ -85,13 +89,13 @@ class SpeakerSums:
 
 
 def summed_scores(sums: Floats, classes: int) -> dict[str, Floats]:
-    """Score from sums over samples."""
-    ends = np.cumsum([1, classes * classes, BINS, 1])
-    samples, _, gaps, surprise, distance = np.split(sums, ends, axis=1)
+    """Score resamples by their `speaker_sums`: (resamples, columns)."""
+    last = np.cumsum([1, classes * classes, BINS, 1])
+    samples, _, gaps, loss, distance = np.split(sums, last, axis=1)
     cells = _cells(sums, classes)
     return {
         **overall_scores(cells),
-        "log_loss": (surprise / samples)[:, 0],
+        "log_loss": (loss / samples)[:, 0],
         "expected_calibration_error": np.abs(gaps).sum(axis=1) / samples[:, 0],
         "brier": (distance / samples)[:, 0],
         **class_scores(cells),
@@ -101,13 +105,13 @@ def summed_scores(sums: Floats, classes: int) -> dict[str, Floats]:
 def speaker_intervals(
     truth: Indices,
     probabilities: Floats,
-    speakers: npt.NDArray[np.str_],
+    speakers: Strings,
     *,
     level: float = 0.95,
     draws: int = 2000,
     random_state: int = 0,
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Bootstrap intervals of every score, drawing whole speakers.
+) -> dict[str, Floats]:
+    """Bootstrap intervals of every score, resampling whole speakers.
 
     Parameters
     ----------
@@ -132,10 +136,10 @@ def speaker_intervals(
     """
     sums = SpeakerSums.of(truth, probabilities, speakers)
     people = len(sums.sums)
-    weight = draw_speakers(people, draws, random_state)
-    drawn = [sums.scores(weight[start : start + AT_ONCE]) for start in range(0, draws, AT_ONCE)]
+    weight = resample_speakers(people, draws, random_state)
+    drawn = [sums.scores(weight[start : start + BATCH]) for start in range(0, draws, BATCH)]
     return {
-        name: ends(np.concatenate([part[name] for part in drawn]), people, level)
+        name: expanded_percentile(np.concatenate([part[name] for part in drawn]), people, level)
         for name in drawn[0]
     }
 
@@ -144,13 +148,13 @@ def speaker_interval(
     score: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
     truth: npt.NDArray[Any],
     prediction: npt.NDArray[Any],
-    speakers: npt.NDArray[np.str_],
+    speakers: Strings,
     *,
     level: float = 0.95,
     draws: int = 2000,
     random_state: int = 0,
 ) -> Interval:
-    """Bootstrap interval of any score of answers, drawing whole speakers.
+    """Bootstrap interval of any score of predictions, resampling whole speakers.
 
     Parameters
     ----------
@@ -180,36 +184,36 @@ def speaker_interval(
         drawn = generator.integers(len(members), size=len(members))
         rows = np.concatenate([members[number] for number in drawn])
         scores.append(score(truth[rows], prediction[rows]))
-    low, high = ends(np.array(scores), len(members), level).tolist()
+    low, high = expanded_percentile(np.array(scores), len(members), level).tolist()
     return low, high
 
 
-def draw_speakers(speakers: int, draws: int, random_state: int) -> Floats:
-    """Draw as many speakers as there are, with replacement."""
+def resample_speakers(speakers: int, draws: int, random_state: int) -> Floats:
+    """Draw as many speakers as there are, with replacement; count each: (draws, speakers)."""
     generator = np.random.default_rng(random_state)
     drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
     return drawn.astype(np.float64)
 
 
-def ends(scores: Floats, speakers: int, level: float = 0.95) -> npt.NDArray[np.float64]:
-    """Say between which ends the middle of bootstrapped scores lies, widened for few speakers."""
+def expanded_percentile(scores: Floats, speakers: int, level: float = 0.95) -> Floats:
+    """Give both ends of a bootstrap interval over the first axis, widened for few speakers."""
     if speakers < 2:
         return np.full((2, *scores.shape[1:]), np.nan)
     reach = stats.t.ppf((1 + level) / 2, speakers - 1) * np.sqrt(speakers / (speakers - 1))
     tail = float(stats.norm.cdf(-reach))
     missing = np.isnan(scores).all(axis=0)
     filled = np.where(missing, 0.0, scores)
-    found: npt.NDArray[np.float64] = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    found: Floats = np.nanquantile(filled, [tail, 1 - tail], axis=0)
     return np.where(missing, np.nan, found)
 
 
-def wilson(right: int, clips: int, *, level: float = 0.95) -> Interval:
-    """Interval of a share of right answers among clips of one speaker.
+def wilson(correct: int, clips: int, *, level: float = 0.95) -> Interval:
+    """Interval of the share of correct predictions among clips of one speaker.
 
     Parameters
     ----------
-    right, clips : int
-        Right answers, of how many.
+    correct, clips : int
+        Correct predictions, of how many.
     level : float
         Coverage, 0 to 1.
 
@@ -220,8 +224,8 @@ def wilson(right: int, clips: int, *, level: float = 0.95) -> Interval:
 
     Raises
     ------
-    ValueError
-        If there are no clips, or more right ones than clips.
+    SettingError
+        If there are no clips, or more correct ones than clips.
 
     References
     ----------
@@ -233,27 +237,27 @@ def wilson(right: int, clips: int, *, level: float = 0.95) -> Interval:
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
-    if not 0 <= right <= clips or clips == 0:
-        raise ValueError(f"{right} of {clips} clips are right; need 0 to {clips}, of at least 1")
-    z = stats.norm.ppf((1 + level) / 2)
-    share, scale = right / clips, 1 + z**2 / clips
-    centre = (share + z**2 / (2 * clips)) / scale
-    reach = z / scale * np.sqrt(share * (1 - share) / clips + z**2 / (4 * clips**2))
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
+    if not 0 <= correct <= clips or clips == 0:
+        raise SettingError(
+            f"{correct} of {clips} clips are correct; need 0 to {clips}, of at least 1"
+        )
+    low, high = stats.binomtest(correct, clips).proportion_ci(level, method="wilson")
+    return float(low), float(high)
 
 
-def _spread(who: Indices, place: Indices, value: Floats, columns: int) -> Floats:
+def _sum_by(who: Indices, place: Indices, value: Floats, columns: int) -> Floats:
     """Sum values by speaker and column."""
     speakers = int(who.max()) + 1
     found = np.bincount(who * columns + place, weights=value, minlength=speakers * columns)
     return found.reshape(speakers, columns).astype(np.float64)
 
 
-def _above(who: Indices, of: npt.NDArray[np.bool_], score: Floats) -> Floats:
+def _above(who: Indices, positive: npt.NDArray[np.bool_], score: Floats) -> Floats:
+    """Count, for each pair of speakers, positives of one above negatives of the other."""
     levels, place = np.unique(-score, return_inverse=True)  # the highest first
-    mine = _spread(who, place, of.astype(np.float64), len(levels))
-    theirs = _spread(who, place, (~of).astype(np.float64), len(levels))
-    return (np.cumsum(mine, axis=1) - mine / 2) @ theirs.T
+    positives = _sum_by(who, place, positive.astype(np.float64), len(levels))
+    negatives = _sum_by(who, place, (~positive).astype(np.float64), len(levels))
+    return (np.cumsum(positives, axis=1) - positives / 2) @ negatives.T
 
 
 def _cells(sums: Floats, classes: int) -> Floats:

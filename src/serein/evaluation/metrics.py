@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serein.errors import SettingError
+
 Indices = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
 
 def confusion_matrix(truth: Indices, prediction: Indices, classes: int) -> npt.NDArray[np.intp]:
-    """Count answers by true class.
+    """Count predictions by true class.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def confusion_matrix(truth: Indices, prediction: Indices, classes: int) -> npt.N
     Returns
     -------
     numpy.ndarray
-        Shape (classes, classes): rows are truth, columns answers.
+        Shape (classes, classes): rows are truth, columns predictions.
 
     Examples
     --------
@@ -37,12 +39,19 @@ def confusion_matrix(truth: Indices, prediction: Indices, classes: int) -> npt.N
     array([[1, 1],
            [0, 1]])
     """
-    cells = np.bincount(truth * classes + prediction, minlength=classes * classes)
-    return cells.reshape(classes, classes)
+    return confusion_matrices(np.zeros_like(truth), 1, truth, prediction, classes)[0]
+
+
+def confusion_matrices(
+    group: Indices, groups: int, truth: Indices, prediction: Indices, classes: int
+) -> npt.NDArray[np.intp]:
+    """Count predictions by group and true class: (groups, classes, classes)."""
+    cell = (group * classes + truth) * classes + prediction
+    return np.bincount(cell, minlength=groups * classes**2).reshape(groups, classes, classes)
 
 
 def recalls(truth: Indices, prediction: Indices, classes: int) -> Floats:
-    """Give each class's recall: the share of its clips that were answered with it.
+    """Give each class's recall: the share of its clips that are predicted as it.
 
     Parameters
     ----------
@@ -74,7 +83,7 @@ def uar(truth: Indices, prediction: Indices) -> float:
 
     Raises
     ------
-    ValueError
+    SettingError
         If there are no samples.
 
     Examples
@@ -83,14 +92,14 @@ def uar(truth: Indices, prediction: Indices) -> float:
     0.75
     """
     if len(truth) == 0:
-        raise ValueError("UAR of 0 samples is not defined; give at least one")
+        raise SettingError("UAR of 0 samples is not defined; give at least one")
     return float(
         np.nanmean(recalls(truth, prediction, int(max(truth.max(), prediction.max())) + 1))
     )
 
 
 def accuracy(truth: Indices, prediction: Indices) -> float:
-    """Share of right answers, 0 to 1.
+    """Share of correct predictions, 0 to 1.
 
     Parameters
     ----------
@@ -120,7 +129,7 @@ def expected_calibration_error(truth: Indices, probabilities: Floats, *, bins: i
     Returns
     -------
     float
-        0 to 1; 0 where confidence is exactly the share of right answers in every bin.
+        0 to 1; 0 where confidence is exactly the accuracy in every bin.
 
     References
     ----------
@@ -137,14 +146,14 @@ def expected_calibration_error(truth: Indices, probabilities: Floats, *, bins: i
 
 
 def confidence_gaps(truth: Indices, probabilities: Floats, bins: int) -> tuple[Indices, Floats]:
-    """Give the bin of each sample's confidence, and confidence less rightness (0 or 1)."""
+    """Give the bin of each sample's confidence, and confidence less correctness (0 or 1)."""
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - right
+    correct = probabilities.argmax(axis=1) == truth
+    return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - correct
 
 
 def precisions(truth: Indices, prediction: Indices, classes: int) -> Floats:
-    """Give each class's precision: the share of its answers that are right.
+    """Give each class's precision: the share of the predictions of it that are correct.
 
     Parameters
     ----------
@@ -156,7 +165,7 @@ def precisions(truth: Indices, prediction: Indices, classes: int) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape (classes,), 0 to 1; 0 for a class that is never answered.
+        Shape (classes,), 0 to 1; 0 for a class that is never predicted.
     """
     return class_scores(confusion_matrix(truth, prediction, classes))["precision"]
 
@@ -174,7 +183,7 @@ def f1s(truth: Indices, prediction: Indices, classes: int) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape (classes,), 0 to 1; NaN for a class that is neither true nor answered.
+        Shape (classes,), 0 to 1; NaN for a class that is neither true nor predicted.
     """
     return class_scores(confusion_matrix(truth, prediction, classes))["f1"]
 
@@ -182,33 +191,33 @@ def f1s(truth: Indices, prediction: Indices, classes: int) -> Floats:
 def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
     """Compute recall, precision and F1 of each class from confusion matrices."""
     hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
-    true, said = cells.sum(axis=-1), cells.sum(axis=-2)
+    true, predicted = cells.sum(axis=-1), cells.sum(axis=-2)
     return {
         "recall": _ratio(hits, true, np.nan),
-        "precision": _ratio(hits, said, 0.0),
-        "f1": _ratio(2 * hits, true + said, np.nan),
+        "precision": _ratio(hits, predicted, 0.0),
+        "f1": _ratio(2 * hits, true + predicted, np.nan),
     }
 
 
 def overall_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
     """Compute the scores that are functions of confusion matrices."""
     true = cells.sum(axis=-1)
-    there = true > 0
+    present = true > 0
     by_class = class_scores(cells)
     total = true.sum(axis=-1)
     hits = np.trace(cells, axis1=-2, axis2=-1)
     share = _ratio(true.astype(np.float64), total[..., None], 0.0)
     return {
-        "uar": _mean(by_class["recall"], there),
+        "uar": mean_present(by_class["recall"], present),
         "accuracy": _ratio(hits.astype(np.float64), total, np.nan),
-        "precision_macro": _mean(by_class["precision"], there),
-        "f1_macro": _mean(by_class["f1"], there),
-        "f1_weighted": (np.where(there, by_class["f1"], 0.0) * share).sum(axis=-1),
+        "precision_macro": mean_present(by_class["precision"], present),
+        "f1_macro": mean_present(by_class["f1"], present),
+        "f1_weighted": (np.where(present, by_class["f1"], 0.0) * share).sum(axis=-1),
     }
 
 
 def log_loss(truth: Indices, probabilities: Floats) -> float:
-    """Mean surprise at the true class, in nats.
+    """Mean negative log-probability of the true class, in nats.
 
     Parameters
     ----------
@@ -226,7 +235,7 @@ def log_loss(truth: Indices, probabilities: Floats) -> float:
 
 
 def log_losses(truth: Indices, probabilities: Floats) -> Floats:
-    """Give the surprise at each sample's true class, shape (samples,), in nats."""
+    """Give the negative log-probability of each sample's true class, in nats."""
     true = probabilities[np.arange(len(truth)), truth]
     losses: Floats = -np.log(np.clip(true, np.finfo(np.float64).eps, 1.0))
     return losses
@@ -263,7 +272,7 @@ def briers(truth: Indices, probabilities: Floats) -> Floats:
 
 
 def roc_curve(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
-    """Trace how hits and false alarms grow as the threshold falls.
+    """Trace the true-positive rate against the false-positive rate as the threshold falls.
 
     Parameters
     ----------
@@ -274,24 +283,20 @@ def roc_curve(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, F
 
     Returns
     -------
-    false_alarms, hits : numpy.ndarray
-        Shape (thresholds + 1,), shares from 0 to 1.
+    false_positive_rate, true_positive_rate : numpy.ndarray
+        Shape (points,), 0 to 1; points on the line between their neighbours are left out.
 
     Raises
     ------
-    ValueError
+    SettingError
         If all samples are of the class, or none is.
     """
     if positive.all() or not positive.any():
-        raise ValueError("a ROC curve needs samples of the class and samples of others")
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    hits = np.cumsum(positive[order])[last]
-    alarms = 1 + last - hits
-    return (
-        np.append(0.0, alarms / alarms[-1]),
-        np.append(0.0, hits / hits[-1]),
-    )
+        raise SettingError("a ROC curve needs samples of the class and samples of others")
+    from sklearn import metrics
+
+    false_positive_rate, true_positive_rate, _ = metrics.roc_curve(positive, score)
+    return false_positive_rate, true_positive_rate
 
 
 def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
@@ -315,8 +320,8 @@ def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
     """
     if positive.all() or not positive.any():
         return float("nan")
-    alarms, hits = roc_curve(positive, score)
-    return float(np.trapezoid(hits, alarms))
+    false_positive_rate, true_positive_rate = roc_curve(positive, score)
+    return float(np.trapezoid(true_positive_rate, false_positive_rate))
 
 
 def auc_macro(truth: Indices, probabilities: Floats) -> float:
@@ -335,7 +340,7 @@ def auc_macro(truth: Indices, probabilities: Floats) -> float:
         0 to 1, over the classes that some samples are of and some are not; NaN if there is none.
     """
     areas = np.array([auc(truth == number, row) for number, row in enumerate(probabilities.T)])
-    return float(_mean(areas, ~np.isnan(areas)))
+    return float(mean_present(areas, ~np.isnan(areas)))
 
 
 def concordance(truth: npt.ArrayLike, estimate: npt.ArrayLike) -> float:
@@ -353,7 +358,7 @@ def concordance(truth: npt.ArrayLike, estimate: npt.ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the shapes differ, there are no samples, or a value is not finite.
 
     References
@@ -368,9 +373,9 @@ def concordance(truth: npt.ArrayLike, estimate: npt.ArrayLike) -> float:
     """
     x, y = np.asarray(truth, np.float64), np.asarray(estimate, np.float64)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
-        raise ValueError(f"shapes {x.shape} and {y.shape}; need two of the same (samples,)")
+        raise SettingError(f"shapes {x.shape} and {y.shape}; need two of the same (samples,)")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("a value is not finite; leave its sample out of both")
+        raise SettingError("a value is not finite; leave its sample out of both")
     apart = x.var() + y.var() + (x.mean() - y.mean()) ** 2
     if apart == 0:
         return 1.0
@@ -382,7 +387,7 @@ def _ratio(part: Floats, whole: npt.NDArray[Any], otherwise: float) -> Floats:
     return np.divide(part, whole, out=result, where=whole > 0)
 
 
-def _mean(values: Floats, there: npt.NDArray[np.bool_]) -> Floats:
-    """Mean over the last axis of the values that are there; NaN where none is."""
-    total: Floats = np.where(there, values, 0.0).sum(axis=-1)
-    return _ratio(total, there.sum(axis=-1), np.nan)
+def mean_present(values: Floats, present: npt.NDArray[np.bool_]) -> Floats:
+    """Average over the last axis the values that are present; NaN where none is."""
+    total: Floats = np.where(present, values, 0.0).sum(axis=-1)
+    return _ratio(total, present.sum(axis=-1), np.nan)

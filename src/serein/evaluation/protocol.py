@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,7 @@ def ravdess_actor_folds(speakers: Sequence[str]) -> list[Fold]:
 def speaker_k_fold(
     speakers: Sequence[str], strata: Sequence[str], *, folds: int = 6, random_state: int = 0
 ) -> list[Fold]:
-    """Deal speakers into folds of like size, keeping the mix of `strata` alike.
+    """Split speakers into folds of similar size and a similar mix of `strata`.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def speaker_k_fold(
     folds : int
         Number of folds.
     random_state : int
-        Seed of the deal.
+        Seed of the split.
 
     Returns
     -------
@@ -127,23 +128,18 @@ def speaker_k_fold(
     Raises
     ------
     ProtocolError
-        If there are fewer speakers than folds, or too few samples to deal.
+        If there are fewer speakers than folds, or too few samples to split.
     """
     count = len(set(speakers))
     if folds < 2 or count < folds:
         raise ProtocolError(f"{folds} folds of {count} speakers; allowed: 2 to {count} folds")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The least populated class")  # a rare stratum is fine
-            dealt = list(splitter.split(strata, np.asarray(strata), np.asarray(speakers)))
-    except ValueError as error:
-        raise ProtocolError(f"{folds} folds cannot be dealt: {error}") from error
-    if not all(len(test) for _, test in dealt):
+    found = _split(splitter, strata, np.asarray(speakers))
+    if not all(len(test) for _, test in found):
         raise ProtocolError(
-            f"dealing {count} speakers into {folds} folds left one empty: use fewer folds"
+            f"splitting {count} speakers into {folds} folds left one empty: use fewer folds"
         )
-    return dealt
+    return found
 
 
 def leave_one_sentence_out(
@@ -154,19 +150,19 @@ def leave_one_sentence_out(
     random_state: int = 0,
     speaker_overlap: str = "refuse",
 ) -> list[Fold]:
-    """Test each sentence with a model that never heard it, nor its speaker.
+    """Test each sentence with a model trained on other sentences, of other speakers.
 
     Parameters
     ----------
     sentences, speakers : sequence of str
-        What is said in each sample, and by whom.
+        Transcript and speaker of each sample.
     folds : int
         Groups of speakers: each is tested, sentence by sentence, with a model trained on the other
         groups' other sentences. As many as there are speakers, if those are fewer.
     random_state : int
-        Seed of the deal into groups.
+        Seed of the split into groups.
     speaker_overlap : {"refuse", "allow"}
-        With ``allow`` all speakers are tested together, by a model that knows their voices.
+        With ``allow`` all speakers are tested together, by a model trained on them too.
 
     Returns
     -------
@@ -178,25 +174,25 @@ def leave_one_sentence_out(
     ProtocolError
         If a sentence is not known, or there are fewer than two sentences or speakers.
     """
-    words, names = np.asarray(sentences), np.asarray(speakers)
-    unknown = int((words == "").sum())
+    spoken, names = np.asarray(sentences), np.asarray(speakers)
+    unknown = int((spoken == "").sum())
     if unknown:
         raise ProtocolError(
             f"{unknown} samples have no sentence; leaving sentences out needs the column text"
         )
-    said = np.unique(words)
-    if len(said) < 2:
+    distinct = np.unique(spoken)
+    if len(distinct) < 2:
         raise ProtocolError(
-            f"{len(said)} sentence(s): leaving one out needs at least 2; use another protocol"
+            f"{len(distinct)} sentence(s): leaving one out needs at least 2; use another protocol"
         )
     if speaker_overlap == "allow":
-        return [(np.flatnonzero(words != one), np.flatnonzero(words == one)) for one in said]
+        return [(np.flatnonzero(spoken != one), np.flatnonzero(spoken == one)) for one in distinct]
     count = min(folds, len(np.unique(names)))
     groups = speaker_k_fold(speakers, sentences, folds=count, random_state=random_state)
     crossed = [
-        (train[words[train] != one], test[words[test] == one])
+        (train[spoken[train] != one], test[spoken[test] == one])
         for train, test in groups
-        for one in said
+        for one in distinct
     ]
     return [(train, test) for train, test in crossed if len(test)]
 
@@ -237,7 +233,7 @@ def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:
     corpora : sequence of str
         Which corpus each sample is of.
     test : iterable of str
-        The corpora to test on; those of the others are learnt from and not tested.
+        The corpora to test on; the others are trained on and not tested.
 
     Returns
     -------
@@ -265,7 +261,7 @@ def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:
 def random_k_fold(
     strata: Sequence[str], *, folds: int = 6, random_state: int = 0, speaker_overlap: str = "refuse"
 ) -> list[Fold]:
-    """Deal samples into folds without regard to who speaks: for showing what that does."""
+    """Split samples into folds that share speakers, to show how optimistic that is."""
     if speaker_overlap != "allow":
         raise ProtocolError(
             "a random split has the same speakers in training and test: split by speaker. "
@@ -273,16 +269,10 @@ def random_k_fold(
         )
     if not 2 <= folds <= len(strata):
         raise ProtocolError(f"{folds} folds of {len(strata)} samples; allowed: 2 to {len(strata)}")
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=random_state)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The least populated class")
-            return list(splitter.split(strata, np.asarray(strata)))
-    except ValueError as error:
-        raise ProtocolError(f"{folds} folds cannot be dealt: {error}") from error
+    return _split(StratifiedKFold(folds, shuffle=True, random_state=random_state), strata)
 
 
-def refuse_unfair(
+def check_folds(
     folds: Sequence[Fold],
     speakers: Strings,
     truth: npt.NDArray[np.intp],
@@ -312,7 +302,7 @@ def refuse_unfair(
 
 
 def shared_speakers(speakers: Strings, folds: Sequence[Fold]) -> str | None:
-    """Say who is in training and test of a fold."""
+    """Say which speakers a fold has in training and in test; None if there are none."""
     for number, (train, test) in enumerate(folds):
         shared = sorted(set(speakers[train]) & set(speakers[test]))
         if shared:
@@ -321,3 +311,14 @@ def shared_speakers(speakers: Strings, folds: Sequence[Fold]) -> str | None:
                 "on one side only: split by speaker"
             )
     return None
+
+
+def _split(
+    splitter: Any, strata: Sequence[str], groups: npt.NDArray[Any] | None = None
+) -> list[Fold]:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # a rare stratum is fine
+            return list(splitter.split(strata, np.asarray(strata), groups))
+    except ValueError as error:
+        raise ProtocolError(f"{splitter.n_splits} folds cannot be made: {error}") from error

@@ -1,4 +1,4 @@
-"""Answers for speakers that an estimator had not heard, and their scores."""
+"""Predictions for unseen speakers, and their scores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.evaluation.intervals import SpeakerSums, speaker_intervals, wilson
-from serein.evaluation.metrics import accuracy, confusion_matrix, uar
+from serein.evaluation.metrics import confusion_matrix, uar
 
 Strings = npt.NDArray[np.str_]
 Plain = dict[str, Any]
 SAMPLES = ("truth", "probabilities", "speakers", "fold")  # a row a sample
+STAMP = "NOT SPEAKER-INDEPENDENT, OPTIMISTIC"  # on titles of what a leak was allowed in
 OVERALL = (
     *("uar", "accuracy", "precision_macro", "f1_macro", "f1_weighted", "auc_macro"),
     *("log_loss", "expected_calibration_error", "brier"),
@@ -24,7 +25,7 @@ BY_CLASS = ("recall", "precision", "f1", "auc")
 
 @dataclass(frozen=True)
 class Result:
-    """Answers for speakers that the estimator had not heard, and their scores.
+    """Predictions for unseen speakers, and their scores.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Result:
         More that is known of each sample, a column a name: ``file``, ``corpus``, ``gender``,
         ``language``, ``text``; an empty string where it is not known.
     leaks : tuple of str
-        What would have been refused, had it not been allowed by name; it belongs into every title.
+        What was allowed by name and would have been refused otherwise; every title is stamped.
     """
 
     protocol: str
@@ -58,7 +59,7 @@ class Result:
 
     @property
     def title(self) -> str:
-        """The protocol, with a stamp on it if something was allowed that flatters the scores."""
+        """The protocol, stamped if a leak was allowed, which makes the scores optimistic."""
         return f"{self.protocol} [{STAMP}]" if self.leaks else self.protocol
 
     @property
@@ -87,7 +88,7 @@ class Result:
         )
 
     def scores(self) -> Plain:
-        """Return all scores as plain values, each with its 95 % interval drawn by speaker.
+        """Return all scores as plain values, each with its 95 % interval by speaker.
 
         Returns
         -------
@@ -131,12 +132,12 @@ class Result:
         described = {}
         for name in np.unique(self.speakers):
             part = self.subset(self.speakers == name)
-            right = int(np.sum(part.truth == part.prediction))
+            clips, correct = len(part.truth), int(np.sum(part.truth == part.prediction))
             described[str(name)] = {
-                "clips": len(part.truth),
+                "clips": clips,
                 "uar": uar(part.truth, part.prediction),
-                "accuracy": accuracy(part.truth, part.prediction),
-                "accuracy_interval_95": list(wilson(right, len(part.truth))),
+                "accuracy": correct / clips,
+                "accuracy_interval_95": list(wilson(correct, clips)),
             }
         return described
 
@@ -154,9 +155,6 @@ class Result:
                 }
             )
         return described
-
-
-STAMP = "NOT HONEST: what flatters the scores was allowed"
 
 
 def _plain(value: np.floating[Any]) -> float | None:

@@ -27,7 +27,7 @@ class Record:
     document : dict
         What ``result.json`` holds.
     result : Result
-        The raw answers.
+        The raw predictions.
     """
 
     document: dict[str, Any]
@@ -35,7 +35,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What was judged."""
+        """What was evaluated."""
         return str(self.document["name"])
 
 
@@ -45,7 +45,7 @@ def write_record(result: Result, document: dict[str, Any], folder: str | Path) -
     Parameters
     ----------
     result : Result
-        The raw answers; its columns ``about`` are written too.
+        The raw predictions; its columns ``about`` are written too.
     document : dict
         Plain values: ``name`` and whatever else is known; format and version, protocol, labels and
         leaks are added.
@@ -74,7 +74,7 @@ def write_record(result: Result, document: dict[str, Any], folder: str | Path) -
 
 
 def write_predictions(result: Result, target: Path) -> None:
-    """Write a row a clip: what is known of it, truth, answer and the probability of each label."""
+    """Write a row a clip: what is known of it, truth, prediction, probability of each label."""
     columns = [name for name in ABOUT if name in result.about]
     with target.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -103,7 +103,7 @@ def read_record(place: str | Path) -> Record:
     Returns
     -------
     Record
-        Document and raw answers.
+        Document and raw predictions.
 
     Raises
     ------
@@ -137,8 +137,8 @@ def read_record(place: str | Path) -> Record:
 
 def _read_predictions(document: dict[str, Any], file: Path) -> Result:
     labels = tuple(map(str, document["labels"]))
-    with file.open(newline="", encoding="utf-8") as opened:
-        rows = list(csv.DictReader(opened))
+    with file.open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
     if not rows:
         raise ValueError("no row")
     place = {label: number for number, label in enumerate(labels)}

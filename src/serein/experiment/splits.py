@@ -93,7 +93,7 @@ def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
     _refuse_too_little(corpus)
     folds, words = SPLITS[protocol.split](protocol, corpus)
     labels, truth = np.unique([clip.emotion for clip in corpus], return_inverse=True)
-    protocols.refuse_unfair(
+    protocols.check_folds(
         folds,
         np.array(_speakers(corpus)),
         truth,

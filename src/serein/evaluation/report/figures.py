@@ -154,10 +154,9 @@ def roc(result: Result) -> str:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":", label="chance 0.500")
         for number in drawn:
             score = result.probabilities[:, number]
-            alarms, hits = _corners(*roc_curve(truths[number], score))
             area = auc(truths[number], score)
             axes.plot(
-                *(alarms, hits),
+                *roc_curve(truths[number], score),
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=DASHES[number % len(DASHES)],
                 label=f"{short(result.labels[number])} {area:.3f}",
@@ -260,11 +259,3 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
     look |= {"xy": (column + 0.5, row + 0.5), "textcoords": "offset points"}
     axes.annotate(f"{100 * share:.0f}", xytext=(0, 4), fontsize=8.5, weight=weight, **look)
     axes.annotate(str(count), xytext=(0, -5.5), fontsize=6.5, **look)
-
-
-def _corners(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Keep only the points of a staircase at which it turns."""
-    across, up = np.diff(x), np.diff(y)
-    turns = np.abs(across[1:] * up[:-1] - across[:-1] * up[1:]) > 1e-12
-    kept = np.concatenate([[True], turns, [True]])
-    return x[kept], y[kept]

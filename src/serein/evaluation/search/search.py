@@ -25,7 +25,7 @@ from serein.engine import each, parallel
 from serein.errors import unknown_name
 from serein.evaluation.cross_validation import Augmented, fit_part
 from serein.evaluation.metrics import uar
-from serein.evaluation.protocol import Fold, refuse_unfair, speaker_k_fold
+from serein.evaluation.protocol import Fold, check_folds, speaker_k_fold
 from serein.evaluation.search.space import Space, grid, read_space, read_values
 from serein.evaluation.search.study import (
     METHODS,
@@ -298,7 +298,7 @@ def _task(
     dealt = speaker_k_fold(
         speakers.tolist(), names[truth].tolist(), folds=folds, random_state=random_state
     )
-    refuse_unfair(dealt, speakers, truth, names)
+    check_folds(dealt, speakers, truth, names)
     return _Task(vectors, labels, truth, speakers, dealt, per_sample, augmented)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serein.evaluation.intervals import ends
+from serein.evaluation.comparison import change
+from serein.evaluation.intervals import expanded_percentile
 from serein.evaluation.metrics import uar
 from serein.evaluation.result import Result
-from serein.evaluation.robustness import change
 
 LABELS = ("anger", "happiness", "neutral", "sadness")
 
@@ -78,7 +78,7 @@ def test_the_interval_is_that_of_drawing_rows() -> None:
         scores = [uar(one.truth[rows], one.prediction[rows]) for one in (clean, changed)]
         gaps.append(scores[1] - scores[0])
     told = change(clean, changed, draws=200, random_state=7)
-    assert told.interval_95 == pytest.approx(tuple(ends(np.array(gaps), 5)))
+    assert told.interval_95 == pytest.approx(tuple(expanded_percentile(np.array(gaps), 5)))
 
 
 def test_the_interval_covers_the_truth() -> None:
