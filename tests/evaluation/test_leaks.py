@@ -93,7 +93,7 @@ def test_over_sampling_before_the_split():
 def test_smote_before_the_split():
     X, y, _ = voices()
     X, y = SMOTE(random_state=0).fit_resample(X, y)
-    with pytest.raises(ProtocolError, match=r"before the split: make them inside the fold"):
+    with pytest.raises(ProtocolError, match=r"synthesised before the split: do so inside the fold"):
         judged(X.astype(np.float32), y, apart(len(y)), dealt(y))
 
 
@@ -191,7 +191,7 @@ def test_honest_data_pass_whatever_the_draw():
 
 def test_of_many_samples_some_are_looked_at(monkeypatch: pytest.MonkeyPatch):
     """Folds of which none is looked at are passed over; copies of all are still found."""
-    monkeypatch.setattr("serein.evaluation.leaks.CHECKED", 5)
+    monkeypatch.setattr("serein.evaluation.leaks.MAX_CHECKED", 5)
     X, y, who = voices()
     assert find_leaks(GaussianNB(), X, who, leave_one_speaker_out(who.tolist())) == []
     jitter = 0.01 * np.random.default_rng(1).normal(size=X.shape)
