@@ -27,7 +27,7 @@ from serein.corpora import CORPORA
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.result import Result
 from serein.evaluation.result_file import write_predictions
-from serein.experiment.adaptation import KNOWN
+from serein.experiment.adapted_scores import KNOWN
 from serein.experiment.evaluate import evaluate
 from serein.experiment.prepare import prepare
 from serein.experiment.recipe import Augmentation, Balance, Model, Recipe
@@ -188,8 +188,8 @@ def run(folder: Path, case: Case, system: str, options: argparse.Namespace) -> N
     """Judge a system on unseen speakers, adapted to them or not, and keep its answers."""
     recipe = recipe_of(case, system)
     data, weights = options.data, options.weights
-    prepared = prepare(recipe, data=data, weights=weights, progress=progress_bar)
-    judged = evaluate(prepared, adaptation=True, progress=progress_bar)
+    prepared = prepare(recipe, data=data, weights=weights, progress_bar=progress_bar)
+    judged = evaluate(prepared, adaptation=True, progress_bar=progress_bar)
     name = stem(case, system)
     write_told(folder, name, None)  # from here on, until all files are written
     plain = judged.result

@@ -155,7 +155,7 @@ def arguments() -> argparse.Namespace:
 def load(options: argparse.Namespace) -> Data:
     """Describe the voices by the recipe, and read the faces; roots, as action units are skewed."""
     recipe = read_recipe(ROOT / "recipes/ravdess.toml")
-    ready = prepare(recipe, data=options.data, weights=options.weights, progress=progress_bar)
+    ready = prepare(recipe, data=options.data, weights=options.weights, progress_bar=progress_bar)
     if ready.augmented is None:
         raise SystemExit("recipes/ravdess.toml makes no copies; bench/fusion.py expects some")
     with options.face.open(newline="", encoding="utf-8") as text:

@@ -291,8 +291,8 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
 
 def answer(recipe: Recipe, data: Path, heard: Mapping[str, Any] | None) -> Result:
     """Judge a recipe on unseen speakers, whose clips are heard as they are or in noise."""
-    prepared = prepare(recipe, data=data, progress=progress_bar)
-    fitted = fit_folds(prepared, progress=progress_bar)
+    prepared = prepare(recipe, data=data, progress_bar=progress_bar)
+    fitted = fit_folds(prepared, progress_bar=progress_bar)
     if heard is None:
         return fitted.predict(prepared.X)
     ears = Heard(prepared.front, **heard)

@@ -182,10 +182,10 @@ def functionals(task: Task, feature_set: str) -> npt.NDArray[np.float32]:
     folder.mkdir(parents=True, exist_ok=True)
     work = partial(describe, feature_set=feature_set, folder=folder)
     rows = []
-    with ProcessPoolExecutor() as pool, progress_bar(f"openSMILE {feature_set}") as tick:
+    with ProcessPoolExecutor() as pool, progress_bar(f"openSMILE {feature_set}") as progress:
         for row in pool.map(work, task.corpus.paths, chunksize=8):
             rows.append(row)
-            tick(len(rows), len(task.corpus))
+            progress(len(rows), len(task.corpus))
     return np.stack(rows)
 
 
@@ -222,8 +222,8 @@ def recipe(task: Task, *, model: str = "") -> Answers:
     else:
         used = read_recipe(ROOT / f"recipes/{name}.toml")
     root, weights = task.corpus.root, task.weights
-    prepared = prepare(used, data=root, weights=weights, progress=progress_bar)
-    result = fit_folds(prepared, progress=progress_bar).predict(prepared.X)
+    prepared = prepare(used, data=root, weights=weights, progress_bar=progress_bar)
+    result = fit_folds(prepared, progress_bar=progress_bar).predict(prepared.X)
     named = (result.labels[number] for number in result.prediction)
     answers = dict(zip(prepared.corpus.paths, named, strict=True))
     return [answers[path] for path in task.corpus.paths]

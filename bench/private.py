@@ -88,7 +88,7 @@ class Kept:
 def read(name: str, data: Path) -> Prepared:
     """Read a corpus to be judged, as its recipe for the perceptron says."""
     recipe = uncalibrated(short_recipe(name, "mlp"))
-    return prepare(recipe, data=data, progress=progress_bar)
+    return prepare(recipe, data=data, progress_bar=progress_bar)
 
 
 def read_public(data: Path) -> Prepared:
@@ -185,7 +185,7 @@ def with_seed(prepared: Prepared, seed: int) -> Prepared:
 
 def one(prepared: Prepared) -> Row:
     """Cross-validate: the answers, and the most that a fold gave away."""
-    fitted = fit_folds(prepared, progress=progress_bar)
+    fitted = fit_folds(prepared, progress_bar=progress_bar)
     spent = [privacy_spent(member) for member, _ in fitted.members]
     return {
         "answer": fitted.predict(prepared.X).prediction.tolist(),

@@ -127,8 +127,8 @@ def with_old_names(settings: dict[str, Any]) -> dict[str, Any]:
 
 def measure(recipe: Recipe, data: Path) -> dict[str, Any]:
     """Judge a recipe on unseen speakers, and time it."""
-    prepared = prepare(recipe, data=data, progress=progress_bar)
-    fitted = fit_folds(prepared, progress=progress_bar)
+    prepared = prepare(recipe, data=data, progress_bar=progress_bar)
+    fitted = fit_folds(prepared, progress_bar=progress_bar)
     scores = fitted.predict(prepared.X).scores()
     last = fitted.members[-1][0]
     low, high = scores["uar_interval_95"]

@@ -80,7 +80,7 @@ def scores_of(result: Result, name: str) -> dict[str, Any]:
 
 
 def adapted(result: Result, known: int | None, one_emotion: bool) -> dict[str, Any]:
-    """A row of a result adapted to speakers, in the shape of serein.experiment.adaptation."""
+    """A row of a result adapted to speakers, in the shape of serein.experiment.adapted_scores."""
     gain = 0.0 if one_emotion else 0.01 * (known or 20) ** 0.5
     score = uar(result.truth, result.prediction) + gain
     return {

@@ -43,8 +43,8 @@ def main() -> None:
 def describe(clips: Iterable[Utterance]) -> dict[str, Clips]:
     """Give each speaker's clips, by name."""
     rows = list(clips)
-    with progress_bar("features") as tick:
-        extractor = FeatureExtractor(["expert"], jobs=-1, progress=tick)
+    with progress_bar("features") as progress:
+        extractor = FeatureExtractor(["expert"], jobs=-1, progress=progress)
         X = extractor.fit_transform([clip.path for clip in rows])
     labels = sorted({clip.emotion for clip in rows})
     y = np.array([labels.index(clip.emotion) for clip in rows])

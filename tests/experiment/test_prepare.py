@@ -17,7 +17,7 @@ from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
 from serein.experiment.data import balanced_weights, combine, read_corpora
-from serein.experiment.prepare import Prepared, make_classifier, no_progress, prepare
+from serein.experiment.prepare import Prepared, make_classifier, no_progress_bar, prepare
 from serein.experiment.recipe import Balance, Data, Encoder, Model, Protocol, Recipe
 from serein.experiment.splits import make_folds, refuse_same_recordings
 from serein.models.linear import MaskedLogisticRegression
@@ -242,13 +242,13 @@ def test_every_clip_is_described_by_the_recipes_encoder(tmp_path: Path):
     model.save_pretrained(tmp_path / "weights" / "tiny")
     told: list[str] = []
 
-    def progress(title: str) -> Any:
+    def progress_bar(title: str) -> Any:
         told.append(title)
-        return no_progress(title)
+        return no_progress_bar(title)
 
     encoder = Encoder("openai/tiny", layers=(1,), weights=str(tmp_path / "weights"))
     made = replace(recipe(folder=str(tmp_path), leave_out=("disgust",)), encoder=encoder)
-    found = prepare(made, cache=tmp_path / "cache", progress=progress)
+    found = prepare(made, cache=tmp_path / "cache", progress_bar=progress_bar)
     assert told == ["features"]
     assert len(found.sources) == 2
     assert found.emotions == ["anger", "calm"] * 4

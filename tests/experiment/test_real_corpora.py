@@ -21,7 +21,7 @@ from serein.evaluation.comparison import compare
 from serein.evaluation.leaks import find_leaks
 from serein.evaluation.protocol import RAVDESS_ACTOR_FOLDS
 from serein.experiment import speech
-from serein.experiment.adaptation import adapt
+from serein.experiment.adapted_scores import adapt
 from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.export.convert_bundle import convert
 from serein.experiment.prepare import Prepared, prepare
@@ -103,7 +103,7 @@ def test_it_pays_to_know_a_speaker_and_one_emotion_of_them_costs_nothing(
 ) -> None:
     evaluation = evaluated("emodb")
     assert evaluation.fitted is not None
-    cases = adapt(evaluation.fitted, evaluation.result, tick=lambda done, total: None)
+    cases = adapt(evaluation.fitted, evaluation.result, progress=lambda done, total: None)
     *_, whole, one_emotion = (compare(evaluation.result, case.result) for case in cases)
     assert whole.difference > 0
     assert one_emotion.interval_95[1] >= 0

@@ -62,9 +62,9 @@ def explain(
     recognizer = load(model)
     others = None if background is None else _read(background)
     try:
-        with progress_bar("asking") as tick:
+        with progress_bar("asking") as progress:
             found = why.explain(
-                recognizer, signal, emotion=emotion, background=others, progress=tick
+                recognizer, signal, emotion=emotion, background=others, progress=progress
             )
     except ValueError as error:
         raise SereinError(f"{file}: {error}") from error

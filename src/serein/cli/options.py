@@ -95,5 +95,10 @@ def prepared_recipe(
     from serein.experiment.prepare import prepare
 
     return prepare(
-        recipe, data=data, weights=weights, cache=cache, download=download, progress=progress_bar
+        recipe,
+        data=data,
+        weights=weights,
+        cache=cache,
+        download=download,
+        progress_bar=progress_bar,
     )

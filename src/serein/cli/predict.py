@@ -248,8 +248,8 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
     with Journal(unfinished, question.to_dict()) as journal:
         if journal.done:
             typer.echo(f"going on: {len(journal.done)} files are answered already", err=True)
-        with progress_bar("recordings") as tick:
-            answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=tick)
+        with progress_bar("recordings") as progress:
+            answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=progress)
         answered, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
     typer.echo(f"{answered} answered, {errors} failed: {out}")

@@ -54,9 +54,11 @@ def train(
     int8 = wanted.encoder is not None
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
-        evaluation = judge(prepared, int8=int8, adaptation=None, cache=cache, progress=progress_bar)
+        evaluation = judge(
+            prepared, int8=int8, adaptation=None, cache=cache, progress_bar=progress_bar
+        )
         show_scores(evaluation)
-        fitted = fit(prepared, cache=cache, progress=progress_bar)
+        fitted = fit(prepared, cache=cache, progress_bar=progress_bar)
     folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
     typer.echo(f"written: {folder}")
 
@@ -98,7 +100,7 @@ def tune(
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
         kept = folder / ("search.journal" if parallel() else "search.db")
-        result = look(prepared, storage=storage or kept.absolute(), progress=progress_bar)
+        result = look(prepared, storage=storage or kept.absolute(), progress_bar=progress_bar)
     show_search(result)
     typer.echo(f"written: {write_search(result, wanted, folder)}")
 
@@ -174,7 +176,7 @@ def evaluate(
             importance=out is not None,
             adaptation=adapt,
             cache=cache,
-            progress=progress_bar,
+            progress_bar=progress_bar,
         )
     show_scores(evaluation)
     if out:
@@ -205,7 +207,7 @@ def check_leaks(
     prepared = prepared_recipe(
         chosen_recipe(recipe, corpus, model), data, weights, cache, download=download
     )
-    rows = check(prepared, cache=cache, progress=progress_bar).rows()
+    rows = check(prepared, cache=cache, progress_bar=progress_bar).rows()
     if as_json:
         for row in rows:
             print_json(row)
@@ -218,7 +220,7 @@ def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | 
     from serein.cli.stress import show_stress
 
     prepared = evaluation.prepared
-    with progress_bar("stress") as tick:
+    with progress_bar("stress") as progress:
         report = stress_folds(
             evaluation.fitted,
             cast("Front", prepared.front),  # of a table there is none: refused above
@@ -228,7 +230,7 @@ def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | 
             fingerprint=evaluation.fingerprint,
             clips=clips,
             cache=cache,
-            tick=tick,
+            tick=progress,
         )
     show_stress(report)
     if out:

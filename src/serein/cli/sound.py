@@ -50,8 +50,8 @@ def features(
         raise SereinError(str(error)) from error
     files, failed = _listed(inputs)
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
-    with running_on(engine, address=address, jobs=jobs), progress_bar("features") as tick:
-        extractor.progress = tick
+    with running_on(engine, address=address, jobs=jobs), progress_bar("features") as progress:
+        extractor.progress = progress
         answers = list(extractor.each(files))
     for file, answer in zip(files, answers, strict=True):
         if isinstance(answer, SereinError):

@@ -68,7 +68,7 @@ def stress(
     except ValueError as error:
         raise SereinError(f"{error}; separate several with commas") from error
     recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
-    with progress_bar("stress") as tick:
+    with progress_bar("stress") as progress:
         report = stress_model(
             model,
             recordings,
@@ -76,7 +76,7 @@ def stress(
             conditions=chosen,
             clips=clips,
             cache=cache,
-            tick=tick,
+            tick=progress,
         )
     if as_json:
         print_json(report.to_dict())

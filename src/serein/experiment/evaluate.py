@@ -15,22 +15,22 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from serein.errors import RecipeError, SereinError
+from serein.errors import RecipeError, SereinError, renamed
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.importance import permutation_importance
 from serein.evaluation.result import Result
 from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
-from serein.experiment.adaptation import NO_PRIOR, Adapted, adapt, can_adapt
+from serein.experiment.adapted_scores import NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.data import describe_corpora
 from serein.experiment.export.quantise import quantise
 from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.experiment.prepare import (
     Prepared,
-    Progress,
+    ProgressBar,
     describe,
     make_classifier,
-    no_progress,
+    no_progress_bar,
     stack,
 )
 from serein.features.encoder import SpeechEncoder
@@ -116,6 +116,7 @@ class Evaluation:
         }
 
 
+@renamed(progress="progress_bar")
 def evaluate(
     prepared: Prepared,
     *,
@@ -123,7 +124,7 @@ def evaluate(
     importance: bool = False,
     adaptation: bool | None = False,
     cache: Path | None = None,
-    progress: Progress = no_progress,
+    progress_bar: ProgressBar = no_progress_bar,
 ) -> Evaluation:
     """Cross-validate a recipe over speakers.
 
@@ -140,8 +141,8 @@ def evaluate(
         None for where the classifiers allow it.
     cache : path, optional
         Folder of the feature cache.
-    progress : callable
-        Makes a progress bar with a title.
+    progress_bar : callable
+        Makes a progress bar with a title: a context manager that gives callable(done, total).
 
     Returns
     -------
@@ -161,32 +162,34 @@ def evaluate(
         raise RecipeError(f"{prepared.recipe.name}: int8 is for recipes with an [encoder]")
     if adaptation and not prepared.recipe.protocol.calibration_folds:
         raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
-    fitted = fit_folds(prepared, cache=cache, progress=progress)
+    fitted = fit_folds(prepared, cache=cache, progress_bar=progress_bar)
     curves = tuple(learning_curve(member) for member, _ in fitted.members)
     evaluation = Evaluation(prepared, fitted.predict(prepared.X), curves=curves, fitted=fitted)
     groups = feature_groups(prepared) if importance else {}
     if groups:
-        with progress("importance of features") as tick:
+        with progress_bar("importance of features") as progress:
             seed = prepared.recipe.protocol.seed
             found = permutation_importance(
-                fitted, prepared.X, groups, random_state=seed, progress=tick
+                fitted, prepared.X, groups, random_state=seed, progress=progress
             )
         evaluation = replace(evaluation, importance=found)
     if adaptation or (adaptation is None and can_adapt(fitted)):
-        with progress("adaptation") as tick:
-            cases = adapt(fitted, evaluation.result, seed=prepared.recipe.protocol.seed, tick=tick)
+        with progress_bar("adaptation") as progress:
+            cases = adapt(
+                fitted, evaluation.result, seed=prepared.recipe.protocol.seed, progress=progress
+            )
         evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
-        vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress)
+        vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress_bar)
         evaluation = replace(evaluation, int8=fitted.predict(stack(vectors, front)))
     return evaluation
 
 
 def fit_folds(
-    prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
+    prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
 ) -> FittedFolds:
     """Fit a recipe's classifier once for each fold of unseen speakers."""
-    with progress("cross-validation") as tick:
+    with progress_bar("cross-validation") as progress:
         try:
             return cross_validate(
                 make_classifier(prepared, checkpoint=training_folder(cache)),
@@ -199,7 +202,7 @@ def fit_folds(
                 augmented=prepared.augmented,
                 about=prepared.about,
                 speaker_overlap=prepared.recipe.protocol.speaker_overlap,
-                progress=tick,
+                progress=progress,
             )
         except ValueError as error:
             if isinstance(error, SereinError):

@@ -15,7 +15,7 @@ from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import random_k_fold
 from serein.evaluation.result import Result
 from serein.experiment.evaluate import training_folder
-from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
+from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
 from serein.experiment.recipe import uncalibrated
 
 COPIES = 3  # of each clip, in the split that is made too late
@@ -56,7 +56,7 @@ class LeakCheck:
 
 
 def check_leaks(
-    prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
+    prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
 ) -> LeakCheck:
     """Judge a recipe honestly, with a random split, and with copies made before the split."""
     recipe = prepared.recipe
@@ -71,8 +71,8 @@ def check_leaks(
     deal: dict[str, Any] = {"folds": folds, "random_state": seed, "speaker_overlap": "allow"}
 
     def judged(title: str, data: Prepared, split: Any, words: str, **options: Any) -> Result:
-        with progress(title) as tick:
-            return _judged(data, estimator, split, words, tick, **options)
+        with progress_bar(title) as progress:
+            return _judged(data, estimator, split, words, progress, **options)
 
     honest = judged("honest", plain, prepared.folds, prepared.protocol)
     at_random = judged(
@@ -100,7 +100,7 @@ def _judged(
     estimator: Any,
     folds: Any,
     words: str,
-    tick: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
     *,
     speaker_overlap: str = "refuse",
     times: int = 1,
@@ -117,7 +117,7 @@ def _judged(
             per_sample=told,
             augmented=data.augmented,
             speaker_overlap=speaker_overlap,
-            progress=tick,
+            progress=progress,
         )
     except ValueError as error:
         if isinstance(error, SereinError):

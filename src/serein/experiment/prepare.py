@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.corpora import Corpus
-from serein.errors import CorpusError
+from serein.errors import CorpusError, renamed
 from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.protocol import Fold
 from serein.evaluation.search.tuned import Tuned
@@ -36,12 +36,12 @@ from serein.models.padding import pad
 from serein.training.balance import Balanced
 
 Array = npt.NDArray[np.float32]
-Tick = Callable[[int, int], None]
-Progress = Callable[[str], AbstractContextManager[Tick]]
+Progress = Callable[[int, int], None]
+ProgressBar = Callable[[str], AbstractContextManager[Progress]]
 Front = SpeechEncoder | FrontEnd
 
 
-def no_progress(title: str) -> AbstractContextManager[Tick]:
+def no_progress_bar(title: str) -> AbstractContextManager[Progress]:
     """Show nothing: the default for what is called from Python."""
     del title
     return nullcontext(lambda done, total: None)
@@ -131,6 +131,7 @@ class Prepared:
         return told
 
 
+@renamed(progress="progress_bar")
 def prepare(
     recipe: Recipe,
     *,
@@ -138,7 +139,7 @@ def prepare(
     weights: str | Path | None = None,
     cache: Path | None = None,
     download: bool = False,
-    progress: Progress = no_progress,
+    progress_bar: ProgressBar = no_progress_bar,
 ) -> Prepared:
     """Read the corpora, deal the folds and describe every clip.
 
@@ -152,8 +153,8 @@ def prepare(
         Folder of the feature cache.
     download : bool
         Whether an encoder that is not on this machine may be fetched from the model hub.
-    progress : callable
-        Makes a progress bar with a title.
+    progress_bar : callable
+        Makes a progress bar with a title: a context manager that gives callable(done, total).
 
     Returns
     -------
@@ -183,25 +184,25 @@ def prepare(
         AugmentingExtractor(front, changes, number, recipe.protocol.seed)
         for number in range(changes.per_clip)
     ]
-    arrays = [describe(corpus, extractor, cache, progress) for extractor in extractors]
+    arrays = [describe(corpus, extractor, cache, progress_bar) for extractor in extractors]
     X = stack([array for each in arrays for array in each], front)
     clips = len(corpus)
     augmented = None
     if changes.per_clip:
         augmented = Augmented(X[clips:], np.tile(np.arange(clips), changes.per_clip))
-    known = [array for other in others for array in describe(other, front, cache, progress)]
+    known = [array for other in others for array in describe(other, front, cache, progress_bar)]
     public = stack(known, front) if known else None
     return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], augmented, public)
 
 
 def describe(
-    corpus: Corpus, extractor: Extractor, cache: Path | None, progress: Progress
+    corpus: Corpus, extractor: Extractor, cache: Path | None, progress_bar: ProgressBar
 ) -> list[Array]:
     """Describe all clips of a corpus."""
     inner = extractor.extractor if isinstance(extractor, AugmentingExtractor) else extractor
     in_python = isinstance(inner, FrontEnd)
-    with progress("features") as tick, one_thread_each():
-        return extract(corpus.paths, extractor, cache=cache, processes=in_python, progress=tick)
+    with progress_bar("features") as progress, one_thread_each():
+        return extract(corpus.paths, extractor, cache=cache, processes=in_python, progress=progress)
 
 
 def stack(arrays: list[Array], front: Front) -> Array:

@@ -22,7 +22,7 @@ from serein.audio import nonspeech
 from serein.audio.read import read_audio
 from serein.engine import each
 from serein.errors import RecipeError
-from serein.experiment.prepare import Front, Prepared, Progress, Tick, stack
+from serein.experiment.prepare import Front, Prepared, Progress, ProgressBar, stack
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
@@ -48,7 +48,9 @@ class SpeechDetector:
     sounds_refused: float
 
 
-def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) -> SpeechDetector:
+def train_speech_detector(
+    prepared: Prepared, *, seed: int, progress_bar: ProgressBar
+) -> SpeechDetector:
     """Train and judge the detector on a recipe's features."""
     front = prepared.front
     if front is None:
@@ -59,8 +61,8 @@ def train_speech_detector(prepared: Prepared, *, seed: int, progress: Progress) 
     noisy = [_draw_noisy(prepared.corpus.paths[row], generator) for row in chosen]
     kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
     drawn = [nonspeech.draw(generator, str(kind)) for kind in kinds]
-    with progress("speech detector") as tick, one_thread_each():
-        described = _describe([*noisy, *drawn], front, tick)
+    with progress_bar("speech detector") as progress, one_thread_each():
+        described = _describe([*noisy, *drawn], front, progress)
     speakers = np.array(prepared.speakers)[chosen]
     X = _below(prepared.X[chosen], stack(described, front))
     y = np.repeat([True, False], [2 * count, len(drawn)])
@@ -98,12 +100,12 @@ def _draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
 
 
 def _describe(
-    drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, tick: Tick
+    drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, progress: Progress
 ) -> list[Array]:
     found = []
     for array in _each(drawn, front):
         found.append(array)
-        tick(len(found), len(drawn))
+        progress(len(found), len(drawn))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import RecipeError, SereinError
+from serein.errors import RecipeError, SereinError, renamed
 from serein.evaluation.confidence import risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
@@ -19,7 +19,7 @@ from serein.experiment.evaluate import Evaluation, privacy_spent, training_folde
 from serein.experiment.export.converters import unwrapped
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
 from serein.experiment.export.torch_graph import example_input, to_onnx
-from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
+from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
@@ -55,8 +55,9 @@ def refuse_unpackable(recipe: Recipe) -> None:
         )
 
 
+@renamed(progress="progress_bar")
 def fit(
-    prepared: Prepared, *, cache: Path | None = None, progress: Progress = no_progress
+    prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
 ) -> Fitted:
     """Fit a recipe on all its speakers.
 
@@ -66,8 +67,8 @@ def fit(
         The recipe with its data.
     cache : path, optional
         Folder in which the training of a network keeps its state.
-    progress : callable
-        Makes a progress bar with a title.
+    progress_bar : callable
+        Makes a progress bar with a title: a context manager that gives callable(done, total).
 
     Returns
     -------
@@ -80,7 +81,7 @@ def fit(
         If the model cannot learn from the data, or the features were read from a table.
     """
     refuse_unpackable(prepared.recipe)
-    with progress("final fit") as tick:
+    with progress_bar("final fit") as progress:
         try:
             classifier = fit_part(
                 make_classifier(prepared, checkpoint=training_folder(cache)),
@@ -97,9 +98,9 @@ def fit(
             if isinstance(error, SereinError):
                 raise
             raise RecipeError(f"{prepared.recipe.name}: {error}") from error
-        tick(1, 1)
+        progress(1, 1)
     seed = prepared.recipe.protocol.seed
-    return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress=progress))
+    return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress_bar=progress_bar))
 
 
 def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str | Path) -> Path:

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from serein.errors import RecipeError, SereinError
+from serein.errors import RecipeError, SereinError, renamed
 from serein.evaluation.search.search import SearchResult, search
 from serein.experiment.checks import complete
-from serein.experiment.prepare import Prepared, Progress, make_classifier, no_progress
+from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.models.catalogue import search_space
 
 
+@renamed(progress="progress_bar")
 def tune(
     prepared: Prepared,
     *,
     storage: str | Path | None = None,
-    progress: Progress = no_progress,
+    progress_bar: ProgressBar = no_progress_bar,
 ) -> SearchResult:
     """Search as section [search] of a recipe says, always in folds of unseen speakers.
 
@@ -35,8 +36,8 @@ def tune(
         The recipe with its data.
     storage : str or path, optional
         A file ending in ``.db`` or a storage URL of Optuna, where the search can be gone on with.
-    progress : callable
-        Makes a progress bar with a title.
+    progress_bar : callable
+        Makes a progress bar with a title: a context manager that gives callable(done, total).
 
     Returns
     -------
@@ -54,7 +55,7 @@ def tune(
     def candidate(values: dict[str, Any]) -> Any:
         return make_classifier(replace(prepared, recipe=uncalibrated(with_values(recipe, values))))
 
-    with progress("search") as tick:
+    with progress_bar("search") as progress:
         try:
             return search(
                 candidate,
@@ -72,7 +73,7 @@ def tune(
                 random_state=recipe.protocol.seed,
                 per_sample=prepared.per_sample(),
                 augmented=prepared.augmented,
-                progress=tick,
+                progress=progress,
             )
         except ValueError as error:
             if isinstance(error, SereinError):

@@ -17,7 +17,7 @@ from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import leave_one_speaker_out
 from serein.evaluation.result import STAMP, Result
-from serein.experiment.adaptation import KNOWN, Adapted, adapt, can_adapt, speaker_prior
+from serein.experiment.adapted_scores import KNOWN, Adapted, adapt, can_adapt, speaker_prior
 from serein.models.calibration import TemperatureScaled
 from serein.models.linear import MaskedRidge
 from serein.models.pipelines import Scaled
@@ -68,7 +68,7 @@ def score(result: Result) -> float:
 
 def test_it_pays_to_know_a_speaker(judged: tuple[FittedFolds, Result]) -> None:
     fitted, result = judged
-    found = known(adapt(fitted, result, tick=silent))
+    found = known(adapt(fitted, result, progress=silent))
     assert score(result) < 0.85
     assert score(found[None]) > score(result) + 0.1
     assert score(found[10]) > score(result) + 0.05
@@ -79,9 +79,9 @@ def test_of_a_speaker_heard_in_one_emotion_little_is_learnt(
     judged: tuple[FittedFolds, Result],
 ) -> None:
     fitted, result = judged
-    (last,) = (case for case in adapt(fitted, result, tick=silent) if case.one_emotion)
+    (last,) = (case for case in adapt(fitted, result, progress=silent) if case.one_emotion)
     moved = np.abs(last.result.probabilities - result.probabilities).mean()
-    whole = known(adapt(fitted, result, tick=silent))[None]
+    whole = known(adapt(fitted, result, progress=silent))[None]
     assert moved < 0.25 * np.abs(whole.probabilities - result.probabilities).mean()
     assert score(last.result) > score(result) - 0.05
 
@@ -89,7 +89,7 @@ def test_of_a_speaker_heard_in_one_emotion_little_is_learnt(
 def test_speakers_who_are_alike_lose_nothing() -> None:
     fitted, result = fitted_folds(TemperatureScaled(MaskedRidge(), folds=4), leaning=0.0)
     assert score(result) > 0.9
-    for found in known(adapt(fitted, result, tick=silent)).values():
+    for found in known(adapt(fitted, result, progress=silent)).values():
         assert score(found) > score(result) - 0.02
 
 
@@ -98,14 +98,14 @@ def test_speakers_who_are_alike_lose_nothing() -> None:
 
 def test_the_cases_are_told(judged: tuple[FittedFolds, Result]) -> None:
     fitted, result = judged
-    ticks: list[tuple[int, int]] = []
-    cases = adapt(fitted, result, tick=lambda done, total: ticks.append((done, total)))
+    steps: list[tuple[int, int]] = []
+    cases = adapt(fitted, result, progress=lambda done, total: steps.append((done, total)))
     assert KNOWN == (1, 2, 5, 10, None)
     assert [(case.known, case.one_emotion) for case in cases] == [
         *((number, False) for number in KNOWN),
         (None, True),
     ]
-    assert ticks == [(number, 6) for number in range(1, 7)]
+    assert steps == [(number, 6) for number in range(1, 7)]
     start = "leave one speaker out; adapted to the speaker by"
     assert [case.result.protocol for case in cases] == [
         f"{start} 1 other utterance, without labels",
@@ -126,14 +126,14 @@ def test_the_cases_are_told(judged: tuple[FittedFolds, Result]) -> None:
 def test_the_plain_answers_stay_as_they_were(judged: tuple[FittedFolds, Result]) -> None:
     fitted, result = judged
     before = result.probabilities.copy()
-    adapt(fitted, result, tick=silent)
+    adapt(fitted, result, progress=silent)
     np.testing.assert_array_equal(result.probabilities, before)
 
 
 def test_scores_as_plain_values(judged: tuple[FittedFolds, Result]) -> None:
     fitted, result = judged
     leaking = replace(result, leaks=("speakers are shared",))
-    plain, stamped = (adapt(fitted, one, tick=silent)[-1] for one in (result, leaking))
+    plain, stamped = (adapt(fitted, one, progress=silent)[-1] for one in (result, leaking))
     row, scores = plain.to_dict(), plain.result.scores()
     assert (row["known"], row["one_emotion"]) == (None, True)
     assert row["protocol"] == plain.result.protocol
@@ -188,7 +188,7 @@ def evidence(result: Result, case: Adapted, spies: list[Spy]) -> list[set[int]]:
 
 def test_evidence_is_of_the_speaker_alone_and_never_the_judged_row() -> None:
     fitted, result, spies = spied()
-    *cases, one_emotion = adapt(fitted, result, tick=silent)
+    *cases, one_emotion = adapt(fitted, result, progress=silent)
     for case in cases:
         for row, rows in enumerate(evidence(result, case, spies)):
             others = set(np.flatnonzero(result.speakers == result.speakers[row])) - {row}
@@ -203,7 +203,7 @@ def test_a_speaker_of_a_single_utterance_is_answered_as_a_stranger() -> None:
     fitted, result, _ = spied()
     for spy in (member.speaker_prior_ for member, _ in fitted.members):
         spy.lean = lambda probabilities: np.array([3.0, 0.0, -3.0])
-    found = known(adapt(fitted, result, tick=silent))
+    found = known(adapt(fitted, result, progress=silent))
     moved = np.abs(found[None].probabilities - result.probabilities).max(axis=1) > 1e-6
     np.testing.assert_array_equal(moved, result.speakers != "s1")
 
@@ -214,7 +214,9 @@ def test_which_utterances_are_known_is_drawn_by_the_seed(
     fitted, result = judged
 
     def answers(seed: int) -> list[Array]:
-        return [case.result.probabilities for case in adapt(fitted, result, seed=seed, tick=silent)]
+        return [
+            case.result.probabilities for case in adapt(fitted, result, seed=seed, progress=silent)
+        ]
 
     first, again, other = answers(3), answers(3), answers(4)
     for one, two in zip(first, again, strict=True):
@@ -231,8 +233,8 @@ def test_the_truth_of_what_is_known_is_not_looked_at(judged: tuple[FittedFolds, 
         rows = np.flatnonzero(result.speakers == name)
         truth[rows] = generator.permutation(truth[rows])
     assert np.mean(truth != result.truth) > 0.5
-    one = adapt(fitted, result, tick=silent)
-    two = adapt(fitted, replace(result, truth=truth), tick=silent)
+    one = adapt(fitted, result, progress=silent)
+    two = adapt(fitted, replace(result, truth=truth), progress=silent)
     for before, after in zip(one[:-1], two[:-1], strict=True):
         np.testing.assert_array_equal(before.result.probabilities, after.result.probabilities)
     last = one[-1].result.probabilities, two[-1].result.probabilities
@@ -244,8 +246,8 @@ def test_other_speakers_answers_change_nothing(judged: tuple[FittedFolds, Result
     mine = result.speakers == "s3"
     answers = result.probabilities.copy()
     answers[~mine] = answers[~mine][::-1]
-    one = adapt(fitted, result, tick=silent)
-    two = adapt(fitted, replace(result, probabilities=answers), tick=silent)
+    one = adapt(fitted, result, progress=silent)
+    two = adapt(fitted, replace(result, probabilities=answers), progress=silent)
     for before, after in zip(one, two, strict=True):
         np.testing.assert_array_equal(
             before.result.probabilities[mine], after.result.probabilities[mine]
@@ -275,7 +277,7 @@ def test_without_calibration_it_is_refused(classifier: Any) -> None:
     fitted, result = fitted_folds(classifier)
     assert not can_adapt(fitted)
     with pytest.raises(RecipeError, match=r"give protocol\.calibration_folds of 2 or more"):
-        adapt(fitted, result, tick=silent)
+        adapt(fitted, result, progress=silent)
 
 
 def test_an_emotion_of_one_speaker_is_named_as_the_reason() -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from serein.errors import RecipeError
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result
-from serein.experiment.prepare import Tick
+from serein.experiment.prepare import Progress
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,9 @@ class Adapted:
         return told | {"protocol": self.result.title} | {key: scores[key] for key in kept}
 
 
-def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> list[Adapted]:
+def adapt(
+    fitted: FittedFolds, result: Result, *, seed: int = 0, progress: Progress
+) -> list[Adapted]:
     """Judge again, with some of the speaker's other utterances known and without their labels."""
     priors = [speaker_prior(member) for member, _ in fitted.members]
     cases = [(known, False) for known in KNOWN] + [(None, True)]
@@ -58,7 +60,7 @@ def adapt(fitted: FittedFolds, result: Result, *, seed: int = 0, tick: Tick) -> 
         words = f"{result.protocol}; {_words(known, one_emotion)}"
         answers = replace(result, protocol=words, probabilities=probabilities)
         judged.append(Adapted(known, one_emotion, answers))
-        tick(done, len(cases))
+        progress(done, len(cases))
     return judged
 
 
