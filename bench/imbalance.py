@@ -18,6 +18,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from generative_quality import (
+    label_agreement,
+    nearest_distance_ratio,
+    spread_ratio,
+)
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,11 +37,6 @@ from serein.models.linear import MaskedLogisticRegression
 from serein.models.network_classifier import NetworkClassifier
 from serein.training.balance import Balanced
 from serein.training.generative import ConditionalWGAN
-from serein.training.generative_quality import (
-    label_agreement,
-    nearest_distance_ratio,
-    spread_ratio,
-)
 from serein.training.plan import Training
 
 Array = npt.NDArray[Any]

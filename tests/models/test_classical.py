@@ -174,7 +174,7 @@ def test_knn_can_be_bagged_though_it_knows_no_weights():
     ("told", "message"),
     [
         ({"y": ["joy"] * 6}, r"y has 1 class \(joy\); a classifier needs samples of at least 2"),
-        ({"sample_weight": np.ones(5)}, r"sample_weight.shape == \(5,\), expected \(6,\)"),
+        ({"sample_weight": np.ones(5)}, "sample_weight must be 6 numbers"),
         ({"sample_weight": [1, 1, -1, 1, 1, 1]}, "(?i)negative"),
         ({"X": [[1.0], [2.0], [np.nan], [3.0], [4.0], [5.0]]}, "contains NaN"),
         ({"y": [0.5, 1.5, 2.5, 3.5, 4.5, 5.25]}, "Unknown label type"),

@@ -367,5 +367,5 @@ def test_a_gpu_that_is_not_there_is_refused():
 
 def test_a_training_that_runs_away_says_so():
     X, y = vectors()
-    with pytest.raises(ValueError, match=r"ran away: train_loss is (nan|inf) in epoch \d+; take a"):
+    with pytest.raises(ValueError, match=r"diverged: train_loss is (nan|inf) in epoch \d+; take a"):
         model(optimiser="sgd", learning_rate=100.0, clip=0, l2=90.0, epochs=30).fit(X, y)

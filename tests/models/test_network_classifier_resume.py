@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path):
     command = (
         f"import sys, torch; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
         f"torch.set_num_threads({torch.get_num_threads()}); "  # the order of sums depends on it
-        f"import test_network_resume; test_network_resume.killed({str(tmp_path)!r})"
+        f"import test_network_classifier_resume as here; here.killed({str(tmp_path)!r})"
     )
     ended = subprocess.run([sys.executable, "-c", command], timeout=120, check=False)
     assert ended.returncode == -signal.SIGKILL

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.models.linear import SHARPNESS, MaskedRidge
+from serein.models.linear import LOGIT_SCALE, MaskedRidge
 
 Array = npt.NDArray[Any]
 
@@ -40,7 +40,7 @@ def theirs(
     target = np.where(np.eye(classes)[y] == 1, 1.0, -1.0 / (classes - 1))
     ridge = Ridge(alpha=alpha * X.shape[1] * weight.sum())
     ridge.fit(scaled, target, sample_weight=weight)
-    return SHARPNESS * ridge.coef_, SHARPNESS * ridge.intercept_, scaled
+    return LOGIT_SCALE * ridge.coef_, LOGIT_SCALE * ridge.intercept_, scaled
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")

@@ -16,7 +16,7 @@ def _same_draws():
 
 
 def test_a_feature_that_never_varies_changes_nothing():
-    module = ScaledNetwork.learnt(
+    module = ScaledNetwork.fitted(
         nn.Identity(), np.full((3, 2, 1), 1e6 + 0.1, dtype=np.float32), np.array([2, 2, 2])
     )
     assert module.scale.item() == 1.0

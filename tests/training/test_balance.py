@@ -237,7 +237,7 @@ def test_what_is_refused(method: Any, told: dict[str, Any], message: str):
 @pytest.mark.parametrize("method", ["smote", SHORT])
 def test_label_sets_of_made_samples_are_not_known(method: Any):
     X, y, speakers = uneven()
-    with pytest.raises(ValueError, match="label_set of made samples is not known: use over"):
+    with pytest.raises(ValueError, match="label_set of synthetic samples is not known: use over"):
         Balanced(Corpora(), method, random_state=0).fit(X, y, label_set=speakers)
 
 

@@ -1,5 +1,7 @@
 """The generative network: made samples hold their label, are no copies, and never move a seed."""
 
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,14 @@ from imblearn.utils.estimator_checks import parametrize_with_checks as parametri
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.training.generative import ConditionalWGAN, _Balanced, _gradient_penalty
-from serein.training.generative_quality import (
-    label_agreement,
-    nearest_distance_ratio,
-    spread_ratio,
-)
 
 Array = npt.NDArray[Any]
 SHORT = {"epochs": 1, "hidden": (8,), "random_state": 0}
+
+
+@pytest.fixture
+def quality(load_bench: Callable[[str], ModuleType]) -> ModuleType:
+    return load_bench("generative_quality")
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +63,7 @@ def test_imbalanced_learns_contract(estimator, check):
 
 
 @pytest.mark.parametrize("components", [None, 0.99])
-def test_samples_hold_their_label_and_are_not_copies(components: float | None):
+def test_samples_hold_their_label_and_are_not_copies(components: float | None, quality: ModuleType):
     X, y = clouds()
     fitted = ConditionalWGAN(
         epochs=120, hidden=(64, 64), components=components, random_state=0
@@ -69,12 +71,12 @@ def test_samples_hold_their_label_and_are_not_copies(components: float | None):
     made = np.concatenate([fitted.sample(label, 60, 1) for label in fitted.classes_])
     asked = np.repeat(fitted.classes_, 60)
     unseen_X, unseen_y = clouds((200, 200, 200))
-    assert label_agreement(unseen_X, unseen_y, made, asked) > 0.8
-    assert nearest_distance_ratio(X, y, made, asked) > 0.3
-    assert spread_ratio(X, y, made, asked) > 0.5
+    assert quality.label_agreement(unseen_X, unseen_y, made, asked) > 0.8
+    assert quality.nearest_distance_ratio(X, y, made, asked) > 0.3
+    assert quality.spread_ratio(X, y, made, asked) > 0.5
     untrained = ConditionalWGAN(**SHORT).fit(X, y)
     noise = np.concatenate([untrained.sample(label, 60, 1) for label in fitted.classes_])
-    assert label_agreement(unseen_X, unseen_y, noise, asked) < 0.6
+    assert quality.label_agreement(unseen_X, unseen_y, noise, asked) < 0.6
 
 
 def test_the_gradient_penalty_is_the_distance_of_a_slope_from_1():
@@ -126,24 +128,24 @@ def test_same_seed_same_samples_and_torchs_own_state_stays():
 # --- quality ---
 
 
-def test_copies_noise_and_repetition_are_told_apart():
+def test_copies_noise_and_repetition_are_told_apart(quality: ModuleType):
     X, y = clouds((100, 100, 100))
     real, rest = np.arange(300) % 2 == 0, np.arange(300) % 2 == 1
     as_good_as_real = (X[real], y[real], X[rest], y[rest])
-    assert label_agreement(*as_good_as_real) > 0.9
-    assert 0.8 < nearest_distance_ratio(*as_good_as_real) < 1.2
-    assert 0.8 < spread_ratio(*as_good_as_real) < 1.2
-    assert nearest_distance_ratio(X[real], y[real], X[real], y[real]) == 0.0
+    assert quality.label_agreement(*as_good_as_real) > 0.9
+    assert 0.8 < quality.nearest_distance_ratio(*as_good_as_real) < 1.2
+    assert 0.8 < quality.spread_ratio(*as_good_as_real) < 1.2
+    assert quality.nearest_distance_ratio(X[real], y[real], X[real], y[real]) == 0.0
     same = np.repeat(X[rest][:1], 9, axis=0)
-    assert spread_ratio(X[real], y[real], same, y[:9]) == pytest.approx(0.0, abs=1e-6)
-    assert label_agreement(X[real], y[real], X[rest], np.roll(y[rest], 50)) < 0.1
+    assert quality.spread_ratio(X[real], y[real], same, y[:9]) == pytest.approx(0.0, abs=1e-6)
+    assert quality.label_agreement(X[real], y[real], X[rest], np.roll(y[rest], 50)) < 0.1
 
 
-def test_quality_is_blind_to_units():
+def test_quality_is_blind_to_units(quality: ModuleType):
     X, y = clouds((50, 50, 50))
     made = X + 0.1 * X.std(axis=0) * np.random.default_rng(1).standard_normal(X.shape)
     in_other_units = (1000 * X, y, 1000 * made, y)
-    for judge in (label_agreement, nearest_distance_ratio, spread_ratio):
+    for judge in (quality.label_agreement, quality.nearest_distance_ratio, quality.spread_ratio):
         assert judge(*in_other_units) == pytest.approx(judge(X, y, made, y))
 
 
@@ -166,7 +168,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], message: str):
         ConditionalWGAN(**SHORT | settings).fit(*clouds())
 
 
-def test_samples_that_are_refused():
+def test_samples_that_are_refused(quality: ModuleType):
     X, y = clouds()
     with pytest.raises(ValueError, match="class class 2 has a single sample"):
         ConditionalWGAN(**SHORT).fit(*clouds((9, 9, 1)))
@@ -176,7 +178,7 @@ def test_samples_that_are_refused():
         ConditionalWGAN(**SHORT).fit(X, y).sample("class 22", 3)
     with pytest.raises(ValueError, match="count is 0; allowed: 1 or more"):
         ConditionalWGAN(**SHORT).fit(X, y).sample("class 2", 0)
-    with pytest.raises(ValueError, match="0 made samples with 0 labels"):
-        label_agreement(X, y, X[:0], y[:0])
+    with pytest.raises(ValueError, match="0 synthetic samples with 0 labels"):
+        quality.label_agreement(X, y, X[:0], y[:0])
     with pytest.raises(ValueError, match="class class 2 has fewer than 2 real samples"):
-        nearest_distance_ratio(X[:141], y[:141], X, y)
+        quality.nearest_distance_ratio(X[:141], y[:141], X, y)

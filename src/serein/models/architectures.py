@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from serein.errors import SettingError
 from serein.models.blueprint import Architecture, Network
 from serein.models.layers import (
     Convolution,
@@ -213,7 +214,7 @@ class Transformer(Architecture):
     def check(self) -> None:  # noqa: D102
         super().check()
         if self.d_model % self.heads or self.d_model % 2:
-            raise ValueError(
+            raise SettingError(
                 f"d_model is {self.d_model} with {self.heads} heads; need an even multiple of heads"
             )
 

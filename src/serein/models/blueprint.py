@@ -1,4 +1,4 @@
-"""What architectures have in common: checked settings, and the stack of layers they build."""
+"""What architectures share: checked settings, and the stack of layers that they build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.layers import ACTIVATIONS, filled
 from serein.models.time_pooling import POOLINGS, Mean
 
@@ -39,12 +39,11 @@ class Architecture(BaseEstimator):  # type: ignore[misc]
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
             if name in NAMED:
-                if value not in NAMED[name]:
-                    raise ValueError(unknown_name(name, value, NAMED[name]))
+                check_name(name, value, NAMED[name])
                 continue
             many = value if name == "channels" else [value]
             if not isinstance(many, list | tuple) or not many:
-                raise ValueError(f"channels is {value!r}; need a number a layer, such as (32, 64)")
+                raise SettingError(f"channels is {value!r}; need one per layer, such as (32, 64)")
             for one in many:
                 _check_number(name, one)
 
@@ -58,13 +57,13 @@ def _check_number(name: str, value: object) -> None:
     whole = name != "dropout"
     if not isinstance(value, Integral if whole else (int, float)) or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{name} is {value!r}; allowed: {kind} from {low:g} to {high:g}")
+        raise SettingError(f"{name} is {value!r}; allowed: {kind} from {low:g} to {high:g}")
     if name == "kernel" and value % 2 == 0:
-        raise ValueError(f"kernel is {value}; need an odd number, so that it has a middle")
+        raise SettingError(f"kernel is {value}; need an odd number, so that it has a middle")
 
 
 class Network(nn.Module):
-    """Stages that keep series, pooling over time, and layers that decide."""
+    """Stages from series to series, pooling over time, and layers that give the logits."""
 
     def __init__(
         self,

@@ -133,14 +133,14 @@ def make_model(
     Scaled(estimator=MarginSVM(C=2.0))
     """
     if name not in MODELS:
-        raise ValueError(unknown_name("model", name, MODELS))
+        raise SettingError(unknown_name("model", name, MODELS))
     family, given = MODELS[name], dict(settings or {})
     known = [*signature(family.build).parameters, *member_names(name, given)]
     for key in given:
         if key in RENAMED and RENAMED[key] in known:
             raise SettingError(f"{key} is called {RENAMED[key]} now: write that in place of it")
         if key not in known:
-            raise ValueError(unknown_name(f"setting of {name}", key, known))
+            raise SettingError(unknown_name(f"setting of {name}", key, known))
     if family.kind == "network":
         architecture = family.build(**given)
         architecture.check()
@@ -221,7 +221,7 @@ def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a search of a model changes."""
     found = dict(space or MODELS[name].space)
     if not found:
-        raise ValueError(f"{name} has nothing to search by default: name it under [search.space]")
+        raise SettingError(f"{name} has nothing to search by default: name it under [search.space]")
     return found
 
 

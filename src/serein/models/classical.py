@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.margin_svm import KERNELS, MarginSVM
 from serein.models.pipelines import Scaled
@@ -58,7 +58,7 @@ def svm(
     del random_state
     _refuse_not_positive("C", C)
     if kernel not in KERNELS:
-        raise ValueError(unknown_name("kernel", kernel, KERNELS))
+        raise SettingError(unknown_name("kernel", kernel, KERNELS))
     return Scaled(MarginSVM(kernel, C=C, gamma=gamma, degree=degree))
 
 
@@ -140,4 +140,4 @@ CLASSICAL: dict[str, Callable[..., Any]] = {
 
 def _refuse_not_positive(name: str, value: float) -> None:
     if not value > 0:
-        raise ValueError(f"{name} is {value}; must be above 0")
+        raise SettingError(f"{name} is {value}; must be above 0")

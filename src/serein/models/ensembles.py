@@ -1,8 +1,8 @@
-"""Several classifiers as one: bagging, boosting, voting and stacking of any classifiers.
+"""Ensembles: bagging, boosting, voting and stacking of any classifiers.
 
-Members may be networks. Inside an ensemble a network is not told who speaks, so one with early
-stopping cannot hold out speakers: train members with ``patience=0``. What the functions
-return is not yet fitted.
+Members may be networks. Inside an ensemble a network is not given the speakers, so one with early
+stopping cannot hold out speakers: train members with ``patience=0``. What the functions return is
+not yet fitted.
 """
 
 from __future__ import annotations
@@ -25,14 +25,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_X_y, get_tags
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    has_fit_parameter,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-Floats = npt.NDArray[np.float64]
+from serein.errors import SettingError
+from serein.training.contract import Floats, check_weights, class_index
+
 Members = Sequence[tuple[str, Any]]
 RandomState = int | np.random.RandomState | None
 
@@ -42,8 +39,8 @@ FOLDS = 5  # of stacking, if none are given
 class GroupedStacking(StackingClassifier):  # type: ignore[misc]
     """Stacking whose inner folds never divide a group (speaker).
 
-    Members tell the final classifier what they think of samples that they did not learn from. If
-    those were of speakers that they know, it would learn to trust the member that remembers voices.
+    The final classifier is trained on the members' predictions for held-out samples. If those were
+    of speakers in the members' training data, it would trust the member that remembers voices most.
 
     D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
     """
@@ -57,7 +54,7 @@ class GroupedStacking(StackingClassifier):  # type: ignore[misc]
     ) -> Self:
         """Learn members and the final classifier; return itself."""
         _, labels = check_X_y(X, y, accept_sparse=True, dtype=None, ensure_all_finite=False)
-        _refuse_one_class(labels, sample_weight)
+        class_index(labels[check_weights(sample_weight, len(labels)) > 0])
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
         if groups is None:
             super().fit(X, labels, **weighted)
@@ -74,34 +71,26 @@ class GroupedStacking(StackingClassifier):  # type: ignore[misc]
         return self
 
 
-def _refuse_one_class(labels: npt.NDArray[Any], sample_weight: npt.ArrayLike | None) -> None:
-    if sample_weight is not None:
-        weight = _check_sample_weight(sample_weight, labels)
-        if not weight.any():
-            raise ValueError("sample_weight is zero for every sample; at least one must count")
-        labels = labels[weight != 0]
-    if len(np.unique(labels)) < 2:
-        raise ValueError(f"y has 1 class ({labels[0]}); a classifier needs samples of at least 2")
-
-
 def _grouped_folds(
     asked: Any, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike
 ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     folds = FOLDS if asked is None else asked
     if not isinstance(folds, int | np.integer) or folds < 2:
-        raise ValueError(f"cv is {asked!r}; with groups it must be a number of folds, at least 2")
+        raise SettingError(f"cv is {asked!r}; with groups it must be a number of folds, at least 2")
     speakers = len(np.unique(np.asarray(groups)))
     if speakers < 2:
-        raise ValueError(f"stacking needs at least 2 speakers in the training data; got {speakers}")
+        raise SettingError(
+            f"stacking needs at least 2 speakers in the training data; got {speakers}"
+        )
     return list(GroupKFold(min(int(folds), speakers)).split(X, y, groups))
 
 
 class SeriesBoosting(AdaBoostClassifier):  # type: ignore[misc]
-    """AdaBoost, also of classifiers with a penalty, and of those that take series.
+    """AdaBoost, also of regularised classifiers, and of those that take padded series.
 
-    scikit-learn's hands out weights that sum to 1, against which a penalty is overwhelming: here
-    they sum to what they summed to at first. NaN, the filling of series, is let through to
-    classifiers that know it.
+    scikit-learn's weights sum to 1, against which regularisation is overwhelming: here they keep
+    the sum of the weights that `fit` was given. NaN, the padding of series, is let through to
+    classifiers that allow it.
     """
 
     def fit(
@@ -111,7 +100,7 @@ class SeriesBoosting(AdaBoostClassifier):  # type: ignore[misc]
         vectors, labels = check_X_y(
             X, y, dtype=None, ensure_all_finite=self._finite(), estimator=self
         )
-        self.total_weight_ = float(_check_sample_weight(sample_weight, vectors).sum())
+        self.total_weight_ = float(check_weights(sample_weight, len(labels)).sum())
         with config_context(assume_finite=True):
             super().fit(vectors, labels, sample_weight)
         return self
@@ -148,7 +137,7 @@ def bagging(
     features: float = 1.0,
     random_state: RandomState = None,
 ) -> BaggingClassifier:
-    """Make a mean of classifiers that each learn from samples drawn with replacement.
+    """Make the mean of classifiers that are each trained on samples drawn with replacement.
 
     L. Breiman, "Bagging predictors", Machine Learning 24, 1996.
     """
@@ -178,7 +167,7 @@ def boosting(
     if base is None:
         base = DecisionTreeClassifier(max_depth=depth)
     if not has_fit_parameter(base, "sample_weight"):
-        raise ValueError(
+        raise SettingError(
             f"boosting needs a classifier whose fit takes sample_weight; {type(base).__name__} "
             "does not (neither does knn nor a hidden Markov model): use bagging, or another one"
         )
@@ -189,10 +178,10 @@ def boosting(
 
 
 def voting(members: Members, *, weights: Sequence[float] | None = None) -> VotingClassifier:
-    """Make a mean of the members' probabilities."""
+    """Make the mean of the members' probabilities."""
     listed = _listed(members)
     if weights is not None and len(weights) != len(listed):
-        raise ValueError(f"{len(weights)} weights for {len(listed)} members; need one a member")
+        raise SettingError(f"{len(weights)} weights for {len(listed)} members; need one a member")
     return VotingClassifier(listed, voting="soft", weights=weights, flatten_transform=False)
 
 
@@ -204,9 +193,9 @@ def stacking(
     folds: int = FOLDS,
     random_state: RandomState = None,
 ) -> GroupedStacking:
-    """Make a classifier of what the members think."""
+    """Make a final classifier, trained on the members' probabilities."""
     if folds < 2:
-        raise ValueError(f"folds is {folds}; need at least 2")
+        raise SettingError(f"folds is {folds}; need at least 2")
     if final is None:
         final = LogisticRegression(C=C, max_iter=2000, random_state=random_state)
     return GroupedStacking(_listed(members), final, cv=folds, stack_method="predict_proba")
@@ -214,13 +203,13 @@ def stacking(
 
 def _refuse_none(count: int) -> None:
     if count < 1:
-        raise ValueError(f"count is {count}; need at least 1")
+        raise SettingError(f"count is {count}; need at least 1")
 
 
 def _listed(members: Members) -> list[tuple[str, BaseEstimator]]:
     listed = list(members)
     if not listed:
-        raise ValueError("an ensemble needs at least 1 member; got none")
+        raise SettingError("an ensemble needs at least 1 member; got none")
     return listed
 
 

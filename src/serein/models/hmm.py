@@ -8,28 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from hmmlearn.base import ConvergenceMonitor
 from hmmlearn.hmm import GMMHMM
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import kmeans_plusplus
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.hmm_forward import HmmArrays
-from serein.models.padding import unpad
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from serein.models.padding import SeriesInput, unpad
+from serein.training.contract import Floats, LogProbabilityClassifier, class_index
 
 TOPOLOGIES = ("left_right", "ergodic")
 PRIORS = ("uniform", "data")
 
 
-class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A hidden Markov model of each emotion's series; the likeliest model's emotion is the answer.
+class GaussianMixtureHMM(SeriesInput, LogProbabilityClassifier):
+    """A hidden Markov model of each emotion's series; the most likely model's emotion is predicted.
 
-    Series are standardised by the training frames. Probabilities come from the mean log-likelihood
-    of a frame and say nothing of how sure the answer is: temperature scaling does.
+    Features are scaled by the training frames. Probabilities come from the mean log-likelihood of a
+    frame and are not calibrated: temperature scaling does that.
 
     Parameters
     ----------
@@ -44,22 +40,22 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     mixtures : int
         Gaussians of each state; an emotion with few frames gets fewer.
     iterations : int
-        Most iterations of expectation-maximisation.
+        Maximum iterations of expectation-maximisation.
     variance_floor : float
-        Least variance of a standardised feature.
+        Minimum variance of a scaled feature.
     prior : {"uniform", "data"}
-        Whether emotions are held equally likely, or as likely as in training.
+        Whether emotions are equally likely a priori, or as likely as in training.
     random_state : int, RandomState or None
-        Draws the starting points.
+        Seed of the initialisation.
 
     Attributes
     ----------
     classes_ : numpy.ndarray
         Shape (classes,), sorted labels.
     models_ : list of hmmlearn.hmm.GMMHMM
-        One a class, of standardised frames.
+        One per class, of scaled frames.
     centre_, scale_ : numpy.ndarray
-        Shape (features,), the standardisation.
+        Shape (features,), the feature scaling.
     log_prior_ : numpy.ndarray
         Shape (classes,).
 
@@ -101,13 +97,8 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Learn a model of each emotion."""
         self.check()
-        rows, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=self._finite())
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
-            )
+        rows, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=self._finite())
+        self.classes_, index = class_index(labels)
         series = self._series(rows)
         frames = np.concatenate(series)
         self.centre_ = frames.mean(axis=0)
@@ -128,18 +119,16 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is not allowed, as `fit` does."""
-        for name, allowed in (("topology", TOPOLOGIES), ("prior", PRIORS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(unknown_name(name, getattr(self, name), allowed))
+        """Raise SettingError if a parameter is not allowed, as `fit` does."""
+        check_name("topology", self.topology, TOPOLOGIES)
+        check_name("prior", self.prior, PRIORS)
         for name in ("states", "mixtures", "iterations"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; need at least 1")
+                raise SettingError(f"{name} is {getattr(self, name)}; need at least 1")
         if not 0 < self.variance_floor <= 1:
-            raise ValueError(f"variance_floor is {self.variance_floor}; allowed: above 0, up to 1")
-
-    def _finite(self) -> bool | str:
-        return True if self.width is None else "allow-nan"
+            raise SettingError(
+                f"variance_floor is {self.variance_floor}; allowed: above 0, up to 1"
+            )
 
     def _series(self, X: Floats) -> list[Floats]:
         if self.width is None:
@@ -153,7 +142,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         lengths = [len(one) for one in series]
         frames = np.concatenate(series)
         if len(frames) < states:
-            raise ValueError(
+            raise SettingError(
                 f"class {name} has {len(frames)} frames in training, and {states} states need at "
                 "least one each: give longer or more series, or fewer states"
             )
@@ -169,7 +158,7 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def arrays_(self) -> HmmArrays:
-        """What scores series: standardisation, prior and models, stacked by class."""
+        """Feature scaling, prior and models, stacked by class, for the forward algorithm."""
         check_is_fitted(self)
         mixtures = max(model.n_mix for model in self.models_)
         with np.errstate(divide="ignore"):
@@ -179,9 +168,9 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 log_prior=self.log_prior_,
                 log_start=np.log([model.startprob_ for model in self.models_]),
                 log_transition=np.log([model.transmat_ for model in self.models_]),
-                log_weight=np.log([_filled(m.weights_, mixtures, 0.0) for m in self.models_]),
-                mean=np.stack([_filled(m.means_, mixtures, 0.0) for m in self.models_]),
-                variance=np.stack([_filled(m.covars_, mixtures, 1.0) for m in self.models_]),
+                log_weight=np.log([_padded(m.weights_, mixtures, 0.0) for m in self.models_]),
+                mean=np.stack([_padded(m.means_, mixtures, 0.0) for m in self.models_]),
+                variance=np.stack([_padded(m.covars_, mixtures, 1.0) for m in self.models_]),
             )
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
@@ -193,27 +182,12 @@ class GaussianMixtureHMM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         arrays = self.arrays_
         return np.stack([arrays.log_probabilities(one) for one in self._series(rows)])
 
-    def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        best = self.predict_log_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.width is not None
-        return tags
-
 
 class _FlooredGMMHMM(GMMHMM):  # type: ignore[misc]
-    """hmmlearn's training, from a start of our own, with a floor under the variances.
+    """hmmlearn's training, with an initialisation of our own and a floor under the variances.
 
     Weak priors (a hundredth of a frame, and for the variances one frame of variance 1) keep states
-    and mixtures alive that hear nothing.
+    and mixtures alive to which no frame is assigned.
     """
 
     def __init__(
@@ -238,7 +212,7 @@ class _FlooredGMMHMM(GMMHMM):  # type: ignore[misc]
     def start_from(
         self, frames: Floats, state: npt.NDArray[np.intp], random: np.random.RandomState
     ) -> None:
-        """Start with each state's mixtures spread over the frames given to it."""
+        """Initialise each state's mixtures from the frames assigned to it, by k-means++."""
         self.weights_ = np.full((self.n_components, self.n_mix), 1 / self.n_mix)
         means, variances = [], []
         for number in range(self.n_components):
@@ -250,7 +224,7 @@ class _FlooredGMMHMM(GMMHMM):  # type: ignore[misc]
         self.means_, self.covars_ = np.stack(means), np.stack(variances)
 
     def _init(self, X: Floats, lengths: Any = None) -> None:
-        """Keep the start that is set: hmmlearn's is slow and knows no left-right order."""
+        """Keep our initialisation: hmmlearn's is slow and has no left-right order."""
         self.n_features = X.shape[1]
 
     def _do_mstep(self, stats: dict[str, Any]) -> None:
@@ -259,7 +233,7 @@ class _FlooredGMMHMM(GMMHMM):  # type: ignore[misc]
 
 
 class _Silent(ConvergenceMonitor):  # type: ignore[misc]
-    """Stops as hmmlearn's does; a likelihood that falls a little, as with priors, is no news."""
+    """Stops as hmmlearn's does, without a warning where the likelihood falls, as priors make it."""
 
     def report(self, log_prob: float) -> None:
         self.history.append(log_prob)
@@ -282,7 +256,7 @@ def _nearest(frames: Floats, centres: Floats) -> npt.NDArray[np.intp]:
     return result
 
 
-def _filled(values: Floats, mixtures: int, filling: float) -> Floats:
-    """Add mixtures that are not in use, along the second axis."""
-    missing = np.full((len(values), mixtures - values.shape[1], *values.shape[2:]), filling)
+def _padded(values: Floats, mixtures: int, value: float) -> Floats:
+    """Add unused mixtures along the second axis."""
+    missing = np.full((len(values), mixtures - values.shape[1], *values.shape[2:]), value)
     return np.concatenate([values, missing], axis=1)

@@ -1,6 +1,6 @@
-"""Emotion of a series by hidden Markov models, one an emotion, given as arrays; needs NumPy alone.
+"""Forward algorithm of hidden Markov models, one per emotion, kept as arrays; NumPy alone.
 
-Training and recognition both score with this file, so they cannot drift apart.
+Training and inference both score with this file, so they cannot drift apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from serein.errors import SettingError
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +34,7 @@ TOLERANCE = 1e-3  # of a sum of probabilities, so that arrays may be kept as flo
 
 @dataclass(frozen=True, eq=False)
 class HmmArrays:
-    """Hidden Markov models with Gaussian mixtures of diagonal covariance, one an emotion.
+    """Hidden Markov models with Gaussian mixtures of diagonal covariance, one per emotion.
 
     L. R. Rabiner, "A tutorial on hidden Markov models and selected applications in speech
     recognition", Proceedings of the IEEE 77(2), 1989: equations 19 to 21, 50.
@@ -54,25 +56,25 @@ class HmmArrays:
         for name in LOG_PROBABILITIES:
             values = getattr(self, name)
             if not (values <= TOLERANCE).all():  # NaN is not, either
-                raise ValueError(f"{name} holds NaN or a value above 0; need log probabilities")
+                raise SettingError(f"{name} holds NaN or a value above 0; need log probabilities")
             if np.abs(np.exp(values).sum(axis=-1) - 1).max() > TOLERANCE:
-                raise ValueError(f"{name} must be logs of probabilities that sum to 1")
+                raise SettingError(f"{name} must be logs of probabilities that sum to 1")
         for name in ("centre", "mean", "scale", "variance"):
             if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"{name} holds NaN or infinity; need finite values")
+                raise SettingError(f"{name} holds NaN or infinity; need finite values")
         for name in ("scale", "variance"):
             if getattr(self, name).min() <= 0:
-                raise ValueError(f"{name} holds a value of 0 or below; need positive values")
+                raise SettingError(f"{name} holds a value of 0 or below; need positive values")
 
     def _check_shapes(self) -> None:
         sizes: dict[str, int] = {}
         for name, axes in reversed(SHAPES.items()):  # the array with all axes comes first
             shape = getattr(self, name).shape
             if len(shape) != len(axes) or 0 in shape:
-                raise ValueError(f"{name} has shape {shape}; need ({', '.join(axes)})")
+                raise SettingError(f"{name} has shape {shape}; need ({', '.join(axes)})")
             for axis, size in zip(axes, shape, strict=True):
                 if sizes.setdefault(axis, size) != size:
-                    raise ValueError(
+                    raise SettingError(
                         f"{name} has shape {shape}; need ({', '.join(axes)}) with "
                         f"{sizes[axis]} {axis}"
                     )
@@ -85,14 +87,14 @@ class HmmArrays:
     def from_arrays(cls, arrays: Mapping[str, npt.ArrayLike]) -> Self:
         """Take stored arrays back."""
         if set(arrays) != set(SHAPES):
-            raise ValueError(
+            raise SettingError(
                 f"arrays are {', '.join(sorted(arrays)) or 'none'}; need {', '.join(SHAPES)}"
             )
         return cls(**{name: np.asarray(values, np.float64) for name, values in arrays.items()})
 
     def log_likelihood(self, series: npt.ArrayLike) -> Floats:
         """Return the log-likelihood of a series under each emotion's model: forward algorithm."""
-        emission = self._emission(self._standardised(series))
+        emission = self._emission(self._scaled(series))
         state: Floats = self.log_start + emission[0]
         for frame in emission[1:]:
             paths = state[:, :, None] + self.log_transition
@@ -103,22 +105,22 @@ class HmmArrays:
     def log_probabilities(self, series: npt.ArrayLike) -> Floats:
         """Return each emotion's log probability, from the mean log-likelihood of a frame.
 
-        The mean, and not the sum: neighbouring frames say much the same, so the sum would be far
-        too sure, the more so the longer the series.
+        The mean, not the sum: neighbouring frames are correlated, so the sum would be
+        overconfident, the more so the longer the series.
         """
         score = self.log_likelihood(series) / len(np.asarray(series)) + self.log_prior
         result: Floats = score - np.logaddexp.reduce(score)
         return result
 
-    def _standardised(self, series: npt.ArrayLike) -> Floats:
+    def _scaled(self, series: npt.ArrayLike) -> Floats:
         frames = np.asarray(series, dtype=np.float64)
         if frames.ndim != 2 or len(frames) == 0 or frames.shape[1] != len(self.centre):
-            raise ValueError(
+            raise SettingError(
                 f"series has shape {frames.shape}; need (time, {len(self.centre)}) with at least 1 "
                 "frame"
             )
         if not np.isfinite(frames).all():
-            raise ValueError("series holds NaN or infinity; need finite frames")
+            raise SettingError("series holds NaN or infinity; need finite frames")
         result: Floats = (frames - self.centre) / self.scale
         return result
 

@@ -1,4 +1,4 @@
-"""Linear classifiers that can learn from several label sets at once: here logistic regression."""
+"""Linear classifiers that learn from corpora with different label sets at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy.typing as npt
 from scipy.linalg import solve
 from scipy.optimize import minimize
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-Floats = npt.NDArray[np.float64]
+from serein.errors import SettingError, renamed
+from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
 
-class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearClassifier(LogProbabilityClassifier):
     """What fitted linear classifiers share: scaled features times weights are logits."""
 
     classes_: npt.NDArray[Any]
@@ -42,16 +41,6 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         result: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
         return result
 
-    def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        logits = self._logits(X)
-        return self.classes_[logits.argmax(axis=1)]
-
     def _checked(
         self,
         X: npt.ArrayLike,
@@ -60,15 +49,9 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_set: npt.ArrayLike | None,
     ) -> tuple[Floats, npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_] | None]:
         """Check what `fit` is given, learn classes and scaling, and return what is to be fitted."""
-        checked: tuple[Floats, npt.NDArray[Any]] = validate_data(self, X, y, dtype=np.float64)
-        vectors, labels = checked
-        check_classification_targets(labels)
-        self.classes_, index = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has 1 class ({self.classes_[0]}); a classifier needs samples of at least 2"
-            )
-        weight = _weights(sample_weight, len(index))
+        vectors, labels = validate_data(self, X, y, dtype=np.float64)
+        self.classes_, index = class_index(labels)
+        weight = check_weights(sample_weight, len(index))
         possible = None if label_set is None else _possible_classes(index, label_set)
         self.mean_, self.scale_ = _scaling(vectors, weight)
         return (vectors - self.mean_) / self.scale_, index, weight, possible
@@ -78,16 +61,16 @@ class MaskedLogisticRegression(LinearClassifier):
     """Logistic regression on scaled features, with classes that may be absent for a sample.
 
     Corpora differ in the emotions they hold. Where a sample comes from a corpus without a class,
-    that class takes no part in the sample's softmax, so it is never counted against it. Without
-    `label_set` this is plain L2 multinomial logistic regression after standard scaling.
+    that class is masked out of the sample's softmax. Without `label_set` this is plain L2
+    multinomial logistic regression after standard scaling.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the L2 penalty: ||W||² / (2 C) beside the sum of the samples' losses. W
-        has a row a class, also for two classes, where scikit-learn's C would be half of this.
+        Inverse regularisation strength: ||W||² / (2 C) is added to the sum of the samples' losses.
+        W has a row a class, also for two classes, where scikit-learn's C would be half of this.
     max_iter : int
-        Most iterations of L-BFGS.
+        Maximum iterations of L-BFGS.
     tol : float
         Stop when no entry of the mean loss's gradient exceeds this.
 
@@ -119,34 +102,23 @@ class MaskedLogisticRegression(LinearClassifier):
     ) -> Self:
         """Learn from labelled vectors."""
         scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
-        barred = None if possible is None else np.where(possible, 0.0, -np.inf)
+        masked = None if possible is None else np.where(possible, 0.0, -np.inf)
         wide = scaled.shape[0] < scaled.shape[1]
-        if wide:  # the solution lies in the span of the samples: look for it there
+        if wide:  # the solution lies in the span of the samples
             basis, scaled = span(scaled)
         self.coef_, self.intercept_, self.n_iter_ = _minimise(
-            scaled, index, weight, barred, self.C, self.max_iter, self.tol
+            scaled, index, weight, masked, self.C, self.max_iter, self.tol
         )
         if wide:
             self.coef_ = self.coef_ @ basis.T
         return self
 
 
-def _weights(sample_weight: npt.ArrayLike | None, samples: int) -> Floats:
-    if sample_weight is None:
-        return np.ones(samples)
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (samples,) or not np.isfinite(weight).all() or weight.min() < 0:
-        raise ValueError(f"sample_weight must be {samples} numbers, finite and not negative")
-    if weight.sum() == 0:
-        raise ValueError("sample_weight is zero for every sample; at least one must count")
-    return weight
-
-
 def _possible_classes(index: npt.NDArray[np.intp], label_set: npt.ArrayLike) -> npt.NDArray[Any]:
     """Say, as (samples, classes) of bool, which classes occur in each sample's corpus."""
     names, which = np.unique(np.asarray(label_set), return_inverse=True)
     if which.shape != index.shape:
-        raise ValueError(f"label_set has {which.size} entries for {index.size} samples")
+        raise SettingError(f"label_set has {which.size} entries for {index.size} samples")
     occurs = np.zeros((len(names), int(index.max()) + 1), dtype=bool)
     occurs[which, index] = True
     return occurs[which]
@@ -169,12 +141,12 @@ def _minimise(
     X: Floats,
     index: npt.NDArray[np.intp],
     weight: Floats,
-    barred: Floats | None,
+    masked: Floats | None,
     C: float,
     max_iter: int,
     tol: float,
 ) -> tuple[Floats, Floats, int]:
-    """Minimise the penalised cross-entropy with L-BFGS; the penalty spares the intercept."""
+    """Minimise the L2-regularised cross-entropy with L-BFGS; the intercept is not regularised."""
     samples, features = X.shape
     classes = int(index.max()) + 1
     target = np.zeros((samples, classes))
@@ -184,8 +156,8 @@ def _minimise(
     def loss(flat: Floats) -> tuple[float, Floats]:
         parameters = flat.reshape(classes, features + 1)
         logits = single @ parameters[:, :-1].T.astype(np.float32) + parameters[:, -1]
-        if barred is not None:
-            logits = logits + barred
+        if masked is not None:
+            logits = logits + masked
         log_total = logsumexp(logits, axis=1)
         value = weight @ (log_total - logits[np.arange(samples), index])
         error = (np.exp(logits - log_total[:, None]) - target) * weight[:, None]
@@ -201,16 +173,17 @@ def _minimise(
     return parameters[:, :-1], parameters[:, -1], int(found.nit)
 
 
-SHARPNESS = 8.0  # scores of -1 to 1 times this are logits of about the right confidence
+LOGIT_SCALE = 8.0  # scores from -1 to 1 times this are roughly calibrated logits
 
 
+@renamed(penalty="alpha")
 class MaskedRidge(LinearClassifier):
-    """Penalised least squares on scaled features, with classes that may be absent for a sample.
+    """Ridge regression on scaled features, with classes that may be absent for a sample.
 
-    Each class's logit is fitted to 1 for its samples and to -1 / (classes - 1) for the others, so
-    that what is learnt is regularised linear discriminant analysis. Where a sample comes from a
-    corpus without a class, it takes no part in that class's fit. Scores do not saturate as those of
-    logistic regression do, so that what is particular to a speaker moves them all alike.
+    Each class's score is fitted to 1 for its samples and to -1 / (classes - 1) for the others,
+    which is regularised linear discriminant analysis. A sample from a corpus without a class takes
+    no part in that class's fit. Scores do not saturate as those of logistic regression do, so a
+    speaker's bias shifts the scores of all utterances alike.
 
     Parameters
     ----------
@@ -251,13 +224,13 @@ class MaskedRidge(LinearClassifier):
             possible = np.ones((len(index), len(self.classes_)), dtype=bool)
         strength = self.alpha * scaled.shape[1] * weight.sum()
         wide = scaled.shape[0] < scaled.shape[1] / 2
-        if wide:  # the solution lies in the span of the samples: look for it there
+        if wide:  # the solution lies in the span of the samples
             basis, scaled = span(scaled)
         columns = np.column_stack([scaled, np.ones(len(scaled))]).astype(np.float32)
-        penalty = np.full(columns.shape[1], strength, np.float32)
-        penalty[-1] = 0.0  # of the intercept
-        found = _least_squares(columns, _targets(index, possible), weight, possible, penalty)
-        self.coef_, self.intercept_ = SHARPNESS * found[:-1].T, SHARPNESS * found[-1]
+        alpha = np.full(columns.shape[1], strength, np.float32)
+        alpha[-1] = 0.0  # of the intercept
+        found = _least_squares(columns, _targets(index, possible), weight, possible, alpha)
+        self.coef_, self.intercept_ = LOGIT_SCALE * found[:-1].T, LOGIT_SCALE * found[-1]
         if wide:
             self.coef_ = self.coef_ @ basis.T
         return self
@@ -276,7 +249,7 @@ def _least_squares(
     target: Floats,
     weight: Floats,
     possible: npt.NDArray[np.bool_],
-    penalty: npt.NDArray[np.float32],
+    alpha: npt.NDArray[np.float32],
 ) -> Floats:
     """Solve for each class over the samples that may have it; shape (columns, classes).
 
@@ -296,7 +269,7 @@ def _least_squares(
     for number, pattern in enumerate(patterns.T):
         classes = np.flatnonzero(pattern_of == number)
         taking_part = np.flatnonzero(pattern)
-        product = sum(products[kind] for kind in taking_part) + np.diag(penalty)
+        product = sum(products[kind] for kind in taking_part) + np.diag(alpha)
         moment = sum(moments[kind][:, classes] for kind in taking_part)
         if product[-1, -1] > 0:  # else no sample counts that may have these classes
             result[:, classes] = solve(product, moment, assume_a="pos")

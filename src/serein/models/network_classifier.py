@@ -10,30 +10,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from serein.errors import SettingError
 from serein.models.architectures import ARCHITECTURES
-from serein.models.padding import unpad
+from serein.models.padding import SeriesInput, unpad
 from serein.models.scaled_network import ScaledNetwork
-from serein.training.accelerated import make_accelerator
-from serein.training.callbacks import best_epoch, generators, loggers
+from serein.training.callbacks import best_epoch, loggers
 from serein.training.checkpoint import fingerprint, read_state
+from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
+from serein.training.device import find_device, seeded
 from serein.training.factory import make_trainer
-from serein.training.holdout import held_out
+from serein.training.holdout import Labelled, Samples, held_out, split
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Samples, Trainer
+from serein.training.trainer import Trainer
 
-BATCH = 64
-
-Floats = npt.NDArray[np.float64]
+BATCH = 64  # samples a batch, in prediction
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A neural network that is trained, stopped, resumed and searched by its settings.
+class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
+    """A neural network as a classifier: early stopping, resumed training, searchable settings.
 
     Parameters
     ----------
@@ -42,21 +40,21 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shape (samples, time, inputs) and their lengths, and gives logits. If not given,
         ``attentive_statistics`` of `serein.models.architectures.ARCHITECTURES`.
     training : Training, optional
-        How it learns; ``Training()`` if not given.
+        How it is trained; ``Training()`` if not given.
     width : int, optional
         Features a frame, for rows that are series as `serein.models.padding.pad` lays them out. If
         not given, a row is a vector: a series of one frame.
     random_state : int, RandomState or None
-        Decides the weights drawn, the order of samples, dropout, and who is held out; not the noise
-        of privacy, nor whom it draws. Must be an int for a checkpoint.
+        Seed of the initial weights, the order of samples, dropout and the held-out speakers; not of
+        differential privacy's noise and batches. Must be an int for a checkpoint.
     checkpoint : str or path, optional
-        Folder where the state is written after every epoch. The same `fit`, called again, goes on
-        from there to the same result; one that is finished is read. Not used with privacy.
+        Folder where the state is written after every epoch. The same `fit`, called again, resumes
+        to the same result; one that is finished is read. Not used with privacy.
     callbacks : list of skorch.callbacks.Callback, optional
-        Told of every batch and epoch.
+        Called after every batch and epoch.
     scaling : array_like, optional
-        Shape (others, columns), laid out as X: where mean and deviation of each feature are taken
-        from; X itself if not given.
+        Shape (others, columns), laid out as X: samples whose mean and deviation scale the features;
+        X itself if not given.
 
     Attributes
     ----------
@@ -68,12 +66,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For each epoch: ``epoch``, ``train_loss``, ``learning_rate`` of its last batch, ``seconds``;
         with held-out samples also ``valid_loss`` and ``valid_uar``.
     best_epoch_ : int
-        Whose weights are kept, from 1: with early stopping that of the lowest held-out loss, else
-        the last.
+        Epoch of the weights, from 1: with early stopping that of the lowest held-out loss, else the
+        last.
     privacy_ : dict or None
-        What the training gave away, as `serein.training.privacy.Spent` says; None without privacy.
+        The privacy loss spent, as in `serein.training.privacy.PrivacyLoss`; None without privacy.
     n_parameters_ : int
-        Weights that were learnt.
+        Number of weights.
     width_ : int
         Features a frame.
     n_features_in_ : int
@@ -119,57 +117,43 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plan.check()
         self._check_settings()
         if plan.privacy_epsilon and sample_weight is not None:
-            raise ValueError(
+            raise SettingError(
                 "sample_weight is given; privacy_epsilon needs recordings that all count the same"
             )
         checked = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite())
         rows, labels = checked
-        check_classification_targets(labels)
         self.classes_, index = _classes(labels)
         samples = self._samples(rows)
-        samples["weight"] = _weights(sample_weight, len(index))
+        weight = check_weights(sample_weight, len(index))
+        # A mean of 1 keeps the learning rate's meaning.
+        samples["weight"] = (weight / weight.mean()).astype(np.float32)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         aside = None
         if plan.patience > 0:
             aside = held_out(labels, groups, plan.held_out, np.random.RandomState(seed))
         self.width_ = samples["series"].shape[2]
-        device = _device(plan.device)
-        with torch.random.fork_rng(devices=generators(device)):
-            torch.default_generator.manual_seed(seed)
-            if device.type == "cuda":
-                torch.cuda.manual_seed(seed)
-            self._learn(
-                plan,
-                device,
-                samples,
-                index,
-                aside,
-                (rows, labels, groups, sample_weight, self.scaling),
-            )
+        device = find_device(plan.device)
+        given = (rows, labels, groups, sample_weight, self.scaling)
+        with seeded(device, seed):
+            self._train(plan, device, split(samples, index, aside), given)
         return self
 
-    def _learn(
+    def _train(
         self,
         plan: Training,
         device: torch.device,
-        samples: Samples,
-        index: npt.NDArray[np.int64],
-        aside: npt.NDArray[np.bool_] | None,
-        told: tuple[Any, ...],
+        parts: tuple[Labelled, Labelled | None],
+        given: tuple[Any, ...],
     ) -> None:
-        valid = None
-        if aside is not None:
-            valid = ({name: values[aside] for name, values in samples.items()}, index[aside])
-            samples = {name: values[~aside] for name, values in samples.items()}
-            index = index[~aside]
+        (samples, index), valid = parts
         network = self._architecture().build(self.width_, len(self.classes_))
         initialise(network, plan.initialisation)
-        known = self._scaled_by(samples)
-        self.module_ = ScaledNetwork.learnt(
-            network, known["series"], known["lengths"], spec_augment=plan.spec_augment
+        reference = self._scaling_samples(samples)
+        self.module_ = ScaledNetwork.fitted(
+            network, reference["series"], reference["lengths"], spec_augment=plan.spec_augment
         ).to(device)
         self.n_parameters_ = sum(weight.numel() for weight in self.module_.parameters())
-        path = self._checkpoint_path(plan, network, told)
+        path = self._checkpoint_path(plan, network, given)
         curves = Path("runs") if path is None else path.parent / "log"
         trainer = make_trainer(
             self.module_,
@@ -183,9 +167,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if path is not None and path.exists():
             trainer.restore(read_state(path))
         trainer.learn(samples, index)
-        self._note(trainer)
+        self._record(trainer)
 
-    def _note(self, trainer: Trainer) -> None:
+    def _record(self, trainer: Trainer) -> None:
         self.history_ = trainer.curves()
         spent = getattr(trainer, "spent_", None)
         self.privacy_ = None
@@ -202,29 +186,26 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.architecture
 
     def _checkpoint_path(
-        self, plan: Training, network: torch.nn.Module, told: tuple[Any, ...]
+        self, plan: Training, network: torch.nn.Module, given: tuple[Any, ...]
     ) -> Path | None:
         if self.checkpoint is None or plan.privacy_epsilon:
             return None
         settings = (self._architecture(), plan, self.width, self.random_state, str(network))
-        return Path(self.checkpoint) / f"{fingerprint(settings, told)}.safetensors"
+        return Path(self.checkpoint) / f"{fingerprint(settings, given)}.safetensors"
 
     def _check_settings(self) -> None:
         if self.width is not None and not (isinstance(self.width, Integral) and self.width > 0):
-            raise ValueError(f"width is {self.width!r}; need a whole number above 0, or None")
+            raise SettingError(f"width is {self.width!r}; need a whole number above 0, or None")
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
-            raise ValueError(
+            raise SettingError(
                 f"random_state is {self.random_state!r}; a checkpoint needs an int, or a resumed "
                 "training would differ"
             )
         if self.architecture is not None and not hasattr(self.architecture, "build"):
-            raise ValueError(
+            raise SettingError(
                 f"architecture is {self.architecture!r}; need settings with build, such as "
                 f"ARCHITECTURES[name]() with one of {', '.join(ARCHITECTURES)}"
             )
-
-    def _finite(self) -> Any:
-        return True if self.width is None else "allow-nan"
 
     def _samples(self, rows: npt.NDArray[np.float32]) -> Samples:
         if self.width is None:
@@ -232,13 +213,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         series, lengths = unpad(rows, int(self.width))
         return {"series": series, "lengths": lengths}
 
-    def _scaled_by(self, samples: Samples) -> Samples:
-        """Return the samples whose mean and deviation count."""
+    def _scaling_samples(self, samples: Samples) -> Samples:
+        """Return the samples whose mean and deviation scale the features."""
         if self.scaling is None:
             return samples
         rows = check_array(self.scaling, dtype=np.float32, ensure_all_finite=self._finite())
         if self.width is None and rows.shape[1] != self.n_features_in_:
-            raise ValueError(f"scaling has {rows.shape[1]} columns, and X {self.n_features_in_}")
+            raise SettingError(f"scaling has {rows.shape[1]} columns, and X {self.n_features_in_}")
         return self._samples(rows)
 
     def _logits(self, X: npt.ArrayLike) -> Floats:
@@ -266,53 +247,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         result: Floats = log_softmax(self._logits(X), axis=1)
         return result
 
-    def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        best = self._logits(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.width is not None
-        return tags
-
 
 def _classes(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    classes, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has 1 class ({classes[0]}); a classifier needs samples of at least 2")
+    classes, index = class_index(labels)
+    counts = np.bincount(index)
     if counts.min() < 2:
         rare = classes[counts.argmin()]
-        raise ValueError(
+        raise SettingError(
             f"class {rare} has a single sample; give each class at least 2, or leave it out"
         )
     return classes, index.astype(np.int64)
-
-
-def _weights(sample_weight: npt.ArrayLike | None, samples: int) -> npt.NDArray[np.float32]:
-    """Scale weights to a mean of 1, so that they leave the learning rate its meaning."""
-    if sample_weight is None:
-        return np.ones(samples, dtype=np.float32)
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (samples,) or not np.isfinite(weight).all() or weight.min() < 0:
-        raise ValueError(f"sample_weight must be {samples} numbers, finite and not negative")
-    if weight.sum() == 0:
-        raise ValueError("sample_weight is zero for every sample; at least one must count")
-    scaled: npt.NDArray[np.float32] = (weight / weight.mean()).astype(np.float32)
-    return scaled
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "accelerate":
-        device: torch.device = make_accelerator().device
-        return device
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is cuda, but torch sees no GPU here; take auto or cpu")
-    return torch.device(name)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serein.errors import SettingError
+
 Single = npt.NDArray[np.float32]
 
 
@@ -19,15 +21,15 @@ def pad(series: Sequence[npt.ArrayLike]) -> Single:
     """Lay series of different length into one matrix."""
     frames = [np.asarray(one, dtype=np.float32) for one in series]
     if not frames:
-        raise ValueError("there is no series to pad; need at least 1")
+        raise SettingError("there is no series to pad; need at least 1")
     for row, one in enumerate(frames):
         if one.ndim != 2 or one.size == 0 or one.shape[1:] != frames[0].shape[1:]:
-            raise ValueError(
+            raise SettingError(
                 f"series {row} has shape {one.shape}; need (time, width) with at least 1 frame and "
                 f"the width of series 0, whose shape is {frames[0].shape}"
             )
         if not np.isfinite(one).all():
-            raise ValueError(f"series {row} holds NaN or infinity; a series must be finite")
+            raise SettingError(f"series {row} holds NaN or infinity; a series must be finite")
     X = np.full((len(frames), max(one.size for one in frames)), np.nan, dtype=np.float32)
     for row, one in enumerate(frames):
         X[row, : one.size] = one.ravel()
@@ -38,9 +40,9 @@ def unpad(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
     """Turn rows back into series."""
     rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2:
-        raise ValueError(f"X has shape {rows.shape}; need (samples, longest * width)")
+        raise SettingError(f"X has shape {rows.shape}; need (samples, longest * width)")
     if width < 1 or rows.shape[1] == 0 or rows.shape[1] % width:
-        raise ValueError(
+        raise SettingError(
             f"X has {rows.shape[1]} columns; need a multiple of the width, which is {width}"
         )
     _refuse(np.any(np.isinf(rows), axis=1), "infinity in X, {}; series must be finite")
@@ -58,4 +60,18 @@ def unpad(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
 
 def _refuse(bad: npt.NDArray[Any], message: str) -> None:
     if bad.any():
-        raise ValueError(message.format(f"row {int(bad.argmax())}"))
+        raise SettingError(message.format(f"row {int(bad.argmax())}"))
+
+
+class SeriesInput:
+    """An estimator whose rows are padded series of `width` features a frame; vectors if None."""
+
+    width: int | None
+
+    def _finite(self) -> bool | str:
+        return True if self.width is None else "allow-nan"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = self.width is not None
+        return tags

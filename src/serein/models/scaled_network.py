@@ -1,4 +1,4 @@
-"""A network with the scaling of its features inside, so that what is exported is complete."""
+"""A network with its feature scaling inside, so that what is exported is complete."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-MASKED_SHARE = 0.2
+MASKED_SHARE = 0.2  # of frames and of features, at most
 
 
 class ScaledNetwork(nn.Module):
-    """Scales features, then asks the network.
+    """Feature scaling, then the network; in training SpecAugment between them, if asked for.
 
-    D. Park et al., "SpecAugment", Interspeech 2019: time and frequency masking.
+    D. S. Park et al., "SpecAugment", Interspeech 2019: time and frequency masking.
     """
 
     mean: Tensor
@@ -36,7 +36,7 @@ class ScaledNetwork(nn.Module):
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
 
     @classmethod
-    def learnt(
+    def fitted(
         cls,
         network: nn.Module,
         series: npt.NDArray[np.float32],
@@ -44,7 +44,7 @@ class ScaledNetwork(nn.Module):
         *,
         spec_augment: bool = False,
     ) -> Self:
-        """Take mean and deviation of each feature from the frames of a batch that count."""
+        """Take mean and deviation of each feature from the valid frames of a batch."""
         counts = (np.arange(series.shape[1]) < lengths[:, None])[:, :, None]
         total = lengths.sum()
         mean = series.sum(axis=(0, 1), dtype=np.float64) / total
@@ -62,13 +62,13 @@ class ScaledNetwork(nn.Module):
             frames = torch.arange(series.shape[1], device=series.device)
             scaled = scaled.masked_fill((frames >= lengths[:, None])[:, :, None], 0.0)
         if self.training and self.spec_augment:
-            scaled = _masked(scaled, lengths)
+            scaled = _spec_augmented(scaled, lengths)
         logits: Tensor = self.network(scaled, lengths)
         return logits
 
 
-def _masked(series: Tensor, lengths: Tensor | None) -> Tensor:
-    """Set a stretch of frames and one of features to 0, drawn for each series."""
+def _spec_augmented(series: Tensor, lengths: Tensor | None) -> Tensor:
+    """Mask a stretch of frames and one of features by 0, drawn for each series."""
     samples, time, features = series.shape
     if lengths is None:
         lengths = torch.full((samples,), time)

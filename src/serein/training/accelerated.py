@@ -7,7 +7,7 @@ from typing import Any
 from skorch.hf import AccelerateMixin
 from torch import Tensor, nn
 
-from serein.errors import MissingExtraError
+from serein.errors import MissingExtraError, SettingError
 from serein.training.plan import Training
 from serein.training.trainer import Trainer
 
@@ -27,7 +27,7 @@ class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
         super().__init__(module, plan=plan, **options)
         processes = self.accelerator.num_processes
         if processes > 1 and plan.patience > 0:
-            raise ValueError(
+            raise SettingError(
                 f"patience is {plan.patience} with {processes} processes, and each would stop at a "
                 "time of its own: give patience = 0, or one process"
             )

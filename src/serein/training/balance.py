@@ -1,4 +1,4 @@
-"""Rare classes: resampling and weighting, inside the training data alone."""
+"""Imbalanced classes: resampling and class weights, inside the training data alone."""
 
 from __future__ import annotations
 
@@ -10,48 +10,47 @@ import numpy.typing as npt
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.base import clone
+from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import has_fit_parameter, validate_data
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, check_name
+from serein.training.contract import WrappedClassifier, class_index
 from serein.training.generative import ConditionalWGAN
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.intp]
-Resampled = tuple[Rows, Array, Array]  # rows that stay; vectors made, and their labels
+Resampled = tuple[Rows, Array, Array]  # rows that are kept; synthetic samples, and their labels
 NEIGHBOURS = 5  # of SMOTE, as in Chawla et al.
 
 
-def _every_row(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+def _keep_all(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
     """Keep the samples as they are."""
     del random
     return np.arange(len(y)), X[:0], y[:0]
 
 
-def _repeated(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+def _over(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
     """Repeat samples of the smaller classes until all are as large as the largest."""
     return _with_rows_of(RandomOverSampler(random_state=random), X, y)
 
 
-def _thinned(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+def _under(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
     """Leave out samples of the larger classes until all are as small as the smallest."""
     return _with_rows_of(RandomUnderSampler(random_state=random), X, y)
 
 
-def _interpolated(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Put samples between neighbours of the smaller classes; a tiny class has fewer neighbours."""
+def _smote(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+    """Interpolate between neighbours of the smaller classes; a tiny class has fewer neighbours."""
     _refuse_series("smote", X)
-    made, labels = [X[:0]], [y[:0]]
+    synthetic, labels = [X[:0]], [y[:0]]
     names, counts = np.unique(y, return_counts=True)
     for name, count in zip(names, counts, strict=True):
         if count == counts.max():
             continue
         if count == 1:
-            raise ValueError(
+            raise SettingError(
                 f"class {name} has a single sample, and smote needs 2 to put one between: use over "
                 "or class_weights, or leave the class out"
             )
@@ -60,38 +59,34 @@ def _interpolated(X: Array, y: Array, random: np.random.RandomState) -> Resample
             k_neighbors=min(NEIGHBOURS, count - 1),
             random_state=random,
         )
-        _, vectors, new = _with_made_by(sampler, X, y)
-        made.append(vectors)
+        _, vectors, new = _with_synthetic_of(sampler, X, y)
+        synthetic.append(vectors)
         labels.append(new)
-    return np.arange(len(y)), np.concatenate(made), np.concatenate(labels)
+    return np.arange(len(y)), np.concatenate(synthetic), np.concatenate(labels)
 
 
-def _generated(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Let a generative network make samples of the smaller classes."""
+def _gan(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+    """Generate samples of the smaller classes by a conditional GAN."""
     _refuse_series("gan", X)
-    return _with_made_by(ConditionalWGAN(random_state=random), X, y)
+    return _with_synthetic_of(ConditionalWGAN(random_state=random), X, y)
 
 
 METHODS: dict[str, Callable[[Array, Array, np.random.RandomState], Resampled]] = {
-    "none": _every_row,
-    "over": _repeated,
-    "under": _thinned,
-    "smote": _interpolated,
-    "class_weights": _every_row,
-    "gan": _generated,
+    "none": _keep_all,
+    "over": _over,
+    "under": _under,
+    "smote": _smote,
+    "class_weights": _keep_all,
+    "gan": _gan,
 }
 
 
-def _has(method: str) -> Callable[[Any], bool]:
-    return lambda balanced: hasattr(balanced.estimator, method)
-
-
-class Balanced(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that learns from classes made equally heavy; recognition is untouched.
+class Balanced(WrappedClassifier):
+    """A classifier trained on balanced classes; prediction is untouched.
 
     Resampling happens inside `fit`, so never on held-out samples. Within a calibration or another
-    inner cross-validation this belongs inside: ``TemperatureScaled(Balanced(classifier))``, or made
-    samples would be held out.
+    inner cross-validation this belongs inside: ``TemperatureScaled(Balanced(classifier))``, or
+    synthetic samples would be held out.
 
     Parameters
     ----------
@@ -148,25 +143,22 @@ class Balanced(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ign
     ) -> Self:
         """Balance, then fit."""
         vectors, labels = validate_data(self, X, y, ensure_all_finite=False)
-        check_classification_targets(labels)
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y has 1 class ({self.classes_[0]}); a classifier needs at least 2")
+        self.classes_, _ = class_index(labels)
         arrays = self._arrays(labels, sample_weight, groups, per_sample)
-        rows, made, new = self._resampled(vectors, labels)
+        rows, synthetic, new = self._resampled(vectors, labels)
         given = {
-            str(_fit_name(self.estimator, name)): _followed(name, values, rows, len(new))
+            str(_fit_name(self.estimator, name)): _aligned(name, values, rows, len(new))
             for name, values in arrays.items()
         }
         self.estimator_ = clone(self.estimator).fit(
-            np.concatenate([vectors[rows], made]), np.concatenate([labels[rows], new]), **given
+            np.concatenate([vectors[rows], synthetic]), np.concatenate([labels[rows], new]), **given
         )
         return self
 
     def _arrays(
         self, y: Array, sample_weight: Any, groups: Any, per_sample: dict[str, Any]
     ) -> dict[str, Array]:
-        """Collect what the classifier's fit is to be given beside X and y; check its length."""
+        """Collect what the classifier's fit takes beside X and y; check its length."""
         given = per_sample | {"sample_weight": sample_weight}
         if groups is not None and _fit_name(self.estimator, "groups"):
             given["groups"] = groups
@@ -177,9 +169,9 @@ class Balanced(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ign
             )
         for name, values in arrays.items():
             if values.shape != y.shape:
-                raise ValueError(f"{name} has shape {values.shape}; needs {y.shape}, one a sample")
+                raise SettingError(f"{name} has shape {values.shape}; needs {y.shape}")
             if _fit_name(self.estimator, name) is None:
-                raise ValueError(
+                raise SettingError(
                     f"{type(self.estimator).__name__} takes no {name} in fit: choose another "
                     "classifier, or a method that resamples (over, under, smote, gan)"
                 )
@@ -187,60 +179,27 @@ class Balanced(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ign
 
     def _resampled(self, X: Array, y: Array) -> Resampled:
         if not isinstance(self.method, str):
-            return _drawn_by(self.method, X, y)
-        if self.method not in METHODS:
-            raise ValueError(unknown_name("method", self.method, METHODS))
+            return _sampled_by(self.method, X, y)
+        check_name("method", self.method, METHODS)
         return METHODS[self.method](X, y, check_random_state(self.random_state))
-
-    def predict(self, X: npt.ArrayLike) -> Array:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        return self._answer("predict", X)
-
-    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: npt.ArrayLike) -> Array:
-        """Return probabilities, shape (samples, classes)."""
-        return self._answer("predict_proba", X)
-
-    @available_if(_has("predict_log_proba"))  # type: ignore[untyped-decorator]
-    def predict_log_proba(self, X: npt.ArrayLike) -> Array:
-        """Return log probabilities, shape (samples, classes)."""
-        return self._answer("predict_log_proba", X)
-
-    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
-    def decision_function(self, X: npt.ArrayLike) -> Array:
-        """Return the classifier's decision values."""
-        return self._answer("decision_function", X)
-
-    def _answer(self, method: str, X: npt.ArrayLike) -> Array:
-        check_is_fitted(self)
-        vectors = validate_data(self, X, reset=False, ensure_all_finite=False)
-        answer: Array = getattr(self.estimator_, method)(vectors)
-        return answer
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.classifier_tags = inner.classifier_tags
-        tags.input_tags.allow_nan = inner.input_tags.allow_nan
-        return tags
 
 
 def _refuse_series(method: str, X: Array) -> None:
     if not np.isfinite(X).all():
-        raise ValueError(
+        raise SettingError(
             f"X holds NaN or infinity; {method} works on vectors, not on series: pool the frames, "
             "or use over, under or class_weights"
         )
 
 
-def _drawn_by(sampler: Any, X: Array, y: Array) -> Resampled:
-    copies = isinstance(sampler, RandomOverSampler) and sampler.shrinkage is None
-    if copies or isinstance(sampler, RandomUnderSampler):
+def _sampled_by(sampler: Any, X: Array, y: Array) -> Resampled:
+    repeats = isinstance(sampler, RandomOverSampler) and sampler.shrinkage is None
+    if repeats or isinstance(sampler, RandomUnderSampler):
         return _with_rows_of(clone(sampler), X, y)
     if isinstance(sampler, BaseOverSampler):
         _refuse_series(type(sampler).__name__, X)
-        return _with_made_by(clone(sampler), X, y)
-    raise ValueError(
+        return _with_synthetic_of(clone(sampler), X, y)
+    raise SettingError(
         f"method is {sampler!r}; need one of {', '.join(METHODS)}, or an over-sampler that keeps "
         "the samples it is given"
     )
@@ -252,23 +211,23 @@ def _with_rows_of(sampler: Any, X: Array, y: Array) -> Resampled:
     return rows, X[:0], y[:0]
 
 
-def _with_made_by(sampler: Any, X: Array, y: Array) -> Resampled:
+def _with_synthetic_of(sampler: Any, X: Array, y: Array) -> Resampled:
     more, labels = sampler.fit_resample(X, y)  # over-samplers put the given samples first
     return np.arange(len(y)), more[len(y) :], labels[len(y) :]
 
 
-def _followed(name: str, values: Array, rows: Rows, made: int) -> Array:
-    """Let an array follow its rows, and say what is known of made samples."""
-    if not made:
+def _aligned(name: str, values: Array, rows: Rows, synthetic: int) -> Array:
+    """Select an array's kept rows, and append its value for synthetic samples."""
+    if not synthetic:
         return values[rows]
-    of_made: dict[str, Any] = {"sample_weight": 1.0, "groups": ""}
-    if name not in of_made:
-        raise ValueError(
-            f"{name} of made samples is not known: use over, under or class_weights with it"
+    of_synthetic: dict[str, Any] = {"sample_weight": 1.0, "groups": ""}
+    if name not in of_synthetic:
+        raise SettingError(
+            f"{name} of synthetic samples is not known: use over, under or class_weights with it"
         )
     if name == "groups":
         values = values.astype(str)
-    return np.concatenate([values[rows], np.full(made, of_made[name])])
+    return np.concatenate([values[rows], np.full(synthetic, of_synthetic[name])])
 
 
 def _fit_name(estimator: Any, name: str) -> str | None:

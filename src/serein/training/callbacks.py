@@ -1,4 +1,9 @@
-"""What happens between the batches and epochs of a training: skorch callbacks."""
+"""skorch callbacks: learning rate, scores, best weights, checkpoints, early stopping, loggers.
+
+skorch's own EarlyStopping, Checkpoint and LRScheduler do not do: they keep no state of patience, of
+random generators or of a schedule by batch, so a killed training would end otherwise; and
+EarlyStopping raises KeyboardInterrupt, which Ctrl-C must keep for itself.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import recall_score
-from skorch.callbacks import Callback, MlflowLogger, TensorBoard
+from skorch.callbacks import Callback, EpochScoring, MlflowLogger, TensorBoard
 
-from serein.errors import MissingExtraError
+from serein.errors import MissingExtraError, SettingError
 from serein.training.checkpoint import write_state
 from serein.training.plan import Training
 
@@ -25,18 +31,18 @@ def best_epoch(rows: Rows) -> int:
 
 
 def ended(rows: Rows, training: Training) -> bool:
-    """Say whether training is over after these epochs: all are done, or patience is."""
+    """Tell whether training is over: all epochs are done, or patience ran out."""
     if len(rows) >= training.epochs:
         return True
     return bool(training.patience and rows and len(rows) - best_epoch(rows) >= training.patience)
 
 
 class Stop(Exception):  # noqa: N818
-    """Raised by `Patience` to end the epochs early; no error."""
+    """Raised by `EarlyStopping` to end the epochs; no error."""
 
 
-class Rate(Callback):  # type: ignore[misc]
-    """Steps the trainer's schedule and writes down the rate of each epoch's last batch."""
+class LearningRate(Callback):  # type: ignore[misc]
+    """Steps the trainer's schedule, and records the rate of each epoch's last batch."""
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Go to the next batch's rate."""
@@ -45,53 +51,39 @@ class Rate(Callback):  # type: ignore[misc]
             net.schedule_.after_batch()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Let ``plateau`` see the held-out loss; end a training that has run away."""
+        """Step ``plateau`` by the held-out loss; end a training that diverges."""
         row = net.history[-1]
         for name in ("train_loss", "valid_loss"):
             if not math.isfinite(row.get(name, 0.0)):
-                raise ValueError(
-                    f"training ran away: {name} is {row[name]} in epoch {row['epoch']}; take a "
+                raise SettingError(
+                    f"training diverged: {name} is {row[name]} in epoch {row['epoch']}; take a "
                     "lower learning_rate, or clip"
                 )
         if "valid_loss" in row:
             net.schedule_.after_epoch(row["valid_loss"])
 
 
-class HeldOutRecall(Callback):  # type: ignore[misc]
-    """Writes down each epoch's mean recall over the classes of the held-out samples."""
-
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Forget the last epoch's answers."""
-        self.truth_: list[int] = []
-        self.answers_: list[int] = []
-
-    def on_batch_end(
-        self, net: Any, batch: Any = None, training: bool = False, y_pred: Any = None, **kwargs: Any
-    ) -> None:
-        """Note the answers for held-out samples."""
-        if not training:
-            self.truth_ += batch[1].tolist()
-            self.answers_ += y_pred.argmax(dim=1).tolist()
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Write down the recall."""
-        if self.truth_:
-            present = sorted(set(self.truth_))
-            recall = recall_score(self.truth_, self.answers_, labels=present, average="macro")
-            net.history.record("valid_uar", float(recall))
+def _held_out_recall(net: Any, X: Any, y: npt.NDArray[np.int64]) -> float:
+    """Return the mean recall over the classes that occur in y."""
+    return float(recall_score(y, net.predict(X), labels=np.unique(y), average="macro"))
 
 
-class Best(Callback):  # type: ignore[misc]
+def held_out_recall() -> EpochScoring:
+    """Write down each epoch's mean recall over the classes of the held-out samples."""
+    return EpochScoring(_held_out_recall, lower_is_better=None, name="valid_uar")
+
+
+class BestWeights(Callback):  # type: ignore[misc]
     """Keeps the weights of the epoch with the lowest held-out loss."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Copy the weights if none before were better."""
+        """Copy the weights if this epoch is the best so far."""
         if best_epoch(net.history) == len(net.history):
             state = net.module_.state_dict()
             net.best_ = {name: weight.detach().clone() for name, weight in state.items()}
 
 
-class Save(Callback):  # type: ignore[misc]
+class Checkpoint(Callback):  # type: ignore[misc]
     """Writes the trainer's whole state after every epoch."""
 
     def __init__(self, path: Path) -> None:
@@ -102,8 +94,8 @@ class Save(Callback):  # type: ignore[misc]
         write_state(self.path, net.state())
 
 
-class Patience(Callback):  # type: ignore[misc]
-    """Ends training when patience does; the last of the callbacks, as it raises."""
+class EarlyStopping(Callback):  # type: ignore[misc]
+    """Ends training when patience does; it raises, and so must be the last callback."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Raise `Stop` if training is over."""
@@ -131,10 +123,3 @@ def loggers(log: str, folder: Path) -> list[Callback]:
         # Its artifacts would be pickles.
         return [MlflowLogger(run, client, create_artifact=False, terminate_after_train=own)]
     return []
-
-
-def generators(device: torch.device) -> list[int]:
-    """Name the GPUs whose random state a training on this device changes."""
-    if device.type != "cuda":
-        return []
-    return [torch.cuda.current_device() if device.index is None else device.index]

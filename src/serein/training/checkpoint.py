@@ -16,6 +16,8 @@ from safetensors.torch import save
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from serein.errors import SettingError
+
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -40,7 +42,7 @@ def read_state(path: Path) -> Any:
             layout = json.loads((file.metadata() or {})["state"])
         return _decode(layout, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise SettingError(
             f"the checkpoint {path} is damaged ({error}); delete it and training starts anew"
         ) from error
 

@@ -1,12 +1,10 @@
-"""A trainer put together as a plan says: plain, private, or on several devices."""
+"""A trainer for a plan: plain, differentially private, or on several devices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from skorch.callbacks import GradientNormClipping
 from skorch.dataset import Dataset
@@ -14,11 +12,18 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from serein.training.accelerated import AcceleratedTrainer
-from serein.training.callbacks import Best, HeldOutRecall, Patience, Rate, Save
+from serein.training.callbacks import (
+    BestWeights,
+    Checkpoint,
+    EarlyStopping,
+    LearningRate,
+    held_out_recall,
+)
+from serein.training.holdout import Labelled
 from serein.training.plan import Training
 from serein.training.privacy import PrivateTrainer
 from serein.training.schedule import Schedule
-from serein.training.trainer import OPTIMISERS, Samples, Trainer, steps_of
+from serein.training.trainer import OPTIMISERS, Trainer, steps_of
 
 
 def make_trainer(
@@ -27,22 +32,22 @@ def make_trainer(
     samples: int,
     *,
     device: torch.device,
-    valid: tuple[Samples, npt.NDArray[np.int64]] | None = None,
+    valid: Labelled | None = None,
     save_to: Path | None = None,
     callbacks: list[Any] | None = None,
 ) -> Trainer:
     """Make a trainer, ready to `learn` or to `restore`."""
-    stages: list[Any] = [("rate", Rate())]
+    stages: list[Any] = [("rate", LearningRate())]
     if plan.clip > 0 and not plan.privacy_epsilon:
         stages.append(("clip", GradientNormClipping(plan.clip)))
     if valid is not None:
-        stages += [("recall", HeldOutRecall()), ("best", Best())]
+        stages += [("recall", held_out_recall()), ("best", BestWeights())]
     if save_to is not None:
-        stages.append(("save", Save(save_to)))
+        stages.append(("save", Checkpoint(save_to)))
     options: dict[str, Any] = {"optimizer__weight_decay": plan.l2}
     if plan.optimiser in ("sgd", "rmsprop"):
         options["optimizer__momentum"] = plan.momentum
-    kind, told = _kind(plan, samples)
+    kind, more = _kind(plan, samples)
     trainer = kind(
         module,
         plan=plan,
@@ -51,10 +56,10 @@ def make_trainer(
         batch_size=plan.batch_size,
         iterator_train__shuffle=True,
         train_split=None if valid is None else predefined_split(Dataset(*valid)),
-        callbacks=[*stages, *(callbacks or []), ("patience", Patience())],
+        callbacks=[*stages, *(callbacks or []), ("patience", EarlyStopping())],
         device=str(device),
         **options,
-        **told,
+        **more,
     ).initialize()
     trainer.schedule_ = Schedule(trainer.optimizer_, plan, steps_of(plan, samples))
     trainer.best_ = None
@@ -62,7 +67,7 @@ def make_trainer(
 
 
 def _kind(plan: Training, samples: int) -> tuple[type[Trainer], dict[str, Any]]:
-    """Choose the trainer, with what it is told beside."""
+    """Choose the trainer's class, and its further parameters."""
     if plan.privacy_epsilon > 0:
         return PrivateTrainer, {"samples": samples}
     if plan.device == "accelerate":

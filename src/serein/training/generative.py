@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 
 Array = npt.NDArray[Any]
 History = dict[str, list[float]]
@@ -83,9 +83,9 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         """Make vectors of a class."""
         check_is_fitted(self)
         if label not in self.classes_:
-            raise ValueError(unknown_name("class", label, map(str, self.classes_)))
+            raise SettingError(unknown_name("class", label, map(str, self.classes_)))
         if count < 1:
-            raise ValueError(f"count is {count}; allowed: 1 or more")
+            raise SettingError(f"count is {count}; allowed: 1 or more")
         random = check_random_state(random_state)
         noise = torch.from_numpy(random.standard_normal((count, self.latent)).astype(np.float32))
         index = torch.full((count,), int(np.searchsorted(self.classes_, label)))
@@ -112,7 +112,7 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         self._check_settings()
         self.classes_, index, counts = np.unique(y, return_inverse=True, return_counts=True)
         if counts.min() < 2:
-            raise ValueError(
+            raise SettingError(
                 f"class {self.classes_[counts.argmin()]} has a single sample; the network needs at "
                 "least 2 of each: add samples or leave the class out"
             )
@@ -166,12 +166,14 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         whole = ("epochs", "batch_size", "latent", "critic_steps")
         for name in whole:
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 1 or more")
+                raise SettingError(f"{name} is {getattr(self, name)}; allowed: 1 or more")
         for name in ("learning_rate", "penalty", "label_weight"):
             if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
+                raise SettingError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
         if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden!r}; need widths of 1 or more, such as (128,)")
+            raise SettingError(
+                f"hidden is {self.hidden!r}; need widths of 1 or more, such as (128,)"
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import init
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.training.plan import INITIALISATIONS
 
 _DRAW: dict[str, Callable[[Tensor], Any]] = {
@@ -32,7 +32,7 @@ def initialise(module: nn.Module, name: str) -> None:
     ICLR 2014.
     """
     if name not in INITIALISATIONS:
-        raise ValueError(unknown_name("initialisation", name, INITIALISATIONS))
+        raise SettingError(unknown_name("initialisation", name, INITIALISATIONS))
     if name == "default":
         return
     with torch.no_grad():

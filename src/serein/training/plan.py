@@ -1,4 +1,4 @@
-"""How a network is trained: one table of settings, the same words in Python and in a recipe."""
+"""Settings of a network's training, the same words in Python and in a recipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sklearn.base import BaseEstimator
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, check_name, check_range
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 SCHEDULES = (
@@ -22,14 +22,14 @@ LOGS = ("none", "tensorboard", "mlflow")
 
 @dataclass(repr=False)
 class Training(BaseEstimator):  # type: ignore[misc]
-    """Settings of a network's training, to be given to a classifier and searched as its parameters.
+    """Settings of a network's training: a parameter of a classifier, each searchable.
 
     Parameters
     ----------
     optimiser : str
         One of `OPTIMISERS`.
     learning_rate : float
-        The highest rate that the schedule reaches.
+        Maximum rate of the schedule.
     momentum : float
         Of ``sgd`` and ``rmsprop``.
     schedule : str
@@ -49,20 +49,20 @@ class Training(BaseEstimator):  # type: ignore[misc]
     loss : str
         One of `LOSSES`.
     focal_gamma : float
-        How much ``focal`` turns away from samples that are easy; 0 is cross-entropy.
+        How much ``focal`` down-weights easy samples; 0 is cross-entropy.
     label_smoothing : float
         Share of each target that is spread over all classes, from 0 to below 1.
     l1, l2 : float
-        Penalties on the weights: l1 · Σ|w| in the loss; l2 as the optimiser's weight decay.
+        Regularisation: l1 · Σ|w| is added to the loss; l2 is the optimiser's weight decay.
     clip : float
-        Largest norm of the gradient; 0 for no limit.
+        Maximum norm of the gradient; 0 for no limit.
     patience : int
         Early stopping: epochs without a lower loss on held-out speakers before training ends with
         the best weights; 0 trains all epochs on all samples.
     held_out : float
         Share of the training speakers held out for early stopping and ``plateau``.
     spec_augment : bool
-        Whether stretches of time and of features are masked anew in every batch.
+        Whether SpecAugment masks a stretch of time and one of features in every batch anew.
     initialisation : str
         One of `INITIALISATIONS`; ``default`` is torch's own.
     precision : str
@@ -73,11 +73,11 @@ class Training(BaseEstimator):  # type: ignore[misc]
     log : str
         One of `LOGS`: where curves are written beside `history_`.
     privacy_epsilon : float
-        Differential privacy: the most that a recording may tell, ε of (ε, δ); 0 for none.
+        Differential privacy: ε of (ε, δ), with a recording as the unit; 0 for none.
     privacy_delta : float
         Its δ, below 1 / samples.
     privacy_clip : float
-        Its bound on the norm of each recording's gradient; `clip` has no say then.
+        Its bound on the norm of each recording's gradient; `clip` is not used then.
 
     References
     ----------
@@ -119,7 +119,7 @@ class Training(BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError
+        SettingError
             Naming the setting, what it is and what it may be.
         """
         names = {
@@ -132,8 +132,7 @@ class Training(BaseEstimator):  # type: ignore[misc]
             "log": LOGS,
         }
         for name, allowed in names.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(unknown_name(name, getattr(self, name), allowed))
+            check_name(name, getattr(self, name), allowed)
         bounds = {
             "learning_rate": (0.0, 100.0),
             "momentum": (0.0, 1.0),
@@ -154,19 +153,18 @@ class Training(BaseEstimator):  # type: ignore[misc]
             "privacy_clip": (1e-6, 1e6),
         }
         for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed: {low:g} to {high:g}")
+            check_range(name, getattr(self, name), low, high)
         if self.schedule == "plateau" and self.decay >= 1:
-            raise ValueError(f"decay is {self.decay}; schedule plateau needs one below 1")
+            raise SettingError(f"decay is {self.decay}; schedule plateau needs one below 1")
         if self.schedule == "plateau" and self.patience == 0:
-            raise ValueError(
+            raise SettingError(
                 "schedule plateau watches held-out speakers: give patience, at least 1"
             )
         if self.privacy_epsilon > 0:
             self._check_privacy()
 
     def _check_privacy(self) -> None:
-        """Refuse what privacy does not account for."""
+        """Refuse settings that the privacy accounting does not cover."""
         refused = {
             "patience": (0, "held-out recordings would choose the epoch, without noise"),
             "l1": (0.0, "its gradient is of no recording: take l2"),
@@ -174,8 +172,8 @@ class Training(BaseEstimator):  # type: ignore[misc]
         }
         for name, (needed, why) in refused.items():
             if getattr(self, name) != needed:
-                raise ValueError(
+                raise SettingError(
                     f"{name} is {getattr(self, name)}; privacy_epsilon needs {needed}: {why}"
                 )
         if self.device == "accelerate":
-            raise ValueError("device is accelerate; privacy_epsilon needs auto, cpu or cuda")
+            raise SettingError("device is accelerate; privacy_epsilon needs auto, cpu or cuda")

@@ -22,9 +22,10 @@ from skorch.dataset import unpack_data
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, default_convert
 
-from serein.errors import MissingExtraError
+from serein.errors import MissingExtraError, SettingError
+from serein.training.holdout import Samples
 from serein.training.plan import Training
-from serein.training.trainer import Samples, Trainer, steps_of
+from serein.training.trainer import Trainer, steps_of
 
 MODELS = ("mlp", "textbook_cnn")
 """Names of the networks that can be trained with privacy."""
@@ -140,14 +141,14 @@ class PrivateTrainer(Trainer):
 def noise_needed(plan: Training, samples: int, steps: int) -> float:
     """Find the noise with which all epochs together cost at most what was asked for."""
     if plan.privacy_delta >= 1 / samples:
-        raise ValueError(
+        raise SettingError(
             f"privacy_delta is {plan.privacy_delta:g}; with {samples} recordings it must be below "
             f"1 / {samples} = {1 / samples:.2g}, or giving one of them away would be allowed"
         )
     try:
         return _noise(plan.privacy_epsilon, plan.privacy_delta, 1 / steps, plan.epochs * steps)
     except ValueError as error:
-        raise ValueError(
+        raise SettingError(
             f"privacy_epsilon is {plan.privacy_epsilon:g}; no noise is enough for that "
             f"({error}): take a larger one"
         ) from error
@@ -173,7 +174,7 @@ def refuse_layers(network: nn.Module) -> None:
     learning = {type(part) for part in network.modules() if [*part.parameters(recurse=False)]}
     others = sorted(kind.__name__ for kind in learning - set(LAYERS))
     if others:
-        raise ValueError(
+        raise SettingError(
             f"privacy_epsilon needs the gradient of each recording by itself, and this network has "
             f"{', '.join(others)}: take the model {' or '.join(MODELS)}, or privacy_epsilon = 0"
         )

@@ -15,6 +15,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from serein.training.callbacks import Stop, ended
+from serein.training.holdout import Samples
 from serein.training.losses import class_losses, l1_norm
 from serein.training.plan import Training
 
@@ -26,9 +27,6 @@ OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
 }
 """Name -> torch's class; the names of `serein.training.plan.OPTIMISERS`."""
-
-Samples = dict[str, npt.NDArray[Any]]
-"""``series`` (samples, time, features), ``lengths`` (samples,) and ``weight`` (samples,)."""
 
 HISTORY = {
     "epoch": "epoch",

@@ -18,12 +18,11 @@ from serein.models.fusion.columns import ColumnFusion
 from serein.models.fusion.early import Blocks
 from serein.models.fusion.modalities import Flags, Floats, Modalities, Targets
 from serein.models.fusion.network import ATTENTIONS, HEADS, FusionNetwork
-from serein.training.callbacks import generators
+from serein.training.device import seeded
 from serein.training.factory import make_trainer
-from serein.training.holdout import held_out
+from serein.training.holdout import Samples, held_out
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Samples
 
 
 class HybridFusion(FusionClassifier):
@@ -131,8 +130,7 @@ class HybridFusion(FusionClassifier):
         device = torch.device(
             "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
         )
-        with torch.random.fork_rng(devices=generators(device)):
-            torch.manual_seed(seed)
+        with seeded(device, seed):
             network = FusionNetwork(
                 [len(mean) for mean in self.blocks_.mean_.values()],
                 len(self.classes_),

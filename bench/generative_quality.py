@@ -1,4 +1,4 @@
-"""Whether made samples are of the class they were asked for, and more than copies."""
+"""Quality of synthetic samples: whether they are of the class asked for, and not copies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def label_agreement(
     *,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Share of made samples that a classifier trained on real ones alone gives the asked label."""
+    """Share of synthetic samples that a classifier trained on real ones predicts as asked for."""
     fake_X, fake_y = _made(fake_X, fake_y)
     judge = make_pipeline(
         StandardScaler(),
@@ -36,9 +36,9 @@ def label_agreement(
 def nearest_distance_ratio(
     real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
 ) -> float:
-    """How far made samples lie from the nearest real one, measured in distances of real neighbours.
+    """Distance of synthetic samples to the nearest real one, over that of real neighbours.
 
-    Within each class, the distance of a made sample to its nearest real one is divided by the
+    Within each class, the distance of a synthetic sample to its nearest real one is divided by the
     median distance of a real sample to its nearest real neighbour; features are scaled first.
     """
     ratios = []
@@ -54,7 +54,7 @@ def nearest_distance_ratio(
 def spread_ratio(
     real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
 ) -> float:
-    """How far made samples lie from each other, measured in distances of real ones."""
+    """Distance of synthetic samples from each other, over that of real ones."""
     ratios = []
     for real, fake in _by_class(real_X, real_y, fake_X, fake_y):
         medians = [
@@ -69,7 +69,7 @@ def _made(fake_X: npt.ArrayLike, fake_y: npt.ArrayLike) -> tuple[Array, Array]:
     made, labels = np.asarray(fake_X), np.asarray(fake_y)
     if len(made) == 0 or len(made) != len(labels):
         raise ValueError(
-            f"{len(made)} made samples with {len(labels)} labels; need as many, at least 1"
+            f"{len(made)} synthetic samples with {len(labels)} labels; need as many, at least 1"
         )
     return made, labels
 
@@ -77,7 +77,7 @@ def _made(fake_X: npt.ArrayLike, fake_y: npt.ArrayLike) -> tuple[Array, Array]:
 def _by_class(
     real_X: npt.ArrayLike, real_y: npt.ArrayLike, fake_X: npt.ArrayLike, fake_y: npt.ArrayLike
 ) -> list[tuple[Array, Array]]:
-    """Scaled real and made samples of each class that was made."""
+    """Scaled real and made samples of each class that was generated."""
     made, labels = _made(fake_X, fake_y)
     scaler = StandardScaler().fit(real_X)
     real, made, truth = scaler.transform(real_X), scaler.transform(made), np.asarray(real_y)
