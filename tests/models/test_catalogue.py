@@ -338,5 +338,5 @@ def test_what_is_searched_is_a_setting_of_the_model(name: str):
 
 
 def test_the_old_name_of_a_setting_is_refused_by_the_new_one():
-    with pytest.raises(SettingError, match="penalty is called alpha now"):
+    with pytest.raises(SettingError, match="penalty is now called alpha"):
         make_model("ridge", {"penalty": 1e-3})

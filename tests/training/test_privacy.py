@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from skorch.dataset import Dataset
 
 from serein.errors import MissingExtraError
 from serein.models.architectures import ARCHITECTURES, MLP, TextbookCNN
 from serein.models.network_classifier import NetworkClassifier
 from serein.models.scaled_network import ScaledNetwork
 from serein.training.plan import Training
-from serein.training.privacy import MODELS, Draws, load_opacus, refuse_layers
+from serein.training.privacy import PRIVATE_MODELS, BatchDataset, load_opacus, refuse_layers
 
 pytest.importorskip("opacus")
 Y = np.tile([0, 1], 30)
@@ -94,16 +95,9 @@ def test_the_seed_does_not_tell_the_noise() -> None:
     assert not np.array_equal(weights(first), weights(again))
 
 
-def test_each_batch_takes_each_sample_by_itself() -> None:
-    draws = Draws(200, 0.25, 400)
-    sizes = np.array([len(batch) for batch in draws])
-    assert len(draws) == len(sizes) == 400
-    assert sizes.mean() == pytest.approx(50, abs=2)
-    assert sizes.var() == pytest.approx(200 * 0.25 * 0.75, rel=0.3)
-
-
-def test_a_batch_of_nobody_is_a_step_of_noise() -> None:
-    assert [-1] in list(Draws(2, 0.01, 50))
+def test_an_empty_batch_is_a_step_of_noise() -> None:
+    values, labels = BatchDataset(Dataset({"weight": np.ones(3)}, Y[:3])).__getitems__([])
+    assert (values["weight"], labels) == ([0.0], [0])
     model = fit(privacy_epsilon=8.0, batch_size=1)
     assert model.privacy_ is not None
     assert model.privacy_["steps"] == 180
@@ -140,10 +134,10 @@ def test_the_scaling_can_be_that_of_others() -> None:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_networks_that_mix_recordings_are_refused(name: str) -> None:
     network = ARCHITECTURES[name]().build(16, 2)
-    if name in MODELS:
+    if name in PRIVATE_MODELS:
         assert refuse_layers(network) is None
     else:
-        with pytest.raises(ValueError, match=f"take the model {' or '.join(MODELS)}"):
+        with pytest.raises(ValueError, match=f"take {' or '.join(PRIVATE_MODELS)}"):
             refuse_layers(network)
 
 

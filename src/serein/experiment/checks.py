@@ -31,8 +31,7 @@ from serein.models.catalogue import (
 )
 from serein.training.accelerated import make_accelerator
 from serein.training.balance import METHODS as BALANCES
-from serein.training.privacy import MODELS as PRIVATE
-from serein.training.privacy import load_opacus
+from serein.training.privacy import PRIVATE_MODELS, load_opacus
 
 VECTORS = Features(sets=("expert", "mfcc", "mfcc_delta"), functionals=("mean", "std", "p20", "p80"))
 SERIES = Features(sets=("log_mel",))
@@ -180,7 +179,8 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
     private, public = recipe.training.privacy_epsilon > 0, set(recipe.data.public)
     table = recipe.features is not None and recipe.features.table is not None
     needs = {
-        f"model {' or '.join(PRIVATE)}, not {recipe.model.name}": recipe.model.name in PRIVATE,
+        f"model {' or '.join(PRIVATE_MODELS)}, not {recipe.model.name}": recipe.model.name
+        in PRIVATE_MODELS,
         "augmentation.per_clip = 0: data augmented from a recording tell of it too": (
             not recipe.augmentation.per_clip
         ),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.architectures import ARCHITECTURES
 from serein.models.classical import CLASSICAL
 from serein.models.ensembles import ENSEMBLES
@@ -132,15 +132,13 @@ def make_model(
     >>> make_model("svm", {"C": 2.0})
     Scaled(estimator=MarginSVM(C=2.0))
     """
-    if name not in MODELS:
-        raise SettingError(unknown_name("model", name, MODELS))
+    check_name("model", name, MODELS)
     family, given = MODELS[name], dict(settings or {})
     known = [*signature(family.build).parameters, *member_names(name, given)]
     for key in given:
         if key in RENAMED and RENAMED[key] in known:
-            raise SettingError(f"{key} is called {RENAMED[key]} now: write that in place of it")
-        if key not in known:
-            raise SettingError(unknown_name(f"setting of {name}", key, known))
+            raise SettingError(f"{key} is now called {RENAMED[key]}")
+        check_name(f"setting of {name}", key, known)
     if family.kind == "network":
         architecture = family.build(**given)
         architecture.check()

@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.margin_svm import KERNELS, MarginSVM
 from serein.models.pipelines import Scaled
@@ -28,7 +28,7 @@ RandomState = int | np.random.RandomState | None
 def logistic(*, C: float = 0.02, random_state: RandomState = None) -> MaskedLogisticRegression:
     """Make a multinomial logistic regression, with its own scaling; nothing in it is random.
 
-    `C`, above 0, is the inverse strength of the L2 penalty.
+    `C`, above 0, is the inverse regularisation strength.
     """
     del random_state
     _refuse_not_positive("C", C)
@@ -57,8 +57,7 @@ def svm(
     """Make a support vector machine; see `MarginSVM`. Nothing in it is random."""
     del random_state
     _refuse_not_positive("C", C)
-    if kernel not in KERNELS:
-        raise SettingError(unknown_name("kernel", kernel, KERNELS))
+    check_name("kernel", kernel, KERNELS)
     return Scaled(MarginSVM(kernel, C=C, gamma=gamma, degree=degree))
 
 

@@ -171,11 +171,11 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
 
     def _record(self, trainer: Trainer) -> None:
         self.history_ = trainer.curves()
-        spent = getattr(trainer, "spent_", None)
+        loss = getattr(trainer, "privacy_loss_", None)
         self.privacy_ = None
-        if spent is not None:
+        if loss is not None:
             scaling = "the recordings, without noise" if self.scaling is None else "others"
-            self.privacy_ = spent.to_dict() | {"scaling_of": scaling}
+            self.privacy_ = loss.to_dict() | {"scaling_of": scaling}
         self.best_epoch_ = len(self.history_)
         if trainer.best_ is not None:
             self.best_epoch_ = best_epoch(self.history_)

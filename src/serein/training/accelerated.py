@@ -13,11 +13,11 @@ from serein.training.trainer import Trainer
 
 
 class NoCriterion:
-    """In place of skorch's: `Trainer` has its losses, and what has no weights cannot be spread."""
+    """In place of skorch's: `Trainer` has its own losses, and accelerate wraps only weights."""
 
 
 class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
-    """A training that Hugging Face's accelerate spreads over processes, one a device.
+    """A training that Hugging Face's accelerate spreads over processes, one per device.
 
     A batch is divided between them, so `batch_size` and the schedule keep their meaning.
     """
@@ -28,24 +28,24 @@ class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
         processes = self.accelerator.num_processes
         if processes > 1 and plan.patience > 0:
             raise SettingError(
-                f"patience is {plan.patience} with {processes} processes, and each would stop at a "
-                "time of its own: give patience = 0, or one process"
+                f"patience is {plan.patience} with {processes} processes, and each would stop in "
+                "another epoch: give patience = 0, or one process"
             )
 
     @property
     def network(self) -> nn.Module:
-        """The module, without what divides batches."""
+        """The module, without accelerate's wrapper."""
         network: nn.Module = self.accelerator.unwrap_model(self.module_)
         return network
 
     def infer(self, x: dict[str, Tensor], **fit_params: Any) -> Tensor:
-        """Return the logits of a batch; held-out ones come from the CPU."""
+        """Return the logits of a batch; held-out batches come from the CPU."""
         device = self.accelerator.device
         return super().infer({name: values.to(device) for name, values in x.items()}, **fit_params)
 
 
 def make_accelerator() -> Any:
-    """Make what knows the devices of this process."""
+    """Make accelerate's object for the devices of this process."""
     try:
         from accelerate import Accelerator
         from accelerate.utils import DataLoaderConfiguration

@@ -1,4 +1,4 @@
-"""What a network's weights are before it learns."""
+"""Initialisation of a network's weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import init
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import check_name
 from serein.training.plan import INITIALISATIONS
 
 _DRAW: dict[str, Callable[[Tensor], Any]] = {
@@ -31,8 +31,7 @@ def initialise(module: nn.Module, name: str) -> None:
     X. Glorot, Y. Bengio, AISTATS 2010, eq. 16; K. He et al., ICCV 2015, eq. 10; A. Saxe et al.,
     ICLR 2014.
     """
-    if name not in INITIALISATIONS:
-        raise SettingError(unknown_name("initialisation", name, INITIALISATIONS))
+    check_name("initialisation", name, INITIALISATIONS)
     if name == "default":
         return
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What a network is trained to make small."""
+"""Losses that a network is trained to minimise."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def class_losses(logits: Tensor, y: Tensor, training: Training) -> Tensor:
 
 
 def l1_norm(module: nn.Module) -> Tensor:
-    """Return the sum of the absolute weights of matrices and kernels; biases and gains are free."""
+    """Return the sum of absolute weights of matrices and kernels, without biases and gains."""
     sums = [weight.abs().sum() for weight in module.parameters() if weight.dim() > 1]
     return torch.stack(sums).sum() if sums else torch.zeros(())

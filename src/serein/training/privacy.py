@@ -1,8 +1,7 @@
-"""Training with differential privacy: each recording's gradient is clipped, and noise is added.
+"""Differentially private training (DP-SGD): clipped gradients of single recordings, and noise.
 
-A recording is the unit: with or without any one of them, what the weights come out as is nearly as
-likely. The sums are Opacus's. The operating system seeds what is drawn, not `random_state`, which a
-recipe tells: whoever knows the noise can take it away.
+A recording is the unit of privacy. Opacus does the accounting. The operating system seeds batches
+and noise, not `random_state`, which a recipe publishes: whoever knows the noise can subtract it.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ import numpy.typing as npt
 import torch
 from skorch.dataset import unpack_data
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler, default_convert
+from torch.utils.data import DataLoader, Dataset, default_convert
 
 from serein.errors import MissingExtraError, SettingError
 from serein.training.holdout import Samples
 from serein.training.plan import Training
 from serein.training.trainer import Trainer, steps_of
 
-MODELS = ("mlp", "textbook_cnn")
-"""Names of the networks that can be trained with privacy."""
+PRIVATE_MODELS = ("mlp", "textbook_cnn")
+"""Networks that can be trained with privacy."""
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
-"""Layers whose gradient is known recording by recording; what is made of them is another."""
+"""Layers with weights that keep recordings apart, and so have a gradient per recording."""
 ACCOUNTANT = "rdp"  # "prv" is tighter, but slow, and overflows where epsilon is large
 ORDERS = [1.1, 1.2, 1.35, *(order / 4 for order in range(6, 48)), *range(12, 65)]
 ORDERS += [2**power for power in range(7, 11)]
 """Orders of the Rényi divergences, of which the one with the least ε counts."""
-TOLERANCE = 0.01  # share of epsilon that may be left unspent
+TOLERANCE = 0.01  # share of epsilon that may stay unspent
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a training gave away at most."""
+class PrivacyLoss:
+    """The (ε, δ) that a training spent at most, and how."""
 
     epsilon: float
     delta: float
@@ -50,28 +49,12 @@ class Spent:
     steps: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, with the unit and who did the sums."""
+        """Return plain values, with the unit of privacy and the accountant."""
         return asdict(self) | {"unit": "recording", "accountant": f"opacus {ACCOUNTANT}"}
 
 
-class Draws(Sampler[list[int]]):
-    """Batches that take each sample by itself with the same probability, as the sums suppose."""
-
-    def __init__(self, samples: int, rate: float, steps: int) -> None:
-        self.samples, self.rate, self.steps = samples, rate, steps
-        self.generator = secret_generator(torch.device("cpu"))
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for _ in range(self.steps):
-            drawn = torch.rand(self.samples, generator=self.generator) < self.rate
-            yield drawn.nonzero().flatten().tolist() or [-1]
-
-
-class Batches(Dataset[Any]):
-    """Samples, a batch at a time; row -1 weighs nothing, for a batch that nobody was drawn for."""
+class BatchDataset(Dataset[Any]):
+    """Samples, a batch at a time; an empty batch is a sample of weight 0, so a step of noise."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
@@ -80,13 +63,12 @@ class Batches(Dataset[Any]):
         return len(self.samples)
 
     def __getitems__(self, rows: list[int]) -> Any:
-        drawn = np.array(rows)
-        values, labels = unpack_data(self.samples[np.maximum(drawn, 0)])
-        return values | {"weight": values["weight"] * (drawn >= 0)}, labels
+        values, labels = unpack_data(self.samples[np.array(rows or [0])])
+        return values | {"weight": values["weight"] * bool(rows)}, labels
 
 
 class PrivateTrainer(Trainer):
-    """A training that no single recording decides."""
+    """A differentially private training."""
 
     module_: Any
     optimizer_: Any
@@ -96,11 +78,16 @@ class PrivateTrainer(Trainer):
         self.samples = samples
 
     def initialize(self) -> PrivateTrainer:
-        """Make the steps noisy."""
+        """Clip the gradient of each recording, and add noise to each step."""
         opacus, plan, steps = load_opacus(), self.plan, steps_of(self.plan, self.samples)
         refuse_layers(self.module)
         super().initialize()
-        self.draws_ = Draws(self.samples, 1 / steps, steps)
+        self.sampler_ = opacus.utils.uniform_sampler.UniformWithReplacementSampler(
+            num_samples=self.samples,
+            sample_rate=1 / steps,
+            steps=steps,
+            generator=secret_generator(torch.device("cpu")),
+        )
         self.noise_ = noise_needed(plan, self.samples, steps)
         self.module_ = opacus.grad_sample.GradSampleModule(self.module_)
         self.module_.forbid_grad_accumulation()
@@ -112,38 +99,40 @@ class PrivateTrainer(Trainer):
             generator=secret_generator(torch.device(self.device)),
         )
         self.accountant_ = opacus.accountants.create_accountant(ACCOUNTANT)
-        hook = self.accountant_.get_optimizer_hook_fn(sample_rate=self.draws_.rate)
+        hook = self.accountant_.get_optimizer_hook_fn(sample_rate=self.sampler_.sample_rate)
         self.optimizer_.attach_step_hook(hook)
         return self
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Give the batches; those to learn from are drawn."""
+        """Return the batches; those to train on are sampled independently."""
         if not training:
             return super().get_iterator(dataset, training=False)
-        return DataLoader(Batches(dataset), batch_sampler=self.draws_, collate_fn=default_convert)
+        return DataLoader(
+            BatchDataset(dataset), batch_sampler=self.sampler_, collate_fn=default_convert
+        )
 
     def learn(self, samples: Samples, y: npt.NDArray[np.int64]) -> None:
-        """Run the epochs, and add up what they cost."""
+        """Run the epochs, and account for the privacy loss."""
         with _quiet():
             super().learn(samples, y)
             epsilon = float(self.accountant_.get_epsilon(self.plan.privacy_delta, ORDERS))
         self.module_ = self.module_.to_standard_module()
-        self.spent_ = Spent(
+        self.privacy_loss_ = PrivacyLoss(
             epsilon=epsilon,
             delta=self.plan.privacy_delta,
             noise=self.noise_,
             clip=self.plan.privacy_clip,
-            rate=self.draws_.rate,
+            rate=self.sampler_.sample_rate,
             steps=sum(steps for *_, steps in self.accountant_.history),
         )
 
 
 def noise_needed(plan: Training, samples: int, steps: int) -> float:
-    """Find the noise with which all epochs together cost at most what was asked for."""
+    """Find the noise multiplier with which all epochs together spend at most `privacy_epsilon`."""
     if plan.privacy_delta >= 1 / samples:
         raise SettingError(
             f"privacy_delta is {plan.privacy_delta:g}; with {samples} recordings it must be below "
-            f"1 / {samples} = {1 / samples:.2g}, or giving one of them away would be allowed"
+            f"1 / {samples} = {1 / samples:.2g}, or publishing one of them would be allowed"
         )
     try:
         return _noise(plan.privacy_epsilon, plan.privacy_delta, 1 / steps, plan.epochs * steps)
@@ -170,18 +159,18 @@ def _noise(epsilon: float, delta: float, rate: float, steps: int) -> float:
 
 
 def refuse_layers(network: nn.Module) -> None:
-    """Raise if a network learns in layers that mix recordings, or whose gradients are not apart."""
-    learning = {type(part) for part in network.modules() if [*part.parameters(recurse=False)]}
-    others = sorted(kind.__name__ for kind in learning - set(LAYERS))
+    """Raise if a network has layers with weights that mix recordings."""
+    weighted = {type(part) for part in network.modules() if [*part.parameters(recurse=False)]}
+    others = sorted(kind.__name__ for kind in weighted - set(LAYERS))
     if others:
         raise SettingError(
-            f"privacy_epsilon needs the gradient of each recording by itself, and this network has "
-            f"{', '.join(others)}: take the model {' or '.join(MODELS)}, or privacy_epsilon = 0"
+            f"privacy_epsilon needs the gradient of each recording alone, and this network has "
+            f"{', '.join(others)}: take {' or '.join(PRIVATE_MODELS)}, or privacy_epsilon = 0"
         )
 
 
 def secret_generator(device: torch.device) -> torch.Generator:
-    """Make a generator that nobody can wind up again."""
+    """Make a generator whose seed is not kept."""
     generator = torch.Generator(device)
     generator.manual_seed(secrets.randbits(63))
     return generator
@@ -189,7 +178,7 @@ def secret_generator(device: torch.device) -> torch.Generator:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pass over that a bound, which holds, could be tighter, and that data need no gradient."""
+    """Silence warnings that the bound could be tighter, and that data need no gradient."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Optimal order is the", UserWarning)
         warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
@@ -202,6 +191,7 @@ def load_opacus() -> Any:
         import opacus.accountants.utils
         import opacus.grad_sample
         import opacus.optimizers
+        import opacus.utils.uniform_sampler
     except ImportError as error:
         raise MissingExtraError("privacy_epsilon", "privacy") from error
     return opacus

@@ -55,7 +55,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
 
     @property
     def network(self) -> nn.Module:
-        """The module, without what a training wraps around it."""
+        """The module, without what a subclass wraps around it."""
         network: nn.Module = self.module_
         return network
 
@@ -76,7 +76,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
     def get_loss(
         self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False
     ) -> Tensor:
-        """Return the loss of a batch: weighted mean over its samples, and the L1 penalty."""
+        """Return the loss of a batch: weighted mean over its samples, and L1 regularisation."""
         losses = class_losses(y_pred, y_true.to(y_pred.device), self.plan)
         loss = (losses * X["weight"].to(losses.device)).mean()
         if training and self.plan.l1 > 0:
@@ -84,7 +84,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         return loss
 
     def state(self) -> dict[str, Any]:
-        """Return all that decides how training goes on, for `restore`."""
+        """Return the complete state of the training, for `restore`."""
         cuda = self.device_type == "cuda"
         return {
             "module": self.network.state_dict(),
@@ -97,7 +97,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was called."""
+        """Resume from what `state` returned."""
         self.network.load_state_dict(state["module"])
         self.optimizer_.load_state_dict(state["optimiser"])
         self.schedule_.load_state_dict(state["schedule"])
@@ -115,7 +115,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         ]
 
     def learn(self, samples: Samples, y: npt.NDArray[np.int64]) -> None:
-        """Run the epochs that are left and leave the module with the weights to be used."""
+        """Run the remaining epochs, and load the best weights if samples are held out."""
         self.notify("on_train_begin", X=samples, y=y)
         if not ended(self.history, self.plan):
             with suppress(Stop):
@@ -126,7 +126,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         self.network.eval()
 
     def curves(self) -> list[dict[str, Any]]:
-        """Return the history in serein's words, a plain dict an epoch."""
+        """Return the history by serein's names, a plain dict per epoch."""
         return [
             {
                 name: row[key] if key == "epoch" else float(row[key])
