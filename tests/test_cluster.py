@@ -21,7 +21,7 @@ from serein.bulk import predict_all as bulk
 from serein.engine import each, running_on
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search.search import search, settable
+from serein.evaluation.search.search import candidates_of, search
 from serein.features.extractor import FeatureExtractor
 
 pytest.importorskip("ray", reason="pip install 'serein[scale]'")
@@ -156,7 +156,7 @@ def test_loops_give_what_they_give_at_home(cluster: Any, folder: Path, tmp_path:
             GaussianNB(), X, y, speakers, leave_one_speaker_out(speakers), protocol="by speaker"
         )
         found = search(
-            settable(GaussianNB()), X, y, speakers, {"var_smoothing": [1e-9, 1e-3, 1e-1, 1.0]},
+            candidates_of(GaussianNB()), X, y, speakers, {"var_smoothing": [1e-9, 1e-3, 1e-1, 1.0]},
             method="grid", trials=4, folds=2, storage=storage,
         )  # fmt: skip
         extractor = FeatureExtractor(["mfcc"], functionals=["mean"], cache=False)

@@ -13,7 +13,7 @@ from serein.engine import each, parallel, running_on
 from serein.errors import AudioError, EngineError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search.search import search, settable
+from serein.evaluation.search.search import candidates_of, search
 
 
 def process_and_square(number: int) -> tuple[int, int]:
@@ -60,7 +60,7 @@ def test_trials_side_by_side_try_the_same_values(method: str, tmp_path: Path) ->
 
     def table(storage: Path | None) -> list[tuple[float, float]]:
         found = search(
-            settable(GaussianNB()), X, y, speakers, space,
+            candidates_of(GaussianNB()), X, y, speakers, space,
             method=method, trials=6, folds=2, storage=storage,
         )  # fmt: skip
         return sorted((row["values"]["var_smoothing"], row["score"]) for row in found.table)

@@ -20,7 +20,13 @@ from sklearn.svm import SVC
 from serein.errors import MissingExtraError, ProtocolError
 from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.search import study as study_module
-from serein.evaluation.search.search import METHODS, SearchResult, search, settable, taken
+from serein.evaluation.search.search import (
+    METHODS,
+    SearchResult,
+    candidates_of,
+    fit_arguments,
+    search,
+)
 
 SPACE = {"a": {"low": 0.0, "high": 1.0}, "b": {"low": 0.0, "high": 1.0}}
 
@@ -65,7 +71,7 @@ def data(speakers: int = 6, each: int = 40) -> tuple[Any, Any, Any]:
 
 def run(space: Any = SPACE, estimator: Any = None, **options: Any) -> SearchResult:
     options = {"folds": 3, "trials": 8} | options
-    return search(settable(estimator or Bump()), *data(), space, **options)
+    return search(candidates_of(estimator or Bump()), *data(), space, **options)
 
 
 def told(result: SearchResult) -> list[Any]:
@@ -194,8 +200,8 @@ def test_arguments_go_by_rows_to_those_that_take_them():
     run(trials=2, per_sample=rows)
     for X, _, _, weight in Bump.seen[0]:
         np.testing.assert_array_equal(weight, X[:, 3] + 1)
-    assert taken(KNeighborsClassifier(), rows) == {}
-    assert set(taken(make_pipeline(SVC()), rows)) == set(rows)
+    assert fit_arguments(KNeighborsClassifier(), rows) == {}
+    assert set(fit_arguments(make_pipeline(SVC()), rows)) == set(rows)
     neighbours = {"n_neighbors": [1, 3]}
     assert run(neighbours, KNeighborsClassifier(), method="grid", per_sample=rows).tried == 2
 
@@ -379,7 +385,7 @@ def test_a_storage_with_other_data_is_refused(tmp_path: Path, which: int):
     arrays[which] = arrays[which].copy()
     arrays[which][-1] -= 1
     with pytest.raises(ValueError, match="of other data or settings"):
-        search(settable(Bump()), *arrays, SPACE, storage=file, folds=3)
+        search(candidates_of(Bump()), *arrays, SPACE, storage=file, folds=3)
 
 
 # --- what is refused ---
@@ -416,7 +422,7 @@ def test_settings_that_are_refused(changed: dict[str, Any], error: type[Exceptio
 def test_data_that_is_refused(changed: dict[str, Any], error: type[Exception], message: str):
     given = dict(zip(("X", "y", "groups"), data(), strict=True)) | changed
     with pytest.raises(error, match=message):
-        search(settable(Bump()), space=SPACE, folds=3, **given)
+        search(candidates_of(Bump()), space=SPACE, folds=3, **given)
     assert not Bump.seen[0]
 
 
@@ -439,7 +445,7 @@ def test_bayesian_search_beats_the_default_on_emodb(corpora_dir: Path, tmp_path:
     corpus = Corpus.load("emodb", corpora_dir)
     X = FeatureExtractor(["mfcc"], cache=tmp_path).transform(corpus.paths)
     result = search(
-        settable(make_pipeline(StandardScaler(), SVC())),
+        candidates_of(make_pipeline(StandardScaler(), SVC())),
         X,
         [each.emotion for each in corpus],
         [each.speaker for each in corpus],

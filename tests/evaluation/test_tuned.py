@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from serein.errors import ProtocolError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
-from serein.evaluation.search.search import search, settable
+from serein.evaluation.search.search import candidates_of, search
 from serein.evaluation.search.tuned import Tuned
 
 DEPTH = {"max_depth": [2, 4]}
@@ -60,7 +60,7 @@ def test_searches_as_search_does():
     X, y, groups = clips()
     fitted = tree(random_state=3).fit(X, y, groups=groups)
     found = search(
-        settable(STUMP),
+        candidates_of(STUMP),
         *(X, y, groups, DEPTH),
         method="grid",
         folds=3,

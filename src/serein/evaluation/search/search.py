@@ -1,10 +1,10 @@
-"""Search for the settings of an estimator, judged on speakers that it has not heard.
+"""Hyperparameter search of an estimator, scored on unseen speakers.
 
-Grid, random, halving and Bayesian search (Optuna). With a storage, a search that was killed goes on
-where it stopped: no trial is lost and none counts twice. The sampler is seeded anew for every trial
-from `random_state` and the number of trials tried, so a killed and resumed search tries the same
-values, with the same scores, as one never killed (one process; the same versions of all packages).
-Side by side, a Bayesian search knows less when it chooses, and the order of trials may differ.
+Grid, random, halving and Bayesian search (Optuna). With a storage, a search that was killed
+resumes: no trial is lost and none counts twice. The sampler is seeded anew for every trial from
+`random_state` and the number of trials tried, so a killed and resumed search tries the same values,
+with the same scores, as one never killed (one process; the same versions of all packages). In
+parallel, a Bayesian search knows fewer scores when it chooses, and the order of trials may differ.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,25 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from serein.engine import each, parallel
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 from serein.evaluation.cross_validation import Augmented, fit_part
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import Fold, check_folds, speaker_k_fold
 from serein.evaluation.search.space import Space, grid, read_space, read_values
 from serein.evaluation.search.study import (
     METHODS,
-    check_shared,
-    counted,
-    opened,
-    put_all,
-    put_next,
-    recover,
-    sampler,
-    waiting,
+    check_shared_storage,
+    enqueue_all,
+    enqueue_next,
+    finished_trials,
+    halving_stops,
+    make_sampler,
+    open_study,
+    queued_trials,
+    requeue_interrupted,
 )
 
-__all__ = ["METHODS", "Candidate", "SearchResult", "search", "settable", "taken"]
+__all__ = ["METHODS", "Candidate", "SearchResult", "candidates_of", "fit_arguments", "search"]
 
 Candidate = Callable[[dict[str, Any]], Any]
 Array = npt.NDArray[Any]
@@ -54,7 +55,7 @@ class SearchResult:
     best_values : dict
         Values of the best trial; names that it left out keep the candidate's own default.
     best_score : float
-        Its UAR over the folds, 0 to 1. The best of many is flattered: judge it on other speakers.
+        Its UAR over the folds, 0 to 1. The best of many is optimistic: evaluate it on others.
     table : list of dict
         A row a trial: ``number``, ``state`` (complete, pruned or failed), ``score`` (UAR over the
         folds that were run, None if failed), ``folds`` (how many were), ``seconds``, ``values``
@@ -78,15 +79,17 @@ class SearchResult:
     fingerprint: str
 
 
-def settable(estimator: Any) -> Candidate:
+def candidates_of(estimator: Any) -> Candidate:
     """Make candidates of an estimator by setting its parameters."""
     return lambda values: clone(estimator).set_params(**values)
 
 
-def taken(estimator: Any, per_sample: Mapping[str, npt.ArrayLike]) -> dict[str, npt.ArrayLike]:
+def fit_arguments(
+    estimator: Any, per_sample: Mapping[str, npt.ArrayLike]
+) -> dict[str, npt.ArrayLike]:
     """Keep the arguments that an estimator's `fit` takes, by name or as any keyword."""
     parameters = inspect.signature(estimator.fit).parameters
-    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return dict(per_sample)
     return {name: values for name, values in per_sample.items() if name in parameters}
 
@@ -110,16 +113,16 @@ def search(
     augmented: Augmented | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SearchResult:
-    """Try settings in speaker-grouped folds and say which gave the best UAR.
+    """Try settings in speaker-grouped folds and find those of the best UAR.
 
     Parameters
     ----------
     candidate : callable
-        From a dict of values to an unfitted classifier; `settable` makes one.
+        From a dict of values to an unfitted classifier; `candidates_of` makes one.
     X : array_like
         Shape (samples, features).
     y, groups : array_like
-        Shape (samples,), label and speaker; no speaker is ever on both sides.
+        Shape (samples,), label and speaker; no speaker is both in training and in test.
     space : mapping
         As `serein.evaluation.search.space.read_space` takes it.
     method : str
@@ -130,20 +133,20 @@ def search(
     folds : int
         Folds of speakers.
     start : sequence of mappings
-        Values tried first. Names left out keep the candidate's default, so ``({},)`` puts the
-        candidate as it stands into the table.
+        Values tried first. Names left out keep the candidate's default, so ``({},)`` tries the
+        candidate as it is.
     storage : str or path, optional
         A file ending in ``.db`` or ``.journal``, or a storage URL of Optuna; in memory if not
-        given. A file serves one search at a time; a database may be shared by several, which may
-        then run a few trials more than `trials`. Where `serein.engine.running_on` runs trials side
-        by side, they share a ``.journal``, which every machine must see, or a database.
+        given. A file serves one process at a time; a database may be shared by several, which may
+        then run a few trials more than `trials`. Where `serein.engine.running_on` runs trials in
+        parallel, they share a ``.journal``, which every machine must see, or a database.
     name : str
         Name of the search in its storage.
     about : str
         What else the scores depend on, such as the candidate's fixed settings, in words; a search
-        about something else is not gone on with.
+        about something else is not resumed.
     random_state : int
-        Seed of the deal into folds and of the choices, from 0.
+        Seed of the folds and of the choices, from 0.
     per_sample : mapping of array_like, optional
         More arguments of `fit`, a row a sample; left out where the candidate does not take them.
     augmented : Augmented, optional
@@ -160,18 +163,18 @@ def search(
     ------
     ProtocolError
         If the speakers do not allow the folds.
-    ValueError
+    SettingError
         If a setting is not allowed, the storage holds another search of that name, or every trial
         failed (the first trial's error).
     MissingExtraError
         If Optuna is not installed.
     """
     if method not in METHODS:
-        raise ValueError(unknown_name("search method", method, METHODS))
+        raise SettingError(unknown_name("search method", method, METHODS))
     if trials < 1:
-        raise ValueError(f"trials is {trials}; need at least 1")
+        raise SettingError(f"trials is {trials}; need at least 1")
     if random_state < 0:
-        raise ValueError(f"random_state is {random_state}; need a whole number from 0")
+        raise SettingError(f"random_state is {random_state}; need a whole number from 0")
     spans = read_space(space)
     fixed = [read_values(spans, values, "start") for values in start]
     points = grid(spans, random_state=random_state) if method == "grid" else []
@@ -184,64 +187,93 @@ def search(
     )
     failures: list[ValueError] = []
     total = min(trials, len(fixed)) if method == "grid" else trials
-    if side_by_side := parallel():
-        check_shared(storage)
-    with opened(storage, name, fingerprint, list(spans), method) as study:
-        if side_by_side:
-            one = _OneTrial(
-                candidate, spans, task, method, random_state, fingerprint, name, storage
-            )
-            _run_side_by_side(study, one, fixed, total, progress)
-        while (done := len(counted(study))) < total and put_next(study, fixed, method):
+    trial = _Trial(candidate, spans, task, method, random_state, failures)
+    in_parallel = parallel()
+    if in_parallel:
+        check_shared_storage(storage)
+    with open_study(storage, name, fingerprint, list(spans)) as study:
+        if in_parallel:
+            worker = _Worker(replace(trial, failures=[]), fingerprint, name, storage)
+            _run_in_parallel(study, worker, fixed, total, progress)
+        while (done := len(finished_trials(study))) < total and enqueue_next(study, fixed, method):
             progress(done, total)
-            study.sampler = sampler(study, method, random_state)
-            objective = _objective(candidate, spans, task, failures)
-            study.optimize(objective, n_trials=1, catch=(ValueError,))
+            trial.run(study)
         progress(done, total)
-        table = [_row(trial, spans) for trial in counted(study)]
+        table = [_row(each_trial, spans) for each_trial in finished_trials(study)]
     tried = {json.dumps(row.pop("labels")) for row in table}
     left_out = sum(json.dumps(point) not in tried for point in points)
     return _result(table, left_out, method, fingerprint, failures)
 
 
 @dataclass(frozen=True)
-class _OneTrial:
-    """Runs one trial of a search in a process of its own, which opens the storage itself."""
+class _Trial:
+    """Runs one trial of a search: asks for values, and scores the candidate fold by fold."""
 
     candidate: Candidate
     space: Space
     task: _Task
     method: str
     random_state: int
+    failures: list[ValueError]
+
+    def run(self, study: Any, before: int | None = None) -> None:
+        study.sampler = make_sampler(study, self.method, self.random_state, before)
+        study.optimize(self._objective, n_trials=1, catch=(ValueError,))
+
+    def _objective(self, trial: Any) -> float:
+        from optuna import TrialPruned
+
+        names = trial.user_attrs.get("given", self.space)
+        values = {name: self.space[name].ask(name, trial) for name in self.space if name in names}
+        score = 0.0
+        try:
+            for step, score in enumerate(self.task.scores(self.candidate(values)), start=1):
+                trial.report(score, step)
+                last = step == len(self.task.folds)
+                if (
+                    self.method == "halving"
+                    and not last
+                    and halving_stops(trial.study, step, score)
+                ):
+                    raise TrialPruned
+        except ValueError as error:
+            trial.set_user_attr("error", str(error) or type(error).__name__)
+            self.failures.append(error)
+            raise
+        return score
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """Runs one trial in a process of its own, which opens the storage itself."""
+
+    trial: _Trial
     fingerprint: str
     name: str
     storage: str | Path | None
 
     def __call__(self, before: int) -> None:
-        names, storage = list(self.space), self.storage
-        with opened(storage, self.name, self.fingerprint, names, self.method, helps=True) as study:
-            if self.method == "grid" and not waiting(study):
-                return
-            study.sampler = sampler(study, self.method, self.random_state, before)
-            objective = _objective(self.candidate, self.space, self.task, [])
-            study.optimize(objective, n_trials=1, catch=(ValueError,))
+        names = list(self.trial.space)
+        with open_study(self.storage, self.name, self.fingerprint, names, resume=False) as study:
+            if self.trial.method != "grid" or queued_trials(study):
+                self.trial.run(study, before)
 
 
-def _run_side_by_side(
+def _run_in_parallel(
     study: Any,
-    one: _OneTrial,
+    worker: _Worker,
     fixed: list[dict[str, Any]],
     total: int,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Run the trials that are left on the engine; what a lost machine was at is put up again."""
-    begun = len(counted(study))
+    """Run the trials that are left on the engine; those of a lost machine are re-enqueued."""
+    begun = len(finished_trials(study))
     if begun < total:
-        put_all(study, fixed)
+        enqueue_all(study, fixed)
     progress(begun, total)
-    for done, _ in enumerate(each(one, range(begun, total)), start=begun + 1):
+    for done, _ in enumerate(each(worker, range(begun, total)), start=begun + 1):
         progress(done, total)
-    recover(study, one.storage)
+    requeue_interrupted(study, worker.storage)
 
 
 @dataclass(frozen=True)
@@ -258,8 +290,8 @@ class _Task:
 
     def scores(self, estimator: Any) -> Iterator[float]:
         """Yield, after each fold, the UAR pooled over the folds so far."""
-        answer = np.full(len(self.truth), -1)
-        y, given = self.labels[self.truth], taken(estimator, self.per_sample)
+        prediction = np.full(len(self.truth), -1)
+        y, given = self.labels[self.truth], fit_arguments(estimator, self.per_sample)
         for train, test in self.folds:
             fitted = fit_part(
                 estimator,
@@ -270,9 +302,9 @@ class _Task:
                 per_sample=given,
                 augmented=self.augmented,
             )
-            answer[test] = np.searchsorted(self.labels, fitted.predict(self.X[test]))
-            done = answer >= 0
-            yield uar(self.truth[done], answer[done])
+            prediction[test] = np.searchsorted(self.labels, fitted.predict(self.X[test]))
+            done = prediction >= 0
+            yield uar(self.truth[done], prediction[done])
 
 
 def _task(
@@ -284,22 +316,22 @@ def _task(
     per_sample: Mapping[str, npt.ArrayLike],
     augmented: Augmented | None,
 ) -> _Task:
-    """Check the data and deal the folds, before any time is spent."""
+    """Check the data and make the folds, before any time is spent."""
     vectors, speakers = np.asarray(X), np.asarray(groups)
     labels, truth = np.unique(np.asarray(y), return_inverse=True)
     if not len(vectors) == len(truth) == len(speakers):
-        raise ValueError(
+        raise SettingError(
             f"X, y and groups have {len(vectors)}, {len(truth)} and {len(speakers)} rows; need a "
             "label and a speaker for each sample"
         )
     if len(labels) < 2:
-        raise ValueError(f"y has 1 class ({labels[0]}); a search needs samples of at least 2")
+        raise SettingError(f"y has 1 class ({labels[0]}); a search needs samples of at least 2")
     names = labels.astype(str)
-    dealt = speaker_k_fold(
+    split = speaker_k_fold(
         speakers.tolist(), names[truth].tolist(), folds=folds, random_state=random_state
     )
-    check_folds(dealt, speakers, truth, names)
-    return _Task(vectors, labels, truth, speakers, dealt, per_sample, augmented)
+    check_folds(split, speakers, truth, names)
+    return _Task(vectors, labels, truth, speakers, split, per_sample, augmented)
 
 
 def _fingerprint(task: _Task, **settings: Any) -> str:
@@ -312,29 +344,6 @@ def _fingerprint(task: _Task, **settings: Any) -> str:
         content = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
         digest.update(f"{name} {array.dtype} {array.shape}".encode() + content)
     return digest.hexdigest()
-
-
-def _objective(
-    candidate: Candidate, space: Space, task: _Task, failures: list[ValueError]
-) -> Callable[[Any], float]:
-    from optuna import TrialPruned
-
-    def objective(trial: Any) -> float:
-        names = trial.user_attrs.get("given", space)
-        values = {name: space[name].ask(name, trial) for name in space if name in names}
-        score = 0.0
-        try:
-            for step, score in enumerate(task.scores(candidate(values)), start=1):
-                trial.report(score, step)
-                if step < len(task.folds) and trial.should_prune():
-                    raise TrialPruned
-        except ValueError as error:
-            trial.set_user_attr("error", str(error) or type(error).__name__)
-            failures.append(error)
-            raise
-        return score
-
-    return objective
 
 
 def _row(trial: Any, space: Space) -> dict[str, Any]:
@@ -362,7 +371,7 @@ def _result(
 ) -> SearchResult:
     complete = [row for row in table if row["state"] == "complete"]
     if not complete:  # a storage keeps the message only
-        raise failures[0] if failures else ValueError(table[0]["error"])
+        raise failures[0] if failures else SettingError(table[0]["error"])
     best = max(complete, key=lambda row: row["score"])  # the first of equals
     return SearchResult(
         best["values"], best["score"], table, len(table), left_out, method, fingerprint

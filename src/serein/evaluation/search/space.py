@@ -1,6 +1,6 @@
-"""What a search may choose from, as plain data: the same words in TOML and in Python.
+"""Search spaces as plain data, the same in TOML and in Python.
 
-A name is given the two ends of a span, or a list of choices::
+A parameter has the two ends of a range, or a list of choices::
 
     {"svc__C": {"low": 0.01, "high": 100.0, "log": True}, "svc__kernel": ["rbf", "linear"]}
 """
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import unknown_name
+from serein.errors import SettingError, unknown_name
 
-MOST_GRID_POINTS = 100_000
+MAX_GRID_POINTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Span:
         return [float(self.low), *inner, float(self.high)]
 
     def label(self, value: Any) -> float:
-        """Return a value as it is stored; raises ValueError if it is not in the span."""
+        """Return a value as a storage has it; raises SettingError if it is not in the span."""
         if _is_number(value) and self.low <= value <= self.high:
             if not self.whole:
                 return float(value)
             if float(value).is_integer():
                 return int(value)
         kind = "whole numbers " if self.whole else ""
-        raise ValueError(f"{value!r}; allowed: {kind}{self.low} to {self.high}")
+        raise SettingError(f"{value!r}; allowed: {kind}{self.low} to {self.high}")
 
     def value(self, label: float) -> float:
-        """Return the value that a label stands for."""
+        """Return the value of a stored label."""
         return label
 
     def plain(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Choice:
 
     @property
     def labels(self) -> list[Any]:
-        """The options as they are stored: a tuple as text, for storages know no tuples."""
+        """The options as a storage has them: a tuple as text, for storages know no tuples."""
         return [_label(option) for option in self.options]
 
     def ask(self, name: str, trial: Any) -> Any:
@@ -85,18 +85,18 @@ class Choice:
         return self.value(trial.suggest_categorical(name, self.labels))
 
     def points(self) -> list[Any]:
-        """Return all options as they are stored."""
+        """Return all options as a storage has them."""
         return self.labels
 
     def label(self, value: Any) -> Any:
-        """Return a value as it is stored; raises ValueError if it is not among the options."""
+        """Return a value as a storage has it; raises SettingError if it is no option."""
         label = _label(_frozen(value))
         if label not in self.labels:
-            raise ValueError(f"{value!r}; allowed: {', '.join(map(repr, self.options))}")
+            raise SettingError(f"{value!r}; allowed: {', '.join(map(repr, self.options))}")
         return self.labels[self.labels.index(label)]
 
     def value(self, label: Any) -> Any:
-        """Return the option that a label stands for."""
+        """Return the option of a stored label."""
         return self.options[self.labels.index(label)]
 
     def plain(self) -> list[Any]:
@@ -110,7 +110,7 @@ Space = dict[str, Span | Choice]
 def read_space(mapping: Mapping[str, Any]) -> Space:
     """Read a search space from plain data."""
     if not isinstance(mapping, Mapping) or not mapping:
-        raise ValueError(
+        raise SettingError(
             f"the search space is {mapping!r}; give at least one name with "
             '{"low": …, "high": …} or a list of choices'
         )
@@ -118,17 +118,17 @@ def read_space(mapping: Mapping[str, Any]) -> Space:
 
 
 def read_values(space: Space, values: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Bring values into the form in which they are stored."""
+    """Return values as a storage has them."""
     for name in values:
         if name not in space:
-            raise ValueError(f"{what}: {unknown_name('parameter', name, space)}")
+            raise SettingError(f"{what}: {unknown_name('parameter', name, space)}")
     labels = {}
     for name in space:
         if name in values:
             try:
                 labels[name] = space[name].label(values[name])
             except ValueError as error:
-                raise ValueError(f"{what}: {name} is {error}") from error
+                raise SettingError(f"{what}: {name} is {error}") from error
     return labels
 
 
@@ -136,9 +136,9 @@ def grid(space: Space, *, random_state: int) -> list[dict[str, Any]]:
     """List all points of a space's grid, shuffled, so that the first few cover it evenly."""
     axes = [space[name].points() for name in space]
     count = math.prod(map(len, axes))
-    if count > MOST_GRID_POINTS:
-        raise ValueError(
-            f"the grid has {count} points; at most {MOST_GRID_POINTS}: give fewer steps or names, "
+    if count > MAX_GRID_POINTS:
+        raise SettingError(
+            f"the grid has {count} points; at most {MAX_GRID_POINTS}: give fewer steps or names, "
             'or search by "random" or "bayesian"'
         )
     points = [dict(zip(space, point, strict=True)) for point in itertools.product(*axes)]
@@ -152,46 +152,48 @@ def _read_one(name: str, given: Any) -> Span | Choice:
         return _read_span(name, given)
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         return _read_choice(name, given)
-    raise ValueError(f'{name} is {given!r}; allowed: {{"low": …, "high": …}} or a list of choices')
+    raise SettingError(
+        f'{name} is {given!r}; allowed: {{"low": …, "high": …}} or a list of choices'
+    )
 
 
 def _read_span(name: str, given: Mapping[str, Any]) -> Span:
     for key in given:
         if key not in Span.__dataclass_fields__:
-            raise ValueError(f"{name}: {unknown_name('key', key, Span.__dataclass_fields__)}")
+            raise SettingError(f"{name}: {unknown_name('key', key, Span.__dataclass_fields__)}")
     for end in ("low", "high"):
         if end not in given:
-            raise ValueError(f"{name} has no {end}; a span needs both low and high")
+            raise SettingError(f"{name} has no {end}; a span needs both low and high")
         if not _is_number(given[end]):
-            raise ValueError(f"{name}: {end} is {given[end]!r}; need a finite number")
+            raise SettingError(f"{name}: {end} is {given[end]!r}; need a finite number")
     whole = all(isinstance(given[end], Integral) for end in ("low", "high"))
     low, high = (int(given[end]) if whole else float(given[end]) for end in ("low", "high"))
     log, steps = given.get("log", False), given.get("steps", 5)
     if low >= high:
-        raise ValueError(f"{name}: low is {low} and high is {high}; low must be the smaller one")
+        raise SettingError(f"{name}: low is {low} and high is {high}; low must be the smaller one")
     if not isinstance(log, bool):
-        raise ValueError(f"{name}: log is {log!r}; allowed: true or false")
+        raise SettingError(f"{name}: log is {log!r}; allowed: true or false")
     if log and low <= 0:
-        raise ValueError(f"{name}: low is {low}; with log it must be above 0")
+        raise SettingError(f"{name}: low is {low}; with log it must be above 0")
     if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 2:
-        raise ValueError(f"{name}: steps is {steps!r}; need a whole number from 2")
+        raise SettingError(f"{name}: steps is {steps!r}; need a whole number from 2")
     return Span(low, high, log, int(steps))
 
 
 def _read_choice(name: str, given: Sequence[Any]) -> Choice:
     options = tuple(_frozen(option) for option in given)
     if not options:
-        raise ValueError(f"{name} has no choices; give at least one")
+        raise SettingError(f"{name} has no choices; give at least one")
     for option in options:
         if not all(_is_plain(part) for part in (option if isinstance(option, tuple) else [option])):
-            raise ValueError(
+            raise SettingError(
                 f"{name}: {option!r} is not plain data; choices are strings, numbers, true or "
                 "false, or lists of these"
             )
     choice = Choice(options)
     for place, label in enumerate(choice.labels):
         if label in choice.labels[:place]:
-            raise ValueError(f"{name} has {options[place]!r} twice; each choice once")
+            raise SettingError(f"{name} has {options[place]!r} twice; each choice once")
     return choice
 
 

@@ -1,4 +1,4 @@
-"""A classifier that looks for its own settings; in a cross-validation, nested search."""
+"""A classifier that searches its own settings; cross-validated, a nested search."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from serein.errors import unknown_name
-from serein.evaluation.search.search import Candidate, search, settable, taken
+from serein.errors import SettingError, unknown_name
+from serein.evaluation.search.search import Candidate, candidates_of, fit_arguments, search
 from serein.evaluation.search.space import read_space
 
 Floats = npt.NDArray[np.float64]
@@ -31,12 +31,12 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier whose settings are searched inside its training data, in folds of speakers.
 
     `fit` searches, then fits the best settings on everything. Cross-validating it is nested search:
-    the settings of each fold never saw the fold's speakers.
+    the settings of each fold are chosen without the fold's test speakers.
 
     Parameters
     ----------
     estimator : classifier
-        What is tuned; parameters that are not searched stay.
+        Whose settings are searched; other parameters stay.
     space : mapping
         As `serein.evaluation.search.space.read_space` takes it.
     method : str
@@ -44,11 +44,11 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     trials : int
         Trials in all.
     folds : int
-        Inner folds; groups are never divided between them.
+        Inner folds; no group is divided between them.
     start : sequence of mappings
-        Values tried first; the default ``({},)`` is the estimator as it stands.
+        Values tried first; the default ``({},)`` is the estimator as it is.
     random_state : int, RandomState or None
-        Seed of the deal into folds and of the choices.
+        Seed of the folds and of the choices.
     candidate : callable, optional
         From values to an unfitted classifier; sets the estimator's parameters, if not given.
     final : callable, optional
@@ -108,17 +108,13 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         **per_sample: Any,
     ) -> Self:
         """Search, and fit the best on all samples."""
-        finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
-        checked: tuple[npt.NDArray[Any], npt.NDArray[Any]] = validate_data(
-            self, X, y, dtype=None, ensure_all_finite=finite, ensure_min_samples=2
-        )
-        X, y = checked
+        samples, y = self._validated(X, y, ensure_min_samples=2)
         check_classification_targets(y)
-        candidate = self.candidate or self._settable()
-        speakers = np.arange(len(X)) if groups is None else np.asarray(groups)
+        candidate = self.candidate or self._candidates()
+        speakers = np.arange(len(samples)) if groups is None else np.asarray(groups)
         self.search_ = search(
             candidate,
-            X,
+            samples,
             y,
             speakers,
             self.space,
@@ -131,46 +127,43 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.best_params_ = self.search_.best_values
         best = (self.final or candidate)(self.best_params_)
-        given = taken(best, per_sample)
+        given = fit_arguments(best, per_sample)
         if has_fit_parameter(best, "groups"):
             given["groups"] = speakers
-        self.estimator_ = best.fit(X, y, **given)
+        self.estimator_ = best.fit(samples, y, **given)
         self.classes_ = self.estimator_.classes_
         return self
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the likeliest label of each sample, shape (samples,)."""
-        return self._best().predict(self._checked(X))
+        return self._fitted().predict(self._validated(X, reset=False))
 
     @_if_it_has("predict_proba")
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """Return probabilities, shape (samples, classes)."""
-        result: Floats = self._best().predict_proba(self._checked(X))
+        result: Floats = self._fitted().predict_proba(self._validated(X, reset=False))
         return result
 
     @_if_it_has("predict_log_proba")
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
-        result: Floats = self._best().predict_log_proba(self._checked(X))
+        result: Floats = self._fitted().predict_log_proba(self._validated(X, reset=False))
         return result
 
-    def _settable(self) -> Candidate:
+    def _candidates(self) -> Candidate:
         known = self.estimator.get_params()
         for name in read_space(self.space):
             if name not in known:
-                raise ValueError(unknown_name("parameter", name, known))
-        return settable(self.estimator)
+                raise SettingError(unknown_name("parameter", name, known))
+        return candidates_of(self.estimator)
 
-    def _best(self) -> Any:
+    def _fitted(self) -> Any:
         check_is_fitted(self)
         return self.estimator_
 
-    def _checked(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+    def _validated(self, *data: Any, **options: Any) -> Any:
         finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
-        checked: npt.NDArray[Any] = validate_data(
-            self, X, dtype=None, ensure_all_finite=finite, reset=False
-        )
-        return checked
+        return validate_data(self, *data, dtype=None, ensure_all_finite=finite, **options)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
