@@ -8,22 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from serein.errors import SettingError
-
 
 class Range(NamedTuple):
     """The smallest and the largest value that a setting may have."""
 
     low: float
     high: float
-
-    def check(self, name: str, value: float, unit: str = "") -> float:
-        """Return a value of this range; any other, NaN too, is a SettingError."""
-        if not self.low <= value <= self.high:
-            raise SettingError(
-                f"{name} is {value}{unit}; allowed: {self.low:g} to {self.high:g}{unit}"
-            )
-        return value
 
 
 DEFAULT_MODEL = "multi"

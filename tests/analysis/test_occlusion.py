@@ -26,6 +26,7 @@ from serein.features.spectral import hz_from_mel, mel_from_hz
 from serein.inference.bundle import write_bundle
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer
+from serein.inference.window_model import WindowModel
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 LABELS = ("anger", "neutral")
@@ -152,9 +153,9 @@ def test_a_stretch_becomes_what_a_quiet_moment_sounds_like(
     signal = noise(3, rms=0.001)
     signal[RATE_HZ : 2 * RATE_HZ] *= 100
     heard: list[np.ndarray] = []
-    ask = recognizer.probabilities
+    ask = WindowModel.of_signal
     monkeypatch.setattr(
-        recognizer, "probabilities", lambda sound: (heard.append(sound), ask(sound))[1]
+        WindowModel, "of_signal", lambda model, sound: (heard.append(sound), ask(model, sound))[1]
     )
     explain(recognizer, signal, window_s=0.4, hop_s=0.4, bands=())
     assert len(heard) == 8

@@ -25,6 +25,7 @@ from serein.experiment.evaluate import Evaluation, evaluate, write_evaluation
 from serein.experiment.prepare import Prepared, make_classifier, prepare, stack
 from serein.experiment.recipe_file import make_recipe
 from serein.experiment.train import Fitted, fit, pack, refuse_unpackable
+from serein.inference.recognizer import model_of
 from serein.models.catalogue import MODELS
 from serein.training import balance
 from serein.training.generative import ConditionalWGAN
@@ -157,7 +158,7 @@ def agrees(recognizer: serein.Recognizer, fitted: Fitted, prepared: Prepared) ->
             more = prepared.X.shape[1] - rows.shape[1]
             rows = np.pad(rows, [(0, 0), (0, more)], constant_values=np.nan)
         expected = fitted.classifier.predict_proba(rows)[0]
-        np.testing.assert_allclose(recognizer.probabilities(signal), expected, atol=1e-4)
+        np.testing.assert_allclose(model_of(recognizer).of_signal(signal), expected, atol=1e-4)
 
 
 @pytest.mark.usefixtures("one_detector")

@@ -28,6 +28,7 @@ from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe import Augmentation
 from serein.experiment.recipe_file import read_recipe
 from serein.experiment.train import fit, pack
+from serein.inference.recognizer import model_of
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -163,7 +164,7 @@ def test_from_recipe_to_answer(
     for file in files:
         signal = serein.read_audio(file)[:window]
         answer = fitted.classifier.predict_proba(data.front(signal)[None])
-        np.testing.assert_allclose(recognizer.probabilities(signal), answer[0], atol=1e-4)
+        np.testing.assert_allclose(model_of(recognizer).of_signal(signal), answer[0], atol=1e-4)
     report = convert(folder, tmp_path / "int8.zip", int8=True, audio=files)
     assert "parity over 22 signals" in report
     small = serein.load(tmp_path / "int8.zip")

@@ -17,6 +17,7 @@ import torch
 import serein
 from serein.cli import main
 from serein.experiment import speech
+from serein.inference.recognizer import model_of
 
 RATE_HZ = 16_000
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
@@ -112,7 +113,7 @@ def test_train_export_predict(
     assert recognizer.labels == ("anger", "sadness")
     assert recognizer.manifest["trained_on"][0]["clips"] == 32
     answers = {
-        emotion: recognizer.probabilities(make_voice(emotion, 9, 9)).argmax()
+        emotion: model_of(recognizer).of_signal(make_voice(emotion, 9, 9)).argmax()
         for emotion in PITCH_HZ
     }
     assert answers == {"anger": 0, "sadness": 1}

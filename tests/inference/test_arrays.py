@@ -73,7 +73,7 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
     detector = LogisticRegression().fit(pooled, pooled[:, 0] + pooled[:, 7] > 0)
     model = recogniser(speech_weight=detector.coef_[0], speech_bias=float(detector.intercept_[0]))
     series = frames(time)
-    probabilities, speech = model.answer(series)
+    probabilities, speech = model.predict(series)
     expected = softmax(model.hmm.log_probabilities(series) / 1.7)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
     assert probabilities.dtype == np.float32
@@ -84,14 +84,14 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
 
 def test_the_temperature_lowers_confidence_and_keeps_the_order():
     series = frames(7)
-    cool, hot = (recogniser(temperature=t).answer(series)[0] for t in (1.0, 5.0))
+    cool, hot = (recogniser(temperature=t).predict(series)[0] for t in (1.0, 5.0))
     assert hot.max() < cool.max()
     np.testing.assert_array_equal(hot.argsort(), cool.argsort())
 
 
 @pytest.mark.parametrize(("bias", "speech"), [(1e4, 1.0), (-1e4, 0.0)])
 def test_a_detector_that_is_very_sure_does_not_overflow(bias: float, speech: float):
-    assert recogniser(speech_bias=bias).answer(frames(5))[1] == speech
+    assert recogniser(speech_bias=bias).predict(frames(5))[1] == speech
 
 
 # --- bytes ---
@@ -104,7 +104,7 @@ def test_bytes_bring_everything_back():
     np.testing.assert_array_equal(again.speech_weight, model.speech_weight)
     for name, values in model.hmm.to_arrays().items():
         np.testing.assert_array_equal(again.hmm.to_arrays()[name], values)
-    for one, other in zip(again.answer(frames(9)), model.answer(frames(9)), strict=True):
+    for one, other in zip(again.predict(frames(9)), model.predict(frames(9)), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -119,19 +119,19 @@ def test_unused_mixtures_come_back():
     model = recogniser(hmm=replace(hmm(), log_weight=weight))
     again = ArraysModel.from_bytes(model.to_bytes())
     np.testing.assert_array_equal(again.hmm.log_weight, weight)
-    assert np.isfinite(again.answer(frames(4))[0]).all()
+    assert np.isfinite(again.predict(frames(4))[0]).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x05\x06" + 18 * b"\0", b"hello" * 100])
 def test_what_is_no_archive_is_refused(content: bytes):
-    with pytest.raises(ValueError, match=r"not the arrays of a recogniser|arrays are none"):
+    with pytest.raises(ValueError, match=r"not the arrays of a recognizer|arrays are none"):
         ArraysModel.from_bytes(content)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_bytes_that_are_cut_are_refused(share: float):
     content = recogniser().to_bytes()
-    with pytest.raises(ValueError, match="not the arrays of a recogniser"):
+    with pytest.raises(ValueError, match="not the arrays of a recognizer"):
         ArraysModel.from_bytes(content[: int(share * len(content))])
 
 
@@ -178,7 +178,7 @@ def test_a_foreign_array_is_refused():
         ({"speech_bias": np.float64(np.inf)}, "speech_bias must be finite"),
         ({"temperature": np.float64(0)}, "temperature is 0.0; need a number above 0"),
         ({"temperature": np.float64(np.nan)}, "temperature is nan; need a number above 0"),
-        ({"temperature": np.array([1.0, 2.0])}, "not the arrays of a recogniser"),
+        ({"temperature": np.array([1.0, 2.0])}, "not the arrays of a recognizer"),
         ({"temperature": np.array("warm")}, "could not convert string"),
         ({"hmm_mean": np.full((3, 2, 2, 3), np.nan)}, "mean holds NaN or infinity"),
         ({"hmm_mean": np.zeros((3, 2, 2, 4))}, r"mean has shape \(3, 2, 2, 4\)"),
@@ -255,7 +255,7 @@ def test_a_member_that_is_no_array_is_refused():
     ids=["huge shape", "encrypted", "unknown method", "bad stream", "bad header"],
 )
 def test_an_archive_made_with_ill_will_is_refused(content: bytes):
-    with pytest.raises(ValueError, match="not the arrays of a recogniser"):
+    with pytest.raises(ValueError, match="not the arrays of a recognizer"):
         ArraysModel.from_bytes(content)
 
 
@@ -299,7 +299,7 @@ def test_a_bundle_of_arrays_answers(tmp_path: Path):
     assert loaded.labels == LABELS
     signal = noise(2.0)
     prediction = loaded.predict(signal, rate=RATE_HZ)
-    expected, _ = model.answer(FRONT_END(signal))
+    expected, _ = model.predict(FRONT_END(signal))
     assert prediction.speech
     assert list(prediction.probabilities) == list(LABELS)
     np.testing.assert_allclose(list(prediction.probabilities.values()), expected, rtol=1e-6)
@@ -333,7 +333,7 @@ def test_arrays_that_are_none_are_refused(tmp_path: Path):
     folder = write_bundle(
         tmp_path / "bundle", manifest(), model=b"hello", card="", notice="", model_file=ARRAYS
     )
-    with pytest.raises(BundleError, match=r"model\.npz: not the arrays of a recogniser"):
+    with pytest.raises(BundleError, match=r"model\.npz: not the arrays of a recognizer"):
         serein.load(folder)
 
 

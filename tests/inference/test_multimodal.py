@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import json
 import runpy
 from itertools import pairwise
@@ -19,6 +21,7 @@ from serein.audio.video_sound import read_video_sound
 from serein.cli import app
 from serein.errors import AudioError, TextError, VideoError
 from serein.inference.multimodal import MultimodalRecognizer
+from serein.inference.recognizer import Recognizer
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 'serein[face]'")
@@ -120,10 +123,53 @@ def test_a_still_image_is_a_face_alone(recognizer: MultimodalRecognizer, folder:
 
 def test_the_voice_of_a_video_can_be_adapted_to(folder: Path):
     recognizer = MultimodalRecognizer(serein.load(threads=1))
-    recognizer.adapt(folder / "both.mp4")
+    assert recognizer.adapt(folder / "both.mp4") is recognizer
     assert recognizer.predict(folder / "both.mp4").utterances_known == 2
+    recognizer.adapt([folder / "both.mp4", folder / "voice.wav"])
+    assert recognizer.utterances_known == 6
+    recognizer.forget_speaker()
+    assert recognizer.utterances_known == 0
     with pytest.raises(VideoError, match="without sound"):
         recognizer.adapt(folder / "silent.mp4")
+
+
+def members(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_both_recognizers_have_the_same_members(recognizer: MultimodalRecognizer):
+    assert members(type(recognizer)) == members(Recognizer)
+    assert set(vars(recognizer.voice)) - {"_model"} <= set(vars(recognizer))
+    for name in members(Recognizer):
+        method, other = getattr(Recognizer, name), getattr(MultimodalRecognizer, name)
+        if callable(method):
+            wanted = inspect.signature(method).parameters.keys()
+            assert wanted <= inspect.signature(other).parameters.keys()
+
+
+@pytest.mark.parametrize("name", ["both.mp4", "voice.wav", "still.png"])
+def test_path_bytes_and_file_object_agree(
+    recognizer: MultimodalRecognizer, folder: Path, name: str
+):
+    by_path = recognizer.predict(folder / name)
+    for other in ((folder / name).read_bytes(), io.BytesIO((folder / name).read_bytes())):
+        assert recognizer.predict(other).to_dict() == by_path.to_dict() | {"file": None}
+
+
+def test_a_recognizer_takes_the_sound_of_a_video(recognizer: MultimodalRecognizer, folder: Path):
+    alone = recognizer.voice.predict(folder / "both.mp4")
+    assert not alone.modalities
+    assert alone.file == str(folder / "both.mp4")
+    assert alone.emotion == recognizer.predict(folder / "both.mp4").modalities["voice"].emotion
+    array = recognizer.predict(serein.read_audio(folder / "voice.wav"), rate=RATE_HZ)
+    assert array.probabilities == recognizer.voice.predict(folder / "voice.wav").probabilities
+
+
+def test_predict_all_goes_on_after_a_bad_file(recognizer: MultimodalRecognizer, folder: Path):
+    found = dict(recognizer.predict_all([folder, folder / "gone.wav"]))
+    assert isinstance(found.pop(folder / "gone.wav"), AudioError)
+    assert {path.name for path in found} >= {"both.mp4", "voice.wav"}
+    assert all(isinstance(one, serein.Prediction) for one in found.values())
 
 
 def test_a_damaged_video_is_an_error(

@@ -9,7 +9,7 @@ import pytest
 
 import serein
 from serein.errors import EngineError
-from serein.inference.network import PROVIDERS, check, providers
+from serein.inference.network import PROVIDERS, check_provider, providers
 from serein.inference.recognizer import find_model
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "espeak-german.flac"
@@ -32,9 +32,9 @@ def test_what_is_not_here_is_refused_by_name(name: str) -> None:
     ("name", "complaint"),
     [
         ("gpu", "unknown provider 'gpu'; known: cpu, cuda"),
-        ("cpu:1", "a card's number follows cuda"),
-        ("cuda:", "a card's number follows cuda"),
-        ("cuda:x", "a card's number follows cuda"),
+        ("cpu:1", "the number of a GPU follows cuda"),
+        ("cuda:", "the number of a GPU follows cuda"),
+        ("cuda:x", "the number of a GPU follows cuda"),
     ],
 )
 def test_a_wrong_name_is_refused(name: str, complaint: str) -> None:
@@ -42,8 +42,8 @@ def test_a_wrong_name_is_refused(name: str, complaint: str) -> None:
         serein.load(provider=name)
 
 
-def test_a_card_is_asked_for_with_the_cpu_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No card is here; what onnxruntime is told can be seen all the same."""
+def test_a_gpu_is_asked_for_with_the_cpu_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is here; what onnxruntime is told can be seen all the same."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*PROVIDERS.values()])
     cpu = ("CPUExecutionProvider", {})
     assert providers("cuda:1") == [("CUDAExecutionProvider", {"device_id": 1}), cpu]
@@ -55,9 +55,9 @@ def test_a_session_that_fell_back_to_the_cpu_is_refused() -> None:
     session = onnxruntime.InferenceSession(
         (find_model("emodb") / "model.onnx").read_bytes(), providers=["CPUExecutionProvider"]
     )
-    check(session, "cpu")
+    check_provider(session, "cpu")
     with pytest.raises(EngineError, match="'cuda:0' could not be started"):
-        check(session, "cuda:0")
+        check_provider(session, "cuda:0")
 
 
 @pytest.mark.skipif(len(AWAY) == len(PROVIDERS) - 1, reason="this onnxruntime has the CPU alone")

@@ -19,7 +19,7 @@ from serein.audio.read import RATE_HZ, read_audio
 from serein.emotions import circumplex
 from serein.errors import AudioError, BundleError
 from serein.inference.prediction import UNSURE
-from serein.inference.recognizer import Recognizer, load
+from serein.inference.recognizer import Recognizer, load, model_of
 from serein.inference.stream import Event, Stream
 
 Array = npt.NDArray[Any]
@@ -105,7 +105,7 @@ def test_an_utterance_is_answered_like_a_file_of_it(
 def test_windows_are_those_of_a_files_timeline(recognizer: Recognizer, talk: Array) -> None:
     """Unsmoothed, each full window is the file's own at the same place."""
     stream = Stream(recognizer)
-    stream._follow = 1.0
+    stream._new_weight = 1.0
     fine = recognizer.predict(talk, rate=RATE_HZ, window_s=2.0, hop_s=0.5)
     by_centre = {}
     for start, segment in zip(np.arange(len(fine.timeline)) / 2, fine.timeline, strict=True):
@@ -150,16 +150,16 @@ def test_noise_and_silence_say_nothing(recognizer: Recognizer) -> None:
 
 def test_the_label_holds_until_another_clearly_leads(recognizer: Recognizer) -> None:
     stream = Stream(recognizer)
-    stream._follow = 1.0
+    stream._new_weight = 1.0
     first, second = np.eye(7, dtype=np.float32)[:2]
     held = []
     for share in (0.0, 0.5, 0.54, 0.56, 0.5, 0.46, 0.44):
         stream._smooth((1 - share) * first + share * second)
-        held.append(stream._held)
+        held.append(stream._label)
     assert held == [0, 0, 0, 1, 1, 1, 0]
 
 
-def test_a_shorter_hop_follows_at_the_same_pace(recognizer: Recognizer) -> None:
+def test_a_shorter_hop_new_weights_at_the_same_pace(recognizer: Recognizer) -> None:
     after = []
     first, second = np.eye(7, dtype=np.float32)[:2]
     for hop_s in (0.25, 0.5):
@@ -274,11 +274,11 @@ def test_a_bad_chunk_changes_nothing(recognizer: Recognizer, chunk: Any, match: 
 @pytest.mark.parametrize(
     ("wrong", "error", "match"),
     [
-        ({"window_s": 0.4}, ValueError, r"window is 0\.4 s; allowed: 0\.5 to 10"),
-        ({"hop_s": 0.05}, ValueError, r"hop is 0\.05 s; allowed: 0\.1 to 2 s"),
-        ({"window_s": 1.0, "hop_s": 1.5}, ValueError, r"hop is 1\.5 s"),
-        ({"window_s": float("nan")}, ValueError, "window is nan"),
-        ({"pause_s": 0.0}, ValueError, r"pause is 0\.0 s; allowed: 0\.1 to 5"),
+        ({"window_s": 0.4}, ValueError, r"window_s is 0\.4; allowed: 0\.5 to 10"),
+        ({"hop_s": 0.05}, ValueError, r"hop_s is 0\.05; allowed: 0\.1 to 2"),
+        ({"window_s": 1.0, "hop_s": 1.5}, ValueError, r"hop_s is 1\.5"),
+        ({"window_s": float("nan")}, ValueError, "window_s is nan"),
+        ({"pause_s": 0.0}, ValueError, r"pause_s is 0\.0; allowed: 0\.1 to 5"),
         ({"rate": 100}, AudioError, "sampling rate of 100 Hz"),
     ],
 )
@@ -291,6 +291,6 @@ def test_wrong_settings(
 
 def test_a_model_that_cannot_adapt_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     recognizer = load(threads=1)
-    monkeypatch.setattr(recognizer.speaker, "prior", None)
+    monkeypatch.setattr(model_of(recognizer).speaker, "prior", None)
     with pytest.raises(BundleError, match="cannot adapt"):
         Stream(recognizer, adapt=True)

@@ -31,8 +31,9 @@ from serein.errors import AudioError, SereinError, unknown_name
 from serein.features.feature_groups import measures
 from serein.features.frontend import FRAME, FrontEnd, frame_rms, loud_rms
 from serein.inference.prediction import Prediction
-from serein.inference.recognizer import SILENCE_RMS, Recognizer
+from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.timeline import window_starts
+from serein.inference.window_model import is_silent
 
 Array = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -116,7 +117,7 @@ def explain(
     Traceback (most recent call last):
     serein.errors.AudioError: no speech in this recording: there is nothing to explain
     """
-    _check_settings(window_s, hop_s, bands, budget, longest_s=recognizer.manifest["window_s"] / 2)
+    _check_settings(window_s, hop_s, bands, budget, longest_s=recognizer.window_s / 2)
     signal = check_signal(signal, limits=recognizer.limits)
     if signal.size < 2 * window_s * RATE_HZ:
         raise AudioError(
@@ -181,16 +182,16 @@ class _Model:
     """The recogniser, asked about one emotion; it counts the questions."""
 
     def __init__(self, recognizer: Recognizer, emotion: str, tick: Callable[[int], None]) -> None:
-        self._recognizer = recognizer
+        self._model = model_of(recognizer)
         self._index = recognizer.labels.index(emotion)
         self._tick = tick
         self.asked = 0
 
     def of_sound(self, sound: Signal) -> float:
-        return self._counted(self._recognizer.probabilities(sound))
+        return self._counted(self._model.of_signal(sound))
 
     def of_vector(self, vector: Array) -> float:
-        return self._counted(self._recognizer.answer_features(vector)[0])
+        return self._counted(self._model.of_features(vector))
 
     def _counted(self, probabilities: npt.NDArray[Any]) -> float:
         self.asked += 1
@@ -240,7 +241,8 @@ class _Named:
     def of(
         cls, recognizer: Recognizer, background: Sequence[Signal] | None, windows: int
     ) -> _Named:
-        front_end = FrontEnd.from_dict(recognizer.manifest["front_end"])
+        model = model_of(recognizer)
+        front_end = model.front_end
         none = np.empty((0, 0), dtype=np.float32)
         if not (front_end.inputs == "features" and front_end.functionals):
             note = f"no named features: this model hears {HEARS[front_end.inputs]}"
@@ -248,8 +250,7 @@ class _Named:
         if background is None:
             note = "no features: their importance needs other recordings as a background"
             return cls(front_end, {}, none, 0, note)
-        length = round(recognizer.manifest["window_s"] * RATE_HZ)
-        others = _vectors(front_end, background, length)
+        others = _vectors(front_end, background, model.window)
         groups = measures(front_end)
         affordable = max(1, FEATURE_QUESTIONS // (len(groups) * windows))
         return cls(front_end, groups, others, min(len(others), affordable), "")
@@ -287,7 +288,7 @@ def _spoken(
     recognizer: Recognizer, signal: Signal, prediction: Prediction, emotion: str
 ) -> list[_Window]:
     """Cut the windows that the recogniser answered with an emotion."""
-    length, hop = (round(recognizer.manifest[key] * RATE_HZ) for key in ("window_s", "hop_s"))
+    length, hop = model_of(recognizer).window, model_of(recognizer).hop
     return [
         _Window(
             start,
@@ -403,7 +404,7 @@ def _vectors(front_end: FrontEnd, background: Sequence[Signal], length: int) -> 
         checked = check_signal(signal)
         start = max(0, (checked.size - length) // 2)
         middle = checked[start : start + length]
-        if loud_rms(frame_rms(middle)) >= SILENCE_RMS:
+        if not is_silent(middle):
             rows.append(front_end(middle))
     if not rows:
         raise ValueError(

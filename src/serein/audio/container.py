@@ -12,7 +12,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -47,9 +47,9 @@ class Source:
         self.failure: AudioError | None = None
         self.has_length = True
         self._file = file
-        self._start = file.tell()
+        self.start = file.tell()
         file.seek(0, os.SEEK_END)
-        self.size = file.tell() - self._start
+        self.size = file.tell() - self.start
         self._end = self.size
         self._position = 0
         self._unknown = range(0)
@@ -58,7 +58,7 @@ class Source:
         """Read up to ``count`` bytes from ``position``; fewer only at the end of the file."""
         data = b""
         try:
-            self._file.seek(self._start + position)
+            self._file.seek(self.start + position)
             while len(data) < count and (piece := self._file.read(count - len(data))):
                 data += piece
         except Exception as cause:  # the caller's file object may raise anything
@@ -116,7 +116,7 @@ class Source:
 
 @contextmanager
 def opened(source: object, max_bytes: int) -> Iterator[Source]:
-    """Open a path, bytes or a binary file object, and close what was opened here."""
+    """Open a path, bytes or a binary file object; afterwards close it, or put it back."""
     name = name_of(source)
     try:
         file = _open(source, name, max_bytes)
@@ -131,6 +131,9 @@ def opened(source: object, max_bytes: int) -> Iterator[Source]:
     finally:
         if file is not source:
             file.close()
+        else:
+            with suppress(Exception):  # the caller's file object may raise anything
+                file.seek(checked.start)
 
 
 def name_of(source: object) -> str:

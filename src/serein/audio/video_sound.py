@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from serein.audio.read import Signal, check_layout, collect
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
 
-VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview
+VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
 
 CONVERT = "convert it to MP4, for instance with: ffmpeg -i video.xyz video.mp4"

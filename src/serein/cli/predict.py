@@ -100,7 +100,7 @@ def predict(
     answer. Of a video (MP4, WebM, ...) or a picture, the face is judged too.
     """
     from serein.inference.multimodal import MultimodalRecognizer
-    from serein.inference.recognizer import answer_or_error, load
+    from serein.inference.recognizer import load, prediction_or_error
     from serein.recordings import recordings
 
     if out is not None:
@@ -137,7 +137,7 @@ def predict(
         _refuse_one_text_for_many(text, len(inputs) * len(files))
         width = max(len(str(file)) for file in files)
         for file in files:
-            answer = answer_or_error(judge, file)
+            answer = prediction_or_error(judge, file)
             if isinstance(answer, SereinError):
                 failed = True
                 print_error(str(file), answer, as_json=as_json)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -141,8 +142,11 @@ def _pictures(
     """Give what a source holds, checked."""
     if isinstance(source, np.ndarray):
         source = [(0.0, source)]
-    elif isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
-        yield from frames(source, per_s=per_s, max_side=MAX_SIDE, limits=limits)
+    elif isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(
+        source, "read"
+    ):
+        video = cast("VideoSource", source)
+        yield from frames(video, per_s=per_s, max_side=MAX_SIDE, limits=limits)
         return
     for time_s, picture in source:
         _check_picture(time_s, picture, limits)

@@ -1,4 +1,4 @@
-"""A recogniser kept as arrays: hidden Markov models and the speech detector beside them."""
+"""A recognizer kept as arrays: hidden Markov models and the speech detector beside them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from serein.errors import BundleError, SettingError
 from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 MAX_BYTES = 2**30  # of the arrays, unpacked
-UNREADABLE = (  # what zipfile and NumPy raise on files from strangers
+UNREADABLE = (  # what zipfile and NumPy raise on untrusted files
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, MemoryError),
     *(RuntimeError, NotImplementedError, tokenize.TokenError, SyntaxError),
 )
@@ -34,18 +35,18 @@ class ArraysModel:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature is {self.temperature}; need a number above 0")
+            raise SettingError(f"temperature is {self.temperature}; need a number above 0")
         wanted = (4 * len(self.hmm.centre),)
         if self.speech_weight.shape != wanted or not np.isfinite(self.speech_weight).all():
-            raise ValueError(f"speech_weight must be {wanted[0]} finite numbers")
+            raise SettingError(f"speech_weight must be {wanted[0]} finite numbers")
         if not np.isfinite(self.speech_bias):
-            raise ValueError("speech_bias must be finite")
+            raise SettingError("speech_bias must be finite")
 
-    def answer(self, series: Array) -> tuple[Array, float]:
-        """Answer for one window."""
-        logits = self.hmm.log_probabilities(series) / self.temperature
+    def predict(self, features: Array) -> tuple[Array, float]:
+        """Predict one window: probability of each label, and of speech."""
+        logits = self.hmm.log_probabilities(features) / self.temperature
         likely = np.exp(logits - np.logaddexp.reduce(logits)).astype(np.float32)
-        frames = series.astype(np.float64)
+        frames = features.astype(np.float64)
         pooled = [frames.mean(axis=0), frames.std(axis=0), frames.min(axis=0), frames.max(axis=0)]
         logit = np.concatenate(pooled) @ self.speech_weight + self.speech_bias
         return likely, float(np.exp(-np.logaddexp(0.0, -logit)))
@@ -79,12 +80,12 @@ class ArraysModel:
                 float(own["speech_bias"]),
             )
         except UNREADABLE as error:
-            raise ValueError(f"not the arrays of a recogniser: {error}") from error
+            raise BundleError(f"not the arrays of a recognizer: {error}") from error
 
 
 def _arrays(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise ValueError(f"the arrays unpack to more than {MAX_BYTES} bytes")
+            raise BundleError(f"the arrays unpack to more than {MAX_BYTES} bytes")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return dict(file)

@@ -1,4 +1,4 @@
-"""A recording with all that can be made out in it: the voice, the face of a video, the words.
+"""A recording with all its modalities: the voice, the face of a video, the words.
 
 Needs the extra [face] for videos and the extra [text] for words.
 """
@@ -6,47 +6,59 @@ Needs the extra [face] for videos and the extra [text] for words.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import exp, log
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
-from serein.audio.read import RATE_HZ, Signal, read_audio
-from serein.audio.video_sound import has_sound, is_video, read_video_sound
-from serein.errors import SettingError, unknown_name
+from serein.audio.read import RATE_HZ
+from serein.audio.video_sound import VideoSource, has_sound, is_video
+from serein.defaults import Limits
+from serein.errors import SereinError, check_name, check_range
 from serein.features.video import is_still
 from serein.inference.prediction import UNSURE, Prediction, Segment
-from serein.inference.timeline import segment_bounds, window_starts
+from serein.inference.recognizer import (
+    Recognizer,
+    Source,
+    is_rereadable,
+    predict_files,
+    read_source,
+)
+from serein.inference.timeline import make_segment, segment_bounds, window_starts
 
 if TYPE_CHECKING:
     from serein.features.face import FaceSeries
     from serein.features.transcript import Transcriber, Transcript
-    from serein.inference.recognizer import Recognizer
     from serein.inference.words import WordsRecognizer
 
 
 class MultimodalRecognizer:
-    """Tells what voice, face and words say, each by itself and together, on one timeline.
+    """Predicts from voice, face and words, each by itself and fused, on one timeline.
+
+    Attributes and methods are those of `Recognizer`.
 
     Parameters
     ----------
     voice : Recognizer
-        Judges the sound; its windows are the timeline.
+        Predicts from the sound; its windows are the timeline.
     trust : mapping of str to float, optional
-        How much ``voice``, ``face`` and ``words`` count, where it is not
+        How much ``voice``, ``face`` and ``words`` count, 0 to 10, where it is not
         `serein.inference.multimodal.TRUST`.
     frames_per_s : float
         How many frames of a video are looked at.
     speech_model : path, optional
         Folder of a faster-whisper model for transcripts; the one that is installed, if not given.
 
+    Attributes
+    ----------
+    name, labels, manifest, limits, window_s, hop_s, unsure_below, utterances_known
+        Those of `voice`. A face or words may add emotions to the joint probabilities.
+
     Raises
     ------
-    ValueError
+    SettingError
         If `trust` names no modality, or a number is not 0 to 10.
     """
 
@@ -62,131 +74,186 @@ class MultimodalRecognizer:
         self.trust = check_trust(trust or {})
         self.frames_per_s = frames_per_s
         self.speech_model = speech_model
+        self.name = voice.name
+        self.labels = voice.labels
+        self.manifest: dict[str, Any] = voice.manifest
+        self.limits: Limits = voice.limits
+        self.window_s, self.hop_s = voice.window_s, voice.hop_s
 
-    @cached_property
-    def words(self) -> WordsRecognizer:
-        """Judges what is said."""
-        from serein.inference.words import load_words
+    @property
+    def unsure_below(self) -> float:
+        """The emotion of a lower confidence is ``unsure``."""
+        return self.voice.unsure_below
 
-        return load_words()
-
-    @cached_property
-    def transcriber(self) -> Transcriber:
-        """Writes down what is said."""
-        from serein.features.transcript import Transcriber
-
-        return Transcriber(self.speech_model)
+    @property
+    def utterances_known(self) -> int:
+        """By how many utterances of the speaker the voice is adapted; 0 for an unseen speaker."""
+        return self.voice.utterances_known
 
     def predict(
         self,
-        source: str | os.PathLike[str],
+        source: Source,
         *,
+        rate: int | None = None,
         text: str | None = None,
         transcribe: bool = False,
         window_s: float | None = None,
         hop_s: float | None = None,
     ) -> Prediction:
-        """Answer for one recording or video."""
-        voice = partial(self.voice.predict, window_s=window_s, hop_s=hop_s)
-        if is_still(source) or is_video(source):
-            return self._of_pictures(source, voice, text, transcribe=transcribe)
-        heard = voice(source)
-        if text is None and not transcribe:
-            return heard
-        return self._joined(heard, None, self._said(source, text, transcribe=transcribe))
-
-    def adapt(self, source: str | os.PathLike[str]) -> None:
-        """Learn what is particular to the voice of a speaker, as `Recognizer.adapt` does.
+        """Predict the emotion of one recording, video or picture.
 
         Parameters
         ----------
-        source : path
-            A sound file or a video.
+        source : path, bytes, binary file or array
+            As `Recognizer.predict` takes it; of a video or picture, the face is used too.
+        rate : int, optional
+            Sampling rate in Hz, for an array.
+        text : str, optional
+            The transcript, in English.
+        transcribe : bool
+            Whether to transcribe the speech, where no `text` is given.
+        window_s, hop_s : float, optional
+            Windows of the timeline, as in `Recognizer.predict`.
+
+        Returns
+        -------
+        Prediction
+            As `Recognizer.predict` gives it for a voice alone; else the joint prediction, with
+            `modalities` and `contributions` for the whole and for each segment. A given `text` has
+            no times, so it counts for the whole only.
+
+        Raises
+        ------
+        AudioError, VideoError, TextError
+            If the file or the text cannot be used. A video without sound or without a face is no
+            error: that modality is missing.
+        MissingExtraError
+            If what a video or words need is not installed.
+        SettingError
+            If `window_s` or `hop_s` is outside its range.
+        """
+        if is_rereadable(source) and (is_still(source) or is_video(source)):
+            return self._of_pictures(source, text, transcribe, window_s, hop_s)
+        voice = self.voice.predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
+        if text is None and not transcribe:
+            return voice
+        return self._joined(voice, None, text if text is not None else self._said(source, rate))
+
+    def predict_all(
+        self, files: Iterable[str | Path]
+    ) -> Iterator[tuple[Path, Prediction | SereinError]]:
+        """Predict many files, as `Recognizer.predict_all` does.
+
+        Parameters
+        ----------
+        files : iterable of path
+            Recordings and videos, or folders of them.
+
+        Yields
+        ------
+        tuple of path and (Prediction or SereinError)
+            In the order given; for a bad file, the error in place of a prediction.
+        """
+        return predict_files(self.predict, files)
+
+    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
+        """Adapt to the voice of a speaker, as `Recognizer.adapt` does.
+
+        Parameters
+        ----------
+        recordings : path, bytes, binary file, array; or an iterable of them
+            Of one speaker; of a video the sound is taken.
+        rate : int, optional
+            Sampling rate in Hz, for arrays.
+
+        Returns
+        -------
+        MultimodalRecognizer
+            Itself.
 
         Raises
         ------
         AudioError
-            If it cannot be read, or holds no speech.
+            If one cannot be read, or none holds speech: then nothing is changed.
+        BundleError
+            If the model was trained without what adaptation needs.
         """
-        if is_video(source):
-            self.voice.adapt(read_video_sound(source, limits=self.voice.limits), rate=RATE_HZ)
-        else:
-            self.voice.adapt(source)
+        self.voice.adapt(recordings, rate=rate)
+        return self
+
+    def forget_speaker(self) -> None:
+        """Predict for an unseen speaker again."""
+        self.voice.forget_speaker()
+
+    @cached_property
+    def _words(self) -> WordsRecognizer:
+        from serein.inference.words import load_words
+
+        return load_words()
+
+    @cached_property
+    def _transcriber(self) -> Transcriber:
+        from serein.features.transcript import Transcriber
+
+        return Transcriber(self.speech_model)
+
+    def _said(self, source: Source, rate: int | None = None) -> Transcript:
+        return self._transcriber(read_source(source, rate, self.limits))
 
     def _of_pictures(
         self,
-        source: str | os.PathLike[str],
-        voice: Callable[..., Prediction],
+        source: VideoSource,
         text: str | None,
-        *,
         transcribe: bool,
+        window_s: float | None,
+        hop_s: float | None,
     ) -> Prediction:
-        """Answer for a video or a still image."""
+        """Predict a video or a still image."""
         from serein.features.face import describe_face
 
         face = describe_face(source, per_s=self.frames_per_s)
-        file = os.fspath(source)
-        sound: Signal | None = None
-        if not is_still(source) and has_sound(source):
-            sound = read_video_sound(source, limits=self.voice.limits)
-            heard = replace(voice(sound, rate=RATE_HZ), file=file)
-        else:
-            heard = self._unheard(file, float(face.time_s[-1]) if len(face.time_s) else 0.0)
-        said = self._said(sound, text, transcribe=transcribe and sound is not None)
-        return self._joined(heard, face, said)
+        if is_still(source) or not has_sound(source):
+            file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+            voice = self._silent(file, float(face.time_s[-1]) if len(face.time_s) else 0.0)
+            return self._joined(voice, face, text)
+        voice = self.voice.predict(source, window_s=window_s, hop_s=hop_s)
+        said = self._said(source) if text is None and transcribe else text
+        return self._joined(voice, face, said)
 
-    def _unheard(self, file: str, duration: float) -> Prediction:
+    def _silent(self, file: str | None, duration: float) -> Prediction:
         """Lay out the timeline of what has no sound, in windows as long as the voice's."""
-        window = round(self.voice.manifest["window_s"] * RATE_HZ)
+        window = round(self.window_s * RATE_HZ)
         samples = max(1, round(duration * RATE_HZ))
         bounds = segment_bounds(window_starts(samples, window, window), window, samples)
         timeline = tuple(Segment(*span, None, None, {}) for span in bounds)
-        return Prediction(0.0, duration, None, None, {}, file, self.voice.name, timeline)
-
-    def _said(
-        self, source: str | os.PathLike[str] | Signal | None, text: str | None, *, transcribe: bool
-    ) -> str | Transcript | None:
-        """Take the words that are given, or write down those that are heard."""
-        if text is not None or not transcribe or source is None:
-            return text
-        if not isinstance(source, np.ndarray):
-            source = read_audio(source, limits=self.voice.limits)
-        return self.transcriber(source)
+        return Prediction(0.0, duration, None, None, {}, file, self.name, timeline)
 
     def _joined(
-        self, heard: Prediction, face: FaceSeries | None, said: str | Transcript | None
+        self, voice: Prediction, face: FaceSeries | None, said: str | Transcript | None
     ) -> Prediction:
         """Fuse the modalities for the whole and for each segment."""
         timed = said if not isinstance(said, str) else None
         timeline = tuple(
             self._fused(segment, face, timed.between(segment.start, segment.end) if timed else None)
-            for segment in heard.timeline
+            for segment in voice.timeline
         )
         words = said if said is None or isinstance(said, str) else said.text
-        return replace(self._fused(heard, face, words), timeline=timeline)
+        return replace(self._fused(voice, face, words), timeline=timeline)
 
-    def _fused(self, heard: AnySegment, face: FaceSeries | None, words: str | None) -> AnySegment:
+    def _fused(self, voice: AnySegment, face: FaceSeries | None, words: str | None) -> AnySegment:
         """Fuse the modalities of one stretch; which of them take part does not change over time."""
-        start, end = heard.start, heard.end
+        start, end = voice.start, voice.end
         modalities = {
-            "voice": Segment(start, end, heard.emotion, heard.confidence, heard.probabilities)
+            "voice": Segment(start, end, voice.emotion, voice.confidence, voice.probabilities)
         }
         if face is not None:
-            whole = isinstance(heard, Prediction)  # a still image is of no length
+            whole = isinstance(voice, Prediction)  # a still image is of no length
             seen = face.pooled() if whole else face.pooled(start, end)
-            modalities["face"] = _segment(start, end, seen)
+            modalities["face"] = make_segment((start, end), seen or {})
         if words is not None:
-            named = self.words.predict(words).probabilities if words.strip() else None
-            modalities["words"] = replace(_segment(start, end, named), text=words)
-        return fuse(heard, modalities, self.trust, self.voice.unsure_below)
-
-
-def _segment(start: float, end: float, probabilities: Mapping[str, float] | None) -> Segment:
-    """Make the segment of one modality."""
-    if not probabilities:
-        return Segment(start, end, None, None, {})
-    emotion = max(probabilities, key=probabilities.__getitem__)
-    return Segment(start, end, emotion, probabilities[emotion], probabilities)
+            named = self._words.predict(words).probabilities if words.strip() else {}
+            modalities["words"] = replace(make_segment((start, end), named), text=words)
+        return fuse(voice, modalities, self.trust, self.unsure_below)
 
 
 MODALITIES = ("voice", "face", "words")
@@ -202,10 +269,8 @@ AnySegment = TypeVar("AnySegment", bound=Segment)
 def check_trust(trust: Mapping[str, float]) -> dict[str, float]:
     """Complete and check how much each modality counts."""
     for name, value in trust.items():
-        if name not in MODALITIES:
-            raise SettingError(unknown_name("modality", name, MODALITIES))
-        if not 0 <= value <= 10:
-            raise SettingError(f"trust in {name} is {value}; allowed: 0 to 10, where 1 is in full")
+        check_name("modality", name, MODALITIES)
+        check_range(f"trust in {name}", value, 0, 10)
     return TRUST | dict(trust)
 
 

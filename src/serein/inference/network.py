@@ -1,4 +1,4 @@
-"""A bundle's network, ready to run: features of one window in, probabilities and speech out."""
+"""A bundle's network: the front end's output of one window in, posteriors and speech out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import onnxruntime
 from serein.errors import BundleError, EngineError, unknown_name
 from serein.inference.bundle import ARRAYS, MODEL, Bundle
 
+Array = npt.NDArray[np.float32]
+Provider = tuple[str, dict[str, Any]]
+
 CPU = "CPUExecutionProvider"
 PROVIDERS = {
     "cpu": CPU,
@@ -22,19 +25,31 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # those that may be one of several cards
+NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # there may be several GPUs
+OUTPUTS = ("probability", "speech")
 
-Provider = tuple[str, dict[str, Any]]
+
+class Network(Protocol):
+    """Predicts from the front end's output of one window."""
+
+    def predict(self, features: Array) -> tuple[Array, float]:
+        """Return the probability of each label, shape (labels,), and that of speech."""
+
+
+def open_network(bundle: Bundle, threads: int | None, provider: str) -> Network:
+    """Make a bundle's network ready to run."""
+    network = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads, provider)
+    return _Checked(network, bundle)
 
 
 def providers(name: str) -> list[Provider]:
-    """List what onnxruntime shall compute with, the CPU last for what the first cannot."""
-    short, _, card = name.partition(":")
+    """List the execution providers of onnxruntime, the CPU last for what the first cannot."""
+    short, _, number = name.partition(":")
     if short not in PROVIDERS:
         raise EngineError(unknown_name("provider", name, PROVIDERS))
-    if ":" in name and not (short in NUMBERED and card.isdecimal()):
+    if ":" in name and not (short in NUMBERED and number.isdecimal()):
         raise EngineError(
-            f"provider {name!r} is none; a card's number follows {', '.join(NUMBERED)} alone, "
+            f"provider {name!r} is none; the number of a GPU follows {', '.join(NUMBERED)} alone, "
             "for instance cuda:0"
         )
     full = PROVIDERS[short]
@@ -48,62 +63,44 @@ def providers(name: str) -> list[Provider]:
         )
     if full == CPU:
         return [(CPU, {})]
-    return [(full, {"device_id": int(card)} if card else {}), (CPU, {})]
+    return [(full, {"device_id": int(number)} if number else {}), (CPU, {})]
 
 
-def check(session: onnxruntime.InferenceSession, name: str) -> None:
+def check_provider(session: onnxruntime.InferenceSession, name: str) -> None:
     """Refuse a session that quietly took the CPU, as onnxruntime does where a driver is missing."""
-    full = PROVIDERS[name.partition(":")[0]]
-    if full not in session.get_providers():
+    if PROVIDERS[name.partition(":")[0]] not in session.get_providers():
         raise EngineError(
             f"provider {name!r} could not be started, so onnxruntime would take the CPU: is the "
-            "card there, with the driver and libraries that this onnxruntime asks for?"
+            "GPU there, with the driver and libraries that this onnxruntime asks for?"
         )
 
 
-Array = npt.NDArray[np.float32]
-OUTPUTS = ("probability", "speech")
-
-
-class Network(Protocol):
-    """What answers for the front end's output of one window."""
-
-    def answer(self, features: Array) -> tuple[Array, float]:
-        """Return the probability of each label, shape (labels,), and that of speech."""
-
-
-def open_network(bundle: Bundle, threads: int | None, provider: str = "cpu") -> Network:
-    """Make a bundle's network ready to run."""
-    network = _arrays(bundle) if ARRAYS in bundle.files else _Graph(bundle, threads, provider)
-    return _Watched(network, bundle)
-
-
-class _Watched:
-    """A stranger's network: what it raises is a BundleError, and what it answers are numbers."""
+class _Checked:
+    """An untrusted model: what it raises is a BundleError, and its outputs are numbers."""
 
     def __init__(self, network: Network, bundle: Bundle) -> None:
         self._network, self._bundle = network, bundle
 
-    def answer(self, features: Array) -> tuple[Array, float]:
-        """Answer for the front end's output of one window."""
+    def predict(self, features: Array) -> tuple[Array, float]:
+        """Predict from the front end's output of one window."""
         bundle = self._bundle
         try:
-            probability, speech = self._network.answer(features)
+            probability, speech = self._network.predict(features)
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's own errors share no other base
-            raise BundleError(f"{bundle.place}: the model cannot answer: {error}") from error
+            raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
         numbers = np.append(probability, speech)
         if probability.shape != (len(bundle.labels),) or not np.isfinite(numbers).all():
             raise BundleError(
-                f"{bundle.place}: the model answers {probability} and {speech}, not a number for "
+                f"{bundle.place}: the model predicts {probability} and {speech}, not a number for "
                 f"each of {len(bundle.labels)} labels and one for speech"
             )
         return probability, speech
 
 
 class _Graph:
-    """The bundle's network, ready to run."""
+    """An ONNX graph."""
 
     def __init__(self, bundle: Bundle, threads: int | None, provider: str) -> None:
         onnxruntime.disable_telemetry_events()  # Windows knows no variable
@@ -123,7 +120,7 @@ class _Graph:
             inputs = {given.name: given.shape for given in self._session.get_inputs()}
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
-        check(self._session, provider)
+        check_provider(self._session, provider)
         if set(outputs) != set(OUTPUTS) or outputs["probability"][-1:] != [len(bundle.labels)]:
             raise BundleError(
                 f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
@@ -133,8 +130,8 @@ class _Graph:
             raise BundleError(f"{bundle.place}: {MODEL} takes {inputs}, not one input")
         self._flat = len(inputs["input"]) == 2
 
-    def answer(self, features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
-        """Answer for the front end's output of one window."""
+    def predict(self, features: Array) -> tuple[Array, float]:
+        """Predict from the front end's output of one window."""
         # One window a call: int8 scales depend on what else is in the batch.
         rows = features.reshape(1, -1) if self._flat else features[None]
         probability, speech = self._session.run(OUTPUTS, {"input": rows})

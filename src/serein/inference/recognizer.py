@@ -1,44 +1,36 @@
-"""The recogniser: a recording in, its emotion out. Needs numpy, soundfile, soxr, onnxruntime."""
+"""The recognizer: a recording in, its emotion out. The core install is enough."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.audio.read import Signal, read_audio
+from serein.audio.video_sound import VideoSource, is_video, read_video_sound
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
     DEFAULT_PROVIDER,
     DEFAULT_UNSURE_BELOW,
-    UNSURE_RANGE,
     Limits,
 )
 from serein.errors import AudioError, BundleError, SereinError, unknown_name
-from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.bundle import Bundle, read_bundle
-from serein.inference.network import open_network
-from serein.inference.prediction import Prediction, Segment
-from serein.inference.speaker import Speaker
-from serein.inference.timeline import (
-    averaged,
-    check_window,
-    labelled,
-    segment_bounds,
-    window_starts,
-)
-from serein.models.speaker_prior import SpeakerPrior
+from serein.inference.prediction import Prediction
+from serein.inference.timeline import check_window, mean_segment, window_starts
+from serein.inference.window_model import WindowModel
 from serein.recordings import recordings
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
 
-Source = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
 
 
 def load(
@@ -49,7 +41,7 @@ def load(
     unsure_below: float = DEFAULT_UNSURE_BELOW,
     provider: str = DEFAULT_PROVIDER,
 ) -> Recognizer:
-    """Load a recogniser.
+    """Load a recognizer.
 
     Parameters
     ----------
@@ -60,7 +52,7 @@ def load(
     limits : Limits
         What is accepted as a recording.
     unsure_below : float
-        Where the likeliest emotion's confidence, 0 to 1, is below this, the answer is ``unsure``.
+        Where the likeliest emotion's confidence, 0 to 1, is below this, the emotion is ``unsure``.
     provider : str
         What computes the network, by onnxruntime: ``cpu``, ``cuda``, ``cuda:1``, ``coreml`` …
 
@@ -75,6 +67,8 @@ def load(
         If there is no such model, or its bundle is not sound.
     EngineError
         If the installed onnxruntime has no such provider, or it cannot be started.
+    SettingError
+        If `unsure_below` is not from 0 to 1.
     """
     bundle = read_bundle(find_model(model))
     return Recognizer(
@@ -83,13 +77,19 @@ def load(
 
 
 def bundled_models() -> list[str]:
-    """Name the models that come with serein, the default first."""
+    """Name the models that come with serein, the default first.
+
+    Returns
+    -------
+    list of str
+        Names that `load` takes.
+    """
     names = sorted(place.parent.name for place in PRETRAINED.glob("*/manifest.json"))
     return sorted(names, key=lambda name: name != DEFAULT_MODEL)
 
 
 def find_model(model: str | Path) -> Path:
-    """Say where a model's bundle is."""
+    """Return the place of a model's bundle."""
     if str(model) in bundled_models():
         return PRETRAINED / str(model)
     if Path(model).exists():
@@ -100,7 +100,9 @@ def find_model(model: str | Path) -> Path:
 
 
 class Recognizer:
-    """Tells what emotion a listener would hear in a recording.
+    """Predicts which emotion a listener would hear in a recording.
+
+    `MultimodalRecognizer` has the same attributes and methods.
 
     Parameters
     ----------
@@ -111,20 +113,22 @@ class Recognizer:
     limits : Limits
         What is accepted as a recording.
     unsure_below : float
-        Answers of less confidence, 0 to 1, are ``unsure``.
+        The emotion of a lower confidence, 0 to 1, is ``unsure``.
     provider : str
         What computes the network: see `load`.
 
     Attributes
     ----------
+    name : str
+        Name of the model.
     labels : tuple of str
         The emotions it knows, in the order of its probabilities.
-    window_s, hop_s : float
-        How long the windows of its timeline are, and how far apart they begin, in seconds.
-    speaker : Speaker
-        Whom it answers for.
     manifest : dict
         What the model is: licence, scores, training speakers.
+    limits : Limits
+        What is accepted as a recording.
+    window_s, hop_s : float
+        How long the windows of its timeline are, and how far apart they begin, in seconds.
 
     Raises
     ------
@@ -132,7 +136,7 @@ class Recognizer:
         If the graph or its settings cannot be used.
     EngineError
         If the provider cannot.
-    ValueError
+    SettingError
         If `unsure_below` is not from 0 to 1.
 
     Examples
@@ -152,22 +156,25 @@ class Recognizer:
         unsure_below: float = DEFAULT_UNSURE_BELOW,
         provider: str = DEFAULT_PROVIDER,
     ) -> None:
-        UNSURE_RANGE.check("unsure_below", unsure_below)
+        self._model = WindowModel.of(
+            bundle, threads=threads, unsure_below=unsure_below, provider=provider
+        )
         self.manifest = bundle.manifest
-        self.name: str = bundle.manifest["name"]
+        self.name: str = self.manifest["name"]
         self.labels = bundle.labels
         self.limits = limits
-        self.unsure_below = unsure_below
         self.window_s: float = self.manifest["window_s"]
         self.hop_s: float = self.manifest["hop_s"]
-        self._front_end = _front_end(bundle)
-        self._model = open_network(bundle, threads, provider)
-        self.speaker = Speaker(_speaker_prior(bundle))
+
+    @property
+    def unsure_below(self) -> float:
+        """The emotion of a lower confidence is ``unsure``."""
+        return self._model.unsure_below
 
     @property
     def utterances_known(self) -> int:
-        """By how many utterances of the speaker it is adapted; 0 for a stranger."""
-        return self.speaker.utterances_known
+        """By how many utterances of the speaker it is adapted; 0 for an unseen speaker."""
+        return self._model.speaker.utterances_known
 
     def predict(
         self,
@@ -177,30 +184,81 @@ class Recognizer:
         window_s: float | None = None,
         hop_s: float | None = None,
     ) -> Prediction:
-        """Answer for one recording."""
-        own, asked = self._grid(None, None), self._grid(window_s, hop_s)
-        signal = read_audio(source, rate=rate, limits=self.limits)
-        usual = self._timeline(signal, *own)
-        timeline = usual if asked == own else self._timeline(signal, *asked)
+        """Predict the emotion of one recording.
+
+        Parameters
+        ----------
+        source : path, bytes, binary file or array
+            WAV, FLAC, Ogg, MP3 or AIFF; a video, of which the sound is taken (extra [face]); or
+            samples, shape (samples,) or (samples, channels).
+        rate : int, optional
+            Sampling rate in Hz, for an array.
+        window_s, hop_s : float, optional
+            How long the windows of the timeline are, 0.5 to 10 s, and how far apart they begin, 0.1
+            s to a window; the model's own, if not given. A finer timeline has less context around
+            each moment, and takes longer; the prediction for the whole stays the same.
+
+        Returns
+        -------
+        Prediction
+            Emotion, confidence, probabilities and timeline; its `emotion` is None if there is no
+            speech.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read, or is outside the limits.
+        MissingExtraError
+            If it is a video, and PyAV is not installed.
+        SettingError
+            If `window_s` or `hop_s` is outside its range.
+        """
+        model = self._model
+        window, hop = model.window, model.hop
+        if window_s is not None or hop_s is not None:
+            longest_s = self.window_s if window_s is None else window_s
+            window, hop = check_window(longest_s, longest_s if hop_s is None else hop_s)
+        signal = read_source(source, rate, self.limits)
+        usual = timeline = model.timeline(signal, model.window, model.hop)
+        if (window, hop) != (model.window, model.hop):
+            timeline = model.timeline(signal, window, hop)
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        whole = averaged((0.0, usual[-1].end), usual, self.unsure_below)
+        whole = mean_segment((0.0, usual[-1].end), usual, model.unsure_below)
         return Prediction(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *(file, self.name, timeline),
             self.utterances_known,
         )
 
-    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
-        """Learn what is particular to a speaker; answers are for this speaker from then on.
+    def predict_all(
+        self, files: Iterable[str | Path]
+    ) -> Iterator[tuple[Path, Prediction | SereinError]]:
+        """Predict many files; a bad one does not stop the others.
 
-        No emotion need be known. Each window with speech is an utterance; the more there are, and
-        the more varied in emotion, the more is learnt, and little from what may be one emotion.
-        What earlier calls learnt of the speaker is kept.
+        Parameters
+        ----------
+        files : iterable of path
+            Recordings and videos, or folders of them.
+
+        Yields
+        ------
+        tuple of path and (Prediction or SereinError)
+            In the order given; for a bad file, the error in place of a prediction.
+        """
+        return predict_files(self.predict, files)
+
+    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
+        """Adapt to a speaker, by recordings without labels; predictions are for this speaker then.
+
+        The speaker's bias in the log-posteriors is estimated and removed: see
+        `serein.models.speaker_prior.SpeakerPrior`. Each window with speech is an utterance; the
+        more there are, and the more varied in emotion, the more is learnt, and little from what may
+        be one emotion. What earlier calls added is kept.
 
         Parameters
         ----------
         recordings : path, bytes, binary file, array; or an iterable of them
-            Of one speaker; a folder is all recordings in it.
+            Of one speaker; a folder is all recordings and videos in it.
         rate : int, optional
             Sampling rate in Hz, for arrays.
 
@@ -212,189 +270,100 @@ class Recognizer:
         Raises
         ------
         AudioError
-            If one cannot be read, or none holds speech: then nothing has been learnt.
+            If one cannot be read, or none holds speech: then nothing is changed.
         BundleError
             If the model was trained without what adaptation needs.
         """
-        self.check_adapts()
+        check_adapts(self)
         sources = list(_each(recordings))
-        found = [row for source in sources for row in self._utterances(source, rate)]
+        found = [row for source in sources for row in self._posteriors(source, rate)]
         if not found:
             raise AudioError(
                 f"no speech in {len(sources)} recording(s): nothing can be learnt of the speaker"
             )
-        self.speaker.learn(found)
+        self._model.speaker.add(found)
         return self
 
-    def check_adapts(self) -> None:
-        """Raise BundleError if the model did not learn how speakers differ."""
-        if self.speaker.prior is None:
-            raise BundleError(
-                f"the model {self.name!r} did not learn how speakers differ, so it cannot adapt: "
-                "train it again with protocol.calibration_folds of 2 or more"
-            )
-
     def forget_speaker(self) -> None:
-        """Answer for a stranger again."""
-        self.speaker.forget()
+        """Predict for an unseen speaker again."""
+        self._model.speaker.forget()
 
-    def predict_all(
-        self, files: Iterable[str | Path]
-    ) -> Iterator[tuple[Path, Prediction | SereinError]]:
-        """Answer for many files; a bad one does not stop the others.
+    def _posteriors(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
+        """Predict each window with speech as of an unseen speaker."""
+        model, signal = self._model, read_source(source, rate, self.limits)
+        for start in window_starts(signal.size, model.window, model.hop):
+            row = model.posteriors(signal[start : start + model.window])
+            if row is not None:
+                yield row
 
-        Parameters
-        ----------
-        files : iterable of path
-            Recordings, or folders of recordings.
 
-        Yields
-        ------
-        tuple of path and (Prediction or SereinError)
-            In the order given; for a bad file, the error instead of an answer.
-        """
-        for entry in files:
-            try:
-                found = recordings(entry)
-            except SereinError as error:
-                yield Path(entry), error
-                continue
-            for file in found:
-                yield file, answer_or_error(self.predict, file)
+def model_of(recognizer: Recognizer) -> WindowModel:
+    """Return what predicts window by window, for other rooms of this package."""
+    return recognizer._model
 
-    def probabilities(self, signal: Signal) -> npt.NDArray[np.float32]:
-        """Ask the network alone about the first window of a signal, speech or not.
 
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
+def for_request(
+    recognizer: Recognizer, *, unsure_below: float, before_window: Callable[[], None] | None = None
+) -> Recognizer:
+    """Return a recognizer for one request of a service; it shares network and speaker."""
+    own = copy.copy(recognizer)
+    own._model = replace(recognizer._model, unsure_below=unsure_below, before_window=before_window)
+    return own
 
-        Returns
-        -------
-        numpy.ndarray
-            Shape (labels,), float32.
-        """
-        window, _ = self._grid(None, None)
-        return self.answer_features(self._front_end(signal[:window]))[0]
 
-    def answer_features(
-        self, features: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], float]:
-        """Ask the network about what the front end made of one window.
-
-        Parameters
-        ----------
-        features : numpy.ndarray
-            As the bundle's `FrontEnd` gives them.
-
-        Returns
-        -------
-        probability : numpy.ndarray
-            Shape (labels,), float32.
-        speech : float
-            Probability of speech, 0 to 1.
-        """
-        probability, speech = self._model.answer(features)
-        return self.speaker.own(probability), speech
-
-    def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
-        """Answer for a window as for a stranger.
-
-        Parameters
-        ----------
-        window : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
-
-        Returns
-        -------
-        numpy.ndarray or None
-            Shape (labels,), float32; None without speech.
-        """
-        if loud_rms(frame_rms(window)) < SILENCE_RMS:
-            return None
-        probability, speech = self._model.answer(self._front_end(window))
-        return None if speech < self.manifest["speech_threshold"] else probability
-
-    def segment(self, window: Signal, bounds: tuple[float, float]) -> Segment:
-        """Answer for a window as for its speaker.
-
-        Parameters
-        ----------
-        window : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz.
-        bounds : tuple of float
-            Which stretch it stands for: start and end in seconds.
-
-        Returns
-        -------
-        Segment
-            Its emotion is None where there is no speech.
-        """
-        answer = self.hear(window)
-        named = {} if answer is None else self.named(self.speaker.own(answer))
-        return labelled(bounds, named, self.unsure_below)
-
-    def named(self, probability: npt.NDArray[np.float32]) -> dict[str, float]:
-        """Return probabilities, shape (labels,), by the names of their emotions."""
-        return dict(zip(self.labels, probability.tolist(), strict=True))
-
-    def _timeline(self, signal: Signal, window: int, hop: int) -> tuple[Segment, ...]:
-        """Answer for each window of a recording, its lengths in samples."""
-        starts = window_starts(signal.size, window, hop)
-        bounds = segment_bounds(starts, window, signal.size)
-        return tuple(
-            self.segment(signal[start : start + window], span)
-            for start, span in zip(starts, bounds, strict=True)
+def check_adapts(recognizer: Recognizer) -> None:
+    """Raise BundleError if the model was trained without what adaptation needs."""
+    if model_of(recognizer).speaker.prior is None:
+        raise BundleError(
+            f"the model {recognizer.name!r} did not learn how speakers differ, so it cannot adapt: "
+            "train it again with protocol.calibration_folds of 2 or more"
         )
 
-    def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
-        """Return window and hop in samples."""
-        if window_s is None and hop_s is None:
-            return round(self.window_s * RATE_HZ), round(self.hop_s * RATE_HZ)
-        window_s = self.window_s if window_s is None else window_s
-        return check_window(window_s, window_s if hop_s is None else hop_s)
 
-    def _utterances(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
-        """Answer for each window with speech as for a stranger."""
-        signal = read_audio(source, rate=rate, limits=self.limits)
-        window, hop = self._grid(None, None)
-        for start in window_starts(signal.size, window, hop):
-            probability = self.hear(signal[start : start + window])
-            if probability is not None:
-                yield probability
+def predict_files(
+    predict: Callable[[Path], Prediction], files: Iterable[str | Path]
+) -> Iterator[tuple[Path, Prediction | SereinError]]:
+    """Predict files, and those of folders; for a bad one yield the error."""
+    for entry in files:
+        try:
+            found = recordings(entry, videos=True)
+        except SereinError as error:
+            yield Path(entry), error
+            continue
+        for file in found:
+            yield file, prediction_or_error(predict, file)
 
 
-def answer_or_error(predict: Callable[[Path], Prediction], file: Path) -> Prediction | SereinError:
-    """Answer for a file, or give back what is wrong with it."""
+def prediction_or_error(
+    predict: Callable[[Path], Prediction], file: Path
+) -> Prediction | SereinError:
+    """Predict a file, or return what is wrong with it."""
     try:
         return predict(file)
     except SereinError as error:
         return error
 
 
+def read_source(source: Source, rate: int | None, limits: Limits) -> Signal:
+    """Read a recording, or the sound of a video."""
+    if rate is None and is_rereadable(source) and is_video(source):
+        return read_video_sound(source, limits=limits)
+    return read_audio(source, rate=rate, limits=limits)
+
+
+def is_rereadable(source: Source) -> TypeGuard[VideoSource]:
+    """Tell whether a source is of bytes that can be looked at more than once."""
+    if isinstance(source, np.ndarray):
+        return False
+    return not hasattr(source, "read") or (hasattr(source, "seekable") and source.seekable())
+
+
 def _each(given: Source | Iterable[Source]) -> Iterator[Source]:
     """List single recordings, folders opened."""
-    one = isinstance(given, (str, os.PathLike, bytes, np.ndarray)) or hasattr(given, "read")
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray)
+    one = isinstance(given, kinds) or hasattr(given, "read")
     for entry in cast("Iterable[Source]", [given] if one else given):
         if isinstance(entry, (str, os.PathLike)):
-            yield from recordings(Path(entry))
+            yield from recordings(Path(entry), videos=True)
         else:
             yield entry
-
-
-def _speaker_prior(bundle: Bundle) -> SpeakerPrior | None:
-    values = bundle.manifest.get("adaptation")
-    if values is None:
-        return None
-    try:
-        return SpeakerPrior.from_dict(values, len(bundle.labels))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"{bundle.place}: adaptation: {error}") from error
-
-
-def _front_end(bundle: Bundle) -> FrontEnd:
-    try:
-        return FrontEnd.from_dict(bundle.manifest["front_end"])
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"{bundle.place}: {error}; update serein") from error

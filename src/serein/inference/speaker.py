@@ -1,4 +1,4 @@
-"""What a recogniser knows of one speaker, and answers that take it into account."""
+"""What is known of one speaker, and posteriors without that speaker's bias."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Array = npt.NDArray[np.float32]
 
 
 class Speaker:
-    """One speaker, a stranger at first."""
+    """One speaker, unseen at first; `memory` is how many utterances are kept at most."""
 
     def __init__(self, prior: SpeakerPrior | None, memory: int | None = None) -> None:
         self.prior = prior
-        self._heard: deque[Array] = deque(maxlen=memory)
-        self._lean: npt.NDArray[np.float64] | None = None
+        self._posteriors: deque[Array] = deque(maxlen=memory)
+        self._bias: npt.NDArray[np.float64] | None = None
 
     @property
     def utterances_known(self) -> int:
-        """How many utterances are remembered."""
-        return len(self._heard)
+        """How many utterances are kept."""
+        return len(self._posteriors)
 
-    def learn(self, answers: Iterable[Array]) -> None:
-        """Remember what was answered for utterances as for a stranger, each of shape (labels,)."""
-        self._heard.extend(answers)
-        self._lean = None
+    def add(self, posteriors: Iterable[Array]) -> None:
+        """Keep the posteriors of utterances, each of shape (labels,), not adapted."""
+        self._posteriors.extend(posteriors)
+        self._bias = None
 
     def forget(self) -> None:
-        """Become a stranger again."""
-        self._heard.clear()
-        self._lean = None
+        """Become an unseen speaker again."""
+        self._posteriors.clear()
+        self._bias = None
 
-    def own(self, answer: Array) -> Array:
-        """Adapt an answer for a stranger to the speaker."""
-        if self.prior is None or not self._heard:
-            return answer
-        if self._lean is None:
-            self._lean = self.prior.bias(np.array(self._heard))
-        return remove_bias(answer[None], self._lean)[0].astype(np.float32)
+    def adapt(self, posteriors: Array) -> Array:
+        """Remove the speaker's bias."""
+        if self.prior is None or not self._posteriors:
+            return posteriors
+        if self._bias is None:
+            self._bias = self.prior.bias(np.array(self._posteriors))
+        return remove_bias(posteriors[None], self._bias)[0].astype(np.float32)

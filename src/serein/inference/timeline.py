@@ -1,14 +1,15 @@
-"""How a recording is cut into windows, and which stretch each window answers for."""
+"""How a recording is cut into windows, and which stretch each window's prediction is of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from serein.audio.read import RATE_HZ
-from serein.defaults import HOP_RANGE_S, WINDOW_RANGE_S, Range
+from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S, WINDOW_RANGE_S
+from serein.errors import check_range
 from serein.inference.prediction import UNSURE, Segment
 
 
@@ -22,23 +23,25 @@ def window_starts(samples: int, window: int, hop: int) -> list[int]:
 
 def check_window(window_s: float, hop_s: float) -> tuple[int, int]:
     """Check window and hop, and return them in samples."""
-    WINDOW_RANGE_S.check("the window", window_s, " s")
-    Range(HOP_RANGE_S.low, window_s).check("the hop", hop_s, " s")
+    check_range("window_s", window_s, *WINDOW_RANGE_S)
+    check_range("hop_s", hop_s, HOP_RANGE_S.low, window_s)
     return round(window_s * RATE_HZ), round(hop_s * RATE_HZ)
 
 
 def segment_bounds(starts: list[int], window: int, samples: int) -> list[tuple[float, float]]:
-    """Say which stretch each window answers for: what lies nearest to its centre."""
+    """Return the stretch of each window in seconds: what lies nearest to its centre."""
     centres = [start + window / 2 for start in starts]
     between = [(left + right) / 2 for left, right in pairwise(centres)]
     edges = [edge / RATE_HZ for edge in [0.0, *between, float(samples)]]
     return list(pairwise(edges))
 
 
-def labelled(
-    bounds: tuple[float, float], probabilities: dict[str, float], unsure_below: float
+def make_segment(
+    bounds: tuple[float, float],
+    probabilities: Mapping[str, float],
+    unsure_below: float = DEFAULT_UNSURE_BELOW,
 ) -> Segment:
-    """Name the likeliest emotion of a stretch."""
+    """Choose the likeliest emotion of a stretch; no probabilities mean no speech."""
     if not probabilities:
         return Segment(*bounds, emotion=None, confidence=None, probabilities={})
     emotion = max(probabilities, key=probabilities.__getitem__)
@@ -48,15 +51,15 @@ def labelled(
     )
 
 
-def averaged(
+def mean_segment(
     bounds: tuple[float, float], timeline: Sequence[Segment], unsure_below: float
 ) -> Segment:
-    """Answer for a whole: the mean of its segments with speech, each by its length."""
+    """Predict a whole: the mean of its segments with speech, weighted by their lengths."""
     spoken = [segment for segment in timeline if segment.speech]
     if not spoken:
-        return labelled(bounds, {}, unsure_below)
+        return make_segment(bounds, {}, unsure_below)
     lengths = np.array([segment.end - segment.start for segment in spoken])
     rows = np.array([list(segment.probabilities.values()) for segment in spoken])
     mean = lengths @ rows / lengths.sum()
     named = dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
-    return labelled(bounds, named, unsure_below)
+    return make_segment(bounds, named, unsure_below)

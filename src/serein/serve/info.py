@@ -10,9 +10,10 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from serein.inference.recognizer import Recognizer
 from serein.serve.errors import error_responses, text_response
 from serein.serve.observability import Metrics
-from serein.serve.recognizers import CancellableRecognizer, RecognizerPool
+from serein.serve.recognizers import RecognizerPool
 from serein.serve.schemas import HealthBody, LimitsBody, ModelsBody
 from serein.serve.settings import MAX_FRAME_BYTES, Settings
 
@@ -102,7 +103,7 @@ def _page(file: Path) -> Response:
     return FileResponse(file, headers={"cache-control": "no-cache"})
 
 
-def _described(recognizer: CancellableRecognizer, default: str) -> dict[str, Any]:
+def _described(recognizer: Recognizer, default: str) -> dict[str, Any]:
     manifest = recognizer.manifest
     return {
         "name": recognizer.name,

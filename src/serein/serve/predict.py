@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect
 
 from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S
 from serein.inference.prediction import Prediction
+from serein.inference.recognizer import Recognizer
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError, error_responses
 from serein.serve.observability import Metrics
-from serein.serve.recognizers import CancellableRecognizer, RecognizerPool
+from serein.serve.recognizers import RecognizerPool
 from serein.serve.scheduling import Slots
 from serein.serve.schemas import HOP, UNSURE, WINDOW, PredictionBody
 from serein.serve.settings import Settings
@@ -49,7 +50,7 @@ def predict_routes(
     decoded = asyncio.Semaphore(settings.decoders + 1)  # decoded sound is large: few at once
 
     async def decode_and_predict(
-        upload: Upload, recognizer: CancellableRecognizer, unsure_below: float, **grid: float | None
+        upload: Upload, recognizer: Recognizer, unsure_below: float, **grid: float | None
     ) -> Prediction:
         async with decoded:
             signal = await decoders.decode(upload.data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import Limits
 from serein.errors import AudioError, ServiceError, unknown_name
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.prediction import Prediction
-from serein.inference.recognizer import Recognizer, bundled_models, find_model
+from serein.inference.recognizer import Recognizer, bundled_models, find_model, for_request
 from serein.serve.errors import RequestError
 from serein.serve.scheduling import Scheduler
 from serein.serve.settings import Settings
@@ -29,29 +25,6 @@ Result = TypeVar("Result")
 
 class Cancelled(Exception):  # noqa: N818  # nothing went wrong
     """The client no longer waits for the prediction."""
-
-
-class CancellableRecognizer(Recognizer):
-    """A recognizer that, before each window of an upload, waits for its turn or stops."""
-
-    cancelled: threading.Event | None = None
-    scheduler: Scheduler
-
-    def hear(self, window: Signal) -> npt.NDArray[np.float32] | None:
-        """Return the probabilities of a window, as a recognizer does."""
-        if self.cancelled is not None:
-            self.scheduler.wait()
-            if self.cancelled.is_set():
-                raise Cancelled
-        return super().hear(window)
-
-    def for_request(
-        self, unsure_below: float, cancelled: threading.Event | None = None
-    ) -> CancellableRecognizer:
-        """Return a copy for one request; the network is shared."""
-        recognizer = copy.copy(self)
-        recognizer.unsure_below, recognizer.cancelled = unsure_below, cancelled
-        return recognizer
 
 
 class RecognizerPool:
@@ -65,18 +38,14 @@ class RecognizerPool:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
         self.scheduler = Scheduler()
         self.by_name = {
-            name: CancellableRecognizer(
-                bundle, threads=1, limits=limits, provider=settings.provider
-            )
+            name: Recognizer(bundle, threads=1, limits=limits, provider=settings.provider)
             for name, bundle in read_bundles(settings.models).items()
         }
-        for recognizer in self.by_name.values():
-            recognizer.scheduler = self.scheduler
         self.default = next(iter(self.by_name))
         self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 
-    def find(self, name: str) -> CancellableRecognizer:
+    def find(self, name: str) -> Recognizer:
         """Return a recognizer by its name; the default one for ""."""
         found = self.by_name.get(name or self.default)
         if found is None:
@@ -85,14 +54,20 @@ class RecognizerPool:
 
     async def predict(
         self,
-        recognizer: CancellableRecognizer,
+        recognizer: Recognizer,
         signal: Signal,
         unsure_below: float,
         **grid: float | None,
     ) -> Prediction:
         """Predict a recording; if the caller is cancelled, the thread stops too."""
         cancelled = threading.Event()
-        own = recognizer.for_request(unsure_below, cancelled)
+
+        def wait_for_turn() -> None:
+            self.scheduler.wait()
+            if cancelled.is_set():
+                raise Cancelled
+
+        own = for_request(recognizer, unsure_below=unsure_below, before_window=wait_for_turn)
         work = partial(own.predict, signal, rate=RATE_HZ, **grid)
         try:
             return await _run(self._uploads, work)

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from serein.defaults import DEFAULT_UNSURE_BELOW, STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
+from serein.inference.recognizer import for_request
 from serein.inference.stream import Event, Stream
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
@@ -45,7 +46,7 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
         unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
     ) -> None:
         """Predict emotions while sound comes in."""
-        recognizer = recognizers.find(model).for_request(unsure_below)
+        recognizer = for_request(recognizers.find(model), unsure_below=unsure_below)
         if recognizers.scheduler.delay_s > MAX_DELAY_S:
             raise RequestError("busy", "streams are delayed already; retry soon", RETRY_AFTER_S)
         options: dict[str, Any] = {"rate": rate, "window_s": window_s, "hop_s": hop_s}

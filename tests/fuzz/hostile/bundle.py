@@ -61,7 +61,7 @@ class BundleTarget:
         self._file.write_bytes(data)
         try:
             recognizer = self._recognizer(self._read(self._file), threads=1)
-            if recognizer.speaker.prior is not None:
+            if recognizer.manifest.get("adaptation") is not None:
                 recognizer.adapt([self._signal], rate=16_000)
             answer = recognizer.predict(self._signal, rate=16_000).to_dict()
         except self._refused as error:

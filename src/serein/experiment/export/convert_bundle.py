@@ -24,7 +24,7 @@ from serein.inference.bundle import (
     write_bundle,
     zip_bundle,
 )
-from serein.inference.recognizer import Recognizer, find_model
+from serein.inference.recognizer import Recognizer, find_model, model_of
 from serein.recordings import recordings
 
 Array = npt.NDArray[np.float32]
@@ -67,7 +67,9 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
 
 def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> Parity:
     """Compare two recognisers of the same labels, silence and speech gates aside."""
-    rows = [np.stack([one.probabilities(signal) for signal in signals]) for one in (first, second)]
+    rows = [
+        np.stack([model_of(one).of_signal(signal) for signal in signals]) for one in (first, second)
+    ]
     gap = np.abs(rows[0] - rows[1])
     same = rows[0].argmax(axis=1) == rows[1].argmax(axis=1)
     return Parity(len(signals), float(gap.max()), float(gap.mean()), float(same.mean()))

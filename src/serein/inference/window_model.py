@@ -1,0 +1,121 @@
+"""What predicts one window: a bundle's front end, network and thresholds, and the speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import RATE_HZ, Signal
+from serein.defaults import UNSURE_RANGE
+from serein.errors import BundleError, check_range
+from serein.features.frontend import FrontEnd, frame_rms, loud_rms
+from serein.inference.bundle import Bundle
+from serein.inference.network import Network, open_network
+from serein.inference.prediction import Segment
+from serein.inference.speaker import Speaker
+from serein.inference.timeline import make_segment, segment_bounds, window_starts
+from serein.models.speaker_prior import SpeakerPrior
+
+Array = npt.NDArray[np.float32]
+
+SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
+
+
+def is_silent(window: Signal) -> bool:
+    """Tell whether there is too little sound to predict from."""
+    return loud_rms(frame_rms(window)) < SILENCE_RMS
+
+
+@dataclass(frozen=True, eq=False)
+class WindowModel:
+    """Predicts window by window; `window` and `hop` are in samples.
+
+    A variant for another speaker, threshold or caller is made by `dataclasses.replace`; it shares
+    the network. `before_window`, if there, is called before each window and may raise.
+    """
+
+    labels: tuple[str, ...]
+    window: int
+    hop: int
+    front_end: FrontEnd
+    network: Network
+    speech_threshold: float
+    unsure_below: float
+    speaker: Speaker
+    before_window: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, bundle: Bundle, *, threads: int | None, unsure_below: float, provider: str) -> Self:
+        """Make a bundle ready to predict."""
+        check_range("unsure_below", unsure_below, *UNSURE_RANGE)
+        manifest = bundle.manifest
+        return cls(
+            labels=bundle.labels,
+            window=round(manifest["window_s"] * RATE_HZ),
+            hop=round(manifest["hop_s"] * RATE_HZ),
+            front_end=_front_end(bundle),
+            network=open_network(bundle, threads, provider),
+            speech_threshold=manifest["speech_threshold"],
+            unsure_below=unsure_below,
+            speaker=Speaker(_speaker_prior(bundle)),
+        )
+
+    def posteriors(self, window: Signal) -> Array | None:
+        """Predict a window as of an unseen speaker, shape (labels,); None without speech."""
+        if self.before_window is not None:
+            self.before_window()
+        if is_silent(window):
+            return None
+        probability, speech = self.network.predict(self.front_end(window))
+        return None if speech < self.speech_threshold else probability
+
+    def of_features(self, features: Array) -> Array:
+        """Predict from the front end's output, adapted to the speaker, speech or not."""
+        return self.speaker.adapt(self.network.predict(features)[0])
+
+    def of_signal(self, signal: Signal) -> Array:
+        """Predict the first window of a signal, adapted to the speaker, speech or not."""
+        return self.of_features(self.front_end(signal[: self.window]))
+
+    def named(self, probabilities: Array) -> dict[str, float]:
+        """Return probabilities, shape (labels,), by the names of their emotions."""
+        return dict(zip(self.labels, probabilities.tolist(), strict=True))
+
+    def timeline(self, signal: Signal, window: int, hop: int) -> tuple[Segment, ...]:
+        """Predict each window of a recording, adapted to the speaker."""
+        starts = window_starts(signal.size, window, hop)
+        rows = [self.posteriors(signal[start : start + window]) for start in starts]
+        return self.segments(rows, starts, window, signal.size)
+
+    def segments(
+        self, posteriors: Sequence[Array | None], starts: list[int], window: int, samples: int
+    ) -> tuple[Segment, ...]:
+        """Make a timeline of the posteriors of its windows, adapted to the speaker."""
+        adapted = [{} if row is None else self.named(self.speaker.adapt(row)) for row in posteriors]
+        return tuple(
+            make_segment(bounds, probabilities, self.unsure_below)
+            for bounds, probabilities in zip(
+                segment_bounds(starts, window, samples), adapted, strict=True
+            )
+        )
+
+
+def _speaker_prior(bundle: Bundle) -> SpeakerPrior | None:
+    values = bundle.manifest.get("adaptation")
+    if values is None:
+        return None
+    try:
+        return SpeakerPrior.from_dict(values, len(bundle.labels))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{bundle.place}: adaptation: {error}") from error
+
+
+def _front_end(bundle: Bundle) -> FrontEnd:
+    try:
+        return FrontEnd.from_dict(bundle.manifest["front_end"])
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{bundle.place}: {error}; update serein") from error
