@@ -29,6 +29,8 @@ def main(environment: str) -> None:
     check_names_the_extra("sound", ["stress", "multi", "--data", "samples"])
     check_names_the_extra("sound", ["compare", "a", "b"])
     check_names_the_extra("train", ["check-leaks", "recipes/emodb.toml"])
+    looked_at = "from serein import *; import inspect, serein; inspect.getmembers(serein)"
+    subprocess.run([sys.executable, "-W", "error", "-c", looked_at], check=True)
 
 
 def check_names_the_extra(extra: str, arguments: list[str]) -> None:

@@ -80,12 +80,32 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that `import serein` stays light."""
+    from serein.errors import MissingExtraError
+
     if name not in _HOMES:
         raise AttributeError(f"module 'serein' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except MissingExtraError as error:
+        value = _placeholder(name, error)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES})
+
+
+def _placeholder(name: str, error: Exception) -> type:
+    """Make a class for a name whose extra is missing: any use of it raises the error.
+
+    Star imports, `help` and `inspect.getmembers`, which ask for every name, so work without it.
+    """
+
+    def use(cls: type, *args: object, **options: object) -> Any:
+        if args and str(args[0]).startswith("_"):  # `inspect` asks any class for such names
+            raise AttributeError(args[0])
+        raise error.with_traceback(None)
+
+    kind = type("Placeholder", (type,), {"__call__": use, "__getattr__": use})
+    return kind(name, (), {"__doc__": f"{error}.", "__module__": __name__})
