@@ -20,6 +20,7 @@ from serein.experiment.export.convert_bundle import convert
 from serein.features.frontend import FrontEnd
 from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, MANIFEST, read_bundle, write_bundle, zip_bundle
+from serein.inference.recognizer import model_of
 from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[Any]
@@ -304,7 +305,7 @@ def test_a_bundle_of_arrays_answers(tmp_path: Path):
     assert list(prediction.probabilities) == list(LABELS)
     np.testing.assert_allclose(list(prediction.probabilities.values()), expected, rtol=1e-6)
     assert prediction.emotion == LABELS[expected.argmax()]
-    np.testing.assert_array_equal(loaded.probabilities(signal), expected)
+    np.testing.assert_array_equal(model_of(loaded).of_signal(signal), expected)
     assert loaded.predict(noise(5.3), rate=RATE_HZ).end == pytest.approx(5.3)
 
 
@@ -319,7 +320,7 @@ def test_a_zip_of_arrays_answers_the_same(tmp_path: Path):
     folder = written(tmp_path / "bundle", recogniser(13))
     loaded = serein.load(zip_bundle(folder, tmp_path / "model.zip"))
     np.testing.assert_array_equal(
-        loaded.probabilities(noise(1.0)), serein.load(folder).probabilities(noise(1.0))
+        model_of(loaded).of_signal(noise(1.0)), model_of(serein.load(folder)).of_signal(noise(1.0))
     )
 
 
