@@ -4,7 +4,6 @@ import itertools
 import logging
 import subprocess
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -244,20 +243,18 @@ def test_scoring_needs_numpy_alone():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_three_seconds_of_speech_are_scored_at_once():
+def test_scoring_takes_one_step_a_frame_however_many_emotions_and_states():
     generator = np.random.default_rng(0)
     same = np.full((8, 4, 4), np.log(0.25))
     mean = generator.standard_normal((8, 4, 4, 40))
     arrays = HmmArrays(
         np.zeros(40), np.ones(40), np.full(8, np.log(1 / 8)), same[:, 0], same, same, mean, mean**2
     )
-    frames = generator.standard_normal((300, 40))
-    took = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        arrays.log_probabilities(frames)
-        took.append(time.perf_counter() - begin)
-    assert min(took) < 0.05  # about 6 ms; the machine may be busy
+    frames, calls = generator.standard_normal((300, 40)), []
+    sys.setprofile(lambda frame, event, call: calls.append(event))
+    arrays.log_probabilities(frames)
+    sys.setprofile(None)
+    assert 300 < calls.count("c_call") < 2 * 300
 
 
 # --- what is refused ---
