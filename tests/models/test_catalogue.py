@@ -12,11 +12,11 @@ from serein.errors import SettingError
 from serein.models.catalogue import (
     MEMBERS,
     MODELS,
-    NO_SERIES,
-    knows_series,
+    VECTORS_ONLY,
     make_model,
     member_names,
     search_space,
+    takes_series,
 )
 from serein.models.classical import CLASSICAL
 from serein.models.ensembles import ENSEMBLES
@@ -288,14 +288,14 @@ def test_member_names(name: str, settings: dict[str, Any], expected: list[str]):
         ("stacking", {"members": ["bagging"]}, False),
     ],
 )
-def test_knows_series(name: str, settings: dict[str, Any], expected: bool):
-    assert knows_series(name, settings) is expected
+def test_takes_series(name: str, settings: dict[str, Any], expected: bool):
+    assert takes_series(name, settings) is expected
 
 
-def test_what_knows_series_is_not_pooled_first():
+def test_what_takes_series_is_not_pooled_first():
     for name in MODELS:
         model = make_model(name, training=SHORT, width=WIDTH)
-        if knows_series(name, {}) or name in NO_SERIES:
+        if takes_series(name, {}) or name in VECTORS_ONLY:
             assert not isinstance(model, Pooled)
             assert model.get_params()["width"] == WIDTH
 

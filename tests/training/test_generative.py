@@ -11,7 +11,7 @@ import torch
 from imblearn.utils.estimator_checks import parametrize_with_checks as parametrize_with_imblearns
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.training.generative import ConditionalWGAN, _Balanced, _gradient_penalty
+from serein.training.generative import ConditionalWGAN, _BalancedBatches, _gradient_penalty
 
 Array = npt.NDArray[Any]
 SHORT = {"epochs": 1, "hidden": (8,), "random_state": 0}
@@ -94,7 +94,7 @@ def test_the_gradient_penalty_is_the_distance_of_a_slope_from_1():
 
 def test_classes_are_drawn_equally_often_however_rare():
     X, index = np.arange(100.0)[:, None], np.repeat([0, 1, 2], [90, 8, 2])
-    rows, labels = _Balanced(X, index).draw(3000)
+    rows, labels = _BalancedBatches(X, index).draw(3000)
     assert (np.abs(labels.sum(0).numpy() - 1000) < 150).all()
     np.testing.assert_array_equal(index[rows[:, 0].long()], labels.argmax(1))
     assert len(np.unique(rows)) == 100

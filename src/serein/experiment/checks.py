@@ -24,10 +24,10 @@ from serein.inference.bundle import MIN_HOP_S
 from serein.models.catalogue import (
     MASKED,
     MODELS,
-    knows_series,
     make_model,
     member_names,
     search_space,
+    takes_series,
 )
 from serein.training.accelerated import make_accelerator
 from serein.training.balance import METHODS as BALANCES
@@ -97,7 +97,7 @@ def _with_front(recipe: Recipe, place: str) -> Recipe:
         return replace(recipe, encoder=Encoder())
     default = FEATURES.get(
         recipe.model.name,
-        SERIES if knows_series(recipe.model.name, recipe.model.settings) else VECTORS,
+        SERIES if takes_series(recipe.model.name, recipe.model.settings) else VECTORS,
     )
     features = recipe.features if recipe.features not in (None, Features()) else default
     if not features.sets:

@@ -1,4 +1,4 @@
-"""MODELS: every model by its name, with what it is built from and what a search may change."""
+"""MODELS: every model by its name, with what makes it and the space of a search."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from serein.training.plan import Training
 
 MEMBERS = ("logistic", "svm", "random_forest")  # of voting and stacking, if none are named
 BASE = {"bagging": "svm"}  # boosting has a tree of its own
-NO_SERIES = ("mlp",)
+VECTORS_ONLY = ("mlp",)
 MASKED = ("logistic", "ridge")
-"""Models whose `fit` can be told which emotions a sample's corpus has."""
+"""Models whose `fit` takes `label_set`: classes that a sample's corpus lacks are masked."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of a model."""
+    """How a model is made, of which kind it is, and the default space of a search."""
 
     build: Callable[..., Any]
     kind: str
@@ -108,14 +108,14 @@ def make_model(
     training : Training, optional
         How networks are trained.
     width : int, optional
-        Features a frame, where the rows are series; a model that knows vectors only is then given
-        mean, deviation, least and greatest value over time.
+        Features a frame, where the rows are series; a model of vectors is then given mean,
+        deviation, minimum and maximum over time.
     random_state : int, optional
         Seed.
     checkpoint : path, optional
         Folder where networks keep the state of their training.
     scaling : array_like, optional
-        Other samples, from which a network takes the scaling of its features.
+        Other samples, whose mean and deviation scale a network's features.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def make_model(
 
     Raises
     ------
-    ValueError
+    SettingError
         If the name is unknown or a setting not allowed.
 
     Examples
@@ -173,19 +173,19 @@ def member_names(name: str, settings: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(member) for member in named))
 
 
-def knows_series(name: str, settings: Mapping[str, Any]) -> bool:
-    """Say whether a model, or a member of it, learns from series of frames."""
+def takes_series(name: str, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a model, or a member of it, is trained on series of frames."""
     if MODELS[name].kind == "ensemble":
         known = [member for member in member_names(name, settings) if member in MODELS]
-        return any(knows_series(member, settings.get(member, {})) for member in known)
-    return MODELS[name].kind in {"network", "hmm"} and name not in NO_SERIES
+        return any(takes_series(member, settings.get(member, {})) for member in known)
+    return MODELS[name].kind in {"network", "hmm"} and name not in VECTORS_ONLY
 
 
 def pooled(classifier: Any, width: int | None) -> Any:
     """Put pooling over time before a classifier of vectors, where the rows are series."""
     if width is None:
         return classifier
-    if not has_fit_parameter(classifier, "sample_weight"):  # Pooled would promise weights
+    if not has_fit_parameter(classifier, "sample_weight"):  # Pooled would offer weights
         return make_pipeline(Pooling(width), classifier)
     return Pooled(classifier, width=width)
 
@@ -212,11 +212,11 @@ def _ensemble(
         given["random_state"] = random_state
     ensemble = MODELS[name].build(**given)
     _refuse_wrong_settings(ensemble)
-    return ensemble if names else pooled(ensemble, width)  # a tree of its own knows no series
+    return ensemble if names else pooled(ensemble, width)  # its own tree takes vectors
 
 
 def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what a search of a model changes."""
+    """Return the space of a search: the one given, or the model's default."""
     found = dict(space or MODELS[name].space)
     if not found:
         raise SettingError(f"{name} has nothing to search by default: name it under [search.space]")
@@ -224,7 +224,7 @@ def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_wrong_settings(classifier: Any) -> None:
-    """Let scikit-learn check its settings now; it would do so in `fit`, minutes later."""
+    """Let scikit-learn check settings now, which it would do in `fit`, minutes later."""
     parts = [classifier, *classifier.get_params(deep=True).values()]
     for part in parts:
         if hasattr(part, "_parameter_constraints"):  # ours have none, and check in `fit`

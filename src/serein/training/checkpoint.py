@@ -22,7 +22,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 def write_state(path: Path, state: Any) -> None:
-    """Write a state at once: whoever reads the file finds all of it or the one before."""
+    """Write a state atomically: a reader finds all of it, or the one before."""
     tensors: dict[str, Tensor] = {}
     layout = json.dumps(_encode(state, tensors))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def read_state(path: Path) -> Any:
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Turn a state into JSON, with each tensor's name in its place."""
+    """Turn a state into JSON, with tensors replaced by their names."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().clone().contiguous()
@@ -78,9 +78,9 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def fingerprint(settings: Iterable[Any], arrays: Iterable[Any]) -> str:
-    """Name a training by everything that decides its result."""
-    told = [torch.__version__, *map(_told, settings)]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    """Return a hash of everything that decides a training's result."""
+    described = [torch.__version__, *map(_description, settings)]
+    digest = hashlib.sha256(json.dumps(described).encode())
     for array in arrays:
         values = np.asarray(array)
         if values.dtype == object:  # its bytes would be addresses
@@ -90,8 +90,9 @@ def fingerprint(settings: Iterable[Any], arrays: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-def _told(setting: Any) -> str:
+def _description(setting: Any) -> str:
     if not isinstance(setting, BaseEstimator):
         return repr(setting)
     parameters = sorted(setting.get_params(deep=False).items())
-    return f"{type(setting).__qualname__} {[(name, _told(value)) for name, value in parameters]}"
+    values = [(name, _description(value)) for name, value in parameters]
+    return f"{type(setting).__qualname__} {values}"

@@ -1,4 +1,4 @@
-"""A conditional generative adversarial network that makes feature vectors of rare classes."""
+"""A conditional generative adversarial network that generates feature vectors of rare classes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 
 Array = npt.NDArray[Any]
 History = dict[str, list[float]]
 
 
 class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
-    """Over-sampling with vectors made by a Wasserstein network, one generator for all classes.
+    """Over-sampling by a Wasserstein GAN with gradient penalty, one generator for all classes.
 
-    Generator and critic are perceptrons told the class; the critic's gradient is held near norm 1
-    by a penalty. Both see every class equally often, however rare it is. A classifier fitted to the
-    same training vectors, and then held fixed, pulls the generator towards the class it was asked
-    for.
+    Generator and critic are perceptrons conditioned on the class, and see every class equally
+    often, however rare it is. A linear classifier fitted to the same training vectors, and then
+    frozen, pulls the generator towards the class asked for.
 
     I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, algorithm 1.
     M. Mirza, S. Osindero, "Conditional generative adversarial nets", arXiv:1411.1784.
@@ -80,10 +79,9 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
     def sample(
         self, label: Any, count: int, random_state: int | np.random.RandomState | None = None
     ) -> Array:
-        """Make vectors of a class."""
+        """Generate vectors of a class."""
         check_is_fitted(self)
-        if label not in self.classes_:
-            raise SettingError(unknown_name("class", label, map(str, self.classes_)))
+        check_name("class", str(label), [str(name) for name in self.classes_])
         if count < 1:
             raise SettingError(f"count is {count}; allowed: 1 or more")
         random = check_random_state(random_state)
@@ -121,21 +119,21 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(random.randint(2**31)))
             width, classes = real.shape[1], len(self.classes_)
-            self.generator_ = _Conditioned(self.latent, classes, self.hidden, width)
-            critic = _Conditioned(width, classes, self.hidden, 1)
-            judge = _judge(real, index) if self.label_weight > 0 else None
-            data = _Balanced(real, index)
-            self.history_ = self._train(self.generator_, critic, judge, data)
+            self.generator_ = _ConditionalPerceptron(self.latent, classes, self.hidden, width)
+            critic = _ConditionalPerceptron(width, classes, self.hidden, 1)
+            classifier = _linear_classifier(real, index) if self.label_weight > 0 else None
+            data = _BalancedBatches(real, index)
+            self.history_ = self._train(self.generator_, critic, classifier, data)
         self.generator_.eval()
 
     def _train(
         self,
-        generator: _Conditioned,
-        critic: _Conditioned,
-        judge: nn.Module | None,
-        data: _Balanced,
+        generator: _ConditionalPerceptron,
+        critic: _ConditionalPerceptron,
+        classifier: nn.Module | None,
+        data: _BalancedBatches,
     ) -> History:
-        """Run algorithm 1 of Gulrajani et al.; the two networks take turns."""
+        """Run algorithm 1 of Gulrajani et al."""
         of_generator, of_critic = (
             torch.optim.Adam(network.parameters(), self.learning_rate, betas=(0.0, 0.9))
             for network in (generator, critic)
@@ -154,8 +152,8 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
                 label = data.draw(self.batch_size)[1]
                 made = generator(torch.randn(len(label), self.latent), label)
                 loss = -critic(made, label).mean()
-                if judge is not None:
-                    wrong = nn.functional.cross_entropy(judge(made), label)
+                if classifier is not None:
+                    wrong = nn.functional.cross_entropy(classifier(made), label)
                     loss = loss + self.label_weight * wrong
                 _step(of_generator, loss)
             for values, value in zip(history.values(), np.mean(seen, axis=0), strict=True):
@@ -171,9 +169,7 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
             if not 0 <= getattr(self, name) < np.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
         if not self.hidden or min(self.hidden) < 1:
-            raise SettingError(
-                f"hidden is {self.hidden!r}; need widths of 1 or more, such as (128,)"
-            )
+            raise SettingError(f"hidden is {self.hidden!r}; need widths, such as (128,)")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -181,8 +177,8 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         return tags
 
 
-class _Conditioned(nn.Module):
-    """A perceptron that is told the class beside its input."""
+class _ConditionalPerceptron(nn.Module):
+    """A perceptron whose input has the one-hot class beside it."""
 
     def __init__(self, width: int, classes: int, hidden: Sequence[int], out: int) -> None:
         super().__init__()
@@ -197,8 +193,8 @@ class _Conditioned(nn.Module):
         return result
 
 
-class _Balanced:
-    """Training samples, drawn so that each class comes equally often."""
+class _BalancedBatches:
+    """Training samples in batches that hold each class equally often."""
 
     def __init__(self, X: Array, index: Array) -> None:
         order = np.argsort(index, kind="stable")
@@ -210,7 +206,7 @@ class _Balanced:
         return len(self.X)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """Draw samples with their one-hot labels."""
+        """Draw samples and their one-hot labels."""
         index = torch.randint(len(self.counts), (count,))
         row = self.starts[index] + (torch.rand(count) * self.counts[index]).long()
         return self.X[row], _one_hot(index, len(self.counts))
@@ -220,7 +216,7 @@ def _one_hot(index: Tensor, classes: int) -> Tensor:
     return nn.functional.one_hot(index, classes).float()
 
 
-def _gradient_penalty(critic: _Conditioned, real: Tensor, made: Tensor, label: Tensor) -> Tensor:
+def _gradient_penalty(critic: nn.Module, real: Tensor, made: Tensor, label: Tensor) -> Tensor:
     share = torch.rand(len(real), 1)
     between = (share * real + (1 - share) * made).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between, label).sum(), between, create_graph=True)
@@ -242,7 +238,7 @@ def _scaling(
     return make_pipeline(StandardScaler(), PCA(count, svd_solver="full", random_state=random))
 
 
-def _judge(X: Array, index: Array) -> nn.Module:
+def _linear_classifier(X: Array, index: Array) -> nn.Module:
     """Fit a linear classifier to the training samples and freeze it as a layer."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it need not be at its optimum
