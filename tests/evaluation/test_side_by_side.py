@@ -69,12 +69,12 @@ def test_other_clips_are_not_tested_and_cost_the_others_nothing(three: list[Reco
 
 def test_other_protocols_and_leaks_are_warned_of(three: list[Record]) -> None:
     result = replace(three[1].result, protocol="random split", leaks=("same speakers", "copies"))
-    row = side_by_side([three[0], record(result, "flattered")]).rows[1]
+    row = side_by_side([three[0], record(result, "optimistic")]).rows[1]
     assert row.test is not None
     assert row.protocol == f"random split [{STAMP}]"
     assert row.warnings == {
-        "not honest": "its scores flatter, for this was allowed: same speakers; copies",
-        "other protocol": "it was judged in another way than the first: random split "
+        "optimistic": "a leak was allowed: same speakers; copies",
+        "other protocol": "its protocol is not that of the first: random split "
         f"[{STAMP}]",
     }  # fmt: skip
 
@@ -119,8 +119,8 @@ def test_plain_values_hold_everything(three: list[Record]) -> None:
 
 def test_the_page_says_it_all_and_is_the_same_twice(three: list[Record], tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
-    flattered = replace(three[2].result, leaks=(evil,))
-    records = [*three[:2], record(flattered, evil)]
+    optimistic = replace(three[2].result, leaks=(evil,))
+    records = [*three[:2], record(optimistic, evil)]
     table = side_by_side(records)
     page = write_comparison(table, tmp_path / "new" / "page.html").read_text()
     assert "<script" not in page

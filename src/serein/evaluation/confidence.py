@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from serein.evaluation.metrics import Floats, Indices, confidence_gaps
 
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # of confidence, below which a clip may be left unsure
+
 
 @dataclass(frozen=True)
 class Reliability:

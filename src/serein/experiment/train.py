@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from serein.errors import RecipeError, SereinError, renamed
-from serein.evaluation.confidence import risk_coverage
+from serein.evaluation.confidence import THRESHOLDS, risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
 from serein.evaluation.search.tuned import Tuned
@@ -30,7 +30,6 @@ from serein.models.catalogue import member_names
 from serein.models.hmm import GaussianMixtureHMM
 
 KEPT = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "clips", "speakers")
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # of confidence, below which an answer may be left unsure
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Matrices and curves of a report, each as inline SVG."""
+"""Figures of a report, each as inline SVG."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROW_PX = 24
 
 
 def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
-    """Draw the UAR under each condition, beside that of the recordings as they are."""
+    """Draw the UAR under each condition, and without any."""
     rows: list[tuple[str, Mapping[str, Any] | None]] = []
     test = None
     for entry in conditions:
@@ -46,23 +46,24 @@ def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
         axes = figure.subplots()
         name_rows(axes, [name for name, _ in rows])
         axes.axvline(clean, color=INK, linewidth=0.9, linestyle=DASHES[1])
-        for number, (label, (_, entry)) in enumerate(
-            zip(axes.get_yticklabels(), rows, strict=True)
-        ):
+        for number, (_, entry) in enumerate(rows):
             if entry is None:
-                label.set_fontweight("bold")
+                axes.get_yticklabels()[number].set_fontweight("bold")
                 continue
-            _dot(axes, number, entry["uar"], _shifted(entry["interval_95"], clean))
-        axes.set_xlabel(f"UAR (dashed: {clean:.3f} without any change)")
+            interval = entry["interval_95"]
+            _dot(axes, number, entry["uar"], interval and [clean + end for end in interval])
+        axes.set_xlabel(f"UAR (dashed: clean, {clean:.3f})")
         axes.set_xlim(0, min(1.0, axes.get_xlim()[1]))
         axes.grid(visible=False, axis="y")
 
-    words = "UAR under each condition, beside that of the recordings as they are"
+    words = "UAR under each condition, and without any"
     return draw("robustness", words, 60 + ROW_PX * len(rows), paint)
 
 
 def importance(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw by how much shuffling each feature lowers the UAR."""
+    """Draw by how much permuting each feature lowers the UAR; nothing without features."""
+    if not rows:
+        return ""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -72,10 +73,10 @@ def importance(rows: Sequence[Mapping[str, Any]]) -> str:
         ends = np.array([[row["low"], row["high"]] for row in rows], dtype=np.float64)  # None: NaN
         axes.hlines(place, *ends.T, color=INK, linewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_xlabel("drop of UAR when the feature is shuffled")
+        axes.set_xlabel("drop of UAR when the feature is permuted")
         axes.grid(visible=False, axis="y")
 
-    words = "Drop of UAR when each feature is shuffled"
+    words = "Drop of UAR when each feature is permuted"
     return draw("importance", words, 60 + ROW_PX * len(rows), paint)
 
 
@@ -95,10 +96,6 @@ def systems(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], sc
     return draw("systems", f"{score} of each system", 60 + 26 * len(rows), paint)
 
 
-def _shifted(interval: Sequence[float] | None, by: float) -> list[float] | None:
-    return None if interval is None else [by + end for end in interval]
-
-
 def _dot(axes: Axes, row: int, value: float | None, interval: Sequence[float] | None) -> None:
     if interval is not None:
         axes.plot(interval, [row, row], color=BLUE, linewidth=2.5, alpha=0.45)
@@ -106,8 +103,8 @@ def _dot(axes: Axes, row: int, value: float | None, interval: Sequence[float] | 
         axes.plot([value], [row], "o", color=BLUE, markersize=5, clip_on=False)
 
 
-POINTS = 400  # of a curve, at most
-CALLED = {
+MAX_POINTS = 400  # of a curve
+CURVE_NAMES = {
     "train_loss": "training",
     "valid_loss": "held out",
     "train_uar": "training",
@@ -135,12 +132,12 @@ def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
         axes.set_xticks(middle, names, **(turned if len(names) > 4 else {}))
         axes.set_yticks(middle, names)
         axes.tick_params(length=0, labelcolor=INK, pad=2)
-        axes.set(xlabel="answer", ylabel="truth", aspect="equal")
+        axes.set(xlabel="prediction", ylabel="truth", aspect="equal")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.invert_yaxis()
 
-    words = "Confusion matrix: a row for each true emotion, a column for each answer"
+    words = "Confusion matrix: a row for each true emotion, a column for each predicted one"
     return draw("confusion", words, 395, paint)
 
 
@@ -161,8 +158,8 @@ def roc(result: Result) -> str:
                 linestyle=DASHES[number % len(DASHES)],
                 label=f"{short(result.labels[number])} {area:.3f}",
             )
-        unit_axis(axes.xaxis, "false alarms: share of the other emotions' clips")
-        unit_axis(axes.yaxis, "hits: share of the emotion's clips")
+        unit_axis(axes.xaxis, "false-positive rate")
+        unit_axis(axes.yaxis, "true-positive rate")
         axes.set_aspect("equal")
         figure.legend(loc="outside lower center", ncols=2, handlelength=3)
 
@@ -181,7 +178,7 @@ def calibration(found: Reliability) -> str:
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
         upper.vlines(confidence, confidence, right, color=VERMILLION, linewidth=1, alpha=0.7)
         upper.plot(confidence, right, "o-", color=BLUE, markersize=5)
-        unit_axis(upper.yaxis, "share of right answers")
+        unit_axis(upper.yaxis, "accuracy")
         middle = (np.arange(bins) + 0.5) / bins
         lower.bar(middle, found.count, width=0.9 / bins, color=SHADES[2])
         for place, count in zip(middle, found.count, strict=True):
@@ -190,16 +187,16 @@ def calibration(found: Reliability) -> str:
                 fontsize=7,
             )  # fmt: skip
         lower.set(ylabel="clips", yticks=[], ylim=(0, 1.2 * found.count.max()))
-        unit_axis(lower.xaxis, "confidence: probability of the answer")
+        unit_axis(lower.xaxis, "confidence: probability of the predicted emotion")
         figure.align_ylabels()
 
-    words = "Reliability diagram: share of right answers by confidence, and clips in each bin"
+    words = "Reliability diagram: accuracy by confidence, and clips in each bin"
     return draw("calibration", words, 440, paint)
 
 
 def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
-    """Draw what share of the answers is wrong if the least confident are not given."""
-    kept = np.unique(np.linspace(0, len(curve.coverage) - 1, POINTS).astype(int))
+    """Draw the error rate against coverage when the least confident are left unsure."""
+    kept = np.unique(np.linspace(0, len(curve.coverage) - 1, MAX_POINTS).astype(int))
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -217,14 +214,14 @@ def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
             axes.annotate(
                 f"{threshold:g}", place, beside, textcoords="offset points", fontsize=7.5,
             )  # fmt: skip
-        unit_axis(axes.xaxis, "coverage: share of clips that are answered")
-        axes.set(ylabel="risk: share of wrong answers among them", ylim=(0, None))
+        unit_axis(axes.xaxis, "coverage: share of clips that are not left unsure")
+        axes.set(ylabel="risk: error rate among them", ylim=(0, None))
 
     return draw("selective", "Risk against coverage as the threshold falls", 275, paint)
 
 
 def learning(curves: Mapping[str, Floats], kind: str) -> str:
-    """Draw learning curves: mean and, shaded, range while half of the folds train."""
+    """Draw learning curves: mean and, shaded, range while at least half of the folds train."""
 
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -238,7 +235,9 @@ def learning(curves: Mapping[str, Floats], kind: str) -> str:
             axes.fill_between(epoch, low, high, alpha=0.2, linewidth=0, color=colour)
             mean = np.nanmean(part, axis=0)
             dashes = DASHES[number % len(DASHES)]
-            axes.plot(epoch, mean, linestyle=dashes, color=colour, label=CALLED.get(name, name))
+            axes.plot(
+                epoch, mean, linestyle=dashes, color=colour, label=CURVE_NAMES.get(name, name)
+            )
         axes.set(xlabel="epoch", ylabel=kind)
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -249,7 +248,7 @@ def learning(curves: Mapping[str, Floats], kind: str) -> str:
 
 
 def _cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
-    """Write into a cell of a confusion matrix; smaller words in smaller cells."""
+    """Write share and clips into a cell of a confusion matrix."""
     look: dict[str, Any] = {"ha": "center", "va": "center"}
     look["color"] = "white" if share > 0.5 else INK
     if not count:

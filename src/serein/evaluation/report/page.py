@@ -1,4 +1,4 @@
-"""Templates of the pages that serein writes: every text in them is escaped, nothing is fetched."""
+"""The templates of pages: every text in them is escaped, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def environment() -> Environment:
         "percent": percent,
         "span": span,
         "p_value": p_value,
-        "place": place,
+        "position": position,
         "sentence": sentence,
     }
     return made
@@ -75,14 +75,14 @@ def span(interval: Sequence[float] | None, *, sign: bool = False, digits: int = 
 
 
 def p_value(value: float | None) -> str:
-    """Write a p-value; one below 0.001 is only said to be so."""
+    """Write a p-value; below 0.001 only that it is."""
     if value is None:
         return NONE
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def place(value: float, low: float = 0.0, high: float = 1.0) -> str:
-    """Say how far along a strip from `low` to `high` a value is, as CSS has it."""
+def position(value: float, low: float = 0.0, high: float = 1.0) -> str:
+    """Give a value's position on a strip from `low` to `high`, as CSS has it."""
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     return f"{100 * share:.1f}%"
 

@@ -6,26 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from serein.errors import ProtocolError
-from serein.evaluation.confidence import reliability, risk_coverage
-from serein.evaluation.report import figures as plots
-from serein.evaluation.report import figures as rows
+from serein.evaluation.confidence import THRESHOLDS, reliability, risk_coverage
+from serein.evaluation.report import figures
 from serein.evaluation.report.page import fill
 from serein.evaluation.report.tables import (
-    THRESHOLDS,
-    answered,
     as_toml,
     corpora,
-    hardest,
     read_curves,
-    read_stress,
-    worst_first,
+    read_robustness,
+    threshold_rows,
+    worst_predictions,
+    worst_speakers,
 )
 from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import PREDICTIONS, RESULT, Record, read_record
 
-REPORT, CURVES, STRESS = "report.html", "curves.csv", "stress.json"
-FEATURES = 25  # whose importance is drawn, at most
-NEEDED = (
+REPORT, CURVES, ROBUSTNESS = "report.html", "curves.csv", "stress.json"
+MAX_FEATURES = 25  # whose importance is drawn
+REQUIRED = (
     *("name", "uar", "uar_interval_95", "accuracy", "accuracy_interval_95"),
     *("expected_calibration_error", "expected_calibration_error_interval_95"),
     *("by_class", "confusion", "clips", "speakers"),
@@ -37,15 +35,15 @@ SECTIONS = {  # in the order of the page
     "speakers": "Each speaker",
     "classes": "Each emotion",
     "origins": "Each corpus",
-    "adapted": "Adapted to the speaker",
+    "adapted": "Speaker adaptation",
     "learning": "Learning curves",
     "calibration": "Calibration",
-    "selective": "Leaving clips unanswered",
-    "robustness": "Harder recordings",
-    "fairness": "Groups of people",
-    "hardest": "The hardest clips",
-    "chosen": "What was chosen, and on what",
-    "importance": "What the features are worth",
+    "selective": "Abstention",
+    "robustness": "Robustness",
+    "fairness": "Fairness",
+    "worst": "Worst predictions",
+    "chosen": "Model selection",
+    "importance": "Feature importance",
     "corpora": "Corpora",
     "folds": "Folds",
     "versions": "Versions, seed and licence",
@@ -54,12 +52,12 @@ SECTIONS = {  # in the order of the page
 }
 ALWAYS = (
     *("summary", "confusion", "roc", "speakers", "classes", "calibration", "selective"),
-    *("hardest", "folds"),
+    *("worst", "folds"),
 )
 
 
 def write_report(folder: str | Path) -> Path:
-    """Draw the page of a folder: of its result, its stress test, or both.
+    """Write the page of a folder: of its result, its robustness test, or both.
 
     Parameters
     ----------
@@ -75,7 +73,8 @@ def write_report(folder: str | Path) -> Path:
     Raises
     ------
     ProtocolError
-        If there is neither result nor stress test, or a file is damaged or lacks what is needed.
+        If there is neither result nor robustness test, or a file is damaged or lacks what is
+        needed.
     MissingExtraError
         If Jinja2 or matplotlib is not installed.
     """
@@ -88,14 +87,14 @@ def write_report(folder: str | Path) -> Path:
 def render_report(folder: str | Path) -> str:
     """Make the page of a folder, as `write_report` writes it."""
     folder = Path(folder)
-    stress = read_stress(folder / STRESS)
-    if stress and not (folder / RESULT).exists():
-        return fill("report.html.j2", **_stress_alone(stress))
+    robustness = read_robustness(folder / ROBUSTNESS)
+    if robustness and not (folder / RESULT).exists():
+        return fill("report.html.j2", **_robustness_page(robustness))
     record = read_record(folder)
     curves = read_curves(folder / CURVES)
     _check(record)
     try:
-        return fill("report.html.j2", **_whole(record, curves, stress))
+        return fill("report.html.j2", **_result_page(record, curves, robustness))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ProtocolError(
             f"{folder / RESULT} does not hold what a report shows ({error!r}): evaluate the recipe "
@@ -104,27 +103,29 @@ def render_report(folder: str | Path) -> str:
 
 
 def _check(record: Record) -> None:
-    missing = [name for name in NEEDED if name not in record.document]
+    missing = [name for name in REQUIRED if name not in record.document]
     if missing:
         raise ProtocolError(
             f"{RESULT} lacks {', '.join(missing)}; a report needs all of Result.scores(): evaluate "
             "the recipe again"
         )
-    told, there = record.document["clips"], len(record.result.truth)
-    if told != there:
+    stated, found = record.document["clips"], len(record.result.truth)
+    if stated != found:
         raise ProtocolError(
-            f"{RESULT} is about {told} clips and {PREDICTIONS} holds {there}: they are not of one "
-            "evaluation; evaluate the recipe again"
+            f"{RESULT} is about {stated} clips and {PREDICTIONS} holds {found}: they are not of "
+            "one evaluation; evaluate the recipe again"
         )
 
 
-def _whole(record: Record, curves: dict[str, Any], stress: dict[str, Any] | None) -> dict[str, Any]:
+def _result_page(
+    record: Record, curves: dict[str, Any], robustness: dict[str, Any] | None
+) -> dict[str, Any]:
     """Collect all that the templates name."""
     document, result = record.document, record.result
     curve = risk_coverage(result.truth, result.probabilities)
     values: dict[str, Any] = {
         "document": document,
-        "stress": stress,
+        "robustness": robustness,
         "name": record.name,
         "kicker": "Evaluation",
         "protocol": result.protocol,
@@ -134,70 +135,61 @@ def _whole(record: Record, curves: dict[str, Any], stress: dict[str, Any] | None
         "chance": 1 / len(result.labels),
         "reading": _reading(record),
         "number_columns": [[label, "num"] for label in result.labels],
-        "speakers": worst_first(document.get("by_speaker") or result.by_speaker()),
+        "speakers": worst_speakers(document.get("by_speaker") or result.by_speaker()),
         "folds": document.get("folds") or result.folds(),
         "origins": _origins(document),
         "aurc": curve.area,
-        "answered": answered(curve),
-        "hardest": hardest(result),
+        "thresholds": threshold_rows(curve),
+        "worst": worst_predictions(result),
         "several_corpora": len(set(result.about.get("corpus", ()))) > 1,
         "corpora": corpora(document.get("corpora") or ()),
-        "most_features": FEATURES,
+        "max_features": MAX_FEATURES,
         "recipe": as_toml(document.get("recipe") or {}),
-        "figures": _figures(record, curves, stress),
+        "figures": {
+            "confusion": figures.confusion(document["confusion"], result.labels),
+            "roc": figures.roc(result),
+            "calibration": figures.calibration(reliability(result.truth, result.probabilities)),
+            "selective": figures.selective(curve, THRESHOLDS),
+            "importance": figures.importance((document.get("importance") or [])[:MAX_FEATURES]),
+            "robustness": _robustness_figure(robustness),
+            "learning": [figures.learning(found, kind) for kind, found in curves.items()],
+        },
     }
     shown = {*ALWAYS, *(name for name in ("recipe", "origins") if values[name])}
     shown |= {name for name in ("chosen", "importance", "corpora", "adapted") if document.get(name)}
     shown |= {"learning"} if curves else set()
     shown |= {"versions"} if {"seed", "versions", "licence", "made"} & set(document) else set()
-    return values | {"shown": _contents(shown, stress)}
+    return values | {"shown": _contents(shown, robustness)}
 
 
-def _figures(
-    record: Record, curves: dict[str, Any], stress: dict[str, Any] | None
-) -> dict[str, Any]:
-    document, result = record.document, record.result
-    drawn: dict[str, Any] = {
-        "confusion": plots.confusion(document["confusion"], result.labels),
-        "roc": plots.roc(result),
-        "calibration": plots.calibration(reliability(result.truth, result.probabilities)),
-        "selective": plots.selective(risk_coverage(result.truth, result.probabilities), THRESHOLDS),
-    }
-    if document.get("importance"):
-        drawn["importance"] = rows.importance(document["importance"][:FEATURES])
-    if stress:
-        drawn |= _stress_figures(stress)
-    learning = [plots.learning(found, kind) for kind, found in curves.items()]
-    return drawn | {"learning": learning}
-
-
-def _stress_figures(stress: dict[str, Any]) -> dict[str, str]:
-    if not stress["conditions"]:
-        return {}
-    return {"robustness": rows.robustness(stress["conditions"], stress["clean"])}
-
-
-def _stress_alone(stress: dict[str, Any]) -> dict[str, Any]:
+def _robustness_page(robustness: dict[str, Any]) -> dict[str, Any]:
+    stamp, title = robustness["stamp"], robustness["title"]
     return {
         "document": None,
-        "stress": stress,
-        "name": stress["name"],
-        "kicker": "Stress test",
-        "protocol": stress["title"],
-        "title": f"{stress['title']} [{stress['stamp']}]" if stress["stamp"] else stress["title"],
-        "stamp": stress["stamp"],
+        "robustness": robustness,
+        "name": robustness["name"],
+        "kicker": "Robustness test",
+        "protocol": title,
+        "title": f"{title} [{stamp}]" if stamp else title,
+        "stamp": stamp,
         "leaks": (),
-        "figures": _stress_figures(stress),
-        "shown": _contents(set(), stress),
+        "figures": {"robustness": _robustness_figure(robustness)},
+        "shown": _contents(set(), robustness),
     }
 
 
-def _contents(shown: set[str], stress: dict[str, Any] | None) -> dict[str, str]:
+def _robustness_figure(robustness: dict[str, Any] | None) -> str:
+    if not robustness or not robustness["conditions"]:
+        return ""
+    return figures.robustness(robustness["conditions"], robustness["clean"])
+
+
+def _contents(shown: set[str], robustness: dict[str, Any] | None) -> dict[str, str]:
     """Say which sections the page has, in its order, with their headings."""
-    there = shown | {"use"}
-    if stress:
-        there |= {"robustness"} | ({"fairness"} if stress["fairness"] else set())
-    return {name: title for name, title in SECTIONS.items() if name in there}
+    shown = shown | {"use"}
+    if robustness:
+        shown |= {"robustness"} | ({"fairness"} if robustness["fairness"] else set())
+    return {name: title for name, title in SECTIONS.items() if name in shown}
 
 
 def _reading(record: Record) -> str:
@@ -205,19 +197,18 @@ def _reading(record: Record) -> str:
     document, result = record.document, record.result
     if result.leaks:
         return (
-            "These numbers flatter: the box above says what was allowed. They say nothing about "
-            "how well people are recognised whom the model has not heard."
+            "These scores are optimistic: the box above says what was allowed. They do not say how "
+            "well unseen speakers are recognised."
         )
-    classes = len(result.labels)
+    classes, interval = len(result.labels), document["uar_interval_95"]
     sentence = (
-        f"How to read it: of 100 clips of each emotion, from speakers the model had not heard, "
-        f"about {100 * document['uar']:.0f} get the right name; guessing among {classes} emotions "
-        f"gets {100 / classes:.3g}."
+        f"How to read it: of 100 clips of each emotion, from unseen speakers, about "
+        f"{100 * document['uar']:.0f} are recognised; guessing among {classes} emotions gets "
+        f"{100 / classes:.3g}."
     )
-    if document["uar_interval_95"]:
-        low, high = document["uar_interval_95"]
-        sentence += f" With other speakers of this kind, {100 * low:.0f} to {100 * high:.0f} is "
-        sentence += "to be expected."
+    if interval:
+        low, high = (f"{100 * end:.0f}" for end in interval)
+        sentence += f" With other speakers of this kind, expect {low} to {high}."
     return sentence
 
 

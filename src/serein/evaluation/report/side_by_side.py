@@ -1,4 +1,4 @@
-"""Several results side by side, each tested against the first on the same clips."""
+"""Several results in one table, each tested against the first on the same clips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import Record
 
 SHOWN = ("uar", "accuracy", "f1_macro", "expected_calibration_error")
-SAID = {
+SCORE_NAMES = {
     "uar": "UAR",
     "accuracy": "accuracy",
     "precision_macro": "macro precision",
@@ -47,17 +47,15 @@ class Row:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """What makes the comparison unfair, or forbids it: in a word or two, and in a sentence."""
-        told = {}
+        """What makes the comparison unfair or impossible: in a word or two, and in a sentence."""
+        found = {}
         if self.leaks:
-            told["not honest"] = (
-                f"its scores flatter, for this was allowed: {'; '.join(self.leaks)}"
-            )
+            found["optimistic"] = f"a leak was allowed: {'; '.join(self.leaks)}"
         if self.not_comparable:
-            told["not comparable"] = self.not_comparable
+            found["not comparable"] = self.not_comparable
         if self.other_protocol:
-            told["other protocol"] = f"it was judged in another way than the first: {self.protocol}"
-        return told
+            found["other protocol"] = f"its protocol is not that of the first: {self.protocol}"
+        return found
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class SideBySide:
 
     @property
     def shown(self) -> dict[str, str]:
-        """Scores of the table, that of the tests first, with what they are called."""
-        return {name: SAID[name] for name in dict.fromkeys((self.score, *SHOWN))}
+        """Names of the scores in the table, that of the tests first."""
+        return {name: SCORE_NAMES[name] for name in dict.fromkeys((self.score, *SHOWN))}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -102,36 +100,36 @@ def side_by_side(
         )
     if score not in PAIRED:
         raise ProtocolError(unknown_name("score", score, PAIRED))
-    told = [_tested(records[0], record, score) for record in records[1:]]
-    made = [number for number, (test, _) in enumerate(told) if test]
-    corrected = holm([test.p_value for test, _ in told if test])
-    p_holm: list[float | None] = [None] * len(told)
-    for number, p_value in zip(made, corrected, strict=True):
-        p_holm[number] = p_value
-    tests = [(None, None), *((test, p) for (test, _), p in zip(told, p_holm, strict=True))]
-    reasons = [None, *(reason for _, reason in told)]
-    called = names or _numbered([record.name for record in records])
-    return SideBySide(
-        score,
-        tuple(
-            _row(record, records[0], name=name, score=score, test=test, p_holm=p, reason=reason)
-            for record, name, (test, p), reason in zip(records, called, tests, reasons, strict=True)
-        ),
-    )
+    tests = [(None, None), *(_test(records[0], record, score) for record in records[1:])]
+    corrected = iter(holm([test.p_value for test, _ in tests if test]))
+    rows = [
+        _row(
+            record,
+            records[0],
+            name=name,
+            score=score,
+            test=test,
+            p_holm=next(corrected) if test else None,
+            not_comparable=reason,
+        )
+        for record, name, (test, reason) in zip(
+            records, names or _numbered([record.name for record in records]), tests, strict=True
+        )
+    ]
+    return SideBySide(score, tuple(rows))
 
 
 def write_comparison(table: SideBySide, target: str | Path) -> Path:
     """Write a comparison as one page that needs nothing beside it."""
     target = Path(target)
-    drawn = [(row.name, *row.scores[table.score]) for row in table.rows]
-    figure = systems(drawn, SAID[table.score])
+    name = SCORE_NAMES[table.score]
     columns = [[name, "num"] for name in (*table.shown.values(), "clips", "speakers", "classes")]
     page = fill(
         "compare.html.j2",
         table=table,
-        called=SAID[table.score],
+        score_name=name,
         stamp=STAMP,
-        figure_of_all=figure,
+        scores_figure=systems([(row.name, *row.scores[table.score]) for row in table.rows], name),
         number_columns=columns,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +137,7 @@ def write_comparison(table: SideBySide, target: str | Path) -> Path:
     return target
 
 
-def _tested(first: Record, record: Record, score: str) -> tuple[Comparison | None, str | None]:
+def _test(first: Record, record: Record, score: str) -> tuple[Comparison | None, str | None]:
     try:
         return compare(first.result, record.result, score=score), None
     except ProtocolError as error:
@@ -154,11 +152,11 @@ def _row(
     score: str,
     test: Comparison | None,
     p_holm: float | None,
-    reason: str | None,
+    not_comparable: str | None,
 ) -> Row:
     document, result = record.document, record.result
     wanted = dict.fromkeys((score, *SHOWN))
-    missing = [each for each in wanted if each not in document]
+    missing = [one for one in wanted if one not in document]
     if missing:
         raise ProtocolError(f"the result {name} lacks {', '.join(missing)}: evaluate it again")
     return Row(
@@ -167,20 +165,16 @@ def _row(
         clips=len(result.truth),
         speakers=len(set(result.speakers.tolist())),
         classes=len(result.labels),
-        scores={each: (document[each], document.get(f"{each}_interval_95")) for each in wanted},
+        scores={one: (document[one], document.get(f"{one}_interval_95")) for one in wanted},
         test=test,
         p_holm=p_holm,
-        not_comparable=reason,
+        not_comparable=not_comparable,
         other_protocol=result.protocol != first.result.protocol,
         leaks=result.leaks,
     )
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Tell equal names apart by a number."""
-    seen: dict[str, int] = {}
-    told = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return told
+    """Add a number to a name that came before."""
+    times = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [name if n == 1 else f"{name} ({n})" for name, n in zip(names, times, strict=True)]

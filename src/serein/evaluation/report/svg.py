@@ -64,20 +64,20 @@ def draw(key: str, words: str, height_px: float, paint: Callable[[Figure], None]
 
 
 def short(text: str, most: int = 18) -> str:
-    """Put a text on one line and cut it to a length, with a sign that it was cut."""
+    """Shorten a text to one line of a length; an ellipsis says that it was cut."""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return plain if len(plain) <= most else plain[: most - 1].rstrip() + "…"
 
 
 def unit_axis(axis: Any, name: str) -> None:
-    """Let an axis reach from 0 to 1, in steps of 0.2."""
+    """Scale an axis from 0 to 1, in steps of 0.2."""
     axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axis.set_label_text(name)
     getattr(axis.axes, f"set_{axis.axis_name}lim")(0, 1)
 
 
 def name_rows(axes: Axes, names: list[str], *, most: int = 24) -> None:
-    """Write a name beside each row, the first on top, with a line to lead the eye."""
+    """Write a name beside each row, the first on top."""
     axes.set_yticks(range(len(names)), [short(name, most) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -85,7 +85,7 @@ def name_rows(axes: Axes, names: list[str], *, most: int = 24) -> None:
 
 
 class _MissingGlyphError(Exception):
-    """The font has no picture for a letter."""
+    """The font has no glyph for a letter."""
 
 
 def _saved(key: str, height_px: float, paint: Callable[[Figure], None], letters: str) -> str:
@@ -115,7 +115,7 @@ def _saved(key: str, height_px: float, paint: Callable[[Figure], None], letters:
 
 
 def _inline(svg: str, key: str, words: str) -> str:
-    """Leave out what only a file of its own needs, and make ids the page's own."""
+    """Drop what only a file needs, and make ids unique on the page."""
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     for needless in (r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<defs>\s*<style.*?</defs>"):
         body = re.sub(needless, "", body, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""What the tables of a report hold, as plain values."""
+"""The tables of a report as plain values."""
 
 from __future__ import annotations
 
@@ -11,54 +11,52 @@ from typing import Any
 import numpy as np
 
 from serein.errors import ProtocolError
-from serein.evaluation.confidence import RiskCoverage
+from serein.evaluation.confidence import THRESHOLDS, RiskCoverage
 from serein.evaluation.fairness import SIGNIFICANT
 from serein.evaluation.metrics import Floats
+from serein.evaluation.report.page import signed
 from serein.evaluation.result import Result
 
 Plain = dict[str, Any]
-HARDEST = 20
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+WORST = 20  # clips listed
 CURVES = {"loss": ("train_loss", "valid_loss"), "UAR": ("train_uar", "valid_uar")}
 
 
-def hardest(result: Result, count: int = HARDEST) -> list[Plain]:
-    """List the clips whose true emotion was given the lowest probability."""
+def worst_predictions(result: Result) -> list[Plain]:
+    """List the clips whose true emotion has the lowest probability."""
     true = result.probabilities[np.arange(len(result.truth)), result.truth]
-    answer, about = result.prediction, result.about
+    prediction, about = result.prediction, result.about
     return [
         {
             "file": str(about["file"][row]) if "file" in about else f"clip {row + 1}",
             "corpus": str(about["corpus"][row]) if "corpus" in about else "",
             "speaker": str(result.speakers[row]),
             "truth": result.labels[result.truth[row]],
-            "answer": result.labels[answer[row]],
+            "prediction": result.labels[prediction[row]],
             "p_true": float(true[row]),
-            "p_answer": float(result.probabilities[row, answer[row]]),
+            "p_prediction": float(result.probabilities[row, prediction[row]]),
         }
-        for row in np.argsort(true, kind="stable")[:count]
+        for row in np.argsort(true, kind="stable")[:WORST]
     ]
 
 
-def answered(curve: RiskCoverage) -> list[Plain]:
-    """Say what each threshold of the reject option does."""
-    told = [(threshold, *curve.at(threshold)) for threshold in (0.0, *THRESHOLDS)]
-    return [dict(zip(("threshold", "coverage", "accuracy"), row, strict=True)) for row in told]
+def threshold_rows(curve: RiskCoverage) -> list[Plain]:
+    """List coverage and accuracy at each threshold of the reject option."""
+    rows = [(threshold, *curve.at(threshold)) for threshold in (0.0, *THRESHOLDS)]
+    return [dict(zip(("threshold", "coverage", "accuracy"), row, strict=True)) for row in rows]
 
 
-def worst_first(by_speaker: Mapping[str, Plain]) -> list[Plain]:
-    """List speakers, those who are recognised worst first."""
+def worst_speakers(by_speaker: Mapping[str, Plain]) -> list[Plain]:
+    """List speakers, the worst recognised first."""
     rows = [{"speaker": name, **entry} for name, entry in by_speaker.items()]
     return sorted(rows, key=lambda row: (row["accuracy"], row["speaker"]))
 
 
 def corpora(described: Sequence[Plain]) -> list[Plain]:
-    """Describe corpora in the words of the table."""
-    rows = []
-    for row in described:
-        people = row["speakers"]
-        rows.append({**row, "speakers": people if isinstance(people, int) else len(people)})
-    return rows
+    """List corpora with the number of their speakers, whether counted or named."""
+    people = [row["speakers"] for row in described]
+    counts = [each if isinstance(each, int) else len(each) for each in people]
+    return [{**row, "speakers": count} for row, count in zip(described, counts, strict=True)]
 
 
 def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
@@ -66,8 +64,8 @@ def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
     if not file.is_file():
         return {}
     try:
-        with file.open(newline="", encoding="utf-8") as opened:
-            rows = list(csv.DictReader(opened))
+        with file.open(newline="", encoding="utf-8") as table:
+            rows = list(csv.DictReader(table))
         folds = {name: number for number, name in enumerate(dict.fromkeys(r["fold"] for r in rows))}
         shape = (len(folds), max((int(row["epoch"]) for row in rows), default=0))
         found: dict[str, dict[str, Floats]] = {}
@@ -84,8 +82,8 @@ def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
     return found
 
 
-def read_stress(file: Path) -> Plain | None:
-    """Read what `serein stress` wrote, in the shape that the page shows it in."""
+def read_robustness(file: Path) -> Plain | None:
+    """Read what `serein stress` wrote, as the page shows it."""
     if not file.is_file():
         return None
     try:
@@ -98,7 +96,7 @@ def read_stress(file: Path) -> Plain | None:
         conditions.sort(key=lambda entry: tests.index(entry["test"]))
         return {
             "name": str(document["name"]),
-            **_stamped(str(document["title"])),
+            **_split_stamp(str(document["title"])),
             "notes": list(document["notes"]),
             "clips": int(document["clips"]),
             "speakers": int(document["speakers"]),
@@ -110,16 +108,16 @@ def read_stress(file: Path) -> Plain | None:
         raise ProtocolError(f"{file} is damaged ({error!r}): run `serein stress` again") from error
 
 
-def _stamped(title: str) -> dict[str, str]:
-    """Take a stamp in capitals off the front of a title."""
+def _split_stamp(title: str) -> dict[str, str]:
+    """Separate a title from the stamp in capitals before it."""
     stamp, _, rest = title.partition(": ")
     return {"stamp": stamp, "title": rest} if stamp.isupper() else {"stamp": "", "title": title}
 
 
 def _grouping(by: str, entry: Plain) -> Plain:
     groups = [_group(group) for group in entry["groups"]]
-    told = [end for group in groups for end in (group["value"], *(group["chance_95"] or ()))]
-    reach = [abs(end) for end in told if end is not None]
+    values = [end for group in groups for end in (group["value"], *(group["chance_95"] or ()))]
+    reach = [abs(end) for end in values if end is not None]
     return {
         "by": by,
         "notes": list(entry["notes"]),
@@ -130,7 +128,7 @@ def _grouping(by: str, entry: Plain) -> Plain:
 
 def _group(group: Plain) -> Plain:
     outside = [
-        f"{label} {difference['value']:+.2f}".replace("-", "−")
+        f"{label} {signed(difference['value'], 2)}"
         for label, difference in group["recall_difference"].items()
         if difference["p_holm"] is not None and difference["p_holm"] <= SIGNIFICANT
     ]
@@ -144,7 +142,7 @@ def _group(group: Plain) -> Plain:
 
 
 def as_toml(recipe: Mapping[str, Any], path: Sequence[str] = ()) -> str:
-    """Write a recipe as text to be read: a table a section, what is not set left out."""
+    """Write a recipe as TOML to be read; what is not set is left out."""
     lines = [f"[{'.'.join(path)}]"] if path else []
     inner = []
     for name, value in recipe.items():
