@@ -20,7 +20,8 @@ from serein.audio.augment import Noise
 from serein.audio.denoise import METHODS
 from serein.audio.read import read_audio
 from serein.evaluation.cross_validation import FittedFolds
-from serein.experiment.evaluate import fit_folds, quantised_encoder
+from serein.experiment.evaluate import fit_folds
+from serein.experiment.export.torch_graph import quantised_encoder
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe_file import read_recipe
 

@@ -27,8 +27,8 @@ from serein.evaluation.intervals import speaker_interval
 from serein.evaluation.metrics import uar
 from serein.experiment.checks import VECTORS, front_end
 from serein.experiment.data import read_corpora
-from serein.experiment.evaluate import fit_folds, privacy_spent
-from serein.experiment.prepare import Prepared, describe, prepare, stack
+from serein.experiment.evaluate import fit_folds
+from serein.experiment.prepare import Prepared, describe, inside, prepare, stack
 from serein.experiment.recipe import Data, Model, uncalibrated
 from serein.experiment.recipe_file import short_recipe
 from serein.training.plan import Training
@@ -186,7 +186,7 @@ def with_seed(prepared: Prepared, seed: int) -> Prepared:
 def one(prepared: Prepared) -> Row:
     """Cross-validate: the answers, and the most that a fold gave away."""
     fitted = fit_folds(prepared, progress_bar=progress_bar)
-    spent = [privacy_spent(member) for member, _ in fitted.members]
+    spent = [inside(member, "privacy_") for member, _ in fitted.members]
     return {
         "answer": fitted.predict(prepared.X).prediction.tolist(),
         "spent": max((fold["epsilon"] for fold in spent if fold), default=0.0),

@@ -28,18 +28,18 @@ EMOTIONS = np.array(["anger", "fear", "joy"])
 SPEAKERS, EACH = 8, 6
 
 
-def people(leaning: float = 1.0) -> tuple[Array, Array, Array]:
+def people(spread: float = 1.0) -> tuple[Array, Array, Array]:
     """Vectors around a place an emotion, moved for all that a speaker says."""
     generator = np.random.default_rng(0)
     y = np.tile(np.arange(3).repeat(EACH), SPEAKERS)
     who = np.arange(SPEAKERS).repeat(3 * EACH)
-    own = leaning * generator.standard_normal((SPEAKERS, 3))
+    own = spread * generator.standard_normal((SPEAKERS, 3))
     X = 1.5 * np.eye(3)[y] + own[who] + 0.4 * generator.standard_normal((len(y), 3))
     return X.astype(np.float32), EMOTIONS[y], np.array([f"s{number}" for number in who])
 
 
-def fitted_folds(classifier: Any, leaning: float = 1.0) -> tuple[FittedFolds, Result]:
-    X, y, who = people(leaning)
+def fitted_folds(classifier: Any, spread: float = 1.0) -> tuple[FittedFolds, Result]:
+    X, y, who = people(spread)
     folds = leave_one_speaker_out(who)
     fitted = cross_validate(classifier, X, y, who, folds, protocol="leave one speaker out")
     return fitted, fitted.predict(X)
@@ -87,7 +87,7 @@ def test_of_a_speaker_heard_in_one_emotion_little_is_learnt(
 
 
 def test_speakers_who_are_alike_lose_nothing() -> None:
-    fitted, result = fitted_folds(TemperatureScaled(MaskedRidge(), folds=4), leaning=0.0)
+    fitted, result = fitted_folds(TemperatureScaled(MaskedRidge(), folds=4), spread=0.0)
     assert score(result) > 0.9
     for found in known(adapt(fitted, result, progress=silent)).values():
         assert score(found) > score(result) - 0.02
@@ -147,11 +147,11 @@ def test_scores_as_plain_values(judged: tuple[FittedFolds, Result]) -> None:
 
 @dataclass
 class Spy:
-    """In the place of a prior: its n-th lean is n hundredths, so that an answer tells the call."""
+    """In the place of a prior: its n-th bias is n hundredths, so a prediction tells the call."""
 
     heard: list[Array] = field(default_factory=list)
 
-    def lean(self, probabilities: Array) -> Array:
+    def bias(self, probabilities: Array) -> Array:
         self.heard.append(probabilities)
         return len(self.heard) / 100 * np.array([1.0, 0.0, -1.0])
 
@@ -175,11 +175,11 @@ def spied() -> tuple[FittedFolds, Result, list[Spy]]:
 def evidence(result: Result, case: Adapted, spies: list[Spy]) -> list[set[int]]:
     """Rows by which each row's answer was adapted: none, if it is as it was."""
     place = {row.tobytes(): number for number, row in enumerate(result.probabilities)}
-    lean = centred_log_posteriors(result.probabilities) - centred_log_posteriors(
+    bias = centred_log_posteriors(result.probabilities) - centred_log_posteriors(
         case.result.probabilities
     )
     found = []
-    for fold, call in zip(result.fold, np.rint(100 * lean[:, 0]).astype(int), strict=True):
+    for fold, call in zip(result.fold, np.rint(100 * bias[:, 0]).astype(int), strict=True):
         rows = spies[fold].heard[call - 1] if call else []
         found.append({place[row.tobytes()] for row in rows})
         assert len(found[-1]) == len(rows)  # none twice
@@ -202,7 +202,7 @@ def test_evidence_is_of_the_speaker_alone_and_never_the_judged_row() -> None:
 def test_a_speaker_of_a_single_utterance_is_answered_as_a_stranger() -> None:
     fitted, result, _ = spied()
     for spy in (member.speaker_prior_ for member, _ in fitted.members):
-        spy.lean = lambda probabilities: np.array([3.0, 0.0, -3.0])
+        spy.bias = lambda probabilities: np.array([3.0, 0.0, -3.0])
     found = known(adapt(fitted, result, progress=silent))
     moved = np.abs(found[None].probabilities - result.probabilities).max(axis=1) > 1e-6
     np.testing.assert_array_equal(moved, result.speakers != "s1")
@@ -285,5 +285,5 @@ def test_an_emotion_of_one_speaker_is_named_as_the_reason() -> None:
     y = y.astype("<U8")
     y[np.flatnonzero(who == "s0")[:3]] = "surprise"
     fitted = TemperatureScaled(MaskedRidge(), folds=4).fit(X, y, groups=who)
-    with pytest.raises(RecipeError, match="an emotion that a single speaker has does not"):
+    with pytest.raises(RecipeError, match="an emotion that a single speaker has must be left out"):
         speaker_prior(fitted)

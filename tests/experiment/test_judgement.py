@@ -59,7 +59,7 @@ def prepared(protocol: dict[str, Any] | None = None, **table: Any) -> Prepared:
 
 
 def test_each_leak_flatters_more():
-    rows = check_leaks(prepared()).rows()
+    rows = check_leaks(prepared())
     honest, at_random, copies = (row["uar"] for row in rows)
     assert [row["split"] for row in rows] == ["honest", "random split", "copies before the split"]
     assert honest + 0.05 < at_random < copies

@@ -207,7 +207,7 @@ def check_leaks(
     prepared = prepared_recipe(
         chosen_recipe(recipe, corpus, model), data, weights, cache, download=download
     )
-    rows = check(prepared, cache=cache, progress_bar=progress_bar).rows()
+    rows = check(prepared, cache=cache, progress_bar=progress_bar)
     if as_json:
         for row in rows:
             print_json(row)

@@ -1,4 +1,4 @@
-"""What it buys to know some utterances of the speaker, whose emotions nobody says."""
+"""Scores with some utterances of the test speaker known, without labels."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import numpy.typing as npt
 from serein.errors import RecipeError
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result
-from serein.experiment.prepare import Progress
+from serein.experiment.prepare import Progress, inside
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
-Floats = npt.NDArray[np.float64]
 NO_PRIOR = (
-    "to adapt, a recogniser must have learnt how speakers differ, which is done where confidence "
-    "is set: give protocol.calibration_folds of 2 or more"
+    "to adapt, a recognizer must know how speakers differ, which it learns while confidence is "
+    "calibrated: give protocol.calibration_folds of 2 or more"
 )
 KNOWN = (1, 2, 5, 10, None)  # other utterances of the speaker; None for all of them
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """Answers adapted to each test speaker."""
+    """Predictions adapted to each test speaker."""
 
     known: int | None
     one_emotion: bool
@@ -40,50 +39,43 @@ class Adapted:
         """Return the scores as plain values."""
         scores = self.result.scores()
         kept = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error")
-        told = {"known": self.known, "one_emotion": self.one_emotion}
-        return told | {"protocol": self.result.title} | {key: scores[key] for key in kept}
+        case = {"known": self.known, "one_emotion": self.one_emotion}
+        return case | {"protocol": self.result.title} | {key: scores[key] for key in kept}
 
 
 def adapt(
     fitted: FittedFolds, result: Result, *, seed: int = 0, progress: Progress
 ) -> list[Adapted]:
-    """Judge again, with some of the speaker's other utterances known and without their labels."""
+    """Predict again, with some of the speaker's other utterances known, without their labels."""
     priors = [speaker_prior(member) for member, _ in fitted.members]
     cases = [(known, False) for known in KNOWN] + [(None, True)]
-    judged = []
+    found = []
     for done, (known, one_emotion) in enumerate(cases, start=1):
         probabilities = result.probabilities.copy()
         for row, others in _evidence(result, known, one_emotion, seed):
             if len(others):
-                lean = priors[result.fold[row]].bias(result.probabilities[others])
-                probabilities[row] = remove_bias(result.probabilities[[row]], lean)[0]
+                bias = priors[result.fold[row]].bias(result.probabilities[others])
+                probabilities[row] = remove_bias(result.probabilities[[row]], bias)[0]
         words = f"{result.protocol}; {_words(known, one_emotion)}"
-        answers = replace(result, protocol=words, probabilities=probabilities)
-        judged.append(Adapted(known, one_emotion, answers))
+        adapted = replace(result, protocol=words, probabilities=probabilities)
+        found.append(Adapted(known, one_emotion, adapted))
         progress(done, len(cases))
-    return judged
+    return found
 
 
 def can_adapt(fitted: FittedFolds) -> bool:
-    """Say whether classifiers learnt how speakers differ."""
-    try:
-        return all(speaker_prior(member) for member, _ in fitted.members)
-    except RecipeError:
-        return False
+    """Say whether all classifiers know how speakers differ."""
+    return all(inside(member, "speaker_prior_") for member, _ in fitted.members)
 
 
 def speaker_prior(classifier: Any) -> SpeakerPrior:
-    """Find what a fitted classifier learnt of speakers, under what is wrapped around it."""
-    while not hasattr(classifier, "speaker_prior_"):
-        classifier = getattr(classifier, "estimator_", None)
-        if classifier is None:
-            raise RecipeError(NO_PRIOR)
-    if classifier.speaker_prior_ is None:
+    """Find what a fitted classifier learned of speakers, under what is wrapped around it."""
+    prior: SpeakerPrior | None = inside(classifier, "speaker_prior_")
+    if prior is None:
         raise RecipeError(
-            "to adapt, every emotion must occur for a speaker held out in calibration: an emotion "
-            "that a single speaker has does not; leave it out, or give more calibration_folds"
+            f"{NO_PRIOR}; an emotion that a single speaker has must be left out, for it does not "
+            "occur for a speaker held out in calibration"
         )
-    prior: SpeakerPrior = classifier.speaker_prior_
     return prior
 
 

@@ -1,4 +1,4 @@
-"""Judging a recipe on speakers it has not heard, and writing down what came out."""
+"""A recipe's scores on unseen speakers, and the files they are written to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
-from serein.errors import RecipeError, SereinError, renamed
+from serein.errors import RecipeError, renamed
 from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.importance import permutation_importance
 from serein.evaluation.result import Result
@@ -23,13 +21,14 @@ from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.adapted_scores import NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.data import describe_corpora
-from serein.experiment.export.quantise import quantise
-from serein.experiment.export.torch_graph import example_input, to_onnx
+from serein.experiment.export.torch_graph import quantised_encoder
 from serein.experiment.prepare import (
     Prepared,
     ProgressBar,
     describe,
+    inside,
     make_classifier,
+    named_errors,
     no_progress_bar,
     stack,
 )
@@ -41,7 +40,7 @@ VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),
     *("hmmlearn", "transformers", "onnxruntime"),
 )
-KEPT_S = 14 * 24 * 3600  # how long the state of a network's training is kept
+KEPT_S = 14 * 24 * 3600  # how long checkpoints are kept
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,19 @@ class Evaluation:
     Attributes
     ----------
     prepared : Prepared
-        What was judged.
+        The recipe with its data.
     result : Result
-        The pooled answers, features in float32.
+        The pooled predictions, features in float32.
     int8 : Result or None
-        The same classifiers, tested on features of the int8 encoder.
+        Predictions of the same classifiers from features of the int8 encoder.
     curves : tuple of list of dict
         Learning curves of a network: a list a fold, an entry an epoch.
     fitted : FittedFolds or None
         The classifiers themselves.
     importance : list of dict
-        What UAR loses without each group of features, as
-        `serein.evaluation.importance.permutation_importance` gives it; empty if not asked for.
+        As `serein.evaluation.importance.permutation_importance` gives it; empty if not asked for.
     adapted : tuple of Adapted
-        The answers with some utterances of the speaker known; empty if not asked for.
+        Predictions with some utterances of the speaker known; empty if not asked for.
     """
 
     prepared: Prepared
@@ -77,13 +75,13 @@ class Evaluation:
 
     @property
     def fingerprint(self) -> str:
-        """Front end, labels and answers in 20 letters: other models have another."""
+        """A hash of front end, labels and predictions, 20 letters."""
         front = self.prepared.front.fingerprint if self.prepared.front else ""
         content = "\n".join([front, *self.result.labels, *self.result.about["file"]]).encode()
         return hashlib.sha256(content + self.result.probabilities.tobytes()).hexdigest()[:20]
 
     def by_corpus(self, *, int8: bool = False) -> dict[str, dict[str, Any]]:
-        """Return the scores of each corpus by itself; of the int8 encoder there may be none."""
+        """Return the scores of each corpus; of the int8 encoder there may be none."""
         result = self.int8 if int8 else self.result
         if result is None:
             return {}
@@ -97,7 +95,8 @@ class Evaluation:
         document["by_corpus"] = self.by_corpus()
         if self.int8:
             document["int8"] = self.int8.scores() | {"by_corpus": self.by_corpus(int8=True)}
-        spent = [privacy_spent(fitted) for fitted, _ in self.fitted.members] if self.fitted else []
+        members = self.fitted.members if self.fitted else ()
+        spent = [inside(member, "privacy_") for member, _ in members]
         if any(spent):
             document["privacy"] = spent
         if self.adapted:
@@ -135,10 +134,10 @@ def evaluate(
     int8 : bool
         Whether to test on features of the quantised encoder as well.
     importance : bool
-        Whether to measure which features matter, where they have names.
+        Whether to measure the importance of features, where they have names.
     adaptation : bool or None
-        Whether to judge with some of each speaker's other utterances known, without labels, too;
-        None for where the classifiers allow it.
+        Whether to evaluate with some of each speaker's other utterances known, without labels, as
+        well; None for where the classifiers allow it.
     cache : path, optional
         Folder of the feature cache.
     progress_bar : callable
@@ -164,20 +163,18 @@ def evaluate(
         raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
     fitted = fit_folds(prepared, cache=cache, progress_bar=progress_bar)
     curves = tuple(learning_curve(member) for member, _ in fitted.members)
+    seed = prepared.recipe.protocol.seed
     evaluation = Evaluation(prepared, fitted.predict(prepared.X), curves=curves, fitted=fitted)
     groups = feature_groups(prepared) if importance else {}
     if groups:
         with progress_bar("importance of features") as progress:
-            seed = prepared.recipe.protocol.seed
             found = permutation_importance(
                 fitted, prepared.X, groups, random_state=seed, progress=progress
             )
         evaluation = replace(evaluation, importance=found)
     if adaptation or (adaptation is None and can_adapt(fitted)):
         with progress_bar("adaptation") as progress:
-            cases = adapt(
-                fitted, evaluation.result, seed=prepared.recipe.protocol.seed, progress=progress
-            )
+            cases = adapt(fitted, evaluation.result, seed=seed, progress=progress)
         evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress_bar)
@@ -186,50 +183,36 @@ def evaluate(
 
 
 def fit_folds(
-    prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
+    prepared: Prepared,
+    *,
+    cache: Path | None = None,
+    progress_bar: ProgressBar = no_progress_bar,
+    title: str = "cross-validation",
 ) -> FittedFolds:
     """Fit a recipe's classifier once for each fold of unseen speakers."""
-    with progress_bar("cross-validation") as progress:
-        try:
-            return cross_validate(
-                make_classifier(prepared, checkpoint=training_folder(cache)),
-                prepared.X,
-                prepared.emotions,
-                prepared.speakers,
-                prepared.folds,
-                protocol=prepared.protocol,
-                per_sample=prepared.per_sample(),
-                augmented=prepared.augmented,
-                about=prepared.about,
-                speaker_overlap=prepared.recipe.protocol.speaker_overlap,
-                progress=progress,
-            )
-        except ValueError as error:
-            if isinstance(error, SereinError):
-                raise
-            raise RecipeError(f"{prepared.recipe.name}: {error}") from error
+    with progress_bar(title) as progress, named_errors(prepared.recipe):
+        return cross_validate(
+            make_classifier(prepared, checkpoint=training_folder(cache)),
+            prepared.X,
+            prepared.emotions,
+            prepared.speakers,
+            prepared.folds,
+            protocol=prepared.protocol,
+            per_sample=prepared.per_sample(),
+            augmented=prepared.augmented,
+            about=prepared.about,
+            speaker_overlap=prepared.recipe.protocol.speaker_overlap,
+            progress=progress,
+        )
 
 
 def learning_curve(fitted: Any) -> list[dict[str, Any]]:
-    """Find the learning curve of a fitted classifier, under what is wrapped around it."""
-    return list(_underneath(fitted, "history_") or [])
-
-
-def privacy_spent(fitted: Any) -> dict[str, Any] | None:
-    """Find the privacy a fitted classifier has spent, under what is wrapped around it."""
-    spent: dict[str, Any] | None = _underneath(fitted, "privacy_")
-    return spent
-
-
-def _underneath(fitted: Any, name: str) -> Any:
-    """Return an attribute of a classifier, or of what it is wrapped around; None if none has it."""
-    while fitted is not None and not hasattr(fitted, name):
-        fitted = getattr(fitted, "estimator_", None)
-    return getattr(fitted, name, None)
+    """Return the learning curve of a fitted network, under what is wrapped around it."""
+    return list(inside(fitted, "history_") or [])
 
 
 def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
-    """Group the columns of a recipe's vectors by what they are."""
+    """Group the columns of a recipe's vectors by the measure or encoder layer they come from."""
     front = prepared.front
     if isinstance(front, SpeechEncoder):
         kinds = ("mean", "deviation")
@@ -242,7 +225,7 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
 
 
 def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Say what was chosen by data, and on which."""
+    """List what each fold chose from data: settings, temperature, epochs; and from which data."""
     recipe = evaluation.prepared.recipe
     rows: list[dict[str, Any]] = []
     for fold, (member, _) in enumerate(evaluation.fitted.members if evaluation.fitted else ()):
@@ -270,7 +253,7 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def training_folder(cache: Path | None) -> Path:
-    """Say where networks keep the state of their training, and clear out what is weeks old."""
+    """Return the folder of checkpoints, after deleting those that are weeks old."""
     folder = (cache or default_cache()) / "training"
     for file in folder.glob("*.safetensors"):
         if time.time() - file.stat().st_mtime > KEPT_S:
@@ -281,15 +264,15 @@ def training_folder(cache: Path | None) -> Path:
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
     """Write ``result.json`` and the raw ``predictions.csv`` it is computed from.
 
-    Beside them ``curves.csv``, if it was a network, ``predictions-int8.csv`` and
-    ``predictions-adapted.csv``, if they were asked for.
+    Also ``curves.csv`` of networks, and ``predictions-int8.csv`` and ``predictions-adapted.csv``
+    where they were asked for.
 
     Parameters
     ----------
     evaluation : Evaluation
-        What came out.
+        What `evaluate` returned.
     folder : str or path
-        Made if it is not there.
+        Created if missing.
 
     Returns
     -------
@@ -310,7 +293,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
 def _write_curves(evaluation: Evaluation, target: Path) -> None:
     columns = [name for curve in evaluation.curves for name in (curve[0] if curve else ())]
     if not columns:
-        target.unlink(missing_ok=True)  # of what was judged before
+        target.unlink(missing_ok=True)  # of an earlier evaluation
         return
     with target.open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, ["fold", *dict.fromkeys(columns)], restval="")
@@ -328,32 +311,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-Array = npt.NDArray[np.float32]
-
-
-class GraphEncoder:
-    """An encoder's ONNX graph, called like the encoder itself."""
-
-    def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
-        onnxruntime.disable_telemetry_events()  # Windows knows no variable
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.front_end = encoder.front_end
-        self.fingerprint = f"{encoder.fingerprint}-{hashlib.sha256(model).hexdigest()[:12]}"
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
-
-    def __call__(self, signal: Array) -> Array:
-        """Describe one signal: (samples,) to (features,)."""
-        network_input = self.front_end(signal)[None]
-        vector: Array = self._session.run(None, {"input": network_input})[0][0]
-        return vector
-
-
-def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
-    """Export an encoder and quantise it."""
-    model = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
-    return GraphEncoder(quantise(model), encoder)

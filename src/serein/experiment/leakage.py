@@ -1,132 +1,68 @@
-"""What leaks would do to a recipe's score: the honest one beside two that are not."""
+"""What leaks do to a score: a speaker-independent evaluation beside two that leak."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import ProtocolError, RecipeError, SereinError
-from serein.evaluation.cross_validation import cross_validate
+from serein.errors import ProtocolError
 from serein.evaluation.protocol import random_k_fold
 from serein.evaluation.result import Result
-from serein.experiment.evaluate import training_folder
-from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
+from serein.experiment.evaluate import fit_folds
+from serein.experiment.prepare import Prepared, ProgressBar, no_progress_bar
 from serein.experiment.recipe import uncalibrated
+from serein.experiment.splits import strata
 
-COPIES = 3  # of each clip, in the split that is made too late
+COPIES = 3  # of each clip, made before the split
 JITTER = 0.1  # of each feature's deviation: noise that makes a copy look like a new clip
-
-
-@dataclass(frozen=True)
-class LeakCheck:
-    """A recipe judged three times."""
-
-    name: str
-    honest: Result
-    random_split: Result
-    copies_first: Result
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return ``split``, ``uar``, ``uar_interval_95``, ``inflation`` and ``leaks`` of each."""
-        found = []
-        base = None
-        for name, result in (
-            ("honest", self.honest),
-            ("random split", self.random_split),
-            ("copies before the split", self.copies_first),
-        ):
-            scores = result.scores()
-            base = scores["uar"] if base is None else base
-            found.append(
-                {
-                    "split": name,
-                    "protocol": result.protocol,
-                    "uar": scores["uar"],
-                    "uar_interval_95": scores["uar_interval_95"],
-                    "inflation": scores["uar"] - base,
-                    "leaks": list(result.leaks),
-                }
-            )
-        return found
 
 
 def check_leaks(
     prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
-) -> LeakCheck:
-    """Judge a recipe honestly, with a random split, and with copies made before the split."""
-    recipe = prepared.recipe
-    if recipe.protocol.speaker_overlap == "allow":
+) -> list[dict[str, Any]]:
+    """Evaluate on the recipe's folds, on a random split, and with copies made before the split."""
+    if prepared.recipe.protocol.speaker_overlap == "allow":
         raise ProtocolError(
-            f"{recipe.name} allows leaks itself: check a recipe whose speaker_overlap is refuse"
+            f"{prepared.recipe.name} allows leaks itself: check a recipe whose speaker_overlap is "
+            "refuse"
         )
-    plain = replace(prepared, recipe=uncalibrated(recipe))
-    estimator = make_classifier(plain, checkpoint=training_folder(cache))
-    folds, seed = len(prepared.folds), recipe.protocol.seed
-    strata = [f"{clip.corpus} {clip.emotion}" for clip in prepared.corpus]
-    deal: dict[str, Any] = {"folds": folds, "random_state": seed, "speaker_overlap": "allow"}
-
-    def judged(title: str, data: Prepared, split: Any, words: str, **options: Any) -> Result:
-        with progress_bar(title) as progress:
-            return _judged(data, estimator, split, words, progress, **options)
-
-    honest = judged("honest", plain, prepared.folds, prepared.protocol)
-    at_random = judged(
-        "random split",
-        plain,
-        random_k_fold(strata, **deal),
-        f"{folds} random folds, speakers known",
-        speaker_overlap="allow",
-    )
-    copied = _copied(plain.X, seed)
+    plain = replace(prepared, recipe=uncalibrated(prepared.recipe))
+    count, seed = len(prepared.folds), prepared.recipe.protocol.seed
+    allowed = replace(plain.recipe.protocol, speaker_overlap="allow")
+    leaking = replace(plain, recipe=replace(plain.recipe, protocol=allowed))
     times = COPIES + 1
-    copies = judged(
-        "copies before the split",
-        replace(plain, X=copied, augmented=None),
-        random_k_fold(strata * times, **deal),
-        f"{COPIES} jittered copies of each clip, then {folds} random folds",
+    corpus = replace(prepared.corpus, utterances=prepared.corpus.utterances * times)
+    cases = {
+        "honest": plain,
+        "random split": _at_random(leaking, count, f"{count} random folds, speakers known"),
+        "copies before the split": _at_random(
+            replace(leaking, corpus=corpus, X=_with_copies(plain.X, seed), augmented=None),
+            count,
+            f"{COPIES} jittered copies of each clip, then {count} random folds",
+        ),
+    }
+    results = {}
+    for name, case in cases.items():
+        fitted = fit_folds(case, cache=cache, progress_bar=progress_bar, title=name)
+        results[name] = fitted.predict(case.X).subset(np.arange(len(plain.X)))
+    return _rows(results)
+
+
+def _at_random(data: Prepared, count: int, words: str) -> Prepared:
+    folds = random_k_fold(
+        strata(data.corpus),
+        folds=count,
+        random_state=data.recipe.protocol.seed,
         speaker_overlap="allow",
-        times=times,
     )
-    return LeakCheck(recipe.name, honest, at_random, copies.subset(np.arange(len(strata))))
+    return replace(data, folds=folds, protocol=words)
 
 
-def _judged(
-    data: Prepared,
-    estimator: Any,
-    folds: Any,
-    words: str,
-    progress: Callable[[int, int], None],
-    *,
-    speaker_overlap: str = "refuse",
-    times: int = 1,
-) -> Result:
-    told = {name: np.tile(values, times) for name, values in data.per_sample().items()}
-    try:
-        fitted = cross_validate(
-            estimator,
-            data.X,
-            data.emotions * times,
-            data.speakers * times,
-            folds,
-            protocol=words,
-            per_sample=told,
-            augmented=data.augmented,
-            speaker_overlap=speaker_overlap,
-            progress=progress,
-        )
-    except ValueError as error:
-        if isinstance(error, SereinError):
-            raise
-        raise RecipeError(f"{data.recipe.name}: {error}") from error
-    return fitted.predict(data.X)
-
-
-def _copied(X: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
+def _with_copies(X: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
     """Put jittered copies of all samples below them."""
     generator = np.random.default_rng(seed)
     deviation = np.nanstd(X, axis=0)
@@ -135,3 +71,19 @@ def _copied(X: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
         for _ in range(COPIES)
     ]
     return np.concatenate([X, *copies]).astype(np.float32)
+
+
+def _rows(results: dict[str, Result]) -> list[dict[str, Any]]:
+    scores = {name: result.scores() for name, result in results.items()}
+    base = next(iter(scores.values()))["uar"]
+    return [
+        {
+            "split": name,
+            "protocol": result.protocol,
+            "uar": scores[name]["uar"],
+            "uar_interval_95": scores[name]["uar_interval_95"],
+            "inflation": scores[name]["uar"] - base,
+            "leaks": list(result.leaks),
+        }
+        for name, result in results.items()
+    ]

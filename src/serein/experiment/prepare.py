@@ -1,10 +1,11 @@
-"""The first half of the story: recipe -> corpora -> features, folds and an untrained classifier."""
+"""From a recipe to its corpora, features and folds, and to an untrained classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.corpora import Corpus
-from serein.errors import CorpusError, renamed
+from serein.errors import CorpusError, RecipeError, SereinError, SettingError, renamed
 from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.protocol import Fold
 from serein.evaluation.search.tuned import Tuned
@@ -49,29 +50,29 @@ def no_progress_bar(title: str) -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with its data at hand.
+    """A recipe with its data.
 
     Attributes
     ----------
     recipe : Recipe
-        What was asked for.
+        The recipe.
     corpus : Corpus
-        All clips, emotions merged and left out as the recipe says.
+        All clips, with emotions merged and left out as the recipe says.
     sources : tuple of Corpus
-        The corpora by themselves, as read.
+        The corpora as read.
     folds : list of (train, test)
-        Of unseen speakers.
+        Index arrays.
     protocol : str
         How the folds were made, in words.
     front : SpeechEncoder, FrontEnd or None
-        What describes a signal; None where the vectors were read from a table.
+        The feature extractor; None where features were read from a table.
     X : numpy.ndarray
         Shape (clips, columns), float32: vectors, or series as `serein.models.padding.pad` lays
         them out.
     augmented : Augmented or None
         Augmented data, for training folds only.
     public : numpy.ndarray or None
-        Shape (recordings, columns): of other recordings, for the scaling.
+        Shape (recordings, columns): features of public recordings, for feature scaling.
     """
 
     recipe: Recipe
@@ -101,7 +102,7 @@ class Prepared:
 
     @property
     def about(self) -> dict[str, npt.NDArray[np.str_]]:
-        """What else is known of each clip, a column a name."""
+        """More metadata of each clip, by column."""
         columns = {
             "file": [clip.path.name for clip in self.corpus],
             "corpus": self.origin,
@@ -122,13 +123,13 @@ class Prepared:
         return self.front.width if isinstance(self.front, FrontEnd) else None
 
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what the classifier is told about each clip beside label and speaker."""
-        told: dict[str, npt.NDArray[Any]] = {}
+        """Return the arguments of the classifier's `fit` beside labels and speakers."""
+        given: dict[str, npt.NDArray[Any]] = {}
         if self.recipe.model.name in MASKED and len(set(self.origin)) > 1:
-            told["label_set"] = np.array(self.origin)
+            given["label_set"] = np.array(self.origin)
         if self.recipe.balance.method == "corpora":
-            told["sample_weight"] = balanced_weights(self.origin, self.emotions)
-        return told
+            given["sample_weight"] = balanced_weights(self.origin, self.emotions)
+        return given
 
 
 @renamed(progress="progress_bar")
@@ -141,14 +142,14 @@ def prepare(
     download: bool = False,
     progress_bar: ProgressBar = no_progress_bar,
 ) -> Prepared:
-    """Read the corpora, deal the folds and describe every clip.
+    """Read a recipe's corpora, make the folds and extract the features of every clip.
 
     Parameters
     ----------
     recipe : Recipe
-        What to do.
+        The recipe.
     data, weights : path, optional
-        In place of the recipe's folders.
+        Folders to use in place of the recipe's.
     cache : path, optional
         Folder of the feature cache.
     download : bool
@@ -164,7 +165,8 @@ def prepare(
     Raises
     ------
     CorpusError, ProtocolError
-        If data cannot be used as the recipe says; before any time is spent on features.
+        If the corpora or their speakers do not allow what the recipe says; raised before any
+        features are extracted.
     EncoderError, AudioError
         If the encoder or a recording cannot be used.
     """
@@ -178,18 +180,15 @@ def prepare(
         vectors = read_vectors(recipe.features.table, corpus)
         return Prepared(recipe, corpus, sources, folds, words, None, vectors)
     front = _front(recipe, weights, download=download)
+    times, clips = recipe.augmentation.per_clip, len(corpus)
     extractors: list[Extractor] = [front]
-    changes = recipe.augmentation
     extractors += [
-        AugmentingExtractor(front, changes, number, recipe.protocol.seed)
-        for number in range(changes.per_clip)
+        AugmentingExtractor(front, recipe.augmentation, number, recipe.protocol.seed)
+        for number in range(times)
     ]
     arrays = [describe(corpus, extractor, cache, progress_bar) for extractor in extractors]
     X = stack([array for each in arrays for array in each], front)
-    clips = len(corpus)
-    augmented = None
-    if changes.per_clip:
-        augmented = Augmented(X[clips:], np.tile(np.arange(clips), changes.per_clip))
+    augmented = Augmented(X[clips:], np.tile(np.arange(clips), times)) if times else None
     known = [array for other in others for array in describe(other, front, cache, progress_bar)]
     public = stack(known, front) if known else None
     return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], augmented, public)
@@ -198,7 +197,7 @@ def prepare(
 def describe(
     corpus: Corpus, extractor: Extractor, cache: Path | None, progress_bar: ProgressBar
 ) -> list[Array]:
-    """Describe all clips of a corpus."""
+    """Extract the features of all clips of a corpus."""
     inner = extractor.extractor if isinstance(extractor, AugmentingExtractor) else extractor
     in_python = isinstance(inner, FrontEnd)
     with progress_bar("features") as progress, one_thread_each():
@@ -206,7 +205,7 @@ def describe(
 
 
 def stack(arrays: list[Array], front: Front) -> Array:
-    """Lay vectors, or series, out as one matrix."""
+    """Lay vectors out as one matrix, or pad series."""
     series = isinstance(front, FrontEnd) and front.width is not None
     return pad(arrays) if series else np.stack(arrays)
 
@@ -231,18 +230,40 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
     return TemperatureScaled(classifier, folds=folds) if folds else classifier
 
 
+def make_candidate(prepared: Prepared, values: dict[str, Any]) -> Any:
+    """Build the classifier of a search's trial; the temperature would not change its score."""
+    return make_classifier(
+        replace(prepared, recipe=uncalibrated(with_values(prepared.recipe, values)))
+    )
+
+
+@contextmanager
+def named_errors(recipe: Recipe) -> Iterator[None]:
+    """Name the recipe in errors that only fitting finds, of serein's settings or of a library."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, SereinError) and not isinstance(error, SettingError):
+            raise
+        raise RecipeError(f"{recipe.name}: {error}") from error
+
+
+def inside(classifier: Any, attribute: str) -> Any:
+    """Find an attribute of a fitted classifier, or of what it is wrapped around; else None."""
+    while classifier is not None and not hasattr(classifier, attribute):
+        classifier = getattr(classifier, "estimator_", None)
+    return getattr(classifier, attribute, None)
+
+
 def _searching(prepared: Prepared, checkpoint: Path | None) -> Tuned:
-    """Build the classifier that looks for its own settings, as section [search] says."""
+    """Build the classifier that searches its own settings, as section [search] says."""
     recipe = replace(prepared.recipe, search=replace(prepared.recipe.search, nested=False))
-    settings = recipe.search
+    plain, settings = replace(prepared, recipe=recipe), recipe.search
+    candidate = partial(make_candidate, plain)
 
     def final(values: dict[str, Any]) -> Any:
-        found = replace(prepared, recipe=with_values(recipe, values))
+        found = replace(plain, recipe=with_values(recipe, values))
         return make_classifier(found, checkpoint=checkpoint)
-
-    def candidate(values: dict[str, Any]) -> Any:
-        tried = replace(prepared, recipe=uncalibrated(with_values(recipe, values)))
-        return make_classifier(tried)
 
     return Tuned(
         candidate({}),

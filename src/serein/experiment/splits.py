@@ -29,7 +29,7 @@ def _actor_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
 
 def _speaker_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
     folds = protocols.speaker_k_fold(
-        _speakers(corpus), _strata(corpus), folds=protocol.folds, random_state=protocol.seed
+        _speakers(corpus), strata(corpus), folds=protocol.folds, random_state=protocol.seed
     )
     return folds, f"{protocol.folds} folds of unseen speakers"
 
@@ -68,7 +68,7 @@ def _train_and_test(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str
 
 def _at_random(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
     folds = protocols.random_k_fold(
-        _strata(corpus),
+        strata(corpus),
         folds=protocol.folds,
         random_state=protocol.seed,
         speaker_overlap=protocol.speaker_overlap,
@@ -143,7 +143,8 @@ def _speakers(corpus: Corpus) -> list[str]:
     return [clip.speaker for clip in corpus]
 
 
-def _strata(corpus: Corpus) -> list[str]:
+def strata(corpus: Corpus) -> list[str]:
+    """Return corpus and emotion of each clip, as one word."""
     return [f"{clip.corpus} {clip.emotion}" for clip in corpus]
 
 

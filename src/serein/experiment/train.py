@@ -8,18 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import RecipeError, SereinError, renamed
+from serein.errors import RecipeError, renamed
 from serein.evaluation.confidence import THRESHOLDS, risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.card import model_card, notice
 from serein.experiment.data import describe_corpora
-from serein.experiment.evaluate import Evaluation, privacy_spent, training_folder, versions
+from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.export.converters import unwrapped
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
 from serein.experiment.export.torch_graph import example_input, to_onnx
-from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
+from serein.experiment.prepare import (
+    Prepared,
+    ProgressBar,
+    inside,
+    make_classifier,
+    named_errors,
+    no_progress_bar,
+)
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
@@ -80,24 +87,19 @@ def fit(
         If the model cannot learn from the data, or the features were read from a table.
     """
     refuse_unpackable(prepared.recipe)
-    with progress_bar("final fit") as progress:
-        try:
-            classifier = fit_part(
-                make_classifier(prepared, checkpoint=training_folder(cache)),
-                prepared.X,
-                np.array(prepared.emotions),
-                np.array(prepared.speakers),
-                np.arange(len(prepared.X)),
-                per_sample=prepared.per_sample(),
-                augmented=prepared.augmented,
-            )
-            if isinstance(classifier, Tuned):  # what was searched is packed, not the search
-                classifier = classifier.estimator_
-        except ValueError as error:
-            if isinstance(error, SereinError):
-                raise
-            raise RecipeError(f"{prepared.recipe.name}: {error}") from error
+    with progress_bar("final fit") as progress, named_errors(prepared.recipe):
+        classifier = fit_part(
+            make_classifier(prepared, checkpoint=training_folder(cache)),
+            prepared.X,
+            np.array(prepared.emotions),
+            np.array(prepared.speakers),
+            np.arange(len(prepared.X)),
+            per_sample=prepared.per_sample(),
+            augmented=prepared.augmented,
+        )
         progress(1, 1)
+    if isinstance(classifier, Tuned):  # the best settings are packed, not the search
+        classifier = classifier.estimator_
     seed = prepared.recipe.protocol.seed
     return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress_bar=progress_bar))
 
@@ -188,7 +190,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     }
     if recipe.augmentation.per_clip:
         manifest["augmentation"] = asdict(recipe.augmentation)
-    spent = privacy_spent(fitted.classifier)
+    spent = inside(fitted.classifier, "privacy_")
     if spent:
         manifest["privacy"] = spent | {"public": list(recipe.data.public)}
     prior = getattr(fitted.classifier, "speaker_prior_", None)

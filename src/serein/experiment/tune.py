@@ -1,20 +1,27 @@
-"""Looking for better settings of a recipe, and writing the recipe that was found."""
+"""Hyperparameter search on a recipe, and the recipe with the best values."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
 
-from serein.errors import RecipeError, SereinError, renamed
+from serein.errors import renamed
 from serein.evaluation.search.search import SearchResult, search
 from serein.experiment.checks import complete
-from serein.experiment.prepare import Prepared, ProgressBar, make_classifier, no_progress_bar
-from serein.experiment.recipe import Recipe, uncalibrated, with_values
+from serein.experiment.prepare import (
+    Prepared,
+    ProgressBar,
+    make_candidate,
+    named_errors,
+    no_progress_bar,
+)
+from serein.experiment.recipe import Recipe, with_values
 from serein.models.catalogue import search_space
 
 
@@ -25,17 +32,17 @@ def tune(
     storage: str | Path | None = None,
     progress_bar: ProgressBar = no_progress_bar,
 ) -> SearchResult:
-    """Search as section [search] of a recipe says, always in folds of unseen speakers.
+    """Search as section [search] of a recipe says, in folds of unseen speakers.
 
-    The recipe as it stands is tried first. Confidence is not calibrated meanwhile: the temperature
-    does not change the score.
+    The recipe as it stands is tried first. Confidence is not calibrated: the temperature does not
+    change the score.
 
     Parameters
     ----------
     prepared : Prepared
         The recipe with its data.
     storage : str or path, optional
-        A file ending in ``.db`` or a storage URL of Optuna, where the search can be gone on with.
+        A file ending in ``.db`` or a storage URL of Optuna, from which a search is resumed.
     progress_bar : callable
         Makes a progress bar with a title: a context manager that gives callable(done, total).
 
@@ -47,38 +54,28 @@ def tune(
     Raises
     ------
     RecipeError
-        If the search cannot be done, or the storage holds another one of that name.
+        If the search is impossible, or the storage holds another one of that name.
     """
-    recipe = prepared.recipe
-    settings = recipe.search
-
-    def candidate(values: dict[str, Any]) -> Any:
-        return make_classifier(replace(prepared, recipe=uncalibrated(with_values(recipe, values))))
-
-    with progress_bar("search") as progress:
-        try:
-            return search(
-                candidate,
-                prepared.X,
-                prepared.emotions,
-                prepared.speakers,
-                search_space(recipe.model.name, settings.space),
-                method=settings.method,
-                trials=settings.trials,
-                folds=settings.folds,
-                start=({},),
-                storage=storage,
-                name=recipe.name,
-                about=repr(_without_search(recipe)),
-                random_state=recipe.protocol.seed,
-                per_sample=prepared.per_sample(),
-                augmented=prepared.augmented,
-                progress=progress,
-            )
-        except ValueError as error:
-            if isinstance(error, SereinError):
-                raise
-            raise RecipeError(f"{recipe.name}: {error}") from error
+    recipe, settings = prepared.recipe, prepared.recipe.search
+    with progress_bar("search") as progress, named_errors(recipe):
+        return search(
+            partial(make_candidate, prepared),
+            prepared.X,
+            prepared.emotions,
+            prepared.speakers,
+            search_space(recipe.model.name, settings.space),
+            method=settings.method,
+            trials=settings.trials,
+            folds=settings.folds,
+            start=({},),
+            storage=storage,
+            name=recipe.name,
+            about=repr(_without_search(recipe)),
+            random_state=recipe.protocol.seed,
+            per_sample=prepared.per_sample(),
+            augmented=prepared.augmented,
+            progress=progress,
+        )
 
 
 def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Path:
@@ -95,29 +92,29 @@ def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Pa
     target = folder / "best.toml"
     note = (
         f"# Found by {result.method} search, {result.tried} trials: UAR {result.best_score:.4f} "
-        "on the\n# folds it was chosen by, which flatters it. Judge it on others.\n"
+        "on the\n# folds it was chosen on, which is optimistic. Evaluate it on others.\n"
     )
     target.write_text(note + tomli_w.dumps(_table(best)), encoding="utf-8")
     return target
 
 
 def _table(recipe: Recipe) -> dict[str, Any]:
-    """Say a recipe as TOML has it: what is not its default."""
-    table: dict[str, Any] = _plain(_said(recipe))
+    """Return a recipe as a TOML table, without what has its default."""
+    table: dict[str, Any] = _plain(_not_default(recipe))
     table["model"] = {"name": recipe.model.name, **_plain(recipe.model.settings)}
     return table
 
 
-def _said(section: Any) -> dict[str, Any]:
-    said = {}
+def _not_default(section: Any) -> dict[str, Any]:
+    given = {}
     for entry in fields(section):
         value = getattr(section, entry.name)
         default = entry.default if entry.default_factory is MISSING else entry.default_factory()
         if is_dataclass(value):
-            said[entry.name] = _said(value)
+            given[entry.name] = _not_default(value)
         elif value != default:
-            said[entry.name] = value
-    return {name: value for name, value in said.items() if value != {}}
+            given[entry.name] = value
+    return {name: value for name, value in given.items() if value != {}}
 
 
 def _plain(value: Any) -> Any:
@@ -129,6 +126,6 @@ def _plain(value: Any) -> Any:
 
 
 def _without_search(recipe: Recipe) -> dict[str, Any]:
-    """Return what the scores depend on beside the data: not how many trials are made."""
+    """Return the sections that scores depend on: not how many trials are made."""
     kept = ("model", "training", "balance", "augmentation", "features", "encoder")
     return {name: value for name, value in asdict(recipe).items() if name in kept}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import tempfile
 from collections.abc import Iterable
@@ -12,14 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from onnx import ModelProto
 from torch import nn
 
 from serein.audio.read import RATE_HZ
 from serein.errors import BundleError
-from serein.experiment.export import OPSET, first_line, quiet
+from serein.experiment.export import OPSET, first_line, open_session, quiet
+from serein.experiment.export.quantise import quantise
+from serein.features.encoder import SpeechEncoder
 from serein.features.frontend import FrontEnd
 
 Array = npt.NDArray[np.float32]
@@ -93,14 +95,9 @@ def _traced_script(module: nn.Module, example: Any) -> bytes:
 
 
 def _agrees(model: ModelProto, module: nn.Module, width: int) -> bool:
-    onnxruntime.disable_telemetry_events()  # Windows knows no variable
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # a route that fails here is not an error yet
     generator = np.random.default_rng(1)
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_session(model.SerializeToString())
         for batch, time in SHAPES:
             drawn = generator.standard_normal((batch, time, width)).astype(np.float32)
             for series in (drawn, -drawn):  # a branch not taken in tracing may show
@@ -112,3 +109,23 @@ def _agrees(model: ModelProto, module: nn.Module, width: int) -> bool:
     except Exception:  # onnxruntime's own errors share no other base
         return False
     return True
+
+
+class GraphEncoder:
+    """An encoder's ONNX graph, called like the encoder itself."""
+
+    def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
+        self.front_end = encoder.front_end
+        self.fingerprint = f"{encoder.fingerprint}-{hashlib.sha256(model).hexdigest()[:12]}"
+        self._session = open_session(model)
+
+    def __call__(self, signal: Array) -> Array:
+        """Extract the features of one signal: (samples,) to (features,)."""
+        vector: Array = self._session.run(None, {"input": self.front_end(signal)[None]})[0][0]
+        return vector
+
+
+def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
+    """Export an encoder and quantise it."""
+    model = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
+    return GraphEncoder(quantise(model), encoder)
