@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from difflib import SequenceMatcher
 from functools import wraps
+from math import inf
 from typing import Any, TypeVar
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -115,7 +116,8 @@ def check_name(kind: str, name: object, allowed: Collection[str]) -> None:
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise `SettingError` if a number is not within a range, its ends included."""
     if not low <= value <= high:
-        raise SettingError(f"{name} is {value}; allowed: {low:g} to {high:g}")
+        span = f"{low:g} to {high:g}" if high < inf else f"{low:g} or more"
+        raise SettingError(f"{name} is {value}; allowed: {span}")
 
 
 def renamed(**new_names: str) -> Callable[[Call], Call]:

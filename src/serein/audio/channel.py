@@ -212,8 +212,7 @@ class Equaliser(Augmentation):
             level_db = tilt * (octave - 10) / 3
             for gain, centre, width in zip(gains, centres, widths, strict=True):
                 level_db += gain * np.exp(-0.5 * ((octave - centre) / width) ** 2)
-            amplitude: npt.NDArray[Any] = 10 ** (level_db / 20)
-            return amplitude
+            return 10 ** (level_db / 20)
 
         return _shaped(signal, response)
 
@@ -230,8 +229,7 @@ def _lowpass(hz: npt.NDArray[Any], cutoff_hz: float) -> npt.NDArray[Any]:
     """Give a first-order Butterworth's response, made digital by the bilinear transform."""
     slope = np.tan(np.pi * cutoff_hz / RATE_HZ)
     back = np.exp(-2j * np.pi * hz / RATE_HZ)
-    response: npt.NDArray[Any] = slope * (1 + back) / (1 + slope + (slope - 1) * back)
-    return response
+    return slope * (1 + back) / (1 + slope + (slope - 1) * back)
 
 
 def _phone_band(hz: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -246,8 +244,7 @@ def _companded(line: Signal) -> Signal:
     file = io.BytesIO()
     soundfile.write(file, np.clip(line, -1, 1), **layout)
     file.seek(0)
-    heard: Signal = soundfile.read(file, dtype="float32", channels=1, **layout)[0]
-    return heard
+    return soundfile.read(file, dtype="float32", channels=1, **layout)[0]
 
 
 def _fitted(changed: Signal, size: int) -> Signal:

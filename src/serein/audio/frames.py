@@ -1,41 +1,36 @@
-"""A signal as overlapping frames: pre-emphasis, windows, the short-time Fourier transform and back.
+"""A signal as overlapping frames: pre-emphasis, windows, spectra.
 
-One grid serves every series of serein: frame k is centred on sample ``k * HOP``, so a signal of n
-samples has ``1 + n // HOP`` frames and frame k stands for the time ``k * HOP / RATE_HZ`` seconds,
-whatever the frame's length.
+All series are on one grid: frame k is centred on sample ``k * HOP``, at ``k * HOP / RATE_HZ``
+seconds, whatever its length, and a signal of n samples has ``1 + n // HOP`` frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ
-from serein.errors import unknown_name
+from serein.errors import check_name, check_range
 
 Array = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 Spectrum = npt.NDArray[np.complex64]
 
 FRAME = 400  # samples: 25 ms
-HOP = 160  # samples: 10 ms, so 100 frames a second
-BLOCK_FRAMES = 300  # 3 s at a time stays in the cache; an hour needs no more memory than that
+HOP = 160  # samples: 10 ms
+FRAMES_PER_S = RATE_HZ / HOP
+BLOCK_FRAMES = 300  # 3 s at a time stays in the cache, and long recordings need no more memory
 
-# Weights of cos(0), cos(2 pi n / N), cos(4 pi n / N): generalised cosine windows.
-WINDOWS: dict[str, tuple[float, ...]] = {
-    "hann": (0.5, -0.5),
-    "hamming": (0.54, -0.46),
-    "blackman": (0.42, -0.5, 0.08),
-    "rectangular": (1.0,),
-}
+WINDOWS = {"hann": (0.5, -0.5), "hamming": (0.54, -0.46)}  # weights of 1 and cos(2 pi n / N)
 
 
 def pre_emphasis(signal: Array, *, coefficient: float = 0.97) -> Array:
-    """Lift high frequencies: each sample less a share of the one before it."""
-    if not 0 <= coefficient <= 1:
-        raise ValueError(f"coefficient is {coefficient}; allowed: 0 to 1")
+    """Subtract from each sample `coefficient` times the one before it, which lifts high pitches."""
+    check_range("coefficient", coefficient, 0, 1)
     lifted = signal.astype(np.float32, copy=True)
     lifted[1:] -= np.float32(coefficient) * signal[:-1]
     return lifted
@@ -43,102 +38,63 @@ def pre_emphasis(signal: Array, *, coefficient: float = 0.97) -> Array:
 
 @lru_cache(maxsize=16)
 def window(name: str, length: int) -> Array:
-    """Make a periodic window, as spectra want it.
+    """Make a periodic window, read-only.
 
     F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier
     transform", Proceedings of the IEEE 66(1), 1978.
     """
-    if name not in WINDOWS:
-        raise ValueError(unknown_name("window", name, WINDOWS))
+    check_name("window", name, WINDOWS)
+    constant, cosine = WINDOWS[name]
     phase = 2 * np.pi * np.arange(length) / length
-    shape = sum(weight * np.cos(k * phase) for k, weight in enumerate(WINDOWS[name]))
-    result: Array = np.asarray(shape, dtype=np.float32)
+    result: Array = (constant + cosine * np.cos(phase)).astype(np.float32)
     result.setflags(write=False)
     return result
 
 
-def frame_count(samples: int, hop: int = HOP) -> int:
-    """Count the frames of a signal: ``1 + samples // hop``."""
-    return 1 + samples // hop
+def frame_count(samples: int) -> int:
+    """Count the frames of a signal."""
+    return 1 + samples // HOP
 
 
-def frame_times(frames: int, hop: int = HOP) -> npt.NDArray[np.float64]:
+def frame_times(frames: int) -> Doubles:
     """Give the time of each frame's centre in seconds, shape (frames,)."""
-    return np.arange(frames) * hop / RATE_HZ
+    return np.arange(frames) * HOP / RATE_HZ
 
 
-def frames(signal: Array, length: int = FRAME, *, hop: int = HOP, pad: str = "constant") -> Array:
-    """Cut a signal into centred frames."""
+def frames(signal: Array, length: int = FRAME, *, pad: str = "constant") -> Array:
+    """Cut a signal into frames, shape (frames, length), a read-only view.
+
+    `pad` is what lies beyond the ends: "constant" is silence, "reflect" the signal mirrored.
+    """
     padded = np.pad(signal, (length // 2, length), mode=pad)  # type: ignore[call-overload]
     view = np.lib.stride_tricks.sliding_window_view(padded, length)
-    cut: Array = view[::hop][: frame_count(signal.size, hop)]
-    return cut
+    return view[::HOP][: frame_count(signal.size)]
 
 
-def per_block(
-    signal: Array,
-    analyse: Callable[[Array], Array],
-    length: int = FRAME,
-    *,
-    hop: int = HOP,
-    pad: str = "constant",
-) -> Array:
-    """Analyse frames block by block, so that long recordings need little memory."""
-    return np.concatenate(
-        [analyse(block) for block in _blocks(frames(signal, length, hop=hop, pad=pad))]
-    )
+def per_block(signal: Array, analyse: Callable[[Array], Array], length: int = FRAME) -> Array:
+    """Apply a function of frames, (frames, length), block by block to a whole signal."""
+    cut = frames(signal, length)
+    starts = range(0, len(cut), BLOCK_FRAMES)
+    return np.concatenate([analyse(cut[start : start + BLOCK_FRAMES]) for start in starts])
 
 
-def _blocks(cut: Array) -> Iterator[Array]:
-    for first in range(0, len(cut), BLOCK_FRAMES):
-        yield cut[first : first + BLOCK_FRAMES]
-
-
-def stft(
-    signal: Array,
-    *,
-    length: int = FRAME,
-    hop: int = HOP,
-    shape: str = "hann",
-    pad: str = "constant",
-) -> Spectrum:
-    """Compute the short-time Fourier transform.
+def spectra(cut: Array, *, shape: str = "hann", fft_size: int | None = None) -> Spectrum:
+    """Compute the spectrum of each windowed frame: (frames, length) to (frames, bins).
 
     J. B. Allen, L. R. Rabiner, "A unified approach to short-time Fourier analysis and synthesis",
     Proceedings of the IEEE 65(11), 1977.
     """
-    weights = window(shape, length)
-
-    def transform(block: Array) -> Array:
-        return np.fft.rfft(block * weights, axis=1).astype(np.complex64, copy=False)
-
-    return per_block(signal, transform, length, hop=hop, pad=pad)  # type: ignore[return-value]
+    spectrum = np.fft.rfft(cut * window(shape, cut.shape[1]), fft_size, axis=1)
+    return spectrum.astype(np.complex64, copy=False)
 
 
-def istft(
-    spectrum: Spectrum, samples: int, *, length: int = FRAME, hop: int = HOP, shape: str = "hann"
-) -> Array:
-    """Turn a short-time Fourier transform back into the signal nearest to it.
+def power_spectra(cut: Array, *, shape: str = "hann", fft_size: int | None = None) -> Array:
+    """Compute the power spectrum of each windowed frame: (frames, length) to (frames, bins)."""
+    spectrum = spectra(cut, shape=shape, fft_size=fft_size)
+    return spectrum.real**2 + spectrum.imag**2
 
-    Frames are windowed again, overlapped and added, and divided by the sum of squared windows: the
-    signal itself where the spectrum is a signal's, the least-squares estimate where it was changed.
 
-    D. W. Griffin, J. S. Lim, "Signal estimation from modified short-time Fourier transform", IEEE
-    Transactions on Acoustics, Speech, and Signal Processing 32(2), 1984, equation 6.
-    """
-    weights = window(shape, length)
-    total = np.zeros(length + hop * (len(spectrum) - 1), dtype=np.float32)
-    norm = np.zeros_like(total)
-    for first in range(0, len(spectrum), BLOCK_FRAMES):
-        block = np.fft.irfft(spectrum[first : first + BLOCK_FRAMES], length, axis=1) * weights
-        for number, row in enumerate(block, start=first):
-            total[number * hop : number * hop + length] += row
-            norm[number * hop : number * hop + length] += weights**2
-    inside = slice(length // 2, length // 2 + samples)
-    if samples and (norm[inside].size < samples or norm[inside].min() < 1e-6):
-        raise ValueError(
-            f"a {shape} window of {length} samples every {hop} leaves gaps; take a hop of at most "
-            f"{2 * length // 5}"
-        )
-    result: Array = total[inside] / norm[inside]
-    return result
+def runs(flags: Flags) -> npt.NDArray[np.intp]:
+    """Find the runs of True: first frame and frame after the last, shape (runs, 2)."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False))
+    return edges.reshape(-1, 2)

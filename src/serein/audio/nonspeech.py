@@ -33,8 +33,7 @@ class Sound:
         """Make the samples."""
         generator = np.random.default_rng(self.seed)
         samples = KINDS[self.kind](generator, round(self.seconds * RATE_HZ))
-        scaled: Signal = (samples * self.peak / np.abs(samples).max()).astype(np.float32)
-        return scaled
+        return (samples * self.peak / np.abs(samples).max()).astype(np.float32)
 
 
 def draw(generator: Generator, kind: str) -> Sound:
@@ -55,15 +54,13 @@ def coloured(generator: Generator, samples: int, slope: float) -> Floats:
     """Make noise whose power falls with frequency to the power of ``slope``: 0 white, 1 pink."""
     spectrum = np.fft.rfft(generator.standard_normal(samples))
     hz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), 20.0)
-    noise: Floats = np.fft.irfft(spectrum * hz ** (-slope / 2), samples)
-    return noise
+    return np.fft.irfft(spectrum * hz ** (-slope / 2), samples)
 
 
 def _band(generator: Generator, samples: int, low_hz: float, high_hz: float) -> Floats:
     spectrum = np.fft.rfft(generator.standard_normal(samples))
     hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
-    noise: Floats = np.fft.irfft(spectrum * ((hz >= low_hz) & (hz <= high_hz)), samples)
-    return noise
+    return np.fft.irfft(spectrum * ((hz >= low_hz) & (hz <= high_hz)), samples)
 
 
 def _noise(generator: Generator, samples: int) -> Floats:
@@ -91,8 +88,7 @@ def _hum(generator: Generator, samples: int) -> Floats:
 
 def _tone(generator: Generator, samples: int) -> Floats:
     hz = np.exp(generator.uniform(np.log(80), np.log(6000)))
-    tone: Floats = np.sin(2 * np.pi * hz * _time(samples))
-    return tone
+    return np.sin(2 * np.pi * hz * _time(samples))
 
 
 def _sweep(generator: Generator, samples: int) -> Floats:
@@ -168,8 +164,7 @@ def _harmonics(phase: Floats, strength: npt.NDArray[np.floating]) -> Floats:
     total = np.zeros_like(turn)
     for part in strength[::-1]:
         total = (total + part) * turn
-    added: Floats = total.imag
-    return added
+    return total.imag
 
 
 def _slow(generator: Generator, samples: int) -> Floats:

@@ -12,13 +12,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from serein.audio.frames import HOP, frame_count
+from serein.audio.frames import HOP, Array, frame_count, runs
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import MissingExtraError
-
-Array = npt.NDArray[np.float32]
 
 CHUNK = 512  # samples: the one length that the detector takes
 CONTEXT = 64  # samples of the chunk before that it looks back on
@@ -212,9 +209,8 @@ def _frames_of(name: str, seconds: float) -> int:
 def _speaking(probability: Array, threshold: float) -> Runs:
     """Find runs above the lower threshold that reach the upper one."""
     above = probability >= np.float32(LEAVE * threshold)
-    edges = np.flatnonzero(np.diff(above, prepend=False, append=False))
-    runs = [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
-    return [run for run in runs if probability[slice(*run)].max() >= threshold]
+    found = [(int(first), int(end)) for first, end in runs(above)]
+    return [run for run in found if probability[slice(*run)].max() >= threshold]
 
 
 def _joined(runs: Runs, gap: int) -> Runs:

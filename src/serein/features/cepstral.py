@@ -13,13 +13,18 @@ from math import factorial
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import FRAME, per_block, pre_emphasis, window
+from serein.audio.frames import (
+    FRAME,
+    Array,
+    Doubles,
+    per_block,
+    power_spectra,
+    pre_emphasis,
+    window,
+)
 from serein.audio.read import check_signal
-from serein.features.descriptors import BANDS, BINS, BINS_HZ, frame_power, numbered
+from serein.features.descriptors import BANDS, BINS, BINS_HZ, numbered
 from serein.features.spectral import mel_filters
-
-Array = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 QUIET = 1e-10  # power: librosa's floor under logarithms
 DITHER = 1e-12  # white noise 120 dB under the frame: the model of a pure tone stays stable
@@ -74,7 +79,7 @@ def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
     filters, cosines = mel_filters(bands), _cosines(bands, count)
 
     def analyse(cut: Array) -> Array:
-        mel = frame_power(cut) @ filters
+        mel = power_spectra(cut) @ filters
         return 10 * np.log10(np.maximum(mel, np.float32(QUIET))) @ cosines
 
     return per_block(check_signal(signal), analyse)
@@ -303,7 +308,7 @@ def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
 
 def _perceived(cut: Array, order: int, count: int) -> Array:
     """Turn frames into PLP cepstra."""
-    loudness = np.cbrt(frame_power(cut, shape="hamming").astype(np.float64) @ _ear())
+    loudness = np.cbrt(power_spectra(cut, shape="hamming").astype(np.float64) @ _ear())
     loudness[:, 0], loudness[:, -1] = loudness[:, 1], loudness[:, -2]  # the ends are not measured
     lags = np.fft.irfft(loudness, axis=1)[:, : order + 1]
     lags[:, 0] *= 1 + DITHER

@@ -14,15 +14,21 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from serein.audio.frames import BLOCK_FRAMES, FRAME, HOP, frame_count, frames, per_block, window
+from serein.audio.frames import (
+    BLOCK_FRAMES,
+    FRAME,
+    HOP,
+    Array,
+    Flags,
+    frame_count,
+    frames,
+    per_block,
+    power_spectra,
+)
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import unknown_name
 from serein.features.spectral import mel_filters
-
-Array = npt.NDArray[np.float32]
-Bits = npt.NDArray[np.bool_]
 
 BINS = FRAME // 2 + 1
 BINS_HZ = (np.arange(BINS) * RATE_HZ / FRAME).astype(np.float32)
@@ -32,22 +38,16 @@ NOTHING = 1e-10  # magnitudes that sum to less are silence: a 24-bit converter's
 QUIET = 1e-10  # power, and magnitude in contrast: librosa's floor under logarithms
 
 
-def frame_power(cut: Array, *, shape: str = "hann") -> Array:
-    """Compute the power spectra of frames, shape (frames, 400) to (frames, 201)."""
-    spectrum = np.fft.rfft(cut * window(shape, FRAME), axis=1)
-    return (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
-
-
 def power_spectrogram(signal: Array) -> Array:
     """Compute the power spectrogram, |STFT|²."""
-    return per_block(check_signal(signal), frame_power)
+    return per_block(check_signal(signal), power_spectra)
 
 
 def mel_spectrogram(signal: Array, *, bands: int = BANDS) -> Array:
     """Sum the power spectrogram in triangular bands that are equally wide in mel."""
     if not 1 <= bands <= BINS:
         raise ValueError(f"bands is {bands}; allowed: 1 to {BINS}")
-    return per_block(check_signal(signal), lambda cut: frame_power(cut) @ mel_filters(bands))
+    return per_block(check_signal(signal), lambda cut: power_spectra(cut) @ mel_filters(bands))
 
 
 def describe(signal: Array, names: Iterable[str]) -> dict[str, Array]:
@@ -68,12 +68,12 @@ class _Block:
     """A few seconds of frames, and their spectra once they are asked for."""
 
     sound: Array  # (frames, 400)
-    crossings: Bits  # (frames, 399)
+    crossings: Flags  # (frames, 399)
     before: Array  # the frame before these, (1, 400), or (0, 400) at the start
 
     @cached_property
     def power(self) -> Array:
-        return frame_power(self.sound)
+        return power_spectra(self.sound)
 
     @cached_property
     def magnitude(self) -> Array:
@@ -96,7 +96,7 @@ def _blocks(signal: Array) -> Iterator[tuple[int, _Block]]:
         yield first, _Block(cut[here], crossings[here], cut[max(first - 1, 0) : first])
 
 
-def _crossings(signal: Array) -> Bits:
+def _crossings(signal: Array) -> Flags:
     """Mark each step between two samples of a frame that changes sign; the ends hold on."""
     below = signal < -QUIET
     changes = np.pad(below[1:] != below[:-1], (FRAME // 2, FRAME))
@@ -201,7 +201,7 @@ def spectral_flux(block: _Block) -> Array:
     IEEE Transactions on Speech and Audio Processing 10(5), 2002, equation 3, its square root.
     """
     shape = _unit(block.magnitude)
-    before = _unit(np.sqrt(frame_power(block.before))) if len(block.before) else shape[:1]
+    before = _unit(np.sqrt(power_spectra(block.before))) if len(block.before) else shape[:1]
     change = np.diff(shape, axis=0, prepend=before)
     return np.sqrt(np.square(change).sum(axis=1, keepdims=True)) * (block.total > NOTHING)
 
@@ -269,8 +269,7 @@ def _chroma_filters() -> Array:
     filters = np.exp(-0.5 * (2 * apart / width[:, None]) ** 2)
     filters /= np.sqrt(np.square(filters).sum(axis=1, keepdims=True))
     filters *= np.exp(-0.5 * ((semitone[:, None] / 12 - 5) / 2) ** 2)
-    result: Array = np.roll(filters, -3, axis=1)[:BINS].astype(np.float32)
-    return result
+    return np.roll(filters, -3, axis=1)[:BINS].astype(np.float32)
 
 
 @_descriptor("zero_crossing_rate")

@@ -96,8 +96,7 @@ class SpeechEncoder:
 
         with torch.inference_mode():
             vector = self.network(torch.from_numpy(self.front_end(signal)[None]))
-        result: Array = vector[0].numpy()
-        return result
+        return vector[0].numpy()
 
 
 @contextmanager

@@ -11,15 +11,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, frames, window
+from serein.audio.frames import (
+    BLOCK_FRAMES,
+    FRAMES_PER_S,
+    Array,
+    Flags,
+    frames,
+    power_spectra,
+    runs,
+)
 from serein.audio.read import RATE_HZ, check_signal
 from serein.features import cepstral, loudness, voice_quality
 from serein.features.descriptors import describe
 from serein.features.formants import formants
 from serein.features.functionals import pool
 from serein.features.pitch import f0
-
-Array = npt.NDArray[np.float32]
 
 HARMONICS = ("h1_h2_db", "h1_a3_db", "f1_level_db", "f2_level_db", "f3_level_db")
 LENGTH = 960  # samples: 60 ms, several periods of the lowest voice
@@ -41,8 +47,7 @@ def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
     voiced = np.flatnonzero(f0_hz)
     for first in range(0, voiced.size, BLOCK_FRAMES):
         rows = voiced[first : first + BLOCK_FRAMES]
-        spectrum = np.fft.rfft(cut[rows] * window("hann", LENGTH), FFT, axis=1)
-        level_db = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + FLOOR)
+        level_db = 10 * np.log10(power_spectra(cut[rows], fft_size=FFT) + np.float32(FLOOR))
         result[rows] = _compare(level_db, f0_hz[rows], formants_hz[rows, :3])
     return result
 
@@ -62,13 +67,9 @@ def _peak_db(level_db: Array, centre_hz: Array, f0_hz: Array) -> Array:
     bins = np.arange(level_db.shape[1]) * RATE_HZ / FFT
     near = np.abs(bins - centre_hz[:, None]) <= HALF_WIDTH * f0_hz[:, None]
     near[:, -1] |= ~near.any(axis=1)  # beyond the spectrum: its end
-    peak: Array = np.max(level_db, axis=1, where=near, initial=-np.inf)
-    return peak
+    return np.max(level_db, axis=1, where=near, initial=-np.inf)
 
 
-Flags = npt.NDArray[np.bool_]
-
-FRAMES_PER_S = RATE_HZ / HOP
 SEMITONE_ZERO_HZ = 27.5  # A0, the lowest key of a piano
 LEVELS = ("mean", "std", "p20", "p50", "p80", "range")
 SLOPES = ("rise_mean", "rise_std", "fall_mean", "fall_std")
@@ -214,6 +215,5 @@ def _peaks(level: list[float], dip: float) -> int:
 
 
 def _stretches_s(flags: Flags) -> npt.NDArray[np.float64]:
-    """Lengths of the runs of True, in seconds."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-    return (edges[1::2] - edges[::2]) / FRAMES_PER_S
+    """Give the lengths of the runs of True, in seconds."""
+    return np.diff(runs(flags), axis=1).ravel() / FRAMES_PER_S

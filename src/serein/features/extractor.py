@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.frames import Array
 from serein.audio.read import check_signal
 from serein.engine import each
 from serein.errors import MissingExtraError, SereinError, renamed, unknown_name
@@ -25,7 +26,6 @@ try:
 except ImportError as error:
     raise MissingExtraError("feature extraction", "sound") from error
 
-Array = npt.NDArray[np.float32]
 Recording = str | os.PathLike[str] | Array
 EDITION = 1  # raised whenever the same settings would give other numbers
 

@@ -175,8 +175,7 @@ def _share(face: Boxes | None, shape: tuple[int, ...]) -> npt.NDArray[np.float64
     if face is None:
         return np.full(4, np.nan)
     height, width = shape
-    share: npt.NDArray[np.float64] = face / np.array([width, height, width, height], np.float64)
-    return share
+    return face / np.array([width, height, width, height], np.float64)
 
 
 def _series(times: list[float], rows: list[_Row]) -> FaceSeries:

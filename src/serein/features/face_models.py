@@ -91,8 +91,7 @@ class ExpressionReader:
         )
         scaled = face.astype(np.float32) / np.float32(127.5) - np.float32(1)
         answer: Any = self._network.run(None, {self._input: scaled[None, None]})
-        probabilities: Array = answer[0][0]
-        return probabilities
+        return answer[0][0]
 
 
 def grey_of(picture: npt.NDArray[np.uint8], max_side: int) -> Grey:

@@ -92,8 +92,7 @@ def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | No
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{key}.npy"
     if kept.is_file():
-        loaded: Array = np.load(kept, allow_pickle=False)
-        return loaded
+        return np.load(kept, allow_pickle=False)
     array = describe(read_audio(file))
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
         np.save(part, array, allow_pickle=False)

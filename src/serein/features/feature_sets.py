@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from serein.audio.frames import Array
 from serein.audio.read import check_signal
 from serein.features import cepstral, descriptors, expert, formants, loudness, pitch, voice_quality
 from serein.features.functionals import normalise_utterance, pool
 
-Array = npt.NDArray[np.float32]
 MEL_BANDS = 40
 
 
@@ -182,5 +181,4 @@ def describe(
             parts.append(rows)
         else:
             parts.append(values)
-    result: Array = np.concatenate(parts, axis=-1)
-    return result
+    return np.concatenate(parts, axis=-1)

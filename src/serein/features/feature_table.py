@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.frames import Array
 from serein.errors import MissingExtraError, SereinError, unknown_name
 
-Array = npt.NDArray[np.float32]
 Keys = Mapping[str, Sequence[object] | npt.NDArray[Any]]
 
 

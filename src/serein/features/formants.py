@@ -16,12 +16,18 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, frame_count, per_block, pre_emphasis
+from serein.audio.frames import (
+    BLOCK_FRAMES,
+    HOP,
+    Array,
+    Doubles,
+    Flags,
+    frame_count,
+    per_block,
+    pre_emphasis,
+)
 from serein.audio.read import RATE_HZ, check_signal
 
-Array = npt.NDArray[np.float32]
-Double = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.intp]
 
 # What the series holds, column by column, with its unit.
@@ -104,12 +110,10 @@ def _audible(signal: Array) -> Flags:
     """Tell the frames that are loud enough to have formants."""
 
     def analyse(block: Array) -> Array:
-        result: Array = block.var(axis=1)
-        return result
+        return block.var(axis=1)
 
     power = per_block(signal, analyse)
-    result: Flags = power > max(NOISE, float(power.max()) * 10 ** (-QUIET_DB / 10))
-    return result
+    return power > max(NOISE, float(power.max()) * 10 ** (-QUIET_DB / 10))
 
 
 def _cut(signal: Array, mean: np.float32, numbers: Numbers, rate: float) -> Array:
@@ -135,7 +139,7 @@ def _gauss(length: int) -> Array:
     return ((np.exp(-48 * place**2) - edge) / (1 - edge)).astype(np.float32)
 
 
-def _burg(cut: Array, order: int) -> Double:
+def _burg(cut: Array, order: int) -> Doubles:
     """Fit linear prediction to each row, (frames, order): x[n] is about the sum of a[k] x[n-k]."""
     forward, backward = cut[:, 1:].copy(), cut[:, :-1].copy()
     a = np.zeros((len(cut), order))
@@ -152,12 +156,11 @@ def _burg(cut: Array, order: int) -> Double:
     return a
 
 
-def _dot(left: Array, right: Array) -> Double:
-    result: Double = np.einsum("ij,ij->i", left, right).astype(np.float64)
-    return result
+def _dot(left: Array, right: Array) -> Doubles:
+    return np.einsum("ij,ij->i", left, right).astype(np.float64)
 
 
-def _resonances(a: Double, rate: float, count: int) -> Array:
+def _resonances(a: Doubles, rate: float, count: int) -> Array:
     """Turn polynomials into frequencies and bandwidths, (frames, 2 * count)."""
     order = a.shape[1]
     companion = np.zeros((len(a), order, order))

@@ -11,13 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from serein.audio.frames import Array
 from serein.audio.read import RATE_HZ
 from serein.errors import SettingError, check_name, renamed
 from serein.features.spectral import log_mel
-
-Array = npt.NDArray[np.float32]
 
 INPUTS = ("log_mel", "waveform", "features")
 LEVELS = ("as_recorded", "speech_rms")
@@ -188,8 +186,7 @@ def frame_rms(signal: Array) -> Array:
     """Measure the RMS of consecutive frames of 20 ms."""
     count = signal.size // FRAME
     frames = signal[: count * FRAME].reshape(count, FRAME) if count else signal[None]
-    rms: Array = np.sqrt(np.mean(np.square(frames), axis=1))
-    return rms
+    return np.sqrt(np.mean(np.square(frames), axis=1))
 
 
 def loud_rms(rms: Array) -> float:
@@ -214,8 +211,7 @@ def to_speech_level(signal: Array) -> Array:
     level = float(np.sqrt(np.mean(np.square(voiced))))
     if level == 0.0:
         return signal
-    result: Array = signal * np.float32(SPEECH_RMS / level)
-    return result
+    return signal * np.float32(SPEECH_RMS / level)
 
 
 def _check_count(name: str, value: object, most: int) -> None:
@@ -233,5 +229,4 @@ def _averaged(series: Array, step: int) -> Array:
 
 def _normalised(signal: Array) -> Array:
     """Bring samples to mean 0 and variance 1, as wav2vec 2.0 was trained."""
-    result: Array = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
-    return result
+    return (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)

@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from serein.audio.frames import HOP
-from serein.audio.read import RATE_HZ
+from serein.audio.frames import FRAMES_PER_S, Array, Doubles
 from serein.errors import unknown_name
 
-Array = npt.NDArray[np.float32]
-Values = npt.NDArray[np.float64]
 
-FRAMES_PER_S = RATE_HZ / HOP
-
-
-def _percentile(percent: float) -> Callable[[Values], Values]:
+def _percentile(percent: float) -> Callable[[Doubles], Doubles]:
     return lambda series: np.percentile(series, percent, axis=0)
 
 
-def _moment(series: Values, power: int) -> Values:
+def _moment(series: Doubles, power: int) -> Doubles:
     """ScaledNetwork central moment; 0 for a constant column."""
     centred = series - series.mean(axis=0)
     spread = np.sqrt(np.mean(centred**2, axis=0))
@@ -33,7 +26,7 @@ def _moment(series: Values, power: int) -> Values:
     return np.mean(scaled**power, axis=0)
 
 
-def _slope(series: Values) -> Values:
+def _slope(series: Doubles) -> Doubles:
     """Slope of the straight line through the frames, per second."""
     time_s = np.arange(len(series)) / FRAMES_PER_S
     centred = time_s - time_s.mean()
@@ -41,7 +34,7 @@ def _slope(series: Values) -> Values:
     return centred @ series / spread if spread else np.zeros(series.shape[1])
 
 
-FUNCTIONALS: dict[str, Callable[[Values], Values]] = {
+FUNCTIONALS: dict[str, Callable[[Doubles], Doubles]] = {
     "mean": lambda series: series.mean(axis=0),
     "std": lambda series: series.std(axis=0),
     "min": lambda series: series.min(axis=0),
@@ -116,5 +109,4 @@ def normalise_utterance(series: Array, *, zeros_are_gaps: bool = False) -> Array
     centred = np.where(measured, series - mean, 0.0)
     spread = np.sqrt(np.sum(centred**2, axis=0) / count)
     scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
-    result: Array = scaled.astype(np.float32)
-    return result
+    return scaled.astype(np.float32)

@@ -8,12 +8,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import per_block
+from serein.audio.frames import Array, per_block, power_spectra
 from serein.audio.read import check_signal
-from serein.features.descriptors import BINS_HZ, QUIET, frame_power
+from serein.features.descriptors import BINS_HZ, QUIET
 from serein.features.spectral import mel_filters
-
-Array = npt.NDArray[np.float32]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "loudness": ("loudness",),
@@ -109,7 +107,7 @@ def balance(signal: Array) -> Array:
 
 
 def _from_power(signal: Array, of_power: Callable[[Array], Array]) -> Array:
-    return per_block(check_signal(signal), lambda cut: of_power(frame_power(cut)))
+    return per_block(check_signal(signal), lambda cut: of_power(power_spectra(cut)))
 
 
 @lru_cache(maxsize=1)
@@ -118,8 +116,7 @@ def _hearing() -> Array:
     filters = mel_filters(BANDS)
     squared = (2 * np.pi * (BINS_HZ @ filters) / filters.sum(axis=0)) ** 2
     heard = (squared + 56.8e6) * squared**2 / ((squared + 6.3e6) ** 2 * (squared + 0.38e9))
-    result: Array = (filters * heard).astype(np.float32)
-    return result
+    return (filters * heard).astype(np.float32)
 
 
 def _between(low_hz: float, high_hz: float) -> npt.NDArray[np.bool_]:
@@ -128,13 +125,11 @@ def _between(low_hz: float, high_hz: float) -> npt.NDArray[np.bool_]:
 
 def _level_db(power: Array, low_hz: float, high_hz: float) -> Array:
     energy = power[:, _between(low_hz, high_hz)].sum(axis=1)
-    level: Array = 10 * np.log10(np.maximum(energy, QUIET))
-    return level
+    return 10 * np.log10(np.maximum(energy, QUIET))
 
 
 def _slope_weights(low_hz: float, high_hz: float) -> npt.NDArray[np.float32]:
     """Make the weights that turn a spectrum into its slope in dB per kHz."""
     khz = BINS_HZ[_between(low_hz, high_hz)] / 1000
     centred = khz - khz.mean()
-    result: Array = (centred / (centred @ centred)).astype(np.float32)
-    return result
+    return (centred / (centred @ centred)).astype(np.float32)

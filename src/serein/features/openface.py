@@ -80,8 +80,7 @@ class ActionUnits:
         rows = np.concatenate([self.intensities, self.presences], axis=1)[self.success]
         if not len(rows):
             return np.full(len(ACTION_UNITS), np.nan, np.float32)
-        average: Array = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return average
+        return rows.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def read_openface(path: str | os.PathLike[str]) -> ActionUnits:

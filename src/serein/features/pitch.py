@@ -11,11 +11,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, per_block
+from serein.audio.frames import BLOCK_FRAMES, HOP, Array, Flags, per_block
 from serein.audio.read import RATE_HZ, check_signal
-
-Array = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 # What each series holds, column by column, with its unit.
 COLUMNS: dict[str, dict[str, str]] = {
@@ -132,8 +129,7 @@ def _autocorrelation(centred: Array, lags: int) -> Array:
     weights, unbias = _hann(length, fft_size, lags)
     spectrum = np.fft.rfft(centred * weights, fft_size, axis=1)
     raw = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, fft_size, axis=1)[:, :lags]
-    result: Array = (raw * unbias / np.maximum(raw[:, :1], 1e-12)).astype(np.float32, copy=False)
-    return result
+    return (raw * unbias / np.maximum(raw[:, :1], 1e-12)).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=1)
@@ -303,8 +299,7 @@ def _nuclei(level: Array, dip_db: float) -> list[int]:
 def _loud(level: Array) -> Flags:
     """Tell the frames of speech from pauses by how far they lie under the loudest hundredth."""
     loudest = float(np.percentile(level, 99))
-    result: Flags = level > max(loudest - SPEECH_DB, 0.0)
-    return result
+    return level > max(loudest - SPEECH_DB, 0.0)
 
 
 def pauses(signal: Array, *, shortest_s: float = 0.25) -> dict[str, float]:

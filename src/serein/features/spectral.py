@@ -1,7 +1,4 @@
-"""Spectra of short frames: the mel filter bank and the log-mel spectrogram.
-
-Series are (time, band). Everything here is numpy, since recognition runs it too.
-"""
+"""The mel filter bank and the log-mel spectrogram; numpy alone, for inference runs them."""
 
 from __future__ import annotations
 
@@ -10,13 +7,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import FRAME, HOP, window
+from serein.audio.frames import FRAME, HOP, Array, frames, power_spectra
 from serein.audio.read import RATE_HZ
 
-Array = npt.NDArray[np.float32]
-
-PIECE = 16  # frames
-DYNAMIC_RANGE = 8.0  # in log10 of power: what lies more than 80 dB under the peak is cut off
+FEW_FRAMES = 16
+DYNAMIC_RANGE = 8.0  # in log10 of power: 80 dB under the peak
 
 
 def mel_from_hz(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -98,17 +93,13 @@ def log_mel(signal: Array, *, bands: int = 80) -> Array:
     >>> log_mel(np.zeros(16000, dtype=np.float32)).shape
     (100, 80)
     """
-    padded = np.pad(signal, FRAME // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP][: signal.size // HOP]
-    spectrum = np.fft.rfft(frames * window("hann", FRAME), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+    power = power_spectra(frames(signal, pad="reflect")[: signal.size // HOP])
     level = np.log10(np.maximum(_mel(power, mel_filters(bands)), 1e-10))
     level = np.maximum(level, level.max() - DYNAMIC_RANGE)
-    result: Array = ((level + 4) / 4).astype(np.float32, copy=False)
-    return result
+    return ((level + 4) / 4).astype(np.float32, copy=False)
 
 
 def _mel(power: Array, filters: Array) -> Array:
-    """Multiply in pieces that numpy leaves on one thread: more would spin against the network's."""
-    pieces = [power[first : first + PIECE] @ filters for first in range(0, len(power), PIECE)]
-    return np.concatenate(pieces)
+    """Multiply a few frames at a time, which numpy does on one thread: its others would disturb."""
+    starts = range(0, len(power), FEW_FRAMES)
+    return np.concatenate([power[start : start + FEW_FRAMES] @ filters for start in starts])

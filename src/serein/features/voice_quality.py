@@ -14,14 +14,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, frame_count, frames, window
+from serein.audio.frames import BLOCK_FRAMES, HOP, Array, Doubles, frame_count, frames, runs, window
 from serein.audio.read import RATE_HZ, check_signal
 from serein.features.pitch import f0
-
-Array = npt.NDArray[np.float32]
-Double = npt.NDArray[np.float64]
 
 # What the series holds, column by column, with its unit.
 COLUMNS: dict[str, dict[str, str]] = {
@@ -44,11 +40,11 @@ ACF_WINDOW = 960  # samples: 60 ms
 class _Cycles(NamedTuple):
     """Pairs of cycles that follow each other: sums are taken over these."""
 
-    at: Double  # samples: the mark between the two
-    period: Double  # samples: mean of the two
-    change: Double  # samples: by which the two periods differ
-    ratio_db: Double  # dB: by which the two amplitudes differ; 0 where they are no pair
-    alike: Double  # 1 where the amplitudes are a pair, else 0
+    at: Doubles  # samples: the mark between the two
+    period: Doubles  # samples: mean of the two
+    change: Doubles  # samples: by which the two periods differ
+    ratio_db: Doubles  # dB: by which the two amplitudes differ; 0 where they are no pair
+    alike: Doubles  # 1 where the amplitudes are a pair, else 0
 
 
 def voice_quality(
@@ -118,7 +114,7 @@ def voice_quality(
     return table
 
 
-def _ratio_db(r: Array) -> Double:
+def _ratio_db(r: Array) -> Doubles:
     """Turn a normalised autocorrelation at the period into harmonics over noise, equation 4."""
     share = np.clip(r.astype(np.float64), 1e-3, 1 - 1e-5)
     return 10 * np.log10(share / (1 - share))
@@ -140,13 +136,13 @@ def _plain_autocorrelation(signal: Array, f0_hz: Array) -> Array:
     return r
 
 
-def _around(pairs: _Cycles, total: int) -> tuple[Double, Double]:
+def _around(pairs: _Cycles, total: int) -> tuple[Doubles, Doubles]:
     """Average pairs of cycles around each frame: jitter and shimmer."""
     centre = np.arange(total) * HOP
     first = np.searchsorted(pairs.at, centre - REACH)
     last = np.searchsorted(pairs.at, centre + REACH)
 
-    def added(values: Double) -> Double:
+    def added(values: Doubles) -> Doubles:
         running = np.concatenate([[0.0], np.cumsum(values)])
         return running[last] - running[first]
 
@@ -157,16 +153,15 @@ def _around(pairs: _Cycles, total: int) -> tuple[Double, Double]:
 
 def _pairs(signal: Array, f0_hz: Array) -> _Cycles:
     """Mark the cycles of each voiced stretch and compare neighbours."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], f0_hz > 0, [0]])))
     found = [
         _compare(signal, _marks(signal, f0_hz, first, end))
-        for first, end in edges.reshape(-1, 2).tolist()
+        for first, end in runs(f0_hz > 0).tolist()
     ]
     columns = np.concatenate([np.empty((5, 0)), *found], axis=1)
     return _Cycles(*columns)
 
 
-def _marks(signal: Array, f0_hz: Array, first: int, end: int) -> Double:
+def _marks(signal: Array, f0_hz: Array, first: int, end: int) -> Doubles:
     """Walk from the middle of a stretch of frames to both ends, one mark a cycle, in samples."""
     periods = RATE_HZ / f0_hz[first:end].astype(np.float64)
     low, high = max(0, first * HOP - HOP // 2), min(signal.size, end * HOP - HOP // 2)
@@ -211,7 +206,7 @@ def _next_cycle(signal: Array, at: int, period: float, way: int) -> float:
     return nearest + place if way > 0 else farthest - place
 
 
-def _compare(signal: Array, marks: Double) -> Double:
+def _compare(signal: Array, marks: Doubles) -> Doubles:
     """Compare neighbouring cycles: (5, pairs), as in `_Cycles`."""
     if len(marks) < 3:
         return np.empty((5, 0))
@@ -226,7 +221,7 @@ def _compare(signal: Array, marks: Double) -> Double:
     return table[:, good]
 
 
-def _levels_db(signal: Array, marks: Double) -> Double:
+def _levels_db(signal: Array, marks: Doubles) -> Doubles:
     """Measure the level of each cycle in dB: mean square of one period centred on its mark.
 
     Mean square rather than peak: of the measures tried, it agrees best with both Praat and GeMAPS.
