@@ -14,8 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.models.classical import CLASSICAL, knn, logistic, svm
-from serein.models.margin_svm import MarginSVM
+from serein.models.classical import CLASSICAL, MarginSVM, knn, logistic, svm
 from serein.models.pipelines import Scaled
 
 Array = npt.NDArray[Any]

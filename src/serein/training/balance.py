@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -25,60 +24,15 @@ Resampled = tuple[Rows, Array, Array]  # rows that are kept; synthetic samples, 
 NEIGHBOURS = 5  # of SMOTE, as in Chawla et al.
 
 
-def _keep_all(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Keep the samples as they are."""
-    del random
-    return np.arange(len(y)), X[:0], y[:0]
-
-
-def _over(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Repeat samples of the smaller classes until all are as large as the largest."""
-    return _with_rows_of(RandomOverSampler(random_state=random), X, y)
-
-
-def _under(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Leave out samples of the larger classes until all are as small as the smallest."""
-    return _with_rows_of(RandomUnderSampler(random_state=random), X, y)
-
-
-def _smote(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Interpolate between neighbours of the smaller classes; a tiny class has fewer neighbours."""
-    _refuse_series("smote", X)
-    synthetic, labels = [X[:0]], [y[:0]]
-    names, counts = np.unique(y, return_counts=True)
-    for name, count in zip(names, counts, strict=True):
-        if count == counts.max():
-            continue
-        if count == 1:
-            raise SettingError(
-                f"class {name} has a single sample, and smote needs 2 to put one between: use over "
-                "or class_weights, or leave the class out"
-            )
-        sampler = SMOTE(
-            sampling_strategy={name: counts.max()},
-            k_neighbors=min(NEIGHBOURS, count - 1),
-            random_state=random,
-        )
-        _, vectors, new = _with_synthetic_of(sampler, X, y)
-        synthetic.append(vectors)
-        labels.append(new)
-    return np.arange(len(y)), np.concatenate(synthetic), np.concatenate(labels)
-
-
-def _gan(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
-    """Generate samples of the smaller classes by a conditional GAN."""
-    _refuse_series("gan", X)
-    return _with_synthetic_of(ConditionalWGAN(random_state=random), X, y)
-
-
-METHODS: dict[str, Callable[[Array, Array, np.random.RandomState], Resampled]] = {
-    "none": _keep_all,
-    "over": _over,
-    "under": _under,
-    "smote": _smote,
-    "class_weights": _keep_all,
-    "gan": _gan,
+METHODS: dict[str, Any] = {
+    "none": None,
+    "over": RandomOverSampler,
+    "under": RandomUnderSampler,
+    "smote": SMOTE,
+    "class_weights": None,
+    "gan": ConditionalWGAN,
 }
+"""Name -> the class that resamples; None where the samples are kept."""
 
 
 class Balanced(WrappedClassifier):
@@ -179,41 +133,56 @@ class Balanced(WrappedClassifier):
 
     def _resampled(self, X: Array, y: Array) -> Resampled:
         if not isinstance(self.method, str):
-            return _sampled_by(self.method, X, y)
+            return _resample(clone(self.method), type(self.method).__name__, X, y)
         check_name("method", self.method, METHODS)
-        return METHODS[self.method](X, y, check_random_state(self.random_state))
+        kind, random = METHODS[self.method], check_random_state(self.random_state)
+        if kind is None:
+            return np.arange(len(y)), X[:0], y[:0]
+        if kind is SMOTE:
+            return _smote(X, y, random)
+        return _resample(kind(random_state=random), self.method, X, y)
 
 
-def _refuse_series(method: str, X: Array) -> None:
-    if not np.isfinite(X).all():
-        raise SettingError(
-            f"X holds NaN or infinity; {method} works on vectors, not on series: pool the frames, "
-            "or use over, under or class_weights"
-        )
-
-
-def _sampled_by(sampler: Any, X: Array, y: Array) -> Resampled:
+def _resample(sampler: Any, name: str, X: Array, y: Array) -> Resampled:
     repeats = isinstance(sampler, RandomOverSampler) and sampler.shrinkage is None
     if repeats or isinstance(sampler, RandomUnderSampler):
-        return _with_rows_of(clone(sampler), X, y)
-    if isinstance(sampler, BaseOverSampler):
-        _refuse_series(type(sampler).__name__, X)
-        return _with_synthetic_of(clone(sampler), X, y)
-    raise SettingError(
-        f"method is {sampler!r}; need one of {', '.join(METHODS)}, or an over-sampler that keeps "
-        "the samples it is given"
-    )
-
-
-def _with_rows_of(sampler: Any, X: Array, y: Array) -> Resampled:
-    sampler.fit_resample(np.arange(len(y))[:, None], y)  # what X holds does not matter
-    rows: Rows = sampler.sample_indices_
-    return rows, X[:0], y[:0]
-
-
-def _with_synthetic_of(sampler: Any, X: Array, y: Array) -> Resampled:
+        sampler.fit_resample(np.arange(len(y))[:, None], y)  # what X holds does not matter
+        return sampler.sample_indices_, X[:0], y[:0]
+    if not isinstance(sampler, BaseOverSampler):
+        raise SettingError(
+            f"method is {sampler!r}; need one of {', '.join(METHODS)}, or an over-sampler that "
+            "keeps the samples it is given"
+        )
+    if not np.isfinite(X).all():
+        raise SettingError(
+            f"X holds NaN or infinity; {name} works on vectors, not on series: pool the frames, "
+            "or use over, under or class_weights"
+        )
     more, labels = sampler.fit_resample(X, y)  # over-samplers put the given samples first
     return np.arange(len(y)), more[len(y) :], labels[len(y) :]
+
+
+def _smote(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
+    """Interpolate between neighbours of the smaller classes; a tiny class has fewer neighbours."""
+    synthetic, labels = [X[:0]], [y[:0]]
+    names, counts = np.unique(y, return_counts=True)
+    for name, count in zip(names, counts, strict=True):
+        if count == counts.max():
+            continue
+        if count == 1:
+            raise SettingError(
+                f"class {name} has a single sample, and smote needs 2 to put one between: use over "
+                "or class_weights, or leave the class out"
+            )
+        sampler = SMOTE(
+            sampling_strategy={name: counts.max()},
+            k_neighbors=min(NEIGHBOURS, count - 1),
+            random_state=random,
+        )
+        _, vectors, new = _resample(sampler, "smote", X, y)
+        synthetic.append(vectors)
+        labels.append(new)
+    return np.arange(len(y)), np.concatenate(synthetic), np.concatenate(labels)
 
 
 def _aligned(name: str, values: Array, rows: Rows, synthetic: int) -> Array:
@@ -231,7 +200,7 @@ def _aligned(name: str, values: Array, rows: Rows, synthetic: int) -> Array:
 
 
 def _fit_name(estimator: Any, name: str) -> str | None:
-    """Under which name an estimator's fit takes an array, or hands it on; None if it does not."""
+    """Return the name by which `fit` takes an array or passes it on; None if it does not."""
     if has_fit_parameter(estimator, name):
         return name
     if hasattr(estimator, "steps"):

@@ -31,9 +31,9 @@ from serein.experiment.export.graph_writer import (
 )
 from serein.experiment.export.torch_graph import module_graph
 from serein.models.calibration import TemperatureScaled
+from serein.models.classical import MarginSVM
 from serein.models.ensembles import GroupedStacking, SeriesBoosting
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
-from serein.models.margin_svm import MarginSVM
 from serein.models.network_classifier import NetworkClassifier
 from serein.models.pipelines import Pooled, Pooling, Scaled
 from serein.training.balance import Balanced
