@@ -1,4 +1,4 @@
-"""What a recipe leaves unsaid, and what it must not say; all of it before any time is spent."""
+"""Defaults that depend on the model, and every check of a recipe that needs no data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from serein.audio.chain import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
 from serein.emotions import EMOTIONS
-from serein.errors import RecipeError, unknown_name
+from serein.errors import RecipeError, check_name, unknown_name
 from serein.evaluation.leaks import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
@@ -39,8 +39,8 @@ FEATURES = {
     "textbook_cnn": Features(sets=("log_power",)),
     "gmm_hmm": Features(sets=("mfcc", "mfcc_delta"), step=1),
 }
-"""What a model is given where the recipe names no features; the others by what they know."""
-WEIGHTLESS = {"knn", "gmm_hmm"}
+"""Features of a model where the recipe names none; other models: `SERIES` or `VECTORS`."""
+WITHOUT_WEIGHTS = {"knn", "gmm_hmm"}
 NOT_IN_RECIPES = ("random_state", "width", "final")
 
 
@@ -62,15 +62,9 @@ def complete(recipe: Recipe, place: str) -> Recipe:
 
 def front_end(features: Features) -> FrontEnd:
     """Make the front end of a recipe without an encoder."""
-    return FrontEnd(
-        inputs="features",
-        utterance_normalisation=features.utterance_normalisation,
-        level=features.level,
-        trim=features.trim,
-        sets=features.sets,
-        functionals=features.functionals,
-        step=features.step,
-    )
+    options = asdict(features)
+    del options["table"]
+    return FrontEnd("features", **options)
 
 
 def _model(model: Model, place: str) -> Model:
@@ -106,7 +100,7 @@ def _with_front(recipe: Recipe, place: str) -> Recipe:
 
 
 def _problems(recipe: Recipe) -> Iterator[str]:
-    """Say what is wrong, worst first."""
+    """List what is wrong, worst first."""
     yield from _wrong_names(recipe)
     for what, attempt in _attempts(recipe).items():
         try:
@@ -127,6 +121,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
         "augmentation.per_clip must be 0 to 20": 0 <= recipe.augmentation.per_clip <= 20,
+        "augmentation: overlay needs a second recording: not here": "overlay"
+        not in recipe.augmentation.chain,
         "augmentation.per_clip needs augmentation.chain": not recipe.augmentation.per_clip
         or bool(recipe.augmentation.chain),
         "augmentation.probability must be 0 to 1": all(
@@ -138,12 +134,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         ),
         **_balance_rules(recipe),
         **_privacy_rules(recipe),
-        "gmm_hmm learns from series: leave encoder, features.functionals and features.table out": (
-            recipe.model.name != "gmm_hmm"
-            or (
-                (recipe.features is not None and not recipe.features.functionals)
-                and not (recipe.features and recipe.features.table)
-            )
+        "gmm_hmm takes series: leave encoder, features.functionals and features.table out": (
+            recipe.model.name != "gmm_hmm" or _has_series(recipe)
         ),
         "search.trials must be at least 1": recipe.search.trials >= 1,
         "search.folds must be at least 2": recipe.search.folds >= 2,
@@ -157,43 +149,48 @@ def _problems(recipe: Recipe) -> Iterator[str]:
 
 def _balance_rules(recipe: Recipe) -> dict[str, bool]:
     """Return what balancing needs of the model and the features."""
-    method, name, features = recipe.balance.method, recipe.model.name, recipe.features
+    method, name = recipe.balance.method, recipe.model.name
     taking_part = {name, *member_names(name, recipe.model.settings)}
-    weightless = ", ".join(sorted(taking_part & WEIGHTLESS))
-    series = features is not None and not (features.functionals or features.table)
+    weightless = ", ".join(sorted(taking_part & WITHOUT_WEIGHTS))
     made = method in {"smote", "gan"}
     return {
         f"balance.method {method} gives weights, and {weightless} takes none: use over or under": (
             method not in {"class_weights", "corpora"} or not weightless
         ),
         f"balance.method {method} makes vectors, and these features are series: give "
-        "features.functionals, or use over, under or class_weights": not (made and series),
+        "features.functionals, or use over, under or class_weights": not (
+            made and _has_series(recipe)
+        ),
         f"balance.method {method} cannot say of which corpus a made vector is: use over or under": (
             not (made and name in MASKED and len(recipe.data.corpora) > 1)
         ),
     }
 
 
+def _has_series(recipe: Recipe) -> bool:
+    features = recipe.features
+    return features is not None and not (features.functionals or features.table)
+
+
 def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
-    """Return what privacy needs: that each recording is learnt from once, and by one network."""
+    """Return what privacy needs: each recording is trained on once, and by one network."""
     private, public = recipe.training.privacy_epsilon > 0, set(recipe.data.public)
     table = recipe.features is not None and recipe.features.table is not None
+    name, models = recipe.model.name, " or ".join(PRIVATE_MODELS)
     needs = {
-        f"model {' or '.join(PRIVATE_MODELS)}, not {recipe.model.name}": recipe.model.name
-        in PRIVATE_MODELS,
-        "augmentation.per_clip = 0: data augmented from a recording tell of it too": (
+        f"model {models}, not {name}": name in PRIVATE_MODELS,
+        "augmentation.per_clip = 0: augmented data reveal their recording too": (
             not recipe.augmentation.per_clip
         ),
-        'balance.method = "none": others tell of the recordings that there are': (
+        'balance.method = "none": others reveal which recordings there are': (
             recipe.balance.method == "none"
         ),
-        "search.nested = false: each trial tells of the recordings": not recipe.search.nested,
+        "search.nested = false: each trial reveals recordings": not recipe.search.nested,
     }
     return {
-        **{
-            f"training.privacy_epsilon needs {what}": not private or is_so
-            for what, is_so in needs.items()
-        },
+        f"training.privacy_epsilon needs {what}": holds or not private
+        for what, holds in needs.items()
+    } | {
         "data.public goes with training.privacy_epsilon": private or not public,
         "data.public must name other corpora than data.corpora": not (
             public & set(recipe.data.corpora)
@@ -206,20 +203,17 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
     for name in (*recipe.data.corpora, *recipe.data.public):
         if name not in CORPORA and not name.endswith(".csv"):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
+    data, augmentation = recipe.data, recipe.augmentation
+    chain = augmentation.chain
     named: list[tuple[str, str, Iterable[str]]] = [
-        *(("emotion", name, EMOTIONS) for name in recipe.data.merge),
-        *(("emotion", name, EMOTIONS) for name in recipe.data.merge.values()),
-        *(("emotion", name, EMOTIONS) for name in recipe.data.leave_out),
+        *(("emotion", name, EMOTIONS) for pair in data.merge.items() for name in pair),
+        *(("emotion", name, EMOTIONS) for name in data.leave_out),
         ("split", recipe.protocol.split, SPLITS),
         ("speaker_overlap", recipe.protocol.speaker_overlap, OVERLAPS),
         ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
         ("search method", recipe.search.method, SEARCHES),
-        *(("augmentation", name, AUGMENTATIONS) for name in recipe.augmentation.chain),
-        *(("augmentation", name, recipe.augmentation.chain) for name in recipe.augmentation.ranges),
-        *(
-            ("augmentation", name, recipe.augmentation.chain)
-            for name in recipe.augmentation.probability
-        ),
+        *(("augmentation", name, AUGMENTATIONS) for name in chain),
+        *(("augmentation", name, chain) for name in augmentation.ranges | augmentation.probability),
     ]
     if recipe.encoder:
         named.append(("level", recipe.encoder.level, LEVELS))
@@ -229,8 +223,8 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
 
 
 def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
-    """Return, by section, what raises by itself where it is wrong."""
-    model, changes = recipe.model, recipe.augmentation
+    """Return, by section, calls that raise where it is wrong."""
+    model, augmentation = recipe.model, recipe.augmentation
     attempts: dict[str, Callable[[], Any]] = {
         "training": recipe.training.check,
         "model": lambda: make_model(model.name, model.settings, training=recipe.training),
@@ -246,12 +240,10 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
     features = recipe.features
     if features and not features.table:
         attempts["features"] = lambda: front_end(features)
-    if "overlay" in changes.chain:
-        attempts["augmentation"] = lambda: _refuse("overlay needs a second recording: not here")
-    for name in changes.chain:
+    for name in augmentation.chain:
         if name != "overlay":
             attempts[f"augmentation: {name}"] = lambda name=name: draw(  # type: ignore[misc]
-                np.random.default_rng(0), name, **changes.ranges.get(name, {})
+                np.random.default_rng(0), name, **augmentation.ranges.get(name, {})
             )
     return attempts
 
@@ -261,9 +253,4 @@ def _check_space(recipe: Recipe) -> None:
     known = [f"model.{key}" for key in signature(MODELS[recipe.model.name].build).parameters]
     known += [f"training.{key}" for key in asdict(recipe.training)]
     for name in recipe.search.space:
-        if name not in known:
-            raise ValueError(unknown_name("setting", name, known))
-
-
-def _refuse(why: str) -> None:
-    raise ValueError(why)
+        check_name("setting", name, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -282,12 +282,5 @@ def _front(recipe: Recipe, weights: str | Path | None, *, download: bool) -> Fro
         return front_end(recipe.features)
     if recipe.encoder is None:
         raise CorpusError(f"the recipe {recipe.name!r} has neither [encoder] nor [features]")
-    return SpeechEncoder(
-        recipe.encoder.name,
-        layers=recipe.encoder.layers,
-        level=recipe.encoder.level,
-        trim=recipe.encoder.trim,
-        weights=weights or recipe.encoder.weights,
-        pool_after=recipe.encoder.pool_after,
-        download=download,
-    )
+    options = asdict(recipe.encoder) | {"weights": weights or recipe.encoder.weights}
+    return SpeechEncoder(options.pop("name"), **options, download=download)

@@ -1,4 +1,4 @@
-"""A recipe: what to learn from, with which features and model, judged how."""
+"""A recipe: which corpora, features, model, training and evaluation protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serein.training.plan import Training
 
 @dataclass(frozen=True)
 class Data:
-    """What to learn from.
+    """Which recordings.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class Data:
     leave_out : tuple of str
         Emotions to leave out.
     public : tuple of str
-        With privacy: other corpora or tables, of which nothing need be hidden. The scaling of
-        features is taken from them, and nothing else.
+        With differential privacy: other corpora or tables, of recordings that are public. Feature
+        scaling is computed on them, and nothing else.
     """
 
     corpora: tuple[str, ...]
@@ -37,7 +37,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Which pre-trained encoder, and which of its layers.
+    """A pre-trained encoder as feature extractor.
 
     Attributes
     ----------
@@ -65,16 +65,16 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Features:
-    """Which feature sets, without a pre-trained encoder.
+    """Acoustic feature sets in place of an encoder.
 
     Attributes
     ----------
     sets : tuple of str
         Keys of `serein.features.feature_sets.SETS`; what suits the model, if not given.
     functionals : tuple of str
-        How they are pooled to one vector a recording; none for series.
+        Functionals that pool frames to one vector a recording; none for series.
     step : int
-        For series: so many frames of 10 ms are averaged to one.
+        For series: this many frames of 10 ms are averaged to one.
     utterance_normalisation : bool
         Whether each column of a series is brought to mean 0 and variance 1, recording by recording.
     level : str
@@ -82,8 +82,8 @@ class Features:
     trim : bool
         Whether silence at either end is cut off.
     table : str or None
-        In place of all that, vectors that are there already: a CSV file with the column ``file``
-        and numbers, as ``serein features`` writes it; relative to the recipe's own folder.
+        In place of all that, a CSV file with the column ``file`` and columns of numbers, as
+        ``serein features`` writes it; relative to the recipe's own folder.
     """
 
     sets: tuple[str, ...] = ()
@@ -97,14 +97,14 @@ class Features:
 
 @dataclass(frozen=True)
 class Model:
-    """What is trained.
+    """The classifier.
 
     Attributes
     ----------
     name : str
         A key of `serein.models.catalogue.MODELS`.
     settings : dict
-        The model's own parameters; the other keys of the section.
+        Its hyperparameters: the other keys of the section.
     """
 
     name: str = "logistic"
@@ -113,13 +113,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Balance:
-    """What is done about rare emotions, inside the training fold.
+    """Class balancing, inside the training fold.
 
     Attributes
     ----------
     method : str
         A key of `serein.training.balance.METHODS`; or ``corpora``: every corpus, and every emotion
-        in it, counts the same.
+        in it, has the same weight.
     """
 
     method: str = "none"
@@ -135,9 +135,9 @@ class Augmentation:
         Augmented versions of each recording; 0 for none.
     chain : tuple of str
         Keys of `serein.audio.chain.AUGMENTATIONS`: each version goes through them in this order,
-        drawn anew.
+        with parameters drawn anew.
     ranges : dict
-        What is drawn, where it is not the default: ``speed = { rate = [0.88, 1.12] }``.
+        Ranges to draw from, where they are not the default: ``speed = { rate = [0.88, 1.12] }``.
     probability : dict
         With which each version goes through an augmentation of the chain, where it is not 1:
         ``{ reverb = 0.5 }``.
@@ -151,21 +151,21 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Search:
-    """How `serein tune` looks for better settings.
+    """Hyperparameter search, as `serein tune` runs it.
 
     Attributes
     ----------
     method : str
         A key of `serein.evaluation.search.search.METHODS`.
     trials : int
-        Candidates tried.
+        Number of trials.
     folds : int
-        Folds of speakers that each is judged on.
+        Folds of speakers on which each trial is scored.
     space : dict
         ``model.KEY`` or ``training.KEY`` to a range or a list of choices; the model's own if empty.
     nested : bool
         Whether `serein evaluate` and `serein train` search too, anew inside each training part, so
-        that no test speaker has a say in what is chosen.
+        that the choice is independent of the test speakers.
     """
 
     method: str = "bayesian"
@@ -177,7 +177,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How it is judged.
+    """The evaluation protocol.
 
     Attributes
     ----------
@@ -188,8 +188,7 @@ class Protocol:
     named : dict of str to tuple of str
         For ``named_folds``: the test speakers of each fold.
     test : tuple of str
-        For ``train_and_test``: the corpora to test on; those of data.corpora that are left are
-        learnt from.
+        For ``train_and_test``: the corpora to test on; the others of data.corpora are trained on.
     speaker_overlap : str
         ``refuse``; or ``allow`` to run what leaks, such as a speaker on both sides, and to stamp
         the report with it.
@@ -211,7 +210,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Packing:
-    """What the bundle says and how it listens.
+    """Licence and windows of the bundle.
 
     Attributes
     ----------
@@ -228,32 +227,26 @@ class Packing:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that makes a recogniser.
+    """Everything that defines a recognizer; each attribute but `name` is a section of the file.
 
     Attributes
     ----------
     name : str
-        Name of the recogniser.
+        Name of the recognizer.
     data : Data
-        What to learn from.
+        Which recordings.
     encoder : Encoder or None
-        The pre-trained front; None where features stand in its place.
+        The pre-trained encoder; None where `features` stands in its place.
     features : Features or None
-        Feature sets in place of an encoder.
-    model : Model
-        What is trained.
-    training : Training
-        How a network is trained.
-    balance : Balance
-        What is done about rare emotions.
-    augmentation : Augmentation
-        Augmented data to train on as well.
-    protocol : Protocol
-        How it is judged.
-    search : Search
-        How better settings are looked for.
+        Acoustic feature sets in place of an encoder.
+    model, training : Model, Training
+        The classifier, and how networks are trained.
+    balance, augmentation : Balance, Augmentation
+        Class balancing and augmented data, in training only.
+    protocol, search : Protocol, Search
+        Evaluation protocol and hyperparameter search.
     bundle : Packing
-        How it is packed.
+        Licence and windows of the bundle.
     """
 
     name: str
@@ -271,19 +264,18 @@ class Recipe:
 
 def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     """Put values of a search into a recipe."""
-    settings = dict(recipe.model.settings)
-    training: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
     for name, value in values.items():
-        where, _, key = name.partition(".")
-        if where not in {"model", "training"} or not key:
+        section, _, key = name.partition(".")
+        if section not in found or not key:
             raise RecipeError(
                 f"search.space: {name!r} cannot be searched; allowed: model.KEY, training.KEY"
             )
-        (settings if where == "model" else training)[key] = value
+        found[section][key] = value
     return replace(
         recipe,
-        model=Model(recipe.model.name, settings),
-        training=replace(recipe.training, **training),
+        model=replace(recipe.model, settings=recipe.model.settings | found["model"]),
+        training=replace(recipe.training, **found["training"]),
     )
 
 
