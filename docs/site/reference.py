@@ -54,7 +54,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.models.catalogue": ("make_model",),
         "serein.models.architectures": (
             *("TextbookCNN", "CNN", "LightCNN", "RNN", "LSTM", "BiLSTM", "Transformer"),
-            *("CNNLSTMAttention", "AttentiveStatisticsTDNN", "MLP"),
+            *("CNNLSTMAttention", "AttentiveStatisticsTDNN", "GraphNetwork", "MLP"),
         ),
         "serein.models.network_classifier": ("NetworkClassifier",),
         "serein.models.hmm": ("GaussianMixtureHMM",),

@@ -11,8 +11,15 @@ from sklearn.base import clone
 from torch import nn
 
 from serein.experiment.export.torch_graph import to_onnx
-from serein.models.architectures import ARCHITECTURES, CNN, BiLSTM, LightCNN, Transformer
-from serein.models.layers import ACTIVATIONS, FrameNorm
+from serein.models.architectures import (
+    ARCHITECTURES,
+    CNN,
+    BiLSTM,
+    GraphNetwork,
+    LightCNN,
+    Transformer,
+)
+from serein.models.layers import ACTIVATIONS, GRAPHS, FrameNorm, GraphConvolution
 from serein.models.time_pooling import POOLINGS
 
 NAMES = list(ARCHITECTURES)
@@ -50,7 +57,7 @@ def assert_padding_does_not_count(network: nn.Module, inputs: int) -> None:
     with torch.no_grad():
         together = network(series, torch.tensor(LENGTHS))
         alone = [network(series[[row], :length]) for row, length in enumerate(LENGTHS)]
-    np.testing.assert_allclose(together, torch.cat(alone), atol=1e-5)
+    np.testing.assert_allclose(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
     assert together.std(0).min() > 1e-3  # and the answers do differ
 
 
@@ -73,6 +80,13 @@ def test_so_it_is_with_every_pooling(name: str, pooling: str) -> None:
     assert_padding_does_not_count(trained(network, 5), 5)
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_so_it_is_with_every_graph(graph: str, pooling: str) -> None:
+    network = GraphNetwork(graph=graph, pooling=pooling).build(5, 4)
+    assert_padding_does_not_count(trained(network, 5), 5)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("inputs", [1, 2, 3])
 def test_a_single_short_series_can_be_learnt_and_recognised(name: str, inputs: int) -> None:
@@ -86,9 +100,13 @@ def test_a_single_short_series_can_be_learnt_and_recognised(name: str, inputs: i
             assert network.eval()(torch.randn(1, time, inputs), lengths).isfinite().all()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_onnx_gives_the_same_answer_for_any_batch_and_time(name: str) -> None:
-    network = trained(ARCHITECTURES[name]().build(6, 4), 6)
+@pytest.mark.parametrize(
+    ("name", "settings"), [*((name, {}) for name in NAMES), ("graph", {"graph": "cycle"})]
+)
+def test_onnx_gives_the_same_answer_for_any_batch_and_time(
+    name: str, settings: dict[str, Any]
+) -> None:
+    network = trained(ARCHITECTURES[name](**settings).build(6, 4), 6)
     graph = to_onnx(network, np.zeros((2, 9, 6), dtype=np.float32), ["logits"])
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for batch, time in ((1, 1), (1, 7), (3, 200)):
@@ -128,6 +146,48 @@ def test_bilstm_ends_where_its_two_directions_end() -> None:
     np.testing.assert_allclose(network(series, lengths).detach(), expected.detach(), atol=1e-6)
 
 
+def laplacian(graph: str, nodes: int) -> torch.Tensor:
+    """Degrees minus adjacency; in a cycle of two, two edges join the nodes; one has a loop."""
+    edges = torch.zeros(nodes, nodes)
+    for node in range(nodes if graph == "cycle" else nodes - 1):
+        edges[node, (node + 1) % nodes] += 1
+        edges[(node + 1) % nodes, node] += 1
+    return edges.sum(0).diag() - edges
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_basis_is_that_of_the_graphs_eigenvectors(graph: str) -> None:
+    batch = GRAPHS[graph](torch.zeros(len(LENGTHS), 1, max(LENGTHS) + 2), torch.tensor(LENGTHS))
+    for nodes, vectors, frequency in zip(LENGTHS, *batch, strict=True):
+        assert not vectors[nodes:].any()
+        assert not vectors[:, nodes:].any()
+        basis, eigenvalues = vectors[:nodes, :nodes], 2 - 2 * frequency[:nodes, 0].cos()
+        np.testing.assert_allclose(basis.T @ basis, torch.eye(nodes), atol=1e-5)
+        np.testing.assert_allclose(
+            laplacian(graph, nodes) @ basis, basis * eigenvalues, atol=1e-5, err_msg=str(nodes)
+        )
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_eigenvectors_of_a_long_graph_are_as_exact(graph: str) -> None:
+    (basis,), _ = GRAPHS[graph](torch.zeros(1, 1, 3000), None)
+    rows = basis[[0, 1, 1500, 2999]].double()
+    np.testing.assert_allclose(rows @ rows.T, np.eye(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_graph_convolution_weighs_neighbours_as_its_polynomial_says(graph: str) -> None:
+    """Against (I - L / 2) and its second Chebyshev polynomial, applied to the frames."""
+    layer = GraphConvolution(graph, 3, 3, 8, order=2).eval()
+    layer.dense = nn.Identity()
+    x, zeroth, weight = torch.randn(2, 3, 7), layer.filter.bias, layer.filter.weight
+    step = torch.eye(7) - laplacian(graph, 7) / 2
+    first, second = x @ step, x @ (2 * step @ step - torch.eye(7))
+    filtered = zeroth[:, None] * x + weight[:, [0]] * first + weight[:, [1]] * second
+    expected = filtered.relu() / np.sqrt(1 + layer.norm.eps)
+    np.testing.assert_allclose(layer(x, None)[0].detach(), expected.detach(), atol=1e-5)
+
+
 @pytest.mark.parametrize("frequencies", [None, 3])
 def test_frame_norm_is_batch_norm_over_the_frames_that_count(frequencies: int | None) -> None:
     ours, theirs = FrameNorm(4), nn.BatchNorm1d(4)
@@ -161,6 +221,8 @@ def test_frame_norm_is_batch_norm_over_the_frames_that_count(frequencies: int | 
         ("transformer", {"d_model": 90}, "d_model is 90 with 4 heads; need an even multiple"),
         ("transformer", {"d_model": 15, "heads": 5}, "d_model is 15 with 5 heads"),
         ("transformer", {"stride": 0}, "stride is 0; allowed"),
+        ("graph", {"graph": "lime"}, "unknown graph 'lime'; known: line, cycle"),
+        ("graph", {"order": 0}, "order is 0; allowed: a whole number from 1 to 64"),
     ],
 )
 def test_settings_that_are_refused(name: str, told: dict[str, Any], message: str) -> None:

@@ -17,6 +17,7 @@ from serein.models.blueprint import Architecture, Network
 from serein.models.layers import (
     Convolution,
     Flatten,
+    GraphConvolution,
     Image,
     MemoryCells,
     PlainCells,
@@ -313,6 +314,56 @@ class AttentiveStatisticsTDNN(Architecture):
 
 
 @dataclass(eq=False, repr=False)
+class GraphNetwork(Architecture):
+    """Graph convolutions over an utterance as a graph of frames, each joined to its neighbours.
+
+    The graph's eigenvectors are known (cosines), so the convolution is exact for any number of
+    frames: graph Fourier transform, dense layers shared by all frequencies, a learnt filter, and
+    back. The paper has fixed graphs of 120 frames and neither filter nor batch normalisation.
+
+    Parameters
+    ----------
+    graph : str
+        ``line``, or ``cycle``, where the last frame is joined to the first.
+    channels : tuple of int
+        Of each graph convolution.
+    hidden : int
+        Size of the hidden dense layer inside each convolution.
+    order : int
+        Of the filter, a polynomial of the graph's eigenvalues for each channel.
+    dense : int
+        Size of the layer before the logits.
+    dropout : float
+        Before the logits.
+    pooling : str
+        One of `POOLINGS`; the paper's is ``sum``.
+
+    References
+    ----------
+    A. Shirian, T. Guha, "Compact graph architecture for speech emotion recognition", ICASSP 2021,
+    section 2. Polynomial filters: M. Defferrard et al., "Convolutional neural networks on graphs
+    with fast localized spectral filtering", NIPS 2016, eq. 4.
+    """
+
+    graph: str = "line"
+    channels: tuple[int, ...] = (64, 64)
+    hidden: int = 128
+    order: int = 4
+    dense: int = 128
+    dropout: float = 0.3
+    pooling: str = "statistics"
+
+    def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
+        self.check()
+        stages: list[nn.Module] = []
+        for channels in self.channels:
+            stages.append(GraphConvolution(self.graph, inputs, channels, self.hidden, self.order))
+            inputs = channels
+        pooling = POOLINGS[self.pooling](inputs)
+        return Network(stages, [pooling], classes, dense=self.dense, dropout=self.dropout)
+
+
+@dataclass(eq=False, repr=False)
 class MLP(Architecture):
     """A multi-layer perceptron with one hidden layer, for vectors; of series it takes the mean.
 
@@ -352,6 +403,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "transformer": Transformer,
     "cnn_lstm_attention": CNNLSTMAttention,
     "attentive_statistics": AttentiveStatisticsTDNN,
+    "graph": GraphNetwork,
     "mlp": MLP,
 }
 """Name -> settings."""

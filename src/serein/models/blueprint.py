@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from serein.errors import SettingError, check_name
-from serein.models.layers import ACTIVATIONS, filled
+from serein.models.layers import ACTIVATIONS, GRAPHS, filled
 from serein.models.time_pooling import POOLINGS, Mean
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -26,9 +26,14 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "d_model": (2, 4096),
     "feed_forward": (1, 65536),
     "stride": (1, 32),
+    "order": (1, 64),
 }
 """Setting -> least and greatest value; all but dropout are whole numbers."""
-NAMED: dict[str, Mapping[str, object]] = {"activation": ACTIVATIONS, "pooling": POOLINGS}
+NAMED: dict[str, Mapping[str, object]] = {
+    "activation": ACTIVATIONS,
+    "graph": GRAPHS,
+    "pooling": POOLINGS,
+}
 
 
 class Architecture(BaseEstimator):  # type: ignore[misc]

@@ -48,6 +48,7 @@ RENAMED = {"penalty": "alpha"}
 RATE = {"training.learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 DROPOUT = {"model.dropout": {"low": 0.0, "high": 0.6}}
 SPACES: dict[str, dict[str, Any]] = {
+    "graph": {"model.graph": ["line", "cycle"]},
     "logistic": {"model.C": {"low": 1e-4, "high": 10.0, "log": True}},
     "ridge": {"model.alpha": {"low": 3e-5, "high": 0.03, "log": True}},
     "svm": {
@@ -78,7 +79,10 @@ SPACES: dict[str, dict[str, Any]] = {
 }
 
 MODELS: dict[str, Family] = {
-    **{name: Family(kind, "network", RATE | DROPOUT) for name, kind in ARCHITECTURES.items()},
+    **{
+        name: Family(kind, "network", RATE | DROPOUT | SPACES.get(name, {}))
+        for name, kind in ARCHITECTURES.items()
+    },
     **{name: Family(build, "classical", SPACES[name]) for name, build in CLASSICAL.items()},
     "gmm_hmm": Family(GaussianMixtureHMM, "hmm", SPACES["gmm_hmm"]),
     **{name: Family(build, "ensemble", SPACES[name]) for name, build in ENSEMBLES.items()},

@@ -8,6 +8,7 @@ layer that leaves series gives batch and lengths, with zeros behind each series'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -248,3 +249,64 @@ def positions(time: int, channels: int, device: torch.device | None = None) -> T
     octaves = torch.arange(0, channels, 2, device=device, dtype=torch.float32) / channels
     angle = torch.arange(time, device=device).float()[:, None] * 10_000.0**-octaves
     return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class GraphConvolution(nn.Module):
+    """Graph convolution over the frames of each series, in the basis of its graph's eigenvectors.
+
+    The same dense layers act on the channels at every frequency, and a learnt filter weighs the
+    frequencies of each channel; batch normalisation and ReLU follow. Time and memory grow with the
+    square of the frames.
+    """
+
+    def __init__(self, graph: str, inputs: int, outputs: int, hidden: int, order: int) -> None:
+        super().__init__()
+        self.spectrum = GRAPHS[graph]
+        self.dense = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        self.filter = nn.Linear(order, outputs)
+        nn.init.ones_(self.filter.bias)  # the term of order 0: at first most passes
+        self.norm = FrameNorm(outputs)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, inputs, time) to (batch, outputs, time)."""
+        vectors, frequency = self.spectrum(x, lengths)
+        coefficients = self.dense(vectors.mT @ x.mT) * self.filter(self._chebyshev(frequency))
+        x = (vectors @ coefficients).mT
+        return filled(functional.relu(self.norm(x, lengths)), lengths), lengths
+
+    def _chebyshev(self, frequency: Tensor) -> Tensor:
+        """Chebyshev polynomials of 1 - eigenvalue / 2, which is the cosine of the frequency."""
+        orders = torch.arange(1, self.filter.in_features + 1, device=frequency.device)
+        return torch.cos(frequency * orders)
+
+
+def line_spectrum(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Eigenvectors of a line of frames, one a column: the cosines of the DCT-II."""
+    node, index, count = _nodes(x, lengths)
+    angle = (2 * node + 1) * index % (4 * count) * (math.pi / (2 * count))  # small, hence exact
+    scale = torch.where(index == 0, 1.0, math.sqrt(2.0)) / count.sqrt()
+    vectors = (scale * angle.cos()).masked_fill((node >= count) | (index >= count), 0.0)
+    return vectors, (math.pi * index / count).mT
+
+
+def cycle_spectrum(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Eigenvectors of a line whose ends are joined: cosine plus sine, the Hartley transform."""
+    node, index, count = _nodes(x, lengths)
+    angle = node * index % count * (2 * math.pi / count)
+    vectors = (angle.cos() + angle.sin()) / count.sqrt()
+    vectors = vectors.masked_fill((node >= count) | (index >= count), 0.0)
+    return vectors, (2 * math.pi * index / count).mT
+
+
+GRAPHS: dict[str, Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]] = {
+    "line": line_spectrum,
+    "cycle": cycle_spectrum,
+}
+"""Name -> eigenvectors of its Laplacian, shape (batch, time, time), and frequencies."""
+
+
+def _nodes(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return numbers of nodes and of eigenvectors, and how many each series has."""
+    number = torch.arange(x.shape[2], device=x.device)
+    count = number.new_full((1,), x.shape[2]) if lengths is None else lengths.to(x.device)
+    return number[None, :, None], number[None, None, :], count[:, None, None]

@@ -24,6 +24,14 @@ class Mean(nn.Module):
         return weighted(x, even_weights(x, lengths))
 
 
+class Sum(Mean):
+    """Sum over time, which grows with it."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, channels, time) to (batch, outputs)."""
+        return filled(x, lengths).sum(2)
+
+
 class Max(Mean):
     """Greatest value over time."""
 
@@ -98,6 +106,7 @@ class AttentiveStatistics(Attention):
 
 POOLINGS: dict[str, type[Mean]] = {
     "mean": Mean,
+    "sum": Sum,
     "max": Max,
     "last": Last,
     "statistics": Statistics,
