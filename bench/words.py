@@ -34,12 +34,12 @@ from serein.features.text import PARTS, SentenceEncoder, SentenceNetwork, check_
 from serein.inference.words import (
     ARRAYS,
     BUNDLED,
-    CARD,
     FORMAT,
+    MANIFEST,
     VERSION,
-    as_learnt,
+    as_in_training,
+    layer_norm,
     load_words,
-    scaled,
 )
 from serein.models.calibration import fit_temperature
 from serein.models.linear import MaskedLogisticRegression
@@ -195,7 +195,7 @@ def published(data: dict[str, Split]) -> Answers:
 def layers(data: dict[str, Split]) -> Answers:
     """Describe each sentence by the means of three layers."""
     network = SentenceNetwork(packaged_model())
-    vectors = {n: network.pooled([as_learnt(t) for t in data[n].texts], LAYERS) for n in SETS}
+    vectors = {n: network.pooled([as_in_training(t) for t in data[n].texts], LAYERS) for n in SETS}
     return probe({n: v[:, :, 0].reshape(len(v), -1) for n, v in vectors.items()}, data)
 
 
@@ -295,7 +295,7 @@ def falling(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sche
 def pieces(texts: list[str]) -> list[list[int]]:
     """Cut sentences into pieces of words, at most 96 each."""
     network = SentenceNetwork(packaged_model())
-    return [network.pieces(as_learnt(text))[:96] for text in texts]
+    return [network.pieces(as_in_training(text))[:96] for text in texts]
 
 
 def shuffled(rows: list[list[int]], generator: np.random.Generator) -> list[Indices]:
@@ -414,8 +414,8 @@ def vectors_of(split: Split, changes: dict[str, Array]) -> Array:
     """Describe all sentences as the recogniser does."""
     thin = {name.removeprefix("change."): x for name, x in changes.items() if "change." in name}
     network = SentenceNetwork(packaged_model(), thin)
-    pooled = network.pooled([as_learnt(text) for text in split.texts], LAYERS)
-    return scaled(pooled.reshape(len(pooled), -1), changes)
+    pooled = network.pooled([as_in_training(text) for text in split.texts], LAYERS)
+    return layer_norm(pooled.reshape(len(pooled), -1), changes)
 
 
 def earlier_rows(split: Split) -> Indices:
@@ -474,10 +474,10 @@ def write_bundle(folder: Path, arrays: dict[str, Array], temperatures: list[floa
         "encoder_sha256": hashlib.sha256(weights).hexdigest(),
         "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
         "trained_on": "MELD, official training set: text of 9989 utterances; chosen on dev",
-        "licence": "see CARD.md: MELD is under GPL-3.0, MiniLM under Apache-2.0",
+        "licence": "see MANIFEST.md: MELD is under GPL-3.0, MiniLM under Apache-2.0",
     }
     (folder / ARRAYS).write_bytes(content.getvalue())
-    (folder / CARD).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 # --- judging ---

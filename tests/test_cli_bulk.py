@@ -77,7 +77,7 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     """What a run that nobody disturbs writes."""
     out = tmp_path_factory.mktemp("whole") / "results.parquet"
     said = finish(start(folder, out, "--jobs", "2"))
-    assert f"{COUNT} answered, 1 failed: {out}" in said
+    assert f"{COUNT} predicted, 1 failed: {out}" in said
     assert sorted(out.parent.iterdir()) == [out]
     return table(out)
 

@@ -27,10 +27,10 @@ import typer
 from rich.console import Console
 
 from serein.audio.microphone import LostSoundWarning, Playback
+from serein.cli.language import Language
 from serein.cli.listen import listen
 from serein.cli.live_display import LiveDisplay
 from serein.cli.live_view import PlainLines
-from serein.cli.words import Language
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, SereinError
 from serein.inference.recognizer import Recognizer, load

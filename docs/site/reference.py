@@ -107,7 +107,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.experiment.tune": ("tune",),
     },
     "Words": {
-        "serein.inference.words": ("load_words", "WordsRecognizer", "WordsAnswer"),
+        "serein.inference.words": ("load_words", "WordsRecognizer", "WordsPrediction"),
     },
     "Bundles, bulk and engines": {
         "serein.inference.bundle": ("Bundle", "read_bundle", "write_bundle"),

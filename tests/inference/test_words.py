@@ -19,7 +19,14 @@ from serein.emotions import EMOTIONS
 from serein.errors import BundleError, SereinError, TextError
 from serein.features import text as text_module
 from serein.inference.recognizer import bundled_models
-from serein.inference.words import ARRAYS, BUNDLED, CARD, WordsAnswer, WordsRecognizer, load_words
+from serein.inference.words import (
+    ARRAYS,
+    BUNDLED,
+    MANIFEST,
+    WordsPrediction,
+    WordsRecognizer,
+    load_words,
+)
 
 for module in ("tokenizers", "safetensors", text_module.PACKAGE):
     if importlib.util.find_spec(module) is None:
@@ -41,9 +48,9 @@ def rewrite(place: Path, arrays: dict[str, Any] | None = None, **manifest: Any) 
     """Change a folder's manifest and arrays, with a right checksum."""
     with np.load(place / ARRAYS) as file:
         np.savez(place / ARRAYS, **dict(file) | (arrays or {}))
-    told = json.loads((place / CARD).read_text())
+    told = json.loads((place / MANIFEST).read_text())
     told |= {"sha256": hashlib.sha256((place / ARRAYS).read_bytes()).hexdigest()} | manifest
-    (place / CARD).write_text(json.dumps(told))
+    (place / MANIFEST).write_text(json.dumps(told))
 
 
 # --- what it answers ---
@@ -56,7 +63,7 @@ def test_labels_are_sereins_own(words: WordsRecognizer) -> None:
 
 def test_an_answer_adds_up(words: WordsRecognizer) -> None:
     answer = words.predict("What a lovely surprise, thank you so much!")
-    assert isinstance(answer, WordsAnswer)
+    assert isinstance(answer, WordsPrediction)
     assert tuple(answer.probabilities) == words.labels
     assert sum(answer.probabilities.values()) == pytest.approx(1.0)
     assert answer.confidence == max(answer.probabilities.values())
@@ -192,9 +199,9 @@ def test_changed_arrays_are_refused(copy: Path) -> None:
 def test_a_pickle_is_not_opened(copy: Path) -> None:
     for content in (pickle.dumps({"a": 1}), b"PK\x03\x04 no zip"):
         (copy / ARRAYS).write_bytes(content)
-        told = json.loads((copy / CARD).read_text())
+        told = json.loads((copy / MANIFEST).read_text())
         told["sha256"] = hashlib.sha256(content).hexdigest()
-        (copy / CARD).write_text(json.dumps(told))
+        (copy / MANIFEST).write_text(json.dumps(told))
         with pytest.raises(BundleError, match=r"words\.npz cannot be read"):
             load_words(copy)
     rewrite(Path(shutil.copytree(BUNDLED, copy.parent / "other")))  # the way of rewriting is sound
@@ -211,9 +218,9 @@ def test_a_pickle_is_not_opened(copy: Path) -> None:
         ({"layers": [2, 99]}, "need 1 to 24"),
         ({"layers": [2, 4, 7]}, "does not fit the encoder: layers are"),
         ({"earlier": 10**9}, "need 1 to 24"),
-        ({"labels": ["neutral", "anger"]}, "does not answer for 2 labels"),
-        ({"temperatures": [1.0]}, "needs two temperatures"),
-        ({"temperatures": [1.0, -1.0]}, "needs two temperatures"),
+        ({"labels": ["neutral", "anger"]}, "does not predict 2 labels"),
+        ({"temperatures": [1.0]}, "needs 2 temperatures"),
+        ({"temperatures": [1.0, -1.0]}, "needs 2 temperatures"),
         ({"layers": "all"}, "needs 'layers' as list"),
         ({"layers": [2]}, "does not fit"),
         ({"earlier": 1}, "does not fit"),
@@ -221,8 +228,8 @@ def test_a_pickle_is_not_opened(copy: Path) -> None:
     ],
 )
 def test_manifests_that_do_not_fit_are_refused(copy: Path, change: Any, said: str) -> None:
-    told = json.loads((copy / CARD).read_text())
-    (copy / CARD).write_text(json.dumps(told | change))
+    told = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps(told | change))
     with pytest.raises(BundleError, match=said):
         load_words(copy)
 
@@ -235,12 +242,12 @@ def test_arrays_that_do_not_fit_are_refused(copy: Path) -> None:
 
 def test_arrays_that_are_not_finite_are_refused(copy: Path) -> None:
     rewrite(copy, {"direct.bias": np.full(7, np.nan, np.float32)})
-    with pytest.raises(BundleError, match="does not answer for 7 labels"):
+    with pytest.raises(BundleError, match="does not predict 7 labels"):
         load_words(copy)
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no recogniser of words at"):
+    with pytest.raises(BundleError, match="no recognizer of words at"):
         load_words(tmp_path)
 
 

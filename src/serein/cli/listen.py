@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.language import Language
 from serein.cli.live_view import WORDS, JsonLines, PlainLines, SoundSource, View
 from serein.cli.options import BundleName, Provider, Threads, UnsureBelow, within
 from serein.cli.show import print_json
-from serein.cli.words import Language
 from serein.defaults import (
     DEFAULT_MODEL,
     DEFAULT_PROVIDER,

