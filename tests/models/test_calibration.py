@@ -164,7 +164,7 @@ def test_the_columns_of_a_fold_without_a_class_are_put_in_place():
     y[(speakers == 0) & (generator.random(400) < 0.5)] = 0
     X = np.eye(4)[y] + 0.05 * generator.standard_normal((400, 4))
     fitted = TemperatureScaled(MaskedLogisticRegression(1.0)).fit(X, y, groups=speakers)
-    assert fitted.temperature_ < 1.0  # all held-out answers are right, so it may be surer
+    assert fitted.temperature_ < 1.0  # all held-out predictions are right, so confidence may rise
 
 
 def test_one_speaker_is_not_enough():
@@ -180,16 +180,16 @@ def test_speakers_who_share_no_class_cannot_calibrate():
         TemperatureScaled(MaskedLogisticRegression()).fit(X, who, groups=who)
 
 
-# --- groups, copies, votes ---
+# --- groups, augmented data, votes ---
 
 
-class Listener(ClassifierMixin, BaseEstimator):
-    """Answers with the second and third feature as log probabilities; keeps what it was given."""
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Predicts the second and third feature as log probabilities; keeps what it was given."""
 
     fits: list[dict[str, Array]] = []  # noqa: RUF012
 
     def fit(self, X: Array, y: Array, groups: Array, sample_weight: Array | None = None) -> Any:
-        Listener.fits.append({"row": X[:, 0], "groups": groups, "sample_weight": sample_weight})
+        Recorder.fits.append({"row": X[:, 0], "groups": groups, "sample_weight": sample_weight})
         self.classes_ = np.unique(y)
         return self
 
@@ -200,7 +200,7 @@ class Listener(ClassifierMixin, BaseEstimator):
         return self.classes_[X[:, 1:3].argmax(axis=1)]
 
 
-def told(samples: int = 400, strength: float = 3.0) -> tuple[Array, Array, Array]:
+def labelled(samples: int = 400, strength: float = 3.0) -> tuple[Array, Array, Array]:
     """Row number and, too sure by a known strength, log probabilities of two classes."""
     generator = np.random.default_rng(2)
     honest_ones = log_softmax(1.5 * generator.standard_normal((samples, 2)), axis=1)
@@ -211,13 +211,13 @@ def told(samples: int = 400, strength: float = 3.0) -> tuple[Array, Array, Array
 
 @pytest.fixture
 def listened() -> list[dict[str, Array]]:
-    Listener.fits.clear()
-    return Listener.fits
+    Recorder.fits.clear()
+    return Recorder.fits
 
 
 def test_groups_are_passed_on_to_a_classifier_that_takes_them(listened: list[dict[str, Array]]):
-    X, y, speakers = told()
-    TemperatureScaled(Listener(), folds=5).fit(X, y, groups=speakers, sample_weight=X[:, 0] + 1)
+    X, y, speakers = labelled()
+    TemperatureScaled(Recorder(), folds=5).fit(X, y, groups=speakers, sample_weight=X[:, 0] + 1)
     assert len(listened) == 6
     for given in listened:
         rows = given["row"].astype(int)
@@ -227,8 +227,8 @@ def test_groups_are_passed_on_to_a_classifier_that_takes_them(listened: list[dic
 
 
 def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[dict[str, Array]]):
-    X, y, speakers = told()
-    plain = TemperatureScaled(Listener()).fit(X, y, groups=speakers)
+    X, y, speakers = labelled()
+    plain = TemperatureScaled(Recorder()).fit(X, y, groups=speakers)
     assert plain.temperature_ == pytest.approx(3.0, rel=0.3)
     wrong = np.column_stack([1000 + X[:, 0], 20 * (1 - y), 20 * y]) * [1, -1, -1]
     both = {
@@ -238,9 +238,9 @@ def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[di
     }
     is_augmented = np.arange(2 * len(y)) >= len(y)
     listened.clear()
-    marked = TemperatureScaled(Listener()).fit(**both, is_augmented=is_augmented)
+    marked = TemperatureScaled(Recorder()).fit(**both, is_augmented=is_augmented)
     assert marked.temperature_ == plain.temperature_
-    assert TemperatureScaled(Listener()).fit(**both).temperature_ > 2 * plain.temperature_
+    assert TemperatureScaled(Recorder()).fit(**both).temperature_ > 2 * plain.temperature_
     assert set(listened[0]["row"].tolist()) == set(both["X"][:, 0].tolist())
     for given in listened[1:6]:  # a copy is where its parent is
         rows = given["row"]
@@ -248,10 +248,10 @@ def test_copies_are_learnt_from_but_do_not_set_the_temperature(listened: list[di
 
 
 def test_a_speaker_of_copies_alone_is_heard_and_sets_nothing(listened: list[dict[str, Array]]):
-    X, y, speakers = told()
+    X, y, speakers = labelled()
     is_augmented = speakers == 0
-    fitted = TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_augmented=is_augmented)
-    rest = TemperatureScaled(Listener()).fit(
+    fitted = TemperatureScaled(Recorder()).fit(X, y, groups=speakers, is_augmented=is_augmented)
+    rest = TemperatureScaled(Recorder()).fit(
         X[~is_augmented], y[~is_augmented], groups=speakers[~is_augmented]
     )
     assert len(listened[0]["row"]) == len(y)
@@ -259,9 +259,9 @@ def test_a_speaker_of_copies_alone_is_heard_and_sets_nothing(listened: list[dict
 
 
 def test_copies_alone_cannot_calibrate():
-    X, y, speakers = told(40)
+    X, y, speakers = labelled(40)
     with pytest.raises(ValueError, match="a class that at least 2 speakers have; got none"):
-        TemperatureScaled(Listener()).fit(X, y, groups=speakers, is_augmented=np.ones(40, bool))
+        TemperatureScaled(Recorder()).fit(X, y, groups=speakers, is_augmented=np.ones(40, bool))
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_votes_of_zero_are_calibrated_without_a_warning(voters: Any):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
     np.testing.assert_array_equal(probabilities == 0, raw == 0)
     np.testing.assert_array_equal(fitted.predict(unseen), fitted.estimator_.predict(unseen))
-    heard = raw > 0
-    expected = np.where(heard, raw, 0) ** (1 / fitted.temperature_)
+    voted = raw > 0
+    expected = np.where(voted, raw, 0) ** (1 / fitted.temperature_)
     np.testing.assert_allclose(probabilities, expected / expected.sum(axis=1, keepdims=True))
 
 
@@ -305,9 +305,9 @@ def test_votes_of_zero_for_the_true_class_lower_the_confidence():
 
 
 def test_how_speakers_differ_is_learnt_from_the_calibrated_held_out_answers():
-    """What `Listener` answers for a row is the same in every fold, so all of it is known."""
-    X, y, speakers = told()
-    fitted = TemperatureScaled(Listener(), folds=5).fit(X, y, groups=speakers)
+    """What `Recorder` predicts for a row is the same in every fold, so all of it is known."""
+    X, y, speakers = labelled()
+    fitted = TemperatureScaled(Recorder(), folds=5).fit(X, y, groups=speakers)
     cooled = softmax(X[:, 1:3] / fitted.temperature_, axis=1)
     expected = SpeakerPrior.estimate(cooled, y, speakers)
     for name in ("means", "within", "between"):
@@ -318,7 +318,7 @@ def test_how_speakers_differ_is_learnt_from_the_calibrated_held_out_answers():
 
 
 def test_what_was_learnt_from_shows_no_speaker():
-    """Answers for voices that are known differ from those for voices that are not."""
+    """Predictions for training speakers differ from those for unseen ones."""
     X, y, speakers = noisy_speakers(240, 100)
     fitted = TemperatureScaled(MaskedLogisticRegression(C=100.0)).fit(X, y, groups=speakers)
     by_heart = SpeakerPrior.estimate(fitted.predict_proba(X), y, speakers)
@@ -326,10 +326,10 @@ def test_what_was_learnt_from_shows_no_speaker():
 
 
 def test_copies_and_weights_do_not_tell_how_speakers_differ():
-    X, y, speakers = told()
-    plain = TemperatureScaled(Listener()).fit(X, y, groups=speakers)
+    X, y, speakers = labelled()
+    plain = TemperatureScaled(Recorder()).fit(X, y, groups=speakers)
     wrong = np.column_stack([1000 + X[:, 0], 20 * y, 20 * (1 - y)])
-    marked = TemperatureScaled(Listener()).fit(
+    marked = TemperatureScaled(Recorder()).fit(
         np.vstack([X, wrong]),
         np.append(y, y),
         groups=np.append(speakers, speakers),

@@ -93,13 +93,13 @@ def test_a_clone_has_the_same_settings(name: str):
 def test_the_seed_decides(name: str):
     X, y = series()
 
-    def answer(seed: int) -> Array:
+    def probabilities(seed: int) -> Array:
         settings = SMALL.get(name, {}) | ({"mixtures": 2} if name == "gmm_hmm" else {})
         model = make_model(name, settings, training=SHORT, width=WIDTH, random_state=seed)
         return model.fit(X, y).predict_proba(X)
 
-    np.testing.assert_array_equal(answer(1), answer(1))
-    assert np.abs(answer(1) - answer(2)).max() > 1e-9
+    np.testing.assert_array_equal(probabilities(1), probabilities(1))
+    assert np.abs(probabilities(1) - probabilities(2)).max() > 1e-9
 
 
 def test_kinds_say_what_is_built():
@@ -281,7 +281,7 @@ def test_member_names(name: str, settings: dict[str, Any], expected: list[str]):
         ("svm", {}, False),
         ("voting", {}, False),
         ("voting", {"members": ["svm", "lstm"]}, True),
-        ("voting", {"members": ["svm", "unheard"]}, False),
+        ("voting", {"members": ["svm", "unknown"]}, False),
         ("bagging", {"base": "gmm_hmm"}, True),
         ("boosting", {}, False),
         ("stacking", {"members": ["bagging"], "bagging": {"base": "cnn"}}, True),

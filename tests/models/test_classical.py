@@ -70,10 +70,10 @@ def test_every_model_learns_gives_probabilities_and_repeats_itself(name: str):
 def test_scale_of_features_changes_nothing(name: str):
     X, y = corpus(180)
     other = X * 2.0 ** np.arange(-2, 3) + 2.0
-    answers = [
+    predictions = [
         small(name, random_state=3).fit(V[60:], y[60:]).predict_proba(V[:60]) for V in (X, other)
     ]
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-3)
+    np.testing.assert_allclose(predictions[0], predictions[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
@@ -170,7 +170,7 @@ def test_knn_can_be_bagged_though_it_knows_no_weights():
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("changed", "message"),
     [
         ({"y": ["joy"] * 6}, r"y has 1 class \(joy\); a classifier needs samples of at least 2"),
         ({"sample_weight": np.ones(5)}, "sample_weight must be 6 numbers"),
@@ -180,8 +180,8 @@ def test_knn_can_be_bagged_though_it_knows_no_weights():
     ],
 )
 @pytest.mark.parametrize("model", [MarginSVM(), svm()])
-def test_what_is_refused(model: Any, told: dict[str, Any], message: str):
-    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | told
+def test_what_is_refused(model: Any, changed: dict[str, Any], message: str):
+    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | changed
     with pytest.raises(ValueError, match=message):
         model.fit(**given)
 

@@ -133,8 +133,8 @@ def test_left_right_goes_from_the_first_state_to_the_next():
 def test_same_seed_same_scores_and_an_untouched_global_state():
     X, y, _ = moving()
     before = np.random.get_state()[1].copy()
-    answers = [small(topology="ergodic").fit(X, y).predict_proba(X) for _ in range(2)]
-    np.testing.assert_array_equal(answers[0], answers[1])
+    predictions = [small(topology="ergodic").fit(X, y).predict_proba(X) for _ in range(2)]
+    np.testing.assert_array_equal(predictions[0], predictions[1])
     np.testing.assert_array_equal(before, np.random.get_state()[1])
 
 

@@ -178,7 +178,7 @@ def test_label_sets_and_weights_go_together():
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("changed", "message"),
     [
         ({"y": ["joy"] * 6}, r"y has 1 class \(joy\); a classifier needs samples of at least 2"),
         ({"sample_weight": [1, 1, -1, 1, 1, 1]}, "6 numbers, finite and not negative"),
@@ -192,7 +192,7 @@ def test_label_sets_and_weights_go_together():
         ({"y": [0.5, 1.5, 2.5, 3.5, 4.5, 5.25]}, "Unknown label type"),
     ],
 )
-def test_what_is_refused(told: dict[str, Any], message: str):
-    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | told
+def test_what_is_refused(changed: dict[str, Any], message: str):
+    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | changed
     with pytest.raises(ValueError, match=message):
         MaskedLogisticRegression().fit(**given)

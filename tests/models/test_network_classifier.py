@@ -299,8 +299,8 @@ def test_curves_go_to_mlflow(monkeypatch: pytest.MonkeyPatch):
     fitted = model(log="mlflow", epochs=2).fit(X, y)
     client = mlflow.MlflowClient()
     run = client.create_run().info.run_id
-    told = [(call.args, call.kwargs) for call in client.log_metric.call_args_list]
-    assert ((run, "train_loss", fitted.history_[1]["train_loss"]), {"step": 2}) in told
+    logged = [(call.args, call.kwargs) for call in client.log_metric.call_args_list]
+    assert ((run, "train_loss", fitted.history_[1]["train_loss"]), {"step": 2}) in logged
     client.set_terminated.assert_called_once_with(run)
     client.log_artifact.assert_not_called()
 
@@ -327,7 +327,7 @@ class NeverBuilt(BaseEstimator):
 
 
 @pytest.mark.parametrize(
-    ("told", "settings", "message"),
+    ("changed", "settings", "message"),
     [
         ({"y": ["joy"] * 6}, {}, r"y has 1 class \(joy\)"),
         ({"y": ["joy"] * 5 + ["fear"]}, {}, "class fear has a single sample"),
@@ -351,9 +351,9 @@ class NeverBuilt(BaseEstimator):
     ],
 )
 def test_what_is_refused_before_any_time_is_spent(
-    told: dict[str, Any], settings: dict[str, Any], message: str
+    changed: dict[str, Any], settings: dict[str, Any], message: str
 ):
-    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | told
+    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | changed
     with pytest.raises(ValueError, match=message):
         model(**({"architecture": NeverBuilt()} | settings)).fit(**given)
 

@@ -83,11 +83,11 @@ def test_integer_weights_are_repetitions(features: int, with_label_set: bool):
     X, y = corpus(60, features, 3)
     times = np.random.default_rng(1).integers(0, 4, len(y))
     origin = np.where((np.arange(60) < 30) & (y < 2), "a", "b")
-    told = {"label_set": origin} if with_label_set else {}
-    often = {name: values.repeat(times) for name, values in told.items()}
-    weighted = MaskedRidge(0.01).fit(X, y, sample_weight=times, **told)
+    changed = {"label_set": origin} if with_label_set else {}
+    often = {name: values.repeat(times) for name, values in changed.items()}
+    weighted = MaskedRidge(0.01).fit(X, y, sample_weight=times, **changed)
     repeated = MaskedRidge(0.01).fit(np.repeat(X, times, axis=0), y.repeat(times), **often)
-    plain = MaskedRidge(0.01).fit(X, y, **told)
+    plain = MaskedRidge(0.01).fit(X, y, **changed)
     unseen, _ = corpus(60, features, 3, seed=1)
     given = weighted.predict_proba(unseen)
     np.testing.assert_allclose(given, repeated.predict_proba(unseen), atol=1e-3)
@@ -262,7 +262,7 @@ def test_a_corpus_of_a_single_class_can_be_learnt_from():
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("changed", "message"),
     [
         ({"y": ["joy"] * 6}, r"y has 1 class \(joy\); a classifier needs samples of at least 2"),
         ({"sample_weight": [1, 1, -1, 1, 1, 1]}, "6 numbers, finite and not negative"),
@@ -277,7 +277,7 @@ def test_a_corpus_of_a_single_class_can_be_learnt_from():
         ({"y": [0.5, 1.5, 2.5, 3.5, 4.5, 5.25]}, "Unknown label type"),
     ],
 )
-def test_what_is_refused(told: dict[str, Any], message: str):
-    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | told
+def test_what_is_refused(changed: dict[str, Any], message: str):
+    given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | changed
     with pytest.raises(ValueError, match=message):
         MaskedRidge().fit(**given)

@@ -21,7 +21,7 @@ MEANS = 3.0 * np.eye(EMOTIONS) - 3.0 / EMOTIONS
 def speaker(
     generator: np.random.Generator, own: Array, emotions: Array, *, within: float = 0.6
 ) -> Array:
-    """Answers for utterances of a speaker: means of the emotions, their own vector, and noise."""
+    """Predictions for utterances of a speaker: means of the emotions, speaker bias and noise."""
     noise = within * generator.standard_normal((len(emotions), EMOTIONS))
     return softmax(MEANS[emotions] + own + noise, axis=1)
 
@@ -33,20 +33,20 @@ def vectors(generator: np.random.Generator, speakers: int) -> Array:
 
 
 def training(speakers: int = 40, each: int = 6) -> tuple[Array, Array, Array, Array]:
-    """Answers, truth and speakers of a training set, and the vectors planted in it."""
+    """Predictions, truth and speakers of a training set, and the vectors planted in it."""
     generator = np.random.default_rng(0)
     own = vectors(generator, speakers)
     own -= own.mean(axis=0)  # what all speakers had in common would be taken for the emotions'
     emotions = np.arange(EMOTIONS).repeat(each)
-    answers = [speaker(generator, vector, emotions) for vector in own]
+    predictions = [speaker(generator, vector, emotions) for vector in own]
     truth, who = np.tile(emotions, speakers), np.arange(speakers).repeat(len(emotions))
-    return np.concatenate(answers), truth, who, own
+    return np.concatenate(predictions), truth, who, own
 
 
 @pytest.fixture(scope="module")
 def prior() -> SpeakerPrior:
-    answers, truth, who, _ = training()
-    return SpeakerPrior.estimate(answers, truth, who)
+    predictions, truth, who, _ = training()
+    return SpeakerPrior.estimate(predictions, truth, who)
 
 
 def error(prior: SpeakerPrior, utterances: int, speakers: int = 60) -> float:
@@ -75,27 +75,27 @@ def test_two_speakers_by_hand():
     """Of one utterance an emotion and speaker all can be counted."""
     own = np.array([0.5, -0.5])
     logits = np.array([[2.0, 0.0], [0.0, 2.0]])
-    answers = softmax(np.concatenate([logits + own, logits - own]), axis=1)
-    found = SpeakerPrior.estimate(answers, [0, 1, 0, 1], ["ann", "ann", "bob", "bob"])
+    predictions = softmax(np.concatenate([logits + own, logits - own]), axis=1)
+    found = SpeakerPrior.estimate(predictions, [0, 1, 0, 1], ["ann", "ann", "bob", "bob"])
     np.testing.assert_allclose(found.means, [[1.0, -1.0], [-1.0, 1.0]])
     np.testing.assert_allclose(found.within, np.zeros((2, 2)), atol=1e-12)
     np.testing.assert_allclose(found.between, [[0.25, -0.25], [-0.25, 0.25]])
 
 
 def test_a_class_that_does_not_occur_is_refused():
-    answers, truth, who, _ = training(4)
+    predictions, truth, who, _ = training(4)
     heard = truth != 3
     with pytest.raises(ValueError, match="a class has no utterance"):
-        SpeakerPrior.estimate(answers[heard], truth[heard], who[heard])
+        SpeakerPrior.estimate(predictions[heard], truth[heard], who[heard])
 
 
 def test_a_single_training_speaker_teaches_that_speakers_do_not_differ():
-    answers, truth, who, _ = training(1)
-    found = SpeakerPrior.estimate(answers, truth, who)
+    predictions, truth, who, _ = training(1)
+    found = SpeakerPrior.estimate(predictions, truth, who)
     generator = np.random.default_rng(1)
     own = vectors(generator, 1)[0]
-    lean = found.bias(speaker(generator, own, np.arange(EMOTIONS).repeat(8)))
-    assert np.linalg.norm(lean) < 0.05 * np.linalg.norm(own)
+    bias = found.bias(speaker(generator, own, np.arange(EMOTIONS).repeat(8)))
+    assert np.linalg.norm(bias) < 0.05 * np.linalg.norm(own)
 
 
 # --- a new speaker ---
@@ -105,9 +105,9 @@ def test_a_planted_vector_is_found_if_all_emotions_are_heard(prior: SpeakerPrior
     generator = np.random.default_rng(1)
     for own in vectors(generator, 20):
         emotions = np.arange(EMOTIONS).repeat(12)
-        lean = prior.bias(speaker(generator, own, emotions))
-        assert np.linalg.norm(lean - own) < 0.4
-        assert lean @ own > 0.95 * np.linalg.norm(lean) * np.linalg.norm(own)
+        bias = prior.bias(speaker(generator, own, emotions))
+        assert np.linalg.norm(bias - own) < 0.4
+        assert bias @ own > 0.95 * np.linalg.norm(bias) * np.linalg.norm(own)
 
 
 @pytest.mark.parametrize("each", [1, 4, 50])
@@ -117,20 +117,20 @@ def test_if_all_emotions_are_heard_as_often_it_is_their_shrunken_mean(each: int)
     between, within, emotions = 0.64, 0.36, 3.0**2 / EMOTIONS
     prior = SpeakerPrior(MEANS, within * plane, between * plane)
     own = np.array([0.4, -0.3, 0.2, 0.1, -0.4])
-    lean = prior.bias(softmax(np.tile(MEANS + own, (each, 1)), axis=1))
+    bias = prior.bias(softmax(np.tile(MEANS + own, (each, 1)), axis=1))
     noise = (within + emotions) / (EMOTIONS * each)
-    np.testing.assert_allclose(lean, own * between / (between + noise), rtol=0.03)
+    np.testing.assert_allclose(bias, own * between / (between + noise), rtol=0.03)
 
 
 def test_what_is_taken_off_helps(prior: SpeakerPrior):
-    """Leans as large as the emotions are apart: many answers are wrong, until they are gone."""
+    """Biases as large as the emotions are apart make many predictions wrong, until removed."""
     generator = np.random.default_rng(2)
     before, after = [], []
     for own in 2 * vectors(generator, 30):
         emotions = generator.integers(0, EMOTIONS, 40)
-        answers = speaker(generator, own, emotions)
-        righted = remove_bias(answers, prior.bias(answers))
-        before.append(np.mean(answers.argmax(axis=1) == emotions))
+        predictions = speaker(generator, own, emotions)
+        righted = remove_bias(predictions, prior.bias(predictions))
+        before.append(np.mean(predictions.argmax(axis=1) == emotions))
         after.append(np.mean(righted.argmax(axis=1) == emotions))
     assert np.mean(before) < 0.9
     assert 1 - np.mean(after) < 0.35 * (1 - np.mean(before))
@@ -141,9 +141,9 @@ def test_a_speaker_of_one_emotion_stays_as_they_are(prior: SpeakerPrior, emotion
     generator = np.random.default_rng(emotion)
     planted, found = [], []
     for own in vectors(generator, 30):
-        lean = prior.bias(speaker(generator, own, np.full(30, emotion)))
+        bias = prior.bias(speaker(generator, own, np.full(30, emotion)))
         planted.append(np.linalg.norm(own))
-        found.append(np.linalg.norm(lean))
+        found.append(np.linalg.norm(bias))
     assert np.mean(found) < 0.02 * np.mean(planted)
 
 
@@ -158,9 +158,9 @@ def test_of_few_utterances_little_is_believed(prior: SpeakerPrior):
     noisy = SpeakerPrior(prior.means, 20 * prior.within, prior.between)
     generator = np.random.default_rng(3)
     for own in vectors(generator, 10):
-        answers = speaker(generator, own, np.arange(EMOTIONS), within=0.0)
+        predictions = speaker(generator, own, np.arange(EMOTIONS), within=0.0)
         sizes = [
-            np.linalg.norm(noisy.bias(np.tile(answers, (times, 1)))) for times in (1, 3, 10, 40)
+            np.linalg.norm(noisy.bias(np.tile(predictions, (times, 1)))) for times in (1, 3, 10, 40)
         ]
         assert sizes == sorted(sizes)
         assert sizes[0] < 0.6 * sizes[-1] < np.linalg.norm(own)
@@ -170,35 +170,35 @@ def test_of_one_utterance_not_all_is_believed(prior: SpeakerPrior):
     generator = np.random.default_rng(3)
     for own in vectors(generator, 10):
         for emotion in range(EMOTIONS):
-            lean = prior.bias(speaker(generator, own, np.array([emotion])))
-            assert np.linalg.norm(lean) < 0.8 * np.linalg.norm(own)
+            bias = prior.bias(speaker(generator, own, np.array([emotion])))
+            assert np.linalg.norm(bias) < 0.8 * np.linalg.norm(own)
 
 
 def test_the_order_of_utterances_does_not_matter(prior: SpeakerPrior):
     generator = np.random.default_rng(4)
-    answers = speaker(generator, vectors(generator, 1)[0], np.arange(30) % EMOTIONS)
-    shuffled = generator.permutation(answers)
-    np.testing.assert_allclose(prior.bias(shuffled), prior.bias(answers), atol=1e-3)
+    predictions = speaker(generator, vectors(generator, 1)[0], np.arange(30) % EMOTIONS)
+    shuffled = generator.permutation(predictions)
+    np.testing.assert_allclose(prior.bias(shuffled), prior.bias(predictions), atol=1e-3)
 
 
 def test_the_order_of_classes_does_not_matter():
-    answers, truth, who, _ = training(8)
+    predictions, truth, who, _ = training(8)
     order = np.array([3, 0, 4, 1, 2])
     number = np.argsort(order)  # of each old class among the new
-    one = SpeakerPrior.estimate(answers, truth, who)
-    other = SpeakerPrior.estimate(answers[:, order], number[truth], who)
+    one = SpeakerPrior.estimate(predictions, truth, who)
+    other = SpeakerPrior.estimate(predictions[:, order], number[truth], who)
     np.testing.assert_allclose(other.means, one.means[np.ix_(order, order)])
     generator = np.random.default_rng(5)
     for emotions in (np.arange(20) % EMOTIONS, np.full(4, 2), np.array([0, 0, 1])):
         heard = speaker(generator, vectors(generator, 1)[0], emotions)
-        lean, moved = one.bias(heard), other.bias(heard[:, order])
-        np.testing.assert_allclose(moved, lean[order], atol=1e-3)
+        bias, moved = one.bias(heard), other.bias(heard[:, order])
+        np.testing.assert_allclose(moved, bias[order], atol=1e-3)
         np.testing.assert_allclose(
-            remove_bias(heard[:, order], moved), remove_bias(heard, lean)[:, order], atol=1e-3
+            remove_bias(heard[:, order], moved), remove_bias(heard, bias)[:, order], atol=1e-3
         )
 
 
-# --- answers ---
+# --- predictions ---
 
 
 def filled(rows: Array) -> Array:
@@ -216,51 +216,51 @@ def probabilities(least: int, most: int) -> st.SearchStrategy[Array]:
 
 @settings(max_examples=60, deadline=None)
 @given(probabilities(EMOTIONS, EMOTIONS))
-def test_whatever_is_answered_the_lean_is_finite_and_has_mean_0(
-    prior: SpeakerPrior, answers: Array
+def test_whatever_is_answered_the_bias_is_finite_and_has_mean_0(
+    prior: SpeakerPrior, predictions: Array
 ):
-    lean = prior.bias(answers)
-    assert lean.shape == (EMOTIONS,)
-    assert np.isfinite(lean).all()
-    assert abs(lean.sum()) < 1e-6
-    given_then = remove_bias(answers, lean)
+    bias = prior.bias(predictions)
+    assert bias.shape == (EMOTIONS,)
+    assert np.isfinite(bias).all()
+    assert abs(bias.sum()) < 1e-6
+    given_then = remove_bias(predictions, bias)
     assert np.isfinite(given_then).all()
     np.testing.assert_allclose(given_then.sum(axis=1), 1)
 
 
 @settings(max_examples=60, deadline=None)
 @given(probabilities(2, 6))
-def test_without_a_lean_answers_are_as_they_were(answers: Array):
-    same = remove_bias(answers, np.zeros(answers.shape[1]))
-    np.testing.assert_allclose(same, answers, atol=1e-8)  # 0 is taken for 1e-9
+def test_without_a_bias_predictions_are_as_they_were(predictions: Array):
+    same = remove_bias(predictions, np.zeros(predictions.shape[1]))
+    np.testing.assert_allclose(same, predictions, atol=1e-8)  # 0 is taken for 1e-9
     np.testing.assert_allclose(same.sum(axis=1), 1)
 
 
 def test_a_lean_is_taken_off_log_probabilities():
-    answers = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
-    lean = np.log([2.0, 1.0, 0.5])
-    once = remove_bias(answers, lean)
+    predictions = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+    bias = np.log([2.0, 1.0, 0.5])
+    once = remove_bias(predictions, bias)
     np.testing.assert_allclose(once[0], np.array([0.1, 0.3, 1.0]) / 1.4)
-    np.testing.assert_allclose(remove_bias(once, -lean), answers)
+    np.testing.assert_allclose(remove_bias(once, -bias), predictions)
     np.testing.assert_allclose(
-        remove_bias(answers, lean + 5), once
+        remove_bias(predictions, bias + 5), once
     )  # what all have in common is none
 
 
-@pytest.mark.parametrize("lean", [[50.0, -50.0, 0.0], [-900.0, 900.0, 0.0]])
-def test_large_leans_stay_finite(lean: list[float]):
-    found = remove_bias(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array(lean))
+@pytest.mark.parametrize("bias", [[50.0, -50.0, 0.0], [-900.0, 900.0, 0.0]])
+def test_large_biases_stay_finite(bias: list[float]):
+    found = remove_bias(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array(bias))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
-def test_answers_without_any_doubt():
+def test_predictions_without_any_doubt():
     """All within is 0, as of a model that is never wrong; and all means lie far out."""
     truth = np.tile(np.arange(3), 6)
     sure = SpeakerPrior.estimate(np.eye(3)[truth], truth, np.arange(18) // 3)
     assert np.abs(sure.within).max() == 0
-    lean = sure.bias(np.eye(3)[[0, 1, 2, 2]])
-    np.testing.assert_allclose(lean, 0, atol=1e-6)
+    bias = sure.bias(np.eye(3)[[0, 1, 2, 2]])
+    np.testing.assert_allclose(bias, 0, atol=1e-6)
     assert np.isfinite(sure.bias(np.full((4, 3), 1 / 3))).all()
 
 

@@ -24,24 +24,24 @@ SHORT = ConditionalWGAN(epochs=1, hidden=(8,), random_state=0)
 COUNTS = {"anger": 20, "calm": 10, "fear": 4}
 
 
-class Listener(ClassifierMixin, BaseEstimator):
+class Recorder(ClassifierMixin, BaseEstimator):
     """Remembers what its fit was given."""
 
-    heard: ClassVar[dict[str, Array]] = {}
+    recorded: ClassVar[dict[str, Array]] = {}
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         given = {"X": X, "y": y, "sample_weight": sample_weight, "groups": groups}
-        Listener.heard = {name: values for name, values in given.items() if values is not None}
+        Recorder.recorded = {name: values for name, values in given.items() if values is not None}
         self.classes_ = np.unique(y)
         return self
 
 
-class Corpora(Listener):
+class Corpora(Recorder):
     """Takes label sets too."""
 
     def fit(self, X: Any, y: Any, label_set: Any = None) -> Self:
         super().fit(X, y)
-        Listener.heard["label_set"] = label_set
+        Recorder.recorded["label_set"] = label_set
         return self
 
 
@@ -54,8 +54,8 @@ def uneven() -> tuple[Array, Array, Array]:
     return X, y[order], np.array([f"speaker {row % 5}" for row in range(len(y))])
 
 
-def heard_counts() -> dict[str, int]:
-    names, counts = np.unique(Listener.heard["y"], return_counts=True)
+def recorded_counts() -> dict[str, int]:
+    names, counts = np.unique(Recorder.recorded["y"], return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
@@ -93,16 +93,16 @@ def test_scikit_learns_contract(estimator, check):
 )
 def test_classes_become_equal(method: Any, count: int):
     X, y, _ = uneven()
-    Balanced(Listener(), method, random_state=0).fit(X, y)
-    assert heard_counts() == dict.fromkeys(COUNTS, count)
+    Balanced(Recorder(), method, random_state=0).fit(X, y)
+    assert recorded_counts() == dict.fromkeys(COUNTS, count)
 
 
 @pytest.mark.parametrize("method", ["none", "class_weights"])
 def test_nobody_is_made(method: str):
     X, y, _ = uneven()
-    Balanced(Listener(), method).fit(X, y)
-    np.testing.assert_array_equal(Listener.heard["X"], X)
-    np.testing.assert_array_equal(Listener.heard["y"], y)
+    Balanced(Recorder(), method).fit(X, y)
+    np.testing.assert_array_equal(Recorder.recorded["X"], X)
+    np.testing.assert_array_equal(Recorder.recorded["y"], y)
 
 
 @pytest.mark.parametrize("method", ["over", "under"])
@@ -110,40 +110,40 @@ def test_every_array_follows_its_rows_even_through_nan(method: str):
     X, y, speakers = uneven()
     X[::2, 0] = np.nan
     weight = np.arange(len(y)) + 1.0
-    Balanced(Listener(), method, random_state=0).fit(X, y, sample_weight=weight, groups=speakers)
-    heard = Listener.heard
-    rows = heard["X"][:, -1].astype(int)
-    np.testing.assert_array_equal(heard["X"], X[rows])
-    np.testing.assert_array_equal(heard["y"], y[rows])
-    np.testing.assert_array_equal(heard["sample_weight"], weight[rows])
-    np.testing.assert_array_equal(heard["groups"], speakers[rows])
+    Balanced(Recorder(), method, random_state=0).fit(X, y, sample_weight=weight, groups=speakers)
+    recorded = Recorder.recorded
+    rows = recorded["X"][:, -1].astype(int)
+    np.testing.assert_array_equal(recorded["X"], X[rows])
+    np.testing.assert_array_equal(recorded["y"], y[rows])
+    np.testing.assert_array_equal(recorded["sample_weight"], weight[rows])
+    np.testing.assert_array_equal(recorded["groups"], speakers[rows])
     if method == "over":
         assert set(rows) == set(range(len(y)))
     else:
         assert len(set(rows)) == len(rows)
     corpora = np.where(speakers == "speaker 0", "a", "b")
     Balanced(Corpora(), method, random_state=0).fit(X, y, label_set=corpora)
-    np.testing.assert_array_equal(heard["X"], Listener.heard["X"])
-    np.testing.assert_array_equal(Listener.heard["label_set"], corpora[rows])
+    np.testing.assert_array_equal(recorded["X"], Recorder.recorded["X"])
+    np.testing.assert_array_equal(Recorder.recorded["label_set"], corpora[rows])
 
 
 @pytest.mark.parametrize("method", ["smote", SHORT])
 def test_made_samples_weigh_1_and_are_of_nobody(method: Any):
     X, y, speakers = uneven()
     weight = np.full(len(y), 3.0)
-    Balanced(Listener(), method, random_state=0).fit(X, y, sample_weight=weight, groups=speakers)
-    heard, given = Listener.heard, len(y)
-    np.testing.assert_array_equal(heard["X"][:given], X)
-    np.testing.assert_array_equal(heard["groups"][:given], speakers)
-    assert set(heard["groups"][given:]) == {""}
-    assert heard["sample_weight"].tolist() == [3.0] * given + [1.0] * (60 - given)
+    Balanced(Recorder(), method, random_state=0).fit(X, y, sample_weight=weight, groups=speakers)
+    recorded, given = Recorder.recorded, len(y)
+    np.testing.assert_array_equal(recorded["X"][:given], X)
+    np.testing.assert_array_equal(recorded["groups"][:given], speakers)
+    assert set(recorded["groups"][given:]) == {""}
+    assert recorded["sample_weight"].tolist() == [3.0] * given + [1.0] * (60 - given)
 
 
 def test_smote_stays_between_samples_of_the_class():
     X, y, _ = uneven()
-    Balanced(Listener(), "smote", random_state=0).fit(X, y)
+    Balanced(Recorder(), "smote", random_state=0).fit(X, y)
     for name in ("calm", "fear"):
-        made = Listener.heard["X"][len(y) :][Listener.heard["y"][len(y) :] == name]
+        made = Recorder.recorded["X"][len(y) :][Recorder.recorded["y"][len(y) :] == name]
         assert (made >= X[y == name].min(axis=0)).all()
         assert (made <= X[y == name].max(axis=0)).all()
         assert len(np.unique(made, axis=0)) == len(made)
@@ -154,10 +154,10 @@ def test_class_weights_are_scikit_learns_and_multiply():
     ours = Balanced(LogisticRegression(), "class_weights").fit(X, y)
     theirs = LogisticRegression(class_weight="balanced").fit(X, y)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
-    Balanced(Listener(), "class_weights").fit(X, y, sample_weight=np.full(len(y), 2.0))
+    Balanced(Recorder(), "class_weights").fit(X, y, sample_weight=np.full(len(y), 2.0))
     for name, count in COUNTS.items():
         expected = 2.0 * len(y) / (3 * count)
-        np.testing.assert_allclose(Listener.heard["sample_weight"][y == name], expected)
+        np.testing.assert_allclose(Recorder.recorded["sample_weight"][y == name], expected)
 
 
 def test_a_pipeline_gets_weights_at_its_last_step():
@@ -207,7 +207,7 @@ def test_what_the_classifier_lacks_is_lacking():
 
 
 @pytest.mark.parametrize(
-    ("method", "told", "message"),
+    ("method", "changed", "message"),
     [
         ("smot", {}, "unknown method 'smot'; known: smote, "),
         (TomekLinks(), {}, "method is TomekLinks.*need one of none, over"),
@@ -220,18 +220,18 @@ def test_what_the_classifier_lacks_is_lacking():
         ("over", {"y": ["joy"] * 34}, r"y has 1 class \(joy\)"),
         ("none", {"sample_weight": np.ones(5)}, r"sample_weight has shape \(5,\); needs \(34,\)"),
         ("over", {"groups": ["ann"] * 3}, r"groups has shape \(3,\)"),
-        ("none", {"mood": ["good"] * 34}, "Listener takes no mood in fit"),
+        ("none", {"mood": ["good"] * 34}, "Recorder takes no mood in fit"),
     ],
 )
-def test_what_is_refused(method: Any, told: dict[str, Any], message: str):
+def test_what_is_refused(method: Any, changed: dict[str, Any], message: str):
     X, y, _ = uneven()
-    given = dict(told)
+    given = dict(changed)
     if given.pop("nan", False):
         X[0, 0] = np.nan
     if rare := given.pop("rare", 0):
         y[np.flatnonzero(y == "fear")[rare:]] = "anger"
     with pytest.raises(ValueError, match=message):
-        Balanced(Listener(), method, random_state=0).fit(X, given.pop("y", y), **given)
+        Balanced(Recorder(), method, random_state=0).fit(X, given.pop("y", y), **given)
 
 
 @pytest.mark.parametrize("method", ["smote", SHORT])

@@ -129,17 +129,17 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, damage: Any):
 
 def test_a_fingerprint_tells_everything_apart():
     X, y = np.eye(2), np.array(["a", "b"])
-    told = [Training(), 0, None]
+    settings = [Training(), 0, None]
     prints = [
-        fingerprint(told, [X, y, None]),
+        fingerprint(settings, [X, y, None]),
         fingerprint([Training(epochs=31), 0, None], [X, y, None]),
         fingerprint([Training(), 1, None], [X, y, None]),
-        fingerprint(told, [X + 1e-12, y, None]),
-        fingerprint(told, [X.reshape(1, 4), y, None]),
-        fingerprint(told, [X.astype(np.float32), y, None]),
-        fingerprint(told, [X, y[::-1], None]),
-        fingerprint(told, [X, y, y]),
-        fingerprint(told, [X, None, y]),
+        fingerprint(settings, [X + 1e-12, y, None]),
+        fingerprint(settings, [X.reshape(1, 4), y, None]),
+        fingerprint(settings, [X.astype(np.float32), y, None]),
+        fingerprint(settings, [X, y[::-1], None]),
+        fingerprint(settings, [X, y, y]),
+        fingerprint(settings, [X, None, y]),
     ]
     assert len(set(prints)) == len(prints)
 

@@ -1,4 +1,4 @@
-"""The generative network: made samples hold their label, are no copies, and never move a seed."""
+"""The generative network: samples hold their label, are not copies, and move no global seed."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -150,8 +150,8 @@ def test_quality_is_blind_to_units(quality: ModuleType):
     X, y = clouds((50, 50, 50))
     made = X + 0.1 * X.std(axis=0) * np.random.default_rng(1).standard_normal(X.shape)
     in_other_units = (1000 * X, y, 1000 * made, y)
-    for judge in (quality.label_agreement, quality.nearest_distance_ratio, quality.spread_ratio):
-        assert judge(*in_other_units) == pytest.approx(judge(X, y, made, y))
+    for measure in (quality.label_agreement, quality.nearest_distance_ratio, quality.spread_ratio):
+        assert measure(*in_other_units) == pytest.approx(measure(X, y, made, y))
 
 
 # --- what is refused ---
