@@ -218,7 +218,7 @@ def write_stress(result: Result, file: Path, recall: dict[str, float] | None = N
         "format": "serein-stress",
         "version": 1,
         "name": "cnn",
-        "title": "cnn on ravdess: 400 clips, 24 speakers it has not heard",
+        "title": "cnn on ravdess: 400 clips, 24 unseen speakers",
         "labels": result.labels,
         "clips": len(result.truth),
         "speakers": 24,

@@ -84,7 +84,7 @@ class Counting:
 
 
 def run(corpus: Corpus, answer: Any = hears, **options: Any) -> StressReport:
-    given = {"labels": tuple(HZ), "conditions": FEW, "clips": 0, "workers": 2}
+    given = {"labels": tuple(HZ), "conditions": FEW, "clips": 0, "threads": 2}
     return stress(answer, corpus, **given | options)
 
 
@@ -119,7 +119,7 @@ def test_a_model_that_fails_women_is_flagged(corpus: Corpus) -> None:
 
 
 def test_the_same_run_says_the_same(corpus: Corpus) -> None:
-    one, other = run(corpus, workers=1), run(corpus, workers=4)
+    one, other = run(corpus, threads=1), run(corpus, threads=4)
     for name in FEW:
         np.testing.assert_array_equal(
             one.changed[name].probabilities, other.changed[name].probabilities
@@ -171,26 +171,26 @@ def test_without_a_fingerprint_nothing_is_kept(corpus: Corpus, tmp_path: Path) -
 
 def test_progress_is_told_in_answers(corpus: Corpus) -> None:
     told: list[tuple[int, int]] = []
-    run(corpus, tick=lambda done, total: told.append((done, total)))
+    run(corpus, progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (320, 320)
     assert len(told) == len(corpus)
 
 
 def test_speakers_heard_in_training_are_left_out(corpus: Corpus) -> None:
-    report = run(corpus, heard=["tones-0", "tones-1", "others-7"])
+    report = run(corpus, trained_on=["tones-0", "tones-1", "others-7"])
     assert set(report.clean.speakers) == set(corpus.speakers[2:])
-    assert report.title == "model on tones: 48 clips, 6 speakers it has not heard"
-    assert "heard them in training: 2 speakers (tones-0, tones-1)" in " ".join(report.notes)
+    assert report.title == "model on tones: 48 clips, 6 unseen speakers"
+    assert "was trained on them: 2 speakers (tones-0, tones-1)" in " ".join(report.notes)
 
 
 def test_a_model_that_heard_everybody_is_not_judged(corpus: Corpus) -> None:
     with pytest.raises(
-        ProtocolError, match=r"heard every speaker of these recordings .* 8 speakers"
+        ProtocolError, match=r"was trained on every speaker of these recordings, 8 speakers"
     ):
-        run(corpus, heard=corpus.speakers)
-    allowed = run(corpus, heard=corpus.speakers[:5], overlap="allow")
-    assert allowed.title.startswith("SPEAKERS HEARD IN TRAINING: model on tones: 64 clips")
-    assert "5 of them heard" in allowed.clean.protocol
+        run(corpus, trained_on=corpus.speakers)
+    allowed = run(corpus, trained_on=corpus.speakers[:5], overlap="allow")
+    assert allowed.title.startswith("NOT SPEAKER-INDEPENDENT, OPTIMISTIC: model on tones: 64 clips")
+    assert "5 of them seen" in allowed.clean.protocol
     with pytest.raises(ValueError, match="unknown speaker overlap 'yes'; known:"):
         run(corpus, overlap="yes")
 
@@ -199,9 +199,9 @@ def test_emotions_without_a_word_are_left_out_and_said(corpus: Corpus) -> None:
     calm = corpus.map_emotions({"neutral": "calm"})
     report = run(calm)
     assert len(report.clean.truth) == 48
-    assert any("no word for it: 16 of calm (see --merge)" in note for note in report.notes)
-    assert any("may also answer neutral" in note for note in report.notes)
-    with pytest.raises(CorpusError, match=r"answers boredom: map an emotion with --merge"):
+    assert any("no such label: 16 of calm (see --merge)" in note for note in report.notes)
+    assert any("may also predict neutral" in note for note in report.notes)
+    with pytest.raises(CorpusError, match=r"predicts boredom: map an emotion with --merge"):
         run(corpus, labels=["boredom"])
 
 
@@ -276,7 +276,7 @@ def test_each_clip_is_answered_by_the_model_of_its_own_fold(corpus: Corpus, seri
 
     conditions = choose_conditions(["telephone"])
     report = stress_folds(
-        fitted, front, corpus, name="toy", conditions=conditions, clips=0, workers=1
+        fitted, front, corpus, name="toy", conditions=conditions, clips=0, threads=1
     )
     assert [len(fold.rows) for fold, _ in members] == [2 * 40, 2 * 24]
     assert {row.shape for fold, _ in members for row in fold.rows} == {(1, 100)}
@@ -296,7 +296,7 @@ def test_clips_that_no_fold_tested_are_left_out(corpus: Corpus) -> None:
         members=[(Fold(), tested)], labels=np.array(sorted(HZ)), protocol="one"
     )
     report = stress_folds(
-        fitted, lambda signal: signal[:100], corpus, conditions=FEW, clips=0, workers=1
+        fitted, lambda signal: signal[:100], corpus, conditions=FEW, clips=0, threads=1
     )
     assert list(report.clean.about["file"]) == [clip.path.name for clip in corpus.utterances[16:40]]
     assert set(report.clean.speakers) == {"tones-2", "tones-3", "tones-4"}
@@ -308,14 +308,14 @@ def test_clips_that_no_fold_tested_are_left_out(corpus: Corpus) -> None:
 def test_groups_are_compared_on_all_clips_where_their_answers_are_known(corpus: Corpus) -> None:
     members = [(Fold(), np.arange(0, 40)), (Fold(), np.arange(40, 64))]
     fitted = SimpleNamespace(members=members, labels=np.array(sorted(HZ)), protocol="two folds")
-    options = {"conditions": {}, "workers": 1}
+    options = {"conditions": {}, "threads": 1}
 
     def sizes(report: StressReport) -> int:
         return sum(group.clips for group in report.fairness["speaker"].groups)
 
     whole = stress_folds(fitted, lambda signal: signal[:100], corpus, clips=0, **options)
     drawn = stress_folds(
-        fitted, lambda signal: signal[:100], corpus, clips=20, judged=whole.clean, **options
+        fitted, lambda signal: signal[:100], corpus, clips=20, result=whole.clean, **options
     )
     assert len(drawn.clean.truth) < 64
     assert sizes(drawn) == sizes(whole)
@@ -334,7 +334,7 @@ def test_a_bundled_model_may_hear_no_speech(tmp_path: Path) -> None:
         conditions=choose_conditions(["gain -20 dB", "babble 20 dB"]),
         cache=tmp_path / "cache",
     )
-    assert report.title == "emodb on robots: 3 clips, 2 speakers it has not heard"
+    assert report.title == "emodb on robots: 3 clips, 2 unseen speakers"
     assert report.clean.labels[-1] == NO_SPEECH
     assert [report.clean.labels[number] for number in report.clean.prediction][2] == NO_SPEECH
     np.testing.assert_allclose(report.clean.probabilities.sum(axis=1), 1, atol=1e-5)

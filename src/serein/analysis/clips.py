@@ -1,4 +1,4 @@
-"""What a trial is about: a folder as a corpus, and which of its clips take part."""
+"""The clips of a robustness test: a folder as a corpus, and which of its clips are drawn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from serein.recordings import find_recordings
 NO_SPEECH = "no speech"
 COLUMNS = ("file", "emotion", "speaker")
 SHOWN = 3  # speakers named in a note
-STRAY = 0.05  # share of a folder's files that may look like another corpus by accident
+MIN_SHARE = 0.05  # of a folder's files; fewer look like a corpus by accident
 
 
 def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
-    """Make a corpus of a folder, whether serein knows it or a table describes it."""
+    """Read a folder as a corpus, one that serein knows or that a table describes."""
     folder = Path(folder)
     if folder.is_file():
         return Corpus.from_csv(folder)
@@ -34,91 +34,91 @@ def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
         inside = (folder / name).is_file()
         return Corpus.from_csv(folder / name if inside else name, audio_root=folder)
     found: list[str] = [path.name for path in sorted(folder.glob("*.csv")) if _is_table(path)]
-    found = found or _kinds(folder)
+    found = found or _known_corpora(folder)
     if len(found) == 1:
         return find_corpus(folder, found[0])
-    holds = f"could be any of {', '.join(found)}" if found else "is not named like a known corpus"
+    problem = f"could be any of {', '.join(found)}" if found else "is not named like a known corpus"
     raise CorpusError(
-        f"{folder} {holds}; say which with --corpus: {', '.join(CORPORA)}, or a CSV table with the "
-        f"columns {', '.join(COLUMNS)}"
+        f"{folder} {problem}; say which with --corpus: {', '.join(CORPORA)}, or a CSV table with "
+        f"the columns {', '.join(COLUMNS)}"
     )
 
 
 def draw_clips(clips: Sequence[Utterance], count: int, seed: int) -> tuple[Utterance, ...]:
-    """Draw clips so that speakers, and emotions, come equally often as far as there are any."""
+    """Draw clips so that speakers, and emotions, come as equally often as there are clips."""
     if not 0 < count < len(clips):
         return tuple(clips)
-    piles: dict[str, dict[str, list[int]]] = {}
+    left: dict[str, dict[str, list[int]]] = {}  # rows by speaker and emotion
     for row in np.random.default_rng(seed).permutation(len(clips)).tolist():
         clip = clips[row]
-        piles.setdefault(clip.speaker, {}).setdefault(clip.emotion, []).append(row)
-    taken: list[int] = []
+        left.setdefault(clip.speaker, {}).setdefault(clip.emotion, []).append(row)
+    drawn: list[int] = []
     times: Counter[str] = Counter()
-    everyone = {f"speaker {clip.speaker}" for clip in clips} | {clip.emotion for clip in clips}
-    while len(taken) < count or not everyone <= times.keys():
-        speaker = min(piles, key=lambda name: times[f"speaker {name}"])
-        pile = piles[speaker]
-        emotion = min(pile, key=lambda name: times[name])
-        taken.append(pile[emotion].pop())
+    wanted = {f"speaker {clip.speaker}" for clip in clips} | {clip.emotion for clip in clips}
+    while len(drawn) < count or not wanted <= times.keys():
+        speaker = min(left, key=lambda name: times[f"speaker {name}"])
+        by_emotion = left[speaker]
+        emotion = min(by_emotion, key=lambda name: times[name])
+        drawn.append(by_emotion[emotion].pop())
         times.update([f"speaker {speaker}", emotion])
-        if not pile[emotion]:
-            del pile[emotion]
-        if not pile:
-            del piles[speaker]
-    return tuple(clips[row] for row in sorted(taken))
+        if not by_emotion[emotion]:
+            del by_emotion[emotion]
+        if not by_emotion:
+            del left[speaker]
+    return tuple(clips[row] for row in sorted(drawn))
 
 
 def known_emotions(
     corpus: Corpus, labels: Sequence[str], name: str
 ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
-    """Leave out clips that a model has no word for, and say so."""
+    """Leave out clips of emotions that a model has no label for, and say so."""
     counts = corpus.counts()
     notes = []
-    strange = [
+    unknown = [
         f"{count} of {emotion}" for emotion, count in counts.items() if emotion not in labels
     ]
-    if len(strange) == len(counts):
+    if len(unknown) == len(counts):
         raise CorpusError(
-            f"{corpus.name} has clips of {', '.join(counts) or 'nothing'}; {name} answers "
+            f"{corpus.name} has clips of {', '.join(counts) or 'nothing'}; {name} predicts "
             f"{', '.join(labels)}: map an emotion with --merge, for instance calm=neutral"
         )
-    if strange:
-        notes.append(f"left out, as {name} has no word for it: {', '.join(strange)} (see --merge)")
-    never = [label for label in labels if label not in counts and label != NO_SPEECH]
-    if never:
-        notes.append(f"{name} may also answer {', '.join(never)}, of which there is no clip")
+    if unknown:
+        notes.append(f"left out, as {name} has no such label: {', '.join(unknown)} (see --merge)")
+    absent = [label for label in labels if label not in counts and label != NO_SPEECH]
+    if absent:
+        notes.append(f"{name} may also predict {', '.join(absent)}, of which there is no clip")
     return corpus.filter(predicate=lambda clip: clip.emotion in labels).utterances, tuple(notes)
 
 
-def unheard(
-    clips: Sequence[Utterance], heard: Collection[str], name: str
+def unseen(
+    clips: Sequence[Utterance], trained_on: Collection[str], name: str
 ) -> tuple[tuple[Utterance, ...], str]:
-    """Leave out clips of speakers that a model heard in training, and say so."""
-    shown = ", ".join(sorted(heard)[:SHOWN]) + (" …" if len(heard) > SHOWN else "")
-    known = f"{len(heard)} speakers ({shown})"
-    left = tuple(clip for clip in clips if clip.speaker not in heard)
-    if not left:
+    """Leave out clips of speakers that a model was trained on, and say so."""
+    shown = ", ".join(sorted(trained_on)[:SHOWN]) + (" …" if len(trained_on) > SHOWN else "")
+    known = f"{len(trained_on)} speakers ({shown})"
+    found = tuple(clip for clip in clips if clip.speaker not in trained_on)
+    if not found:
         raise ProtocolError(
-            f"{name} heard every speaker of these recordings in training, {known}, so they say "
-            "nothing of new ones: give recordings of other people; or judge each fold's model on "
+            f"{name} was trained on every speaker of these recordings, {known}, so they say "
+            "nothing of unseen ones: give recordings of other people; or test each fold's model on "
             "its unseen speakers with serein evaluate RECIPE --stress; or take --speaker-overlap "
             "allow, which stamps the title"
         )
-    return left, f"left out, as {name} heard them in training: {known}"
+    return found, f"left out, as {name} was trained on them: {known}"
 
 
 def _is_table(path: Path) -> bool:
-    """Say whether a CSV file's header has what a corpus needs."""
+    """Whether a CSV file has the columns of a corpus."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         header = {cell.strip(' "').lower() for cell in re.split("[,;\t]", file.readline().strip())}
     return set(COLUMNS) <= header
 
 
-def _kinds(folder: Path) -> list[str]:
-    """Name the corpora whose file names are found, but for stray ones."""
+def _known_corpora(folder: Path) -> list[str]:
+    """Name the corpora whose file names are found, but for a few by accident."""
     paths = find_recordings(folder)
     counts = {
         name: sum(spec.utterance(path) is not None for path in paths)
         for name, spec in CORPORA.items()
     }
-    return [name for name, count in counts.items() if count > STRAY * len(paths)]
+    return [name for name, count in counts.items() if count > MIN_SHARE * len(paths)]

@@ -1,8 +1,8 @@
-"""Asking a model about recordings made harder, and about groups of people.
+"""Robustness tests: a model on recordings under conditions, such as noise, and on groups of people.
 
-Every clip is read once and asked about as it is and under each condition of
-`serein.audio.conditions.CONDITIONS`. Answers are kept by clip, condition and model, so a run that
-was killed goes on where it was.
+Every clip is read once, and predicted as it is and under each condition of
+`serein.audio.conditions.CONDITIONS`. Predictions are cached by clip, condition and model, so a run
+that was killed resumes.
 """
 
 from __future__ import annotations
@@ -21,82 +21,74 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unheard
+from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unseen
 from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance
-from serein.errors import ProtocolError, unknown_name
+from serein.errors import ProtocolError, SettingError, unknown_name
 from serein.evaluation.comparison import change
 from serein.evaluation.fairness import GROUPINGS, fairness
 from serein.evaluation.metrics import Floats
-from serein.evaluation.result import STAMP as NOT_HONEST
-from serein.evaluation.result import Result
+from serein.evaluation.result import OVERLAPS, STAMP, Result
 from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
 from serein.inference.recognizer import Recognizer, find_model
 
-Answer = Callable[[Signal], npt.ArrayLike]
-Conditions = Mapping[str, Condition]
+Progress = Callable[[int, int], None]
 
 CLIPS = 400
-CROWD = 24  # recordings that babble is made of
-OVERLAP = ("refuse", "allow")
-STAMP = "SPEAKERS HEARD IN TRAINING"
+BABBLE_CLIPS = 24  # that babble is mixed from
+ABOUT = ("corpus", "gender", "language", "text")
+CACHE_VERSION = 1  # changes whenever the same condition changes a recording differently
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model under test, and where its predictions are cached."""
+
+    name: str
+    labels: tuple[str, ...]
+    predict: Callable[[Utterance, Signal], npt.ArrayLike]  # to probabilities
+    cache: Path | None
+    fold: Mapping[Path, int] = field(default_factory=dict)
 
 
 def stress(
-    answer: Answer,
+    predict: Callable[[Signal], npt.ArrayLike],
     corpus: Corpus,
     *,
     labels: Sequence[str],
     name: str = "model",
-    heard: Collection[str] = (),
+    trained_on: Collection[str] = (),
     overlap: str = "refuse",
-    conditions: Conditions = CONDITIONS,
-    clips: int = CLIPS,
-    seed: int = 0,
     fingerprint: str | None = None,
     cache: Path | None = None,
-    workers: int | None = None,
-    tick: Tick = lambda done, total: None,
+    **options: Any,
 ) -> StressReport:
-    """Put a model to the test on recordings of speakers it has not heard."""
-    if overlap not in OVERLAP:
-        raise ValueError(unknown_name("speaker overlap", overlap, OVERLAP))
-    taking, notes = known_emotions(corpus, labels, name)
-    known = {clip.speaker for clip in taking} & set(heard)
+    """Test a model on recordings of speakers that it was not trained on."""
+    if overlap not in OVERLAPS:
+        raise SettingError(unknown_name("speaker overlap", overlap, OVERLAPS))
+    clips, notes = known_emotions(corpus, labels, name)
+    known = {clip.speaker for clip in clips} & set(trained_on)
     if known and overlap == "refuse":
-        taking, note = unheard(taking, known, name)
+        clips, note = unseen(clips, known, name)
         notes = (*notes, note)
-    who = f"{len({clip.speaker for clip in taking})} speakers"
-    stamped = bool(known) and overlap == "allow"
-    if stamped:
-        who += f", {len(known)} of them heard in training"
-    elif heard:
-        who += " it has not heard"
-    asked = Asked(
+    shared = bool(known) and overlap == "allow"
+    about = f"{len({clip.speaker for clip in clips})} {'unseen ' * bool(trained_on)}speakers"
+    if shared:
+        about = f"{about.replace('unseen ', '')}, {len(known)} of them seen in training"
+    model = _Model(
         name,
-        f"{STAMP}: " if stamped else "",
-        who,
-        labels=tuple(labels),
-        ask=lambda clip, signal: answer(signal),
-        place=answers_folder(fingerprint, cache),
+        tuple(labels),
+        lambda clip, signal: predict(signal),
+        _cache_folder(fingerprint, cache),
     )
-    return _report(
-        asked,
-        taking,
-        notes,
-        conditions=conditions,
-        clips=clips,
-        seed=seed,
-        workers=workers,
-        tick=tick,
-    )
+    return _report(model, clips, notes, about, stamped=shared, **options)
 
 
 def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressReport:
-    """Put a bundled model, or a bundle, to the test; silence and noise may be "no speech".
+    """Test the robustness of a bundled model, or a bundle; it may predict "no speech".
 
     Parameters
     ----------
@@ -105,36 +97,44 @@ def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressRep
     corpus : Corpus
         Recordings.
     **options
-        As `stress` takes them.
+        ``overlap`` ("refuse" leaves out speakers of the training data, "allow" stamps the title),
+        ``cache`` (folder of predictions), and ``conditions clips seed threads progress`` of
+        `stress_folds`.
 
     Returns
     -------
     StressReport
-        Changes by condition and differences by group; "no speech" counts as a wrong answer.
+        Changes by condition and differences by group; "no speech" counts as a wrong prediction.
 
     Raises
     ------
     BundleError
         If there is no such model.
-    ProtocolError, CorpusError, AudioError
-        As `stress` does.
+    CorpusError
+        If the model knows none of the emotions.
+    ProtocolError
+        If the model was trained on every speaker.
+    AudioError
+        If a recording cannot be read.
     """
     bundle = read_bundle(find_model(model))
-    recognizer = Recognizer(bundle, threads=1)  # clips are asked about side by side
+    recognizer = Recognizer(bundle, threads=1)  # clips are predicted in parallel
     content = hashlib.sha256()
     for file in sorted(bundle.files):
         content.update(bundle.files[file])
 
-    def answer(signal: Signal) -> npt.ArrayLike:
-        told = recognizer.predict(signal, rate=RATE_HZ).probabilities
-        return [told.get(label, 0.0) for label in recognizer.labels] + [float(not told)]
+    def predict(signal: Signal) -> npt.ArrayLike:
+        found = recognizer.predict(signal, rate=RATE_HZ).probabilities
+        return [found.get(label, 0.0) for label in recognizer.labels] + [float(not found)]
 
     return stress(
-        answer,
+        predict,
         corpus,
         labels=(*recognizer.labels, NO_SPEECH),
         name=recognizer.name,
-        heard={speaker for part in bundle.manifest["trained_on"] for speaker in part["speakers"]},
+        trained_on={
+            speaker for part in bundle.manifest["trained_on"] for speaker in part["speakers"]
+        },
         fingerprint=content.hexdigest()[:20],
         **options,
     )
@@ -146,12 +146,12 @@ def stress_folds(
     corpus: Corpus,
     *,
     name: str = "model",
-    judged: Result | None = None,
+    result: Result | None = None,
     fingerprint: str | None = None,
     cache: Path | None = None,
     **options: Any,
 ) -> StressReport:
-    """Put the models of a cross-validation to the test, each on its own unseen speakers.
+    """Test the robustness of the models of a cross-validation, each on its own unseen speakers.
 
     Parameters
     ----------
@@ -162,13 +162,20 @@ def stress_folds(
     corpus : Corpus
         The clips that were cross-validated, in their order; those that no fold tested are left
         out.
-    judged : Result, optional
-        The answers for all clips as they are: groups are compared on these, if they are there, and
-        not on the clips that are drawn.
-    name, fingerprint, cache : optional
-        As `stress` takes them.
+    name : str
+        Name of the model in the report.
+    result : Result, optional
+        The predictions for all clips as they are: if given, groups are compared on these, not on
+        the clips that are drawn.
+    fingerprint : str, optional
+        Names the models in the cache; predictions are not cached without it.
+    cache : path, optional
+        Folder of the cache; the user's, if not given.
     **options
-        ``conditions clips seed workers tick``, as `stress` takes them.
+        ``conditions`` (as `serein.audio.conditions.choose_conditions` gives them; all, if not
+        given), ``clips`` (how many are drawn, 400; 0 is all), ``seed`` (of draws and conditions),
+        ``threads`` (all cores, if not given) and ``progress`` (called with predictions done, in
+        all).
 
     Returns
     -------
@@ -191,179 +198,160 @@ def stress_folds(
         )
     fold = {clips[row].path: folds[row] for row in sorted(folds)}
 
-    def ask(clip: Utterance, signal: Signal) -> npt.ArrayLike:
+    def predict(clip: Utterance, signal: Signal) -> npt.ArrayLike:
         classifier = fitted.members[fold[clip.path]][0]
         probabilities = np.zeros(len(labels))
         columns = np.searchsorted(labels, classifier.classes_)
         probabilities[columns] = classifier.predict_proba(_row(front(signal)))[0]
         return probabilities
 
-    asked = Asked(
-        name,
-        f"{NOT_HONEST}: " if judged and judged.leaks else "",
+    tested = [clips[row] for row in sorted(folds)]
+    return _report(
+        _Model(name, tuple(labels.tolist()), predict, _cache_folder(fingerprint, cache), fold),
+        tested,
+        (f"groups are compared on all {len(tested)} clips",) if result else (),
         f"{fitted.protocol}, each clip by the model of its own fold",
-        labels=tuple(labels.tolist()),
-        ask=ask,
-        place=answers_folder(fingerprint, cache),
-        fold=fold,
+        stamped=bool(result and result.leaks),
+        result=result,
+        **options,
     )
-    taking = [clips[row] for row in sorted(folds)]
-    notes = (f"groups are compared on all {len(taking)} clips",) if judged else ()
-    return _report(asked, taking, notes, judged=judged, **options)
 
 
 def _report(
-    asked: Asked,
-    taking: Sequence[Utterance],
+    model: _Model,
+    available: Sequence[Utterance],
     notes: tuple[str, ...],
+    about: str,
     *,
-    judged: Result | None = None,
-    conditions: Conditions = CONDITIONS,
+    stamped: bool,
+    result: Result | None = None,
+    conditions: Mapping[str, Condition] = CONDITIONS,
     clips: int = CLIPS,
     seed: int = 0,
-    workers: int | None = None,
-    tick: Tick = lambda done, total: None,
+    threads: int | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> StressReport:
-    drawn = draw_clips(taking, clips, seed)
-    if len(drawn) < len(taking):
-        some = f"{len(drawn)} of {len(taking)} clips, drawn with seed {seed} (see --clips)"
+    drawn = draw_clips(available, clips, seed)
+    if len(drawn) < len(available):
+        some = f"{len(drawn)} of {len(available)} clips, drawn with seed {seed} (see --clips)"
         notes = (*notes, some)
-    if len({clip.speaker for clip in taking}) < 2 and any(c.voices for c in conditions.values()):
-        conditions = {name: c for name, c in conditions.items() if not c.voices}
-        notes = (*notes, "no babble: there is one speaker, and it is made of other people's clips")
-    crowd = (
-        draw_clips(taking, CROWD, seed + 1) if any(c.voices for c in conditions.values()) else ()
-    )
-    listening = Listening(asked, conditions, crowd, seed)
-    answers = listening.to_all(drawn, workers, tick)
+    babble: Sequence[Utterance] = ()
+    if any(condition.voices for condition in conditions.values()):
+        if len({clip.speaker for clip in available}) > 1:
+            babble = draw_clips(available, BABBLE_CLIPS, seed + 1)
+        else:
+            conditions = {name: c for name, c in conditions.items() if not c.voices}
+            notes = (*notes, "no babble: there is one speaker, and it needs clips of others")
+    predictions = _Predictions(model, conditions, babble, seed).of_all(drawn, threads, progress)
     corpora = "+".join(dict.fromkeys(clip.corpus for clip in drawn))
-    title = f"{asked.stamp}{asked.name} on {corpora}: {len(drawn)} clips, {asked.who}"
-    clean, *changed = (asked.result(title, drawn, each) for each in answers)
+    title = f"{model.name} on {corpora}: {len(drawn)} clips, {about}"
+    title = f"{STAMP}: {title}" if stamped else title
+    clean, *changed = (_result(model, title, drawn, one) for one in predictions)
     results = dict(zip(conditions, changed, strict=True))
     return StressReport(
-        asked.name,
+        model.name,
         title,
         clean,
         results,
-        {name: change(clean, result) for name, result in results.items()},
-        {by: fairness(judged or clean, by) for by in GROUPINGS},
+        {name: change(clean, one) for name, one in results.items()},
+        {by: fairness(result or clean, by) for by in GROUPINGS},
         conditions,
         notes,
     )
 
 
 def _row(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Lay a vector, or a series, out as a matrix of one row."""
+    """Make a matrix of one row of a vector, or of a series."""
     if features.ndim == 1:
         return features[None]
-    from serein.models.padding import pad  # only who trained has series to lay out, and the extra
+    from serein.models.padding import pad  # needs [train], as whoever fitted series has
 
     return pad([features])
 
 
-Tick = Callable[[int, int], None]
-
-ABOUT = ("corpus", "gender", "language", "text")
-EDITION = 1  # changes whenever the same condition would sound different
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who is asked, what about, and where the answers are kept."""
-
-    name: str
-    stamp: str
-    who: str
-    labels: tuple[str, ...]
-    ask: Callable[[Utterance, Signal], npt.ArrayLike]
-    place: Path | None
-    fold: Mapping[Path, int] = field(default_factory=dict)
-
-    def result(self, title: str, clips: Sequence[Utterance], answers: Floats) -> Result:
-        """Put answers, (clips, labels), beside the truth."""
-        about = {name: np.array([getattr(clip, name) or "" for clip in clips]) for name in ABOUT}
-        return Result(
-            title,
-            self.labels,
-            np.array([self.labels.index(clip.emotion) for clip in clips], np.intp),
-            answers,
-            np.array([clip.speaker for clip in clips]),
-            np.array([self.fold.get(clip.path, 0) for clip in clips], np.intp),
-            {"file": np.array([clip.path.name for clip in clips])} | about,
-        )
+def _result(model: _Model, title: str, clips: Sequence[Utterance], probabilities: Floats) -> Result:
+    about = {name: np.array([getattr(clip, name) or "" for clip in clips]) for name in ABOUT}
+    return Result(
+        title,
+        model.labels,
+        np.array([model.labels.index(clip.emotion) for clip in clips], np.intp),
+        probabilities,
+        np.array([clip.speaker for clip in clips]),
+        np.array([model.fold.get(clip.path, 0) for clip in clips], np.intp),
+        {"file": np.array([clip.path.name for clip in clips])} | about,
+    )
 
 
-class Listening:
-    """Lets the model hear clips under each condition, and keeps what it said."""
+class _Predictions:
+    """Predictions of a model for clips under each condition, computed or cached."""
 
     def __init__(
         self,
-        asked: Asked,
+        model: _Model,
         conditions: Mapping[str, Condition],
-        crowd: Sequence[Utterance],
+        babble: Sequence[Utterance],
         seed: int,
     ) -> None:
-        self.asked, self.seed = asked, seed
+        self.model, self.seed = model, seed
         self.conditions: dict[str, Condition | None] = {CLEAN: None, **conditions}
-        self.crowd = [(clip.speaker, read_audio(clip.path)) for clip in crowd]
-        voices = hashlib.sha256(b"".join(signal.tobytes() for _, signal in self.crowd)).hexdigest()
-        self.memories = {}
+        self.voices = [(clip.speaker, read_audio(clip.path)) for clip in babble]
+        voices = hashlib.sha256(b"".join(signal.tobytes() for _, signal in self.voices)).hexdigest()
+        self.caches = {}
         for name, condition in self.conditions.items():
-            what = [name, condition and condition.to_dict(), seed * bool(condition), EDITION]
-            what += [voices] if condition and condition.voices else []
-            key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
-            file = asked.place / f"{key}.csv" if asked.place else None
-            self.memories[name] = Memory(file, len(asked.labels))
+            key = [name, condition and condition.to_dict(), seed * bool(condition), CACHE_VERSION]
+            key += [voices] if condition and condition.voices else []
+            hashed = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
+            file = model.cache / f"{hashed}.csv" if model.cache else None
+            self.caches[name] = _Cache(file, len(model.labels))
 
-    def to_all(self, clips: Sequence[Utterance], workers: int | None, tick: Tick) -> Floats:
-        """Hear clips side by side: (1 + conditions, clips, labels)."""
+    def of_all(self, clips: Sequence[Utterance], threads: int | None, progress: Progress) -> Floats:
+        """Predict clips in parallel: (1 + conditions, clips, labels)."""
         times = len(self.conditions)
-        answers = np.zeros((times, len(clips), len(self.asked.labels)))
-        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-            waiting = {pool.submit(self.to, clip): row for row, clip in enumerate(clips)}
+        probabilities = np.zeros((times, len(clips), len(self.model.labels)))
+        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            rows = {pool.submit(self.of_clip, clip): row for row, clip in enumerate(clips)}
             try:
-                for done, future in enumerate(as_completed(waiting), 1):
-                    answers[:, waiting[future]] = future.result()
-                    tick(done * times, len(clips) * times)
+                for done, future in enumerate(as_completed(rows), 1):
+                    probabilities[:, rows[future]] = future.result()
+                    progress(done * times, len(clips) * times)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return answers
+        return probabilities
 
-    def to(self, clip: Utterance) -> list[Floats]:
-        """Hear one clip under each condition: what is kept is not asked again."""
+    def of_clip(self, clip: Utterance) -> list[Floats]:
+        """Predict one clip under each condition, unless that is cached."""
         signal = read_audio(clip.path)  # says what is wrong with a file
         content = hashlib.sha256(signal.tobytes()).hexdigest()
-        key = f"{content}-{self.asked.fold.get(clip.path, 0)}"  # another fold, another model
-        others = [voice for speaker, voice in self.crowd if speaker != clip.speaker]
-        answers = []
+        key = f"{content}-{self.model.fold.get(clip.path, 0)}"  # another fold, another model
+        others = [voice for speaker, voice in self.voices if speaker != clip.speaker]
+        probabilities = []
         for name, condition in self.conditions.items():
-            memory = self.memories[name]
-            if key not in memory.known:
-                heard = self.sound(condition, signal, content, others) if condition else signal
-                memory.keep(key, np.asarray(self.asked.ask(clip, heard), np.float64))
-            answers.append(memory.known[key])
-        return answers
+            cache = self.caches[name]
+            if key not in cache.known:
+                sound = self._changed(condition, signal, content, others) if condition else signal
+                cache.add(key, np.asarray(self.model.predict(clip, sound), np.float64))
+            probabilities.append(cache.known[key])
+        return probabilities
 
-    def sound(
+    def _changed(
         self, condition: Condition, signal: Signal, content: str, others: list[Signal]
     ) -> Signal:
-        """Change a clip: by content and kind, so that two levels have the same noise or voices."""
+        """Apply a condition, seeded by content and kind: two levels have the same noise."""
         kind = zlib.crc32(condition.kind.__name__.encode())
         generator = np.random.default_rng([self.seed, kind, int(content[:15], 16)])
         return condition.apply(signal, generator, others)
 
 
-def answers_folder(fingerprint: str | None, cache: Path | None = None) -> Path | None:
-    """Say where the answers of a model are kept."""
+def _cache_folder(fingerprint: str | None, cache: Path | None) -> Path | None:
     return (cache or default_cache()) / "stress" / fingerprint if fingerprint else None
 
 
-class Memory:
-    """Answers under one condition, each appended to a file; a line cut short is no answer."""
+class _Cache:
+    """Probabilities under one condition, a line a clip; a line cut short counts as missing."""
 
-    def __init__(self, file: Path | None, width: int) -> None:
-        self.file, self.width = file, width
+    def __init__(self, file: Path | None, labels: int) -> None:
+        self.file, self.labels = file, labels
         self.known: dict[str, Floats] = {}
         self._lock = Lock()
         if file is None:
@@ -371,22 +359,23 @@ class Memory:
         file.parent.mkdir(parents=True, exist_ok=True)
         text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
         for line in text.splitlines():
-            content, *values = line.split(",")
-            if len(values) == width + 1 and values[-1] == "":
-                self.known[content] = np.array([float.fromhex(value) for value in values[:-1]])
+            key, *values = line.split(",")
+            if len(values) == labels + 1 and values[-1] == "":
+                self.known[key] = np.array([float.fromhex(value) for value in values[:-1]])
         if text and not text.endswith("\n"):
-            with file.open("a", encoding="utf-8") as end:
-                end.write("\n")
+            self._append("\n")
 
-    def keep(self, content: str, answer: Floats) -> None:
-        """Keep the answer to a clip with this content."""
-        if answer.shape != (self.width,):
-            raise ValueError(
-                f"answer has shape {answer.shape}; need one for each label, {self.width}"
+    def add(self, key: str, probabilities: Floats) -> None:
+        if probabilities.shape != (self.labels,):
+            raise SettingError(
+                f"probabilities have shape {probabilities.shape}; need one for each label, "
+                f"{self.labels}"
             )
         with self._lock:
-            self.known[content] = answer
-            if self.file:
-                with self.file.open("a", encoding="utf-8") as end:
-                    values = ",".join(float(value).hex() for value in answer)
-                    end.write(f"{content},{values},\n")
+            self.known[key] = probabilities
+            self._append(f"{key},{','.join(float(value).hex() for value in probabilities)},\n")
+
+    def _append(self, text: str) -> None:
+        if self.file:
+            with self.file.open("a", encoding="utf-8") as end:
+                end.write(text)

@@ -1,4 +1,4 @@
-"""What a stress test found, and how it is written down."""
+"""The report of a robustness test, and its files."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class StressReport:
-    """How a model bears harder recordings, and how it serves groups of people.
+    """Robustness of a model under conditions, and fairness between groups of people.
 
     Attributes
     ----------
     name : str
         Of the model.
     title : str
-        What was asked about, in words; stamped if its speakers were heard in training.
+        Model, corpus and speakers, in words; stamped if the model was trained on some of them.
     clean : Result
-        Answers to the recordings as they are.
+        Predictions for the recordings as they are.
     changed : mapping of str to Result
-        Answers under each condition.
+        Predictions under each condition.
     changes : mapping of str to Change
         What each condition changes.
     fairness : mapping of str to Fairness
         By gender, language, speaker and sentence, for the recordings as they are.
     conditions : mapping of str to Condition
-        What was done.
+        How the recordings were changed.
     notes : tuple of str
         What was left out, and why.
     """
@@ -60,7 +60,7 @@ class StressReport:
         return uar(self.clean.truth, self.clean.prediction)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the single answers as plain values, as `stress.json` holds it."""
+        """Return everything but the predictions as plain values, as `stress.json` holds it."""
         conditions = {
             name: {"settings": self.conditions[name].to_dict()} | asdict(entry)
             for name, entry in self.changes.items()
@@ -74,7 +74,7 @@ class StressReport:
                 "labels": self.clean.labels,
                 "clips": len(self.clean.truth),
                 "speakers": len(set(self.clean.speakers.tolist())),
-                "clean": {"uar": self.clean_uar, "recall": self._recall()},
+                "clean": {"uar": self.clean_uar, "recall": self._clean_recall()},
                 "conditions": conditions,
                 "fairness": {by: entry.to_dict() for by, entry in self.fairness.items()},
                 "notes": self.notes,
@@ -82,12 +82,12 @@ class StressReport:
         )
         return plain
 
-    def _recall(self) -> dict[str, float | None]:
-        labels, truth, answer = self.clean.labels, self.clean.truth, self.clean.prediction
-        return dict(zip(labels, recalls(truth, answer, len(labels)).tolist(), strict=True))
+    def _clean_recall(self) -> dict[str, float]:
+        labels, truth, prediction = self.clean.labels, self.clean.truth, self.clean.prediction
+        return dict(zip(labels, recalls(truth, prediction, len(labels)).tolist(), strict=True))
 
     def write(self, folder: str | Path) -> Path:
-        """Write ``stress.json``, and every answer to ``stress-predictions.csv`` beside it.
+        """Write ``stress.json``, and every prediction to ``stress-predictions.csv`` beside it.
 
         Parameters
         ----------
@@ -106,10 +106,10 @@ class StressReport:
             rows.writerow(["file", "speaker", "condition", "truth", "answer", "confidence"])
             for condition, result in ({CLEAN: self.clean} | dict(self.changed)).items():
                 labels = np.array(result.labels)
-                truth, answer = labels[result.truth], labels[result.prediction]
+                truth, prediction = labels[result.truth], labels[result.prediction]
                 confidence = [f"{value:.6f}" for value in result.probabilities.max(axis=1)]
                 who = result.about["file"], result.speakers, [condition] * len(truth)
-                rows.writerows(zip(*who, truth, answer, confidence, strict=True))
+                rows.writerows(zip(*who, truth, prediction, confidence, strict=True))
         target = folder / "stress.json"
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         target.write_text(text + "\n", encoding="utf-8")

@@ -226,11 +226,11 @@ def _stress(evaluation: Evaluation, out: Path | None, clips: int, cache: Path | 
             cast("Front", prepared.front),  # of a table there is none: refused above
             prepared.corpus,
             name=prepared.recipe.name,
-            judged=evaluation.result,
+            result=evaluation.result,
             fingerprint=evaluation.fingerprint,
             clips=clips,
             cache=cache,
-            tick=progress,
+            progress=progress,
         )
     show_stress(report)
     if out:

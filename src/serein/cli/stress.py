@@ -76,7 +76,7 @@ def stress(
             conditions=chosen,
             clips=clips,
             cache=cache,
-            tick=progress,
+            progress=progress,
         )
     if as_json:
         print_json(report.to_dict())

@@ -20,10 +20,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from serein.errors import ProtocolError, unknown_name
 from serein.evaluation.protocol import Fold, Strings, shared_speakers
+from serein.evaluation.result import OVERLAPS
 
 Matrix = npt.NDArray[np.float32]
 
-OVERLAPS = ("refuse", "allow")
 NEIGHBOURS = 8  # the distance to the last of them is the local scale
 NEAR = 0.15  # of the local scale: a sample this near another is a copy of it
 ALIKE, SHARE = 0.35, 0.02  # or this share of samples this near: natural ones are at 0.69 or more

@@ -20,6 +20,7 @@ OVERALL = (
     *("uar", "accuracy", "precision_macro", "f1_macro", "f1_weighted", "auc_macro"),
     *("log_loss", "expected_calibration_error", "brier"),
 )
+OVERLAPS = ("refuse", "allow")  # of speakers in training and test
 BY_CLASS = ("recall", "precision", "f1", "auc")
 
 

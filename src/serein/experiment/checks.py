@@ -13,7 +13,7 @@ from serein.audio.chain import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
 from serein.emotions import EMOTIONS
 from serein.errors import RecipeError, check_name, unknown_name
-from serein.evaluation.leaks import OVERLAPS
+from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
 from serein.experiment.recipe import Encoder, Features, Model, Recipe
