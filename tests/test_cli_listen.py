@@ -97,7 +97,7 @@ def test_a_line_an_utterance_where_there_is_no_terminal() -> None:
 
 
 def test_the_lines_are_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:
-    PlainLines("", Language.zh).tell(by_hand(TWO, adapt=True))
+    PlainLines("", Language.zh).add_events(by_hand(TWO, adapt=True))
     first, second = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
         r" +0\.00 +2\.\d\d   愤怒 0\.\d\d   效价 -\d\.\d\d 唤醒度 \+\d\.\d\d", first
@@ -215,8 +215,8 @@ def shown(
     display = LiveDisplay(recognizer().labels, title="a desk [bold]", lang=lang, console=console)
     told = []
     for chunk, events in heard_by_chunk()[: round(until_s / 0.1)]:
-        display.hear(chunk, Source())
-        display.tell(events)
+        display.add_sound(chunk, Source())
+        display.add_events(events)
         told += events
     console.print(display.render())
     return console.export_text(), told
@@ -280,13 +280,13 @@ def test_the_display_says_what_is_wrong() -> None:
     console = Console(record=True, width=120, height=24, file=io.StringIO())
     display = LiveDisplay(["anger", "neutral"], title="desk", console=console)
     for _ in range(31):
-        display.hear(np.zeros(1600, np.float32), Trouble())
+        display.add_sound(np.zeros(1600, np.float32), Trouble())
     display.warn("the microphone lost 0.50 s of sound")
     console.print(display.render())
     text = console.export_text().replace("\n", " ")
     for words in ("behind by 1.2 s", "lost 0.5 s of sound", "nothing but zeros", "lost 0.50 s"):
         assert words in text
-    display.hear(np.ones(1600, np.float32), Trouble())
+    display.add_sound(np.ones(1600, np.float32), Trouble())
     console.print(display.render())
     text = console.export_text()
     assert "too loud" in text

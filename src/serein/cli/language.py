@@ -1,4 +1,4 @@
-"""How an answer is said on the command line, in English and in Chinese."""
+"""Predictions, and what else is shown of them, as text in English and in Chinese."""
 
 from __future__ import annotations
 
@@ -16,9 +16,40 @@ class Language(StrEnum):
     zh = "zh"
 
 
-NO_SPEECH = {Language.en: "no speech", Language.zh: "没有语音"}
-VALENCE = {Language.en: "valence", Language.zh: "效价"}
-AROUSAL = {Language.en: "arousal", Language.zh: "唤醒度"}
+TEXTS = {  # English, Chinese; some have a place for a number or a name
+    "valence": ("valence", "效价"),
+    "arousal": ("arousal", "唤醒度"),
+    "voice": ("voice", "声音"),
+    "face": ("face", "面部"),
+    "words": ("words", "文字"),
+    "no voice": ("no speech", "没有语音"),
+    "no face": ("no face", "没有人脸"),
+    "no words": ("no words", "没有文字"),
+    "notice": (
+        "How a listener might describe the voice, not what a person feels. "
+        "Tell the people who are listened to.",
+        "这是听者可能会如何形容这个声音，不是人的真实感受。请务必告知被听的人。",
+    ),
+    "listening": ("listening to {}; Ctrl-C ends", "正在听 {}；按 Ctrl-C 结束"),
+    "nobody speaks": ("no voice", "没有人声"),
+    "someone speaks": ("a voice ...", "有人声 ……"),
+    "last minute": ("last minute", "最近一分钟"),
+    "now": ("now", "现在"),
+    "utterances": ("utterances", "语句"),
+    "level": ("level", "音量"),
+    "clipping": ("too loud", "过响"),
+    "muted": (
+        "nothing but zeros comes: is the microphone muted, or not permitted to programs?",
+        "只收到零：麦克风是否静音，或未允许程序使用？",
+    ),
+    "behind": ("behind by {:.1f} s", "落后 {:.1f} 秒"),
+    "lost": ("lost {:.1f} s of sound", "丢失 {:.1f} 秒声音"),
+}
+
+
+def translated(key: str, lang: Language) -> str:
+    """Look up a text."""
+    return TEXTS[key][lang is Language.zh]
 
 
 def emotion_name(emotion: str, lang: Language) -> str:
@@ -28,25 +59,26 @@ def emotion_name(emotion: str, lang: Language) -> str:
     return chinese_label(emotion) if lang is Language.zh else emotion
 
 
-def prediction_text(answer: Segment, lang: Language) -> str:
-    """Say an emotion, its confidence, and the likeliest emotion of an answer that is not sure."""
+def prediction_text(segment: Segment, lang: Language, modality: str = "voice") -> str:
+    """Write emotion and confidence, and the likeliest emotion where it is unsure."""
     from serein.inference.prediction import UNSURE
 
-    if answer.emotion is None or answer.likeliest is None:
-        return NO_SPEECH[lang]
-    guess = f" ({emotion_name(answer.likeliest, lang)}?)" if answer.emotion == UNSURE else ""
-    return f"{emotion_name(answer.emotion, lang)} {answer.confidence:.2f}{guess}"
+    if segment.emotion is None or segment.likeliest is None:
+        return translated(f"no {modality}", lang)
+    guess = f" ({emotion_name(segment.likeliest, lang)}?)" if segment.emotion == UNSURE else ""
+    return f"{emotion_name(segment.emotion, lang)} {segment.confidence:.2f}{guess}"
 
 
-def affect_text(answer: Segment, lang: Language) -> str:
-    """Say valence and arousal; nothing where there is no speech."""
-    if answer.valence is None or answer.arousal is None:
+def affect_text(segment: Segment, lang: Language) -> str:
+    """Write valence and arousal; nothing where there is no speech."""
+    if segment.valence is None or segment.arousal is None:
         return ""
-    return f"{VALENCE[lang]} {answer.valence:+z.2f} {AROUSAL[lang]} {answer.arousal:+z.2f}"
+    valence, arousal = translated("valence", lang), translated("arousal", lang)
+    return f"{valence} {segment.valence:+z.2f} {arousal} {segment.arousal:+z.2f}"
 
 
 def adaptation_text(count: int, lang: Language) -> str:
-    """Say by how many utterances of the speaker an answer is adapted; nothing for none."""
+    """Write by how many utterances of the speaker a prediction is adapted; nothing for none."""
     if not count:
         return ""
     if lang is Language.zh:

@@ -1,4 +1,4 @@
-"""The command that recognises while someone speaks: listen."""
+"""The command that predicts while someone speaks: listen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.language import Language
-from serein.cli.live_view import WORDS, JsonLines, PlainLines, SoundSource, View
+from serein.cli.language import Language, translated
+from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
 from serein.cli.options import BundleName, Provider, Threads, UnsureBelow, within
 from serein.cli.show import print_json
 from serein.defaults import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def listen(
     file: Annotated[
-        Path | None, typer.Option("--file", help="Recording to hear instead of the microphone.")
+        Path | None, typer.Option("--file", help="Recording instead of the microphone.")
     ] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Play --file at the speed at which it was spoken.")
@@ -57,7 +57,7 @@ def listen(
         typer.Option(**within(HOP_RANGE_S), help="Seconds from one prediction to the next."),
     ] = STREAM_HOP_S,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="One speaker: learn that voice as it goes.")
+        bool, typer.Option("--adapt", help="One speaker: adapt to that voice as it goes.")
     ] = False,
     unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
     seconds: Annotated[
@@ -66,7 +66,7 @@ def listen(
     threads: Threads = None,
     provider: Provider = DEFAULT_PROVIDER,
 ) -> None:
-    """Tell the emotion of a voice while it speaks. Ctrl-C ends.
+    """Predict the emotion of a voice while it speaks. Ctrl-C ends.
 
     On a terminal: a display. Else: a line an utterance, or with --json a line an event. It is how
     a listener might describe the voice: tell the people who are listened to.
@@ -79,26 +79,26 @@ def listen(
     source = _source(file, device, realtime=realtime)
     recognizer = load(model, threads=threads, unsure_below=unsure_below, provider=provider)
     stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
-    words = WORDS[lang]
-    greeting = "" if file else f"{words.listening.format(source.name)}. {words.notice}"
+    listening = translated("listening", lang).format(source.name)
+    greeting = "" if file else f"{listening}. {translated('notice', lang)}"
     view = _view(stream, source, lang, hop, greeting, as_json=as_json)
-    with source, _ended_by_signals(source), view, _warnings_to(view):
-        _hear_all(source, stream, view, seconds)
+    with source, _stopped_by_signals(source), view, _warnings_to(view):
+        _run(source, stream, view, seconds)
 
 
-def _hear_all(source: SoundSource, stream: Stream, view: View, seconds: float | None) -> None:
-    """Pass on all that a source gives; at its end, even a bad one, answer what is pending."""
+def _run(source: SoundSource, stream: Stream, view: View, seconds: float | None) -> None:
+    """Pass on all that a source gives; at its end, even a bad one, predict what is pending."""
     try:
-        for chunk in _first(source, seconds):
-            view.hear(chunk, source)
-            view.tell(stream.push(chunk))
+        for chunk in _chunks(source, seconds):
+            view.add_sound(chunk, source)
+            view.add_events(stream.push(chunk))
     except AudioError:
-        view.tell(stream.end())
+        view.add_events(stream.end())
         raise
-    view.tell(stream.end())
+    view.add_events(stream.end())
 
 
-def _first(source: SoundSource, seconds: float | None) -> Iterator[Signal]:
+def _chunks(source: SoundSource, seconds: float | None) -> Iterator[Signal]:
     """Give the chunks of the first seconds, the last one cut; all of them for None."""
     left = sys.maxsize if seconds is None else round(seconds * source.rate)
     for chunk in source:
@@ -131,7 +131,7 @@ def _view(
     *,
     as_json: bool,
 ) -> View:
-    """Choose how to tell what is heard."""
+    """Choose how events are shown."""
     if as_json:
         return JsonLines(greeting)
     if not sys.stdout.isatty() or os.environ.get("TERM", "").lower() in {"dumb", "unknown"}:
@@ -144,7 +144,7 @@ def _view(
 
 @contextmanager
 def _warnings_to(view: View) -> Iterator[None]:
-    """Let a view tell that sound was lost, each time."""
+    """Let a view show each time that sound was lost."""
     from serein.audio.microphone import LostSoundWarning
 
     with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def _warnings_to(view: View) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_signals(source: SoundSource) -> Iterator[None]:
+def _stopped_by_signals(source: SoundSource) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the sound, not the program; a second one ends that too."""
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.language import Language, adaptation_text, affect_text, prediction_text
+from serein.cli.language import Language, adaptation_text, affect_text, prediction_text, translated
 from serein.cli.options import (
     Address,
     BundleName,
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from serein.bulk.predict_all import Question
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
-
-
-MODALITIES = {  # Chinese name, and what is printed where it is missing
-    "voice": ("声音", "no speech", "没有语音"),
-    "face": ("面部", "no face", "没有人脸"),
-    "words": ("文字", "no words", "没有文字"),
-}
 
 
 def predict(
@@ -227,13 +220,12 @@ def _print_prediction(
 def _print_modalities(segment: Segment, lang: Language) -> None:
     """Print a line a modality: its prediction, and its share in the joint prediction."""
     for name, modality in segment.modalities.items():
-        chinese, missing, missing_zh = MODALITIES[name]
-        title, nothing = (chinese, missing_zh) if lang is Language.zh else (name, missing)
-        text = prediction_text(modality, lang) if modality.likeliest else nothing
         share = segment.contributions.get(name)
         ending = "" if share is None else f"   {share:+.0%}"
         ending += f'   "{modality.text}"' if modality.text else ""
-        typer.echo(f"    {title:8s}{text}{ending}")
+        typer.echo(
+            f"    {translated(name, lang):8s}{prediction_text(modality, lang, name)}{ending}"
+        )
 
 
 def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | None) -> bool:

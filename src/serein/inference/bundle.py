@@ -1,4 +1,4 @@
-"""What a trained recogniser is on disk: one folder or zip, without pickle, every byte checked.
+"""A trained recognizer on disk: one folder or zip, without pickle, every byte checked.
 
 ::
 
@@ -54,7 +54,7 @@ REQUIRED = {
 }
 MAX_WINDOW_S, MIN_HOP_S = 60.0, 0.01
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-UNREADABLE = (  # what zipfile raises on files from strangers; its struct.error has no other base
+UNREADABLE = (  # what zipfile raises on untrusted files; its struct.error has no other base
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, UnicodeDecodeError),
     *(RuntimeError, NotImplementedError, OverflowError),
 )
@@ -258,7 +258,7 @@ def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
 
 
 def _check_values(place: Path, manifest: dict[str, Any]) -> None:
-    """Check what would otherwise fail later, or answer nonsense."""
+    """Check what would otherwise fail later, or give predictions without meaning."""
     labels = manifest["labels"]
     if not labels or not all(map(_is_emotion, labels)):
         raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
@@ -268,14 +268,14 @@ def _check_values(place: Path, manifest: dict[str, Any]) -> None:
     if not MIN_HOP_S <= hop_s <= window_s <= MAX_WINDOW_S:
         raise BundleError(
             f"{place}: {MANIFEST} has windows of {window_s} s, {hop_s} s apart; allowed: at most "
-            f"{MAX_WINDOW_S:g} s, and a hop above 0, from {MIN_HOP_S:g} s, and at most a window"
+            f"{MAX_WINDOW_S:g} s, and a hop of {MIN_HOP_S:g} s to a window"
         )
     if not 0 <= manifest["speech_threshold"] <= 1:
         raise BundleError(f"{place}: {MANIFEST} needs 'speech_threshold' from 0 to 1")
     try:
         json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{place}: {MANIFEST} holds what no answer can: {error}") from error
+        raise BundleError(f"{place}: {MANIFEST} holds a value that JSON cannot: {error}") from error
 
 
 def _is_emotion(label: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a recogniser answers."""
+"""Predictions: of a stretch, and of a recording with its timeline."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, NoReturn
 from serein.emotions import circumplex, in_chinese
 
 UNSURE, UNSURE_ZH = "unsure", "不确定"
-"""The answer in place of an emotion whose confidence is below the threshold asked for."""
+"""Abstention: the label in place of an emotion whose confidence is below the threshold."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The answer for one stretch of a recording.
+    """The prediction for one stretch of a recording.
 
     Attributes
     ----------
     start, end : float
         Seconds from the beginning.
     emotion : str or None
-        What a listener would most likely hear; ``unsure`` where its confidence is below the
-        threshold that the recogniser was loaded with; None where there is no speech.
+        The emotion that a listener would most likely hear; ``unsure`` where its confidence is below
+        the recognizer's threshold; None where there is no speech.
     confidence : float or None
         Calibrated probability of the likeliest emotion, 0 to 1.
     probabilities : mapping of str to float
@@ -53,14 +53,14 @@ class Segment:
 
     @property
     def speech(self) -> bool:
-        """Whether there is speech to judge."""
+        """Whether there is speech."""
         if self.modalities:
             return "voice" in self.modalities and self.modalities["voice"].speech
         return self.emotion is not None
 
     @property
     def likeliest(self) -> str | None:
-        """The likeliest emotion, be it sure or not; None where there is no speech."""
+        """The likeliest emotion, whatever its confidence; None where there is no speech."""
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     @property
@@ -111,22 +111,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class Prediction(Segment):
-    """The answer for a whole recording, with its timeline.
+    """The prediction for a whole recording, with its timeline.
 
     Attributes
     ----------
     file : str or None
         Where the recording came from, if from a file.
     model : str
-        Name of the model that answered.
+        Name of the model.
     timeline : tuple of Segment
-        Answers over time, without gaps or overlaps.
+        Predictions over time, without gaps or overlaps.
     utterances_known : int
-        By how many utterances of the speaker the answer is adapted; 0 for a stranger.
+        By how many utterances of the speaker it is adapted; 0 for an unseen speaker.
 
     Notes
     -----
-    `emotion` is None when the recording holds no speech: silence is an answer, not an emotion.
+    `emotion` is None when the recording holds no speech: silence is not an emotion.
     """
 
     file: str | None
@@ -164,7 +164,7 @@ class Prediction(Segment):
 
 
 def chinese_label(emotion: str) -> str:
-    """Say an answer in Chinese: an emotion, or that it is unsure."""
+    """Name an emotion, or ``unsure``, in Chinese."""
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
 
 
