@@ -1,15 +1,17 @@
-"""The model card and the notice of a bundle, written from its manifest."""
+"""The model card and the notice of a bundle, from its manifest."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 LIMITS = """\
-- It learnt from actors who were asked for an emotion, in a studio. Everyday speech is quieter,
+- It was trained on actors who were asked for an emotion, in a studio. Everyday speech is quieter,
   mixed and mostly neutral; expect lower scores than in the table.
-- It hears how something is said, not what is said, and knows only the emotions listed. The answer
-  is what a listener would likely call the voice; it is not what the person feels.
-- Languages, ages, accents, microphones and noise unlike those of the training corpora lower it.
+- It judges how something is said, not what is said, and knows only the emotions listed. The
+  prediction is what a listener would likely call the voice; it is not what the person feels.
+- Languages, ages, accents, microphones and noise unlike those of the training corpora lower its
+  scores.
 - Not for judging people at work or in education (banned in the EU, AI Act Art. 5(1)(f)), for lie
   detection, for medical findings, or for any decision about a person. People must be told that such
   a system listens (Art. 50(3))."""
@@ -26,22 +28,21 @@ def model_card(manifest: dict[str, Any]) -> str:
         "## Trained on",
         _data_table(manifest["trained_on"]),
         f"Licence of these weights: {manifest['licence']}.",
-        "## Scores on speakers it had not heard",
+        "## Scores on unseen speakers",
         _score_table(manifest["scores"]),
         "UAR is the unweighted average recall over the emotions that the corpus holds, all "
-        f"{len(manifest['labels'])} emotions being open as answers; its 95 % interval is drawn by "
-        "speaker. ECE is the expected calibration error: how far confidence is from the share of "
-        "right answers. In each fold scaling, classifier and temperature were learnt from the "
+        f"{len(manifest['labels'])} emotions being possible; its 95 % interval is a speaker-level "
+        "cluster bootstrap. ECE is the expected calibration error: how far confidence is from "
+        "accuracy. In each fold feature scaling, classifier and temperature were fitted on the "
         "other speakers alone.",
         *_adaptation(manifest),
-        '## What an "unsure" buys',
-        _doubt_table([row for row in manifest["scores"] if not row.get("adapted")]),
-        "With `serein predict --unsure-below T`, answers of less confidence are unsure. Each cell "
-        "is the share of clips that are still answered, and the share of right ones among those; "
-        "same protocol as above.",
+        "## Abstention",
+        _abstention_table([row for row in manifest["scores"] if not row.get("adapted")]),
+        "With `serein predict --unsure-below T`, predictions of less confidence are `unsure`. Each "
+        "cell is the coverage (clips that get an emotion) and the accuracy on those.",
         *_privacy(manifest),
-        f"Speech detector, on speakers and kinds of sound it had not met: "
-        f"{manifest['speech_heard_unseen_speakers']:.1%} of clips heard as speech, "
+        f"Speech detector, on unseen speakers and unseen kinds of sound: "
+        f"{manifest['speech_heard_unseen_speakers']:.1%} of clips taken as speech, "
         f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
         "## Limits",
         LIMITS,
@@ -50,9 +51,9 @@ def model_card(manifest: dict[str, Any]) -> str:
 
 
 def notice(manifest: dict[str, Any]) -> str:
-    """Write whose work a bundle holds."""
+    """Write the attribution notice of a bundle."""
     lines = [
-        f"Recogniser {manifest['name']}: trained with serein.",
+        f"Recognizer {manifest['name']}: trained with serein.",
         f"Licence of these weights: {manifest['licence']}.",
     ]
     encoder = manifest.get("encoder")
@@ -98,9 +99,9 @@ def _inside(manifest: dict[str, Any]) -> str:
         pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"
         described = f"The feature sets {', '.join(front['sets'])} ({pooled})"
     settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
+    named = f"{model['name']} ({settings})" if settings else model["name"]
     return (
-        f"{described}; scaling; the model {model['name']}{f' ({settings})' if settings else ''}"
-        f"{_augmentation(manifest)}; "
+        f"{described}; feature scaling; the model {named}{_augmentation(manifest)}; "
         f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )
@@ -126,28 +127,36 @@ def _span(value: Any) -> str:
     return " to ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in cells)
+
+
 def _data_table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| corpus | clips | speakers | languages | licence |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row['corpus']} | {row['clips']} | {len(row['speakers'])} "
-        f"| {', '.join(row['languages'])} | {row['licence']} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return _table(
+        ("corpus", "clips", "speakers", "languages", "licence"),
+        (
+            (
+                *(row["corpus"], row["clips"], len(row["speakers"])),
+                *(", ".join(row["languages"]), row["licence"]),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _score_table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| corpus | protocol | precision | UAR | 95 % interval | accuracy | ECE |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['corpus']} | {row['protocol']} | {row['precision']} | {row['uar']:.3f} "
-        f"| {_interval(row['uar_interval_95'])} "
-        f"| {row['accuracy']:.3f} | {row['expected_calibration_error']:.3f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return _table(
+        ("corpus", "protocol", "precision", "UAR", "95 % interval", "accuracy", "ECE"),
+        (
+            (
+                *(row["corpus"], row["protocol"], row["precision"]),
+                *(f"{row['uar']:.3f}", _interval(row["uar_interval_95"])),
+                *(f"{row['accuracy']:.3f}", f"{row['expected_calibration_error']:.3f}"),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _adaptation(manifest: dict[str, Any]) -> list[str]:
@@ -156,9 +165,9 @@ def _adaptation(manifest: dict[str, Any]) -> list[str]:
     return [
         "Rows that say adapted are for a speaker whose other utterances are known, without labels "
         "(`recognizer.adapt`, `serein predict --same-speaker`). These speakers voiced all emotions "
-        "about equally often, which suits adaptation: take them for the most that it can buy.",
-        "Valence and arousal are derived from the probabilities, by a fixed place of each emotion; "
-        "they were not measured.",
+        "about equally often, which suits adaptation: read them as an upper bound.",
+        "Valence and arousal are derived from the probabilities, by fixed coordinates of each "
+        "emotion; they were not measured.",
     ]
 
 
@@ -168,9 +177,9 @@ def _privacy(manifest: dict[str, Any]) -> list[str]:
         return []
     public = " and ".join(spent["public"])
     scaling = (
-        f"The scaling of features is that of {public}, and tells nothing of them."
+        f"Feature scaling was computed on {public}, and reveals nothing of them."
         if public
-        else "Not covered: the scaling of features (mean and deviation, without noise)."
+        else "Not covered: feature scaling (mean and deviation, without noise)."
     )
     return [
         "## Privacy",
@@ -180,7 +189,7 @@ def _privacy(manifest: dict[str, Any]) -> list[str]:
         f"{spent['noise']:.3g} clips ({spent['accountant']}). The unit is the recording: for a "
         "speaker with k recordings here ε is k times that, which soon protects nobody.",
         f"{scaling} Not covered, since they are computed from the recordings without noise: the "
-        "temperature, what is kept for adaptation, the speech detector, and the scores above.",
+        "temperature, the speaker prior for adaptation, the speech detector, and the scores above.",
     ]
 
 
@@ -188,15 +197,15 @@ def _interval(ends: list[float] | None) -> str:
     return "one speaker" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
-def _doubt_table(rows: list[dict[str, Any]]) -> str:
-    thresholds = [entry["unsure_below"] for entry in rows[0]["doubt"]]
-    lines = [
-        f"| corpus | precision | {' | '.join(f'T = {threshold:g}' for threshold in thresholds)} |",
-        "|---" * (len(thresholds) + 2) + "|",
-    ]
-    for row in rows:
-        cells = [
-            f"{entry['answered']:.0%}, {entry['right'] or 0:.1%} right" for entry in row["doubt"]
-        ]
-        lines.append(f"| {row['corpus']} | {row['precision']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _abstention_table(rows: list[dict[str, Any]]) -> str:
+    thresholds = [f"T = {entry['unsure_below']:g}" for entry in rows[0]["doubt"]]
+    return _table(
+        ("corpus", "precision", *thresholds),
+        (
+            (
+                *(row["corpus"], row["precision"]),
+                *(f"{one['answered']:.0%}, {one['right'] or 0:.1%} right" for one in row["doubt"]),
+            )
+            for row in rows
+        ),
+    )

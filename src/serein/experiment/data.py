@@ -1,4 +1,4 @@
-"""Which clips take part, and how they are weighed."""
+"""Clips of a recipe: which take part, their weights, augmentation and tables of features."""
 
 from __future__ import annotations
 
@@ -52,12 +52,10 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
 
 
 def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> list[str]:
-    """Say which clips of the corpora do not take part, and why."""
+    """List which clips of the corpora do not take part, and why."""
     used = set(corpus.paths)
-    lost = Counter((clip.corpus, clip.emotion) for part in sources for clip in part)
-    lost -= Counter(
-        (clip.corpus, clip.emotion) for part in sources for clip in part if clip.path in used
-    )
+    clips = (clip for source in sources for clip in source if clip.path not in used)
+    lost = Counter((clip.corpus, clip.emotion) for clip in clips)
     sentences = []
     for (name, emotion), count in sorted(lost.items()):
         named = emotion in recipe.data.leave_out
@@ -67,7 +65,7 @@ def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> lis
 
 
 def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
-    """Say of each corpus what takes part."""
+    """Describe, for each corpus, the clips that take part."""
     described = []
     for source in sources:
         names = {clip.corpus for clip in source}
@@ -86,7 +84,7 @@ def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str
 
 
 def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:
-    """Weigh clips so that every corpus, and every emotion within it, counts the same."""
+    """Weight clips so that every corpus, and every emotion in it, has the same weight."""
     pairs, which, counts = np.unique(
         np.array([origin, emotions]), axis=1, return_inverse=True, return_counts=True
     )

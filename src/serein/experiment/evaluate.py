@@ -141,7 +141,7 @@ def evaluate(
     cache : path, optional
         Folder of the feature cache.
     progress_bar : callable
-        Makes a progress bar with a title: a context manager that gives callable(done, total).
+        Makes a progress bar with a title.
 
     Returns
     -------

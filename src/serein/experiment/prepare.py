@@ -155,7 +155,7 @@ def prepare(
     download : bool
         Whether an encoder that is not on this machine may be fetched from the model hub.
     progress_bar : callable
-        Makes a progress bar with a title: a context manager that gives callable(done, total).
+        Makes a progress bar with a title.
 
     Returns
     -------

@@ -1,18 +1,18 @@
-"""Training the detector that says whether there is speech at all.
+"""Training of the detector that tells speech from other sounds.
 
-It learns from the corpora's clips, as they are and with noise under them, against sounds made from
-numbers; it is judged on speakers and on kinds of sound that it did not learn from.
+It is trained on the corpora's clips, clean and with noise, against synthetic sounds, and evaluated
+on unseen speakers and unseen kinds of sound.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from sklearn.model_selection import GroupKFold
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
 from serein.engine import each
-from serein.errors import RecipeError
 from serein.experiment.prepare import Front, Prepared, Progress, ProgressBar, stack
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
@@ -30,17 +29,17 @@ from serein.models.pipelines import Pooled
 
 Array = npt.NDArray[np.float32]
 
-CLIPS = 900  # of the corpora; as many again with noise
+CLIPS = 900  # of the corpora, clean and again with noise
 SOUNDS = 60  # of each kind that is not speech
-FEW = 400  # are described sooner than other processes have started
+FEW = 400  # take less time than starting other processes
 SNR_DB = (0.0, 30.0)
-LOST_SPEECH = 0.002  # the threshold is set to miss at most this share of held-out speech
+MISS_RATE = 0.002  # of held-out speech: sets the threshold
 THRESHOLD_RANGE = (0.02, 0.5)
 
 
 @dataclass(frozen=True)
 class SpeechDetector:
-    """A trained detector."""
+    """A trained detector, its threshold and its scores on unseen speakers and kinds of sound."""
 
     classifier: Any
     threshold: float
@@ -51,10 +50,8 @@ class SpeechDetector:
 def train_speech_detector(
     prepared: Prepared, *, seed: int, progress_bar: ProgressBar
 ) -> SpeechDetector:
-    """Train and judge the detector on a recipe's features."""
-    front = prepared.front
-    if front is None:
-        raise RecipeError("features read from a table make no bundle: a voice cannot go through it")
+    """Train and evaluate the detector on a recipe's features."""
+    front = cast("Front", prepared.front)  # features of a table are refused before
     generator = np.random.default_rng(seed)
     count = min(CLIPS, len(prepared.corpus))
     chosen = np.sort(generator.choice(len(prepared.corpus), count, replace=False))
@@ -68,7 +65,7 @@ def train_speech_detector(
     y = np.repeat([True, False], [2 * count, len(drawn)])
     groups = np.concatenate([speakers, speakers, kinds])
     held_out = _held_out(X, y, groups, prepared.width)
-    threshold = float(np.clip(np.quantile(held_out[y], LOST_SPEECH), *THRESHOLD_RANGE))
+    threshold = float(np.clip(np.quantile(held_out[y], MISS_RATE), *THRESHOLD_RANGE))
     return SpeechDetector(
         _fit(X, y, prepared.width),
         threshold,
@@ -79,14 +76,14 @@ def train_speech_detector(
 
 @dataclass(frozen=True)
 class NoisySpeech:
-    """A clip with a sound under it, as drawn."""
+    """A clip and the sound to mix under it."""
 
     file: Path
     sound: nonspeech.Sound
     snr_db: float
 
     def signal(self) -> Array:
-        """Mix the two, the sound repeated as needed."""
+        """Mix the two; a short sound is repeated."""
         speech = read_audio(self.file)
         noise = np.resize(self.sound.signal(), speech.size)
         power = np.mean(np.square(noise)) + 1e-12
@@ -102,27 +99,24 @@ def _draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
 def _describe(
     drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, progress: Progress
 ) -> list[Array]:
-    found = []
-    for array in _each(drawn, front):
-        found.append(array)
-        progress(len(found), len(drawn))
+    extract, found = partial(_features, front=front), []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
+            arrays = each(extract, drawn, jobs=-1 if len(drawn) > FEW else 1)
+        else:
+            arrays = pool.map(extract, drawn)
+        for array in arrays:
+            found.append(array)
+            progress(len(found), len(drawn))
     return found
 
 
-def _each(drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front) -> Iterator[Array]:
-    if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
-        yield from each(partial(_of, front=front), drawn, jobs=-1 if len(drawn) > FEW else 1)
-        return
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(lambda sound: _of(sound, front), drawn)
-
-
-def _of(sound: NoisySpeech | nonspeech.Sound, front: Front) -> Array:
+def _features(sound: NoisySpeech | nonspeech.Sound, front: Front) -> Array:
     return front(sound.signal())
 
 
 def _below(first: Array, second: Array) -> Array:
-    """Put matrices one below the other; the narrower one's series are filled up with NaN."""
+    """Put matrices one below the other; the narrower one is padded with NaN."""
     columns = max(first.shape[1], second.shape[1])
     rows = np.full((len(first) + len(second), columns), np.nan, np.float32)
     rows[: len(first), : first.shape[1]] = first
@@ -141,7 +135,7 @@ def _fit(X: Array, y: npt.NDArray[np.bool_], width: int | None) -> Any:
 def _held_out(
     X: Array, y: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_], width: int | None
 ) -> npt.NDArray[np.float64]:
-    """Probability of speech from detectors that did not meet the speaker or the kind of sound."""
+    """Return the probability of speech for unseen speakers and unseen kinds of sound."""
     probability = np.empty(len(y))
     for train, test in GroupKFold(5).split(X, y, groups):
         probability[test] = _fit(X[train], y[train], width).predict_proba(X[test])[:, 1]

@@ -1,4 +1,4 @@
-"""The protocols by name: what a recipe's section [protocol] makes of a corpus."""
+"""Evaluation protocols by name: the folds that a recipe's section [protocol] makes of a corpus."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _each_corpus(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
 def _train_and_test(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
     names = [clip.corpus for clip in corpus]
     folds = protocols.train_and_test(names, protocol.test)
-    learnt = sorted(set(names) - set(protocol.test))
-    words = f"trained on {', '.join(learnt)}, tested on {', '.join(sorted(protocol.test))}"
+    trained = sorted(set(names) - set(protocol.test))
+    words = f"trained on {', '.join(trained)}, tested on {', '.join(sorted(protocol.test))}"
     return folds, f"{words}, {_common(corpus)}"
 
 
@@ -89,7 +89,7 @@ SPLITS: dict[str, Split] = {
 
 
 def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
-    """Make a protocol's folds, and refuse what could not be judged honestly."""
+    """Make a protocol's folds, and say in words how; refuse folds with leaks."""
     _refuse_too_little(corpus)
     folds, words = SPLITS[protocol.split](protocol, corpus)
     labels, truth = np.unique([clip.emotion for clip in corpus], return_inverse=True)
@@ -104,7 +104,7 @@ def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
 
 
 def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
-    """Keep the emotions that both sides of a cross-corpus protocol know."""
+    """Keep the emotions that both sides of a cross-corpus protocol have."""
     if protocol.split not in CROSS_CORPUS:
         return corpus
     known = {
@@ -113,15 +113,16 @@ def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
     }
     sides = list(known.values())
     if protocol.split == "train_and_test":
-        tested = [known[name] for name in known if name in protocol.test]
-        learnt = [known[name] for name in known if name not in protocol.test]
-        sides = [set().union(*learnt), set().union(*tested)]
+        sides = [
+            set().union(*(known[name] for name in known if (name in protocol.test) == tested))
+            for tested in (False, True)
+        ]
     common = set.intersection(*sides) if sides else set()
     if len(common) < 2 and len(known) > 1:
         each = "; ".join(f"{name}: {', '.join(sorted(there))}" for name, there in known.items())
         raise CorpusError(
-            f"the corpora have {len(common)} emotion(s) in common, and judging across them needs "
-            f'2 ({each}): merge emotions under [data], as in merge = {{ calm = "neutral" }}'
+            f"the corpora have {len(common)} emotion(s) in common, and cross-corpus evaluation "
+            f'needs 2 ({each}): merge emotions under [data], as in merge = {{ calm = "neutral" }}'
         )
     return corpus.filter(emotions=common) if len(known) > 1 else corpus
 
@@ -156,12 +157,12 @@ def _refuse_too_little(corpus: Corpus) -> None:
     counts = Counter(clip.emotion for clip in corpus)
     if len(counts) < 2:
         raise CorpusError(
-            f"{corpus.name} has clips of {', '.join(counts)} only; a recogniser needs at least "
+            f"{corpus.name} has clips of {', '.join(counts)} only; a recognizer needs at least "
             "2 emotions"
         )
     single = sorted(emotion for emotion, count in counts.items() if count == 1)
     if single:
         raise CorpusError(
-            f"{corpus.name} has a single clip of {', '.join(single)}; it cannot be learnt and "
-            "judged: record more, or name it in leave_out under [data]"
+            f"{corpus.name} has a single clip of {', '.join(single)}; training and testing "
+            "need 2: record more, or name it in leave_out under [data]"
         )

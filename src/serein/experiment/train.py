@@ -1,10 +1,10 @@
-"""The training story: judge on unseen speakers, fit on everything, export, pack."""
+"""Fits a recipe on all its speakers, exports it and packs it as a bundle with its scores."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from serein.evaluation.search.tuned import Tuned
 from serein.experiment.card import model_card, notice
 from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, training_folder, versions
-from serein.experiment.export.converters import unwrapped
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
 from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.experiment.prepare import (
+    Front,
     Prepared,
     ProgressBar,
     inside,
@@ -31,10 +31,8 @@ from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
 from serein.inference.arrays import ArraysModel
-from serein.inference.bundle import ARRAYS, write_bundle
-from serein.models.calibration import TemperatureScaled
+from serein.inference.bundle import ARRAYS, MODEL, write_bundle
 from serein.models.catalogue import member_names
-from serein.models.hmm import GaussianMixtureHMM
 
 KEPT = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "clips", "speakers")
 
@@ -48,7 +46,7 @@ class Fitted:
 
 
 def refuse_unpackable(recipe: Recipe) -> None:
-    """Raise, before any time is spent, if a recipe can be judged but makes no bundle."""
+    """Raise, before any time is spent, if a recipe can be evaluated but makes no bundle."""
     if "gmm_hmm" in member_names(recipe.model.name, recipe.model.settings):
         raise RecipeError(
             f"{recipe.name}: an ensemble with gmm_hmm in it makes no bundle, for hidden Markov "
@@ -72,9 +70,9 @@ def fit(
     prepared : Prepared
         The recipe with its data.
     cache : path, optional
-        Folder in which the training of a network keeps its state.
+        Folder for checkpoints of networks.
     progress_bar : callable
-        Makes a progress bar with a title: a context manager that gives callable(done, total).
+        Makes a progress bar with a title.
 
     Returns
     -------
@@ -128,53 +126,50 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
     BundleError
         If the folder holds other things.
     """
-    manifest = make_manifest(prepared, evaluation, fitted)
-    card, words = model_card(manifest), notice(manifest)
-    arrays = arrays_of(fitted)
-    if arrays is not None:
-        content = arrays.to_bytes()
-        return write_bundle(
-            folder, manifest, model=content, card=card, notice=words, model_file=ARRAYS
-        )
-    graph = graph_of(fitted, prepared)
-    return write_bundle(folder, manifest, model=graph, card=card, notice=words)
+    manifest, arrays = make_manifest(prepared, evaluation, fitted), arrays_of(fitted)
+    return write_bundle(
+        folder,
+        manifest,
+        model=arrays.to_bytes() if arrays else graph_of(fitted, prepared),
+        card=model_card(manifest),
+        notice=notice(manifest),
+        model_file=ARRAYS if arrays else MODEL,
+    )
 
 
 def arrays_of(fitted: Fitted) -> ArraysModel | None:
-    """Take the arrays out of fitted hidden Markov models."""
-    classifier, temperature = fitted.classifier, 1.0
-    if isinstance(classifier, TemperatureScaled):
-        classifier, temperature = classifier.estimator_, classifier.temperature_
-    classifier = unwrapped(classifier)
-    if not isinstance(classifier, GaussianMixtureHMM):
+    """Return hidden Markov models as arrays; None for a classifier that becomes a graph."""
+    arrays = inside(fitted.classifier, "arrays_")
+    if arrays is None:
         return None
     speech = fitted.speech.classifier.estimator_  # under the pooling
     weight = (speech.coef_[1] - speech.coef_[0]) / speech.scale_
     bias = float(speech.intercept_[1] - speech.intercept_[0] - speech.mean_ @ weight)
-    return ArraysModel(classifier.arrays_, temperature, weight, bias)
+    return ArraysModel(arrays, getattr(fitted.classifier, "temperature_", 1.0), weight, bias)
 
 
 def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
-    """Turn a fitted recipe into one ONNX graph."""
+    """Export a fitted recipe as one ONNX graph."""
     columns = None if prepared.width else prepared.X.shape[1]
     heads = {
         "probability": to_graph(fitted.classifier, columns),
         "speech": speech_graph(fitted.speech.classifier, columns),
     }
-    front = prepared.front
-    if not isinstance(front, SpeechEncoder):
-        return join(None, heads)
-    return join(to_onnx(front.network, example_input(front.front_end), ["vector"]), heads)
+    front, encoder = prepared.front, None
+    if isinstance(front, SpeechEncoder):
+        encoder = to_onnx(front.network, example_input(front.front_end), ["vector"])
+    return join(encoder, heads)
 
 
 def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) -> dict[str, Any]:
-    """Write down what a recogniser is and how it was judged."""
-    recipe, front, speech = prepared.recipe, prepared.front, fitted.speech
+    """Describe a recognizer and its scores, as the bundle's manifest does."""
+    recipe, speech = prepared.recipe, fitted.speech
+    front = cast("Front", prepared.front)  # features of a table were refused before
     manifest = {
         "name": recipe.name,
         "precision": "float32",
         "labels": fitted.classifier.classes_.tolist(),
-        "front_end": _front_end(prepared),
+        "front_end": (front.front_end if isinstance(front, SpeechEncoder) else front).to_dict(),
         "window_s": recipe.bundle.window_s,
         "hop_s": recipe.bundle.hop_s,
         "temperature": round(getattr(fitted.classifier, "temperature_", 1.0), 6),
@@ -193,35 +188,24 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     spent = inside(fitted.classifier, "privacy_")
     if spent:
         manifest["privacy"] = spent | {"public": list(recipe.data.public)}
-    prior = getattr(fitted.classifier, "speaker_prior_", None)
+    prior = inside(fitted.classifier, "speaker_prior_")
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
-        manifest["encoder"] = {"name": _hub_name(front), "layers": list(front.layers)}
+        path = Path(front.name)  # where the encoder lies on this machine is not told
+        name = path.name if path.is_absolute() else front.name
+        manifest["encoder"] = {"name": name, "layers": list(front.layers)}
         if front.pool_after:
             manifest["encoder"]["pool_after"] = front.pool_after
     return manifest
 
 
-def _front_end(prepared: Prepared) -> dict[str, Any]:
-    front = prepared.front
-    if front is None:
-        raise RecipeError(f"{prepared.recipe.name}: features read from a table make no bundle")
-    return (front.front_end if isinstance(front, SpeechEncoder) else front).to_dict()
-
-
-def _hub_name(encoder: SpeechEncoder) -> str:
-    """Name the encoder without telling where on this machine it lay."""
-    name = encoder.name
-    return Path(name).name if Path(name).is_absolute() else name
-
-
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """One row a corpus and precision: pooled answers for speakers not heard in training."""
-    judged = [("float32", evaluation.result, False), ("int8", evaluation.int8, False)]
-    judged += [("float32", case.result, True) for case in evaluation.adapted if case.whole]
+    """Return a row for each corpus and precision: scores on unseen speakers."""
+    results = [("float32", evaluation.result, False), ("int8", evaluation.int8, False)]
+    results += [("float32", case.result, True) for case in evaluation.adapted if case.whole]
     rows = []
-    for precision, result, known in judged:
+    for precision, result, known in results:
         if result is None:
             continue
         for corpus in np.unique(result.about["corpus"]):
@@ -234,14 +218,14 @@ def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _doubt(result: Result) -> list[dict[str, Any]]:
-    """Say what is answered, and how much of it rightly, if less confident answers are unsure."""
+    """Return coverage and accuracy where less confident predictions are left unsure."""
     curve = risk_coverage(result.truth, result.probabilities)
     found = ((threshold, *curve.at(threshold)) for threshold in THRESHOLDS)
     return [
         {
             "unsure_below": threshold,
-            "answered": round(answered, 4),
-            "right": None if right is None else round(right, 4),
+            "answered": round(coverage, 4),
+            "right": None if accuracy is None else round(accuracy, 4),
         }
-        for threshold, answered, right in found
+        for threshold, coverage, accuracy in found
     ]

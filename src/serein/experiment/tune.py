@@ -44,7 +44,7 @@ def tune(
     storage : str or path, optional
         A file ending in ``.db`` or a storage URL of Optuna, from which a search is resumed.
     progress_bar : callable
-        Makes a progress bar with a title: a context manager that gives callable(done, total).
+        Makes a progress bar with a title.
 
     Returns
     -------
