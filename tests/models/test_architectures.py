@@ -19,7 +19,7 @@ from serein.models.architectures import (
     LightCNN,
     Transformer,
 )
-from serein.models.layers import ACTIVATIONS, GRAPHS, FrameNorm, GraphConvolution
+from serein.models.layers import ACTIVATIONS, GRAPHS, GraphConvolution, MaskedBatchNorm
 from serein.models.time_pooling import POOLINGS
 
 NAMES = list(ARCHITECTURES)
@@ -190,7 +190,7 @@ def test_graph_convolution_weighs_neighbours_as_its_polynomial_says(graph: str) 
 
 @pytest.mark.parametrize("frequencies", [None, 3])
 def test_frame_norm_is_batch_norm_over_the_frames_that_count(frequencies: int | None) -> None:
-    ours, theirs = FrameNorm(4), nn.BatchNorm1d(4)
+    ours, theirs = MaskedBatchNorm(4), nn.BatchNorm1d(4)
     lengths = torch.tensor([5, 2, 1])
     x = 3 + torch.randn(3, 4, 5, *[frequencies] if frequencies else [])
     inside = torch.arange(5) < lengths[:, None]

@@ -1,4 +1,4 @@
-"""Networks that tell emotions from series of frames, each a small table of settings.
+"""Network architectures for series of frames, each a small table of settings.
 
 A network's `forward(series, lengths=None)` takes series of shape (batch, time, inputs), float32,
 and their lengths, shape (batch,), int64, or None where all frames count; it gives logits of shape
@@ -19,9 +19,9 @@ from serein.models.layers import (
     Flatten,
     GraphConvolution,
     Image,
-    MemoryCells,
-    PlainCells,
+    LSTMLayer,
     Recurrent,
+    RNNLayer,
     SelfAttention,
 )
 from serein.models.time_pooling import POOLINGS, LastBothWays
@@ -51,7 +51,7 @@ class TextbookCNN(Architecture):
         self.check()
         stages, left = _pictures(self.channels, 3, "relu", inputs, norm=False)
         poolings = [POOLINGS[name](left) for name in ("mean", "max")]
-        return Network(stages, poolings, classes, dense=self.dense, dropout=self.dropout)
+        return self.network(stages, poolings, classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -84,14 +84,7 @@ class CNN(Architecture):
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
         stages, left = _pictures(self.channels, self.kernel, self.activation, inputs, norm=True)
-        return Network(
-            stages,
-            [POOLINGS[self.pooling](left)],
-            classes,
-            dense=self.dense,
-            activation=self.activation,
-            dropout=self.dropout,
-        )
+        return self.network(stages, [POOLINGS[self.pooling](left)], classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -130,7 +123,7 @@ class LightCNN(Architecture):
             separable = nn.Sequential(depthwise, nn.Conv1d(before, after, 1))
             stages.append(Convolution(separable, after, self.activation))
             before = after
-        return Network(stages, [POOLINGS["statistics"](before)], classes, dropout=self.dropout)
+        return self.network(stages, [POOLINGS["statistics"](before)], classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -155,7 +148,7 @@ class RNN(Architecture):
     pooling: str = "mean"
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
-        return self._recurrent(PlainCells, inputs, classes)
+        return self._recurrent(RNNLayer, inputs, classes)
 
     def _recurrent(
         self, cell: Callable[..., nn.Module], inputs: int, classes: int, *, both: bool = False
@@ -163,7 +156,7 @@ class RNN(Architecture):
         self.check()
         stage = Recurrent(cell, inputs, self.hidden, self.layers, dropout=self.dropout, both=both)
         pooling = LastBothWays if both and self.pooling == "last" else POOLINGS[self.pooling]
-        return Network([stage], [pooling(self.hidden * (1 + both))], classes, dropout=self.dropout)
+        return self.network([stage], [pooling(self.hidden * (1 + both))], classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -174,7 +167,7 @@ class LSTM(RNN):
     layers: int = 1
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
-        return self._recurrent(MemoryCells, inputs, classes)
+        return self._recurrent(LSTMLayer, inputs, classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -185,12 +178,12 @@ class BiLSTM(RNN):
     layers: int = 1
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
-        return self._recurrent(MemoryCells, inputs, classes, both=True)
+        return self._recurrent(LSTMLayer, inputs, classes, both=True)
 
 
 @dataclass(eq=False, repr=False)
 class Transformer(Architecture):
-    """A convolution that shortens time, then a Transformer encoder and the mean over time.
+    """A strided convolution, then a Transformer encoder and the mean over time.
 
     Parameters
     ----------
@@ -199,7 +192,7 @@ class Transformer(Architecture):
     dropout : float
         Inside the encoder and before the logits.
     stride : int
-        Frames that become one.
+        Of the convolution: so many frames become one.
     pooling : str
         One of `POOLINGS`.
     """
@@ -228,12 +221,12 @@ class Transformer(Architecture):
             SelfAttention(self.d_model, self.heads, self.layers, self.feed_forward, self.dropout),
         ]
         pooling = POOLINGS[self.pooling](self.d_model)
-        return Network(stages, [pooling], classes, dropout=self.dropout)
+        return self.network(stages, [pooling], classes)
 
 
 @dataclass(eq=False, repr=False)
 class CNNLSTMAttention(Architecture):
-    """Convolutions along time that halve it, a BiLSTM, and attention over time.
+    """Convolutions along time with 2-fold pooling, a BiLSTM, and attention over time.
 
     Parameters
     ----------
@@ -262,14 +255,14 @@ class CNNLSTMAttention(Architecture):
             layer = _along_time(inputs, channels, self.kernel)
             stages.append(Convolution(layer, channels, self.activation, pool=2))
             inputs = channels
-        stages.append(Recurrent(MemoryCells, inputs, self.hidden, 1, both=True))
+        stages.append(Recurrent(LSTMLayer, inputs, self.hidden, 1, both=True))
         pooling = POOLINGS["attention"](2 * self.hidden)
-        return Network(stages, [pooling], classes, dropout=self.dropout)
+        return self.network(stages, [pooling], classes)
 
 
 @dataclass(eq=False, repr=False)
 class AttentiveStatisticsTDNN(Architecture):
-    """Dilated convolutions along time and attentive statistics pooling, as speakers are told apart.
+    """Dilated convolutions along time and attentive statistics pooling, as in speaker verification.
 
     Parameters
     ----------
@@ -303,14 +296,7 @@ class AttentiveStatisticsTDNN(Architecture):
             layer = _along_time(inputs, channels, kernel, dilation=1 if last else index + 1)
             stages.append(Convolution(layer, channels, self.activation))
             inputs = channels
-        return Network(
-            stages,
-            [POOLINGS["attentive_statistics"](inputs)],
-            classes,
-            dense=self.dense,
-            activation=self.activation,
-            dropout=self.dropout,
-        )
+        return self.network(stages, [POOLINGS["attentive_statistics"](inputs)], classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -360,7 +346,7 @@ class GraphNetwork(Architecture):
             stages.append(GraphConvolution(self.graph, inputs, channels, self.hidden, self.order))
             inputs = channels
         pooling = POOLINGS[self.pooling](inputs)
-        return Network(stages, [pooling], classes, dense=self.dense, dropout=self.dropout)
+        return self.network(stages, [pooling], classes)
 
 
 @dataclass(eq=False, repr=False)
@@ -383,14 +369,7 @@ class MLP(Architecture):
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
-        return Network(
-            [],
-            [POOLINGS["mean"](inputs)],
-            classes,
-            dense=self.dense,
-            activation=self.activation,
-            dropout=self.dropout,
-        )
+        return self.network([], [POOLINGS["mean"](inputs)], classes)
 
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
@@ -412,7 +391,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
 def _pictures(
     channels: Sequence[int], kernel: int, activation: str, inputs: int, *, norm: bool
 ) -> tuple[list[nn.Module], int]:
-    """Make convolutions over time and frequency that halve both, and say what features are left."""
+    """Make convolutions with 2×2 pooling over time and frequency; count the features left."""
     stages: list[nn.Module] = [Image()]
     before = 1
     for after in channels:

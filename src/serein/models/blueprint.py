@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from serein.errors import SettingError, check_name
-from serein.models.layers import ACTIVATIONS, GRAPHS, filled
+from serein.models.layers import ACTIVATIONS, GRAPHS, mask_padding
 from serein.models.time_pooling import POOLINGS, Mean
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -28,7 +28,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "stride": (1, 32),
     "order": (1, 64),
 }
-"""Setting -> least and greatest value; all but dropout are whole numbers."""
+"""Setting -> minimum and maximum; all but dropout are whole numbers."""
 NAMED: dict[str, Mapping[str, object]] = {
     "activation": ACTIVATIONS,
     "graph": GRAPHS,
@@ -56,6 +56,16 @@ class Architecture(BaseEstimator):  # type: ignore[misc]
         """Make the network with fresh weights."""
         raise NotImplementedError
 
+    def network(
+        self, stages: Sequence[nn.Module], poolings: Sequence[Mean], classes: int
+    ) -> Network:
+        """Put a network together, with the settings' dense layer, activation and dropout."""
+        dense, activation = getattr(self, "dense", None), getattr(self, "activation", "relu")
+        dropout = self.dropout  # type: ignore[attr-defined]
+        return Network(
+            stages, poolings, classes, dense=dense, activation=activation, dropout=dropout
+        )
+
 
 def _check_number(name: str, value: object) -> None:
     low, high = BOUNDS[name]
@@ -76,9 +86,9 @@ class Network(nn.Module):
         poolings: Sequence[Mean],
         classes: int,
         *,
-        dense: int | None = None,
-        activation: str = "relu",
-        dropout: float = 0.0,
+        dense: int | None,
+        activation: str,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
@@ -92,7 +102,7 @@ class Network(nn.Module):
 
     def forward(self, series: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, time, inputs) to logits (batch, classes)."""
-        x = filled(series.transpose(1, 2), lengths)
+        x = mask_padding(series.transpose(1, 2), lengths)
         for stage in self.stages:
             x, lengths = stage(x, lengths)
         vectors = [pooling(x, lengths) for pooling in self.poolings]

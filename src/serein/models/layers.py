@@ -1,4 +1,4 @@
-"""Layers for batches of series of different length: what is filled up never counts.
+"""Layers for padded batches of series of different length: padding never counts.
 
 Inside a network a batch has shape (batch, channels, time) or (batch, channels, time, frequency), so
 that time is always axis 2. A layer takes the batch and the series' lengths, shape (batch,), or None
@@ -26,58 +26,58 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 """Name -> elementwise function after a layer."""
 
 
-def counted(x: Tensor, lengths: Tensor) -> Tensor:
-    """Say which frames belong to a series."""
+def valid_frames(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return the mask of frames that belong to a series, true inside."""
     inside = torch.arange(x.shape[2], device=x.device) < lengths[:, None].to(x.device)
     return inside.view(len(x), 1, x.shape[2], *[1] * (x.dim() - 3))
 
 
-def filled(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:
-    """Overwrite what lies behind each series' end with a value."""
-    return x if lengths is None else x.masked_fill(~counted(x, lengths), value)
+def mask_padding(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:
+    """Overwrite the padding behind each series' end with a value."""
+    return x if lengths is None else x.masked_fill(~valid_frames(x, lengths), value)
 
 
-def shortened(lengths: Tensor | None, step: int) -> Tensor | None:
-    """Count the frames left when every `step` frames, also an incomplete last lot, become one."""
+def strided_lengths(lengths: Tensor | None, step: int) -> Tensor | None:
+    """Return the lengths after a stride; an incomplete last step counts."""
     return None if lengths is None else (lengths + step - 1) // step
 
 
-class FrameNorm(nn.BatchNorm1d):
+class MaskedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation whose statistics count the frames inside the series alone.
 
-    A batch of a single value has no variance: it is normalised as when recognising.
+    A batch of a single value has no variance: it is normalised as in prediction.
     """
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Normalise each channel; what lies behind the ends is left undefined."""
+        """Normalise each channel; padding is left undefined."""
         if not self.training:
             return super().forward(x.flatten(2)).view(x.shape)
         x = x.float()
         across = (0, *range(2, x.dim()))
         shape = (1, -1, *[1] * (x.dim() - 2))
-        inside = filled(torch.ones_like(x[:, :1]), lengths)
+        inside = mask_padding(torch.ones_like(x[:, :1]), lengths)
         count = inside.sum()
-        mean, spread = self._known()
+        mean, spread = self._running()
         if count > 1:
             mean = (x * inside).sum(across) / count
             spread = ((x - mean.view(shape)) * inside).square().sum(across) / count
-            self._remember(mean.detach(), spread.detach() * count / (count - 1))
+            self._update(mean.detach(), spread.detach() * count / (count - 1))
         scale = self.weight * torch.rsqrt(spread + self.eps)
         shift = self.bias - mean * scale
         return x * scale.view(shape) + shift.view(shape)
 
-    def _known(self) -> tuple[Tensor, Tensor]:
+    def _running(self) -> tuple[Tensor, Tensor]:
         return cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+    def _update(self, mean: Tensor, variance: Tensor) -> None:
         rate = cast(float, self.momentum)
-        for known, new in zip(self._known(), (mean, variance), strict=True):
+        for known, new in zip(self._running(), (mean, variance), strict=True):
             known.lerp_(new, rate)
         cast(Tensor, self.num_batches_tracked).add_(1)
 
 
 class Convolution(nn.Module):
-    """Convolution, batch normalisation, max-pooling and activation, the last on what is left."""
+    """Convolution, batch normalisation, max-pooling and activation."""
 
     def __init__(
         self,
@@ -91,32 +91,32 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = convolution
-        self.norm = FrameNorm(channels) if norm else None
+        self.norm = MaskedBatchNorm(channels) if norm else None
         self.activation = ACTIVATIONS[activation]()
         self.pool, self.stride = pool, stride
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply."""
         x = self.convolution(x)
-        lengths = shortened(lengths, self.stride)
+        lengths = strided_lengths(lengths, self.stride)
         if self.norm is not None:
             x = self.norm(x, lengths)
         if self.pool > 1:
-            # the greatest value must not come from behind the end, where convolutions reach into;
-            # adding costs a pass where filling costs four
+            # the maximum must not come from the padding, into which convolutions reach; adding
+            # takes one pass where filling takes four
             if lengths is not None:
-                x = x + torch.where(counted(x, lengths), 0.0, -torch.inf).to(x.dtype)
+                x = x + torch.where(valid_frames(x, lengths), 0.0, -torch.inf).to(x.dtype)
             if x.dim() == 4:
                 x = functional.max_pool2d(x, self.pool, ceil_mode=True)
             else:  # torch's exporter would fix time in max_pool1d
                 x = functional.max_pool2d(x.unsqueeze(2), (1, self.pool), ceil_mode=True).squeeze(2)
-            lengths = shortened(lengths, self.pool)
-            x = filled(x, lengths)  # infinity has no slope under the activation
-        return filled(self.activation(x), lengths), lengths
+            lengths = strided_lengths(lengths, self.pool)
+            x = mask_padding(x, lengths)  # infinity has no slope under the activation
+        return mask_padding(self.activation(x), lengths), lengths
 
 
 class Image(nn.Module):
-    """See a series as a picture of one channel: time by frequency."""
+    """Make a series an image of one channel: time by frequency."""
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, features, time) to (batch, 1, time, features)."""
@@ -131,7 +131,7 @@ class Flatten(nn.Module):
         return x.transpose(2, 3).flatten(1, 2), lengths
 
 
-class PlainCells(nn.RNN):
+class RNNLayer(nn.RNN):
     """A layer of plain recurrent cells, from (batch, time, inputs) to (batch, time, hidden)."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
@@ -141,7 +141,7 @@ class PlainCells(nn.RNN):
         return super().forward(x)[0]
 
 
-class MemoryCells(nn.LSTM):
+class LSTMLayer(nn.LSTM):
     """A layer of long short-term memory, from (batch, time, inputs) to (batch, time, hidden)."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
@@ -153,7 +153,7 @@ class MemoryCells(nn.LSTM):
 
 
 def as_onnx(layer: nn.RNNBase, operator: str, gates: tuple[int, ...], x: Tensor) -> Tensor:
-    """Name ONNX's own operator, where torch's exporter would fix time to the example's frames."""
+    """Write ONNX's own operator; torch's exporter would fix time to the example's frames."""
     ordered = [
         torch.cat([cast(Tensor, each).chunk(len(gates))[gate] for gate in gates])
         for each in layer.parameters()
@@ -173,8 +173,8 @@ def as_onnx(layer: nn.RNNBase, operator: str, gates: tuple[int, ...], x: Tensor)
 class Recurrent(nn.Module):
     """Layers of recurrent cells, in one direction or both.
 
-    What follows a series' end cannot reach back into it; the backward direction reads each series
-    from its own end. So nothing need be packed, and one formulation serves training and export.
+    Padding cannot reach back into a series, and the backward direction starts at each series' own
+    end. So nothing need be packed, and one formulation serves training and export.
     """
 
     def __init__(
@@ -202,14 +202,14 @@ class Recurrent(nn.Module):
                 frames = self.dropout(frames)
             states = ahead(frames)
             if self.back:
-                reverse = self.back[index](backwards(frames, lengths))
-                states = torch.cat([states, backwards(reverse, lengths)], dim=2)
+                reverse = self.back[index](flip_series(frames, lengths))
+                states = torch.cat([states, flip_series(reverse, lengths)], dim=2)
             frames = states
-        return filled(frames.transpose(1, 2), lengths), lengths
+        return mask_padding(frames.transpose(1, 2), lengths), lengths
 
 
-def backwards(frames: Tensor, lengths: Tensor | None) -> Tensor:
-    """Turn each series of frames (batch, time, channels) round; what follows its end stays."""
+def flip_series(frames: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverse each series of frames (batch, time, channels) in time; padding stays behind it."""
     if lengths is None:
         return frames.flip(1)
     time = torch.arange(frames.shape[1], device=frames.device)
@@ -237,15 +237,15 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, channels, time) to the same shape."""
-        padding = None if lengths is None else ~counted(x, lengths).squeeze(1)
+        padding = None if lengths is None else ~valid_frames(x, lengths).squeeze(1)
         frames = x.transpose(1, 2)
         frames = frames + positions(frames.shape[1], frames.shape[2], frames.device)
         frames = self.encoder(frames, src_key_padding_mask=padding)
-        return filled(frames.transpose(1, 2), lengths), lengths
+        return mask_padding(frames.transpose(1, 2), lengths), lengths
 
 
 def positions(time: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """Make sinusoids that tell each frame where it stands, shape (time, channels)."""
+    """Return sinusoidal position encodings, shape (time, channels)."""
     octaves = torch.arange(0, channels, 2, device=device, dtype=torch.float32) / channels
     angle = torch.arange(time, device=device).float()[:, None] * 10_000.0**-octaves
     return torch.cat([angle.sin(), angle.cos()], dim=1)
@@ -265,14 +265,14 @@ class GraphConvolution(nn.Module):
         self.dense = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
         self.filter = nn.Linear(order, outputs)
         nn.init.ones_(self.filter.bias)  # the term of order 0: at first most passes
-        self.norm = FrameNorm(outputs)
+        self.norm = MaskedBatchNorm(outputs)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, inputs, time) to (batch, outputs, time)."""
         vectors, frequency = self.spectrum(x, lengths)
         coefficients = self.dense(vectors.mT @ x.mT) * self.filter(self._chebyshev(frequency))
         x = (vectors @ coefficients).mT
-        return filled(functional.relu(self.norm(x, lengths)), lengths), lengths
+        return mask_padding(functional.relu(self.norm(x, lengths)), lengths), lengths
 
     def _chebyshev(self, frequency: Tensor) -> Tensor:
         """Chebyshev polynomials of 1 - eigenvalue / 2, which is the cosine of the frequency."""

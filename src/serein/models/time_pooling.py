@@ -1,4 +1,4 @@
-"""From a series to one vector: poolings over the frames that count.
+"""Poolings over time: from a series to one vector, without its padding.
 
 Each takes a batch of shape (batch, channels, time) and the series' lengths, or None where all
 frames count, and gives shape (batch, outputs).
@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from serein.models.layers import filled
+from serein.models.layers import mask_padding
 
 
 class Mean(nn.Module):
-    """Mean over time; `outputs` says how many numbers a pooling gives for so many channels."""
+    """Mean over time; `outputs` is the size of a pooling's vector."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Mean(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
-        return weighted(x, even_weights(x, lengths))
+        return weighted(x, uniform_weights(x, lengths))
 
 
 class Sum(Mean):
@@ -29,15 +29,15 @@ class Sum(Mean):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
-        return filled(x, lengths).sum(2)
+        return mask_padding(x, lengths).sum(2)
 
 
 class Max(Mean):
-    """Greatest value over time."""
+    """Maximum over time."""
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
-        return filled(x, lengths, -torch.inf).amax(2)
+        return mask_padding(x, lengths, -torch.inf).amax(2)
 
 
 class Last(Mean):
@@ -51,7 +51,7 @@ class Last(Mean):
 
 
 class LastBothWays(Last):
-    """Where each direction of a recurrent network ends: the last and, backwards, first frame."""
+    """The last state of each direction of a recurrent network: of the last and the first frame."""
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
@@ -68,7 +68,7 @@ class Statistics(Mean):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
-        return mean_and_deviation(x, even_weights(x, lengths))
+        return mean_and_deviation(x, uniform_weights(x, lengths))
 
 
 class Attention(Mean):
@@ -85,7 +85,7 @@ class Attention(Mean):
     def weights(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Weigh frames: shape (batch, 1, time), summing to 1."""
         scores = self.score(x.transpose(1, 2)).transpose(1, 2)
-        return filled(scores, lengths, -torch.inf).softmax(2)
+        return mask_padding(scores, lengths, -torch.inf).softmax(2)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, channels, time) to (batch, outputs)."""
@@ -113,12 +113,12 @@ POOLINGS: dict[str, type[Mean]] = {
     "attention": Attention,
     "attentive_statistics": AttentiveStatistics,
 }
-"""Name -> what makes a vector of a series."""
+"""Name -> pooling over time."""
 
 
-def even_weights(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Give every frame that counts the same weight, shape (batch, 1, time), summing to 1."""
-    weight = filled(torch.ones_like(x[:, :1]), lengths)
+def uniform_weights(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return equal weights for all valid frames, shape (batch, 1, time), summing to 1."""
+    weight = mask_padding(torch.ones_like(x[:, :1]), lengths)
     return weight / weight.sum(2, keepdim=True)
 
 
@@ -128,7 +128,7 @@ def weighted(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def mean_and_deviation(x: Tensor, weights: Tensor) -> Tensor:
-    """Put weighted mean and standard deviation side by side."""
+    """Concatenate weighted mean and standard deviation."""
     mean = weighted(x, weights)
     variance = weighted((x - mean[:, :, None]).square(), weights)
     return torch.cat([mean, variance.clamp(min=1e-6).sqrt()], dim=1)  # 0 has no slope
