@@ -60,10 +60,13 @@ class Architecture(BaseEstimator):  # type: ignore[misc]
         self, stages: Sequence[nn.Module], poolings: Sequence[Mean], classes: int
     ) -> Network:
         """Put a network together, with the settings' dense layer, activation and dropout."""
-        dense, activation = getattr(self, "dense", None), getattr(self, "activation", "relu")
-        dropout = self.dropout  # type: ignore[attr-defined]
         return Network(
-            stages, poolings, classes, dense=dense, activation=activation, dropout=dropout
+            stages,
+            poolings,
+            classes,
+            dense=getattr(self, "dense", None),
+            activation=getattr(self, "activation", "relu"),
+            dropout=self.dropout,
         )
 
 
