@@ -100,7 +100,7 @@ def test_the_bundled_model_is_explained_beside_the_recording(tmp_path: Path) -> 
     assert lines[2].endswith(" s")
     assert any(line.endswith(" Hz") for line in lines)
     assert lines[-2:] == [
-        "no named features: this model hears a log-mel spectrogram",
+        "no named features: the input of this model is a log-mel spectrogram",
         f"written: {picture}",
     ]
     assert picture.read_bytes()[:8] == PNG

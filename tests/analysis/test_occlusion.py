@@ -261,7 +261,7 @@ def test_why_there_are_no_features_is_said(tmp_path: Path) -> None:
     without = explain(of_pitch(tmp_path / "a"), tone(250), hop_s=0.4)
     assert "needs other recordings" in without.note
     unnamed = explain(of_a_band(tmp_path / "b", 0, 400), noise(1), background=[noise(1)], hop_s=0.4)
-    assert unnamed.note == "no named features: this model hears a log-mel spectrogram"
+    assert unnamed.note == "no named features: the input of this model is a log-mel spectrogram"
     assert unnamed.features == without.features == ()
 
 
@@ -277,15 +277,15 @@ def test_silence_is_not_explained(tmp_path: Path) -> None:
     ("seconds", "settings", "message"),
     [
         (1, {"emotion": "angr"}, "unknown emotion 'angr'; known: anger, neutral"),
-        (0.7, {}, "is 0.70 s; hiding stretches of 0.4 s needs 0.8 s: give a shorter window_s"),
+        (0.7, {}, "is 0.70 s; occluding 0.4 s at a time needs 0.8 s: give a shorter window_s"),
         (0.01, {}, "need at least 0.1 s"),
-        (1, {"window_s": 2.5}, "window_s is 2.5; allowed: 0.02 to 2 s"),
-        (1, {"hop_s": 0.5}, "hop_s is 0.5; allowed: 0.01 s to window_s, 0.4 s"),
+        (1, {"window_s": 2.5}, "window_s is 2.5; allowed: 0.02 to 2"),
+        (1, {"hop_s": 0.5}, "hop_s is 0.5; allowed: 0.01 to 0.4"),
         (1, {"hop_s": 0}, "hop_s is 0; allowed"),
         (1, {"bands": (0, 500, 400)}, "two edges or more, rising, 0 to 8000 Hz"),
         (1, {"bands": (0, 9000)}, "two edges or more"),
         (1, {"bands": (300,)}, "two edges or more"),
-        (1, {"budget": 0}, "budget is 0; allowed: 1 question or more"),
+        (1, {"budget": 0}, "budget is 0; allowed: 1 or more"),
         (1, {"background": []}, "the background holds 0 recordings, none with sound"),
         (1, {"background": [np.zeros(RATE_HZ, np.float32)]}, "holds 1 recordings, none with sound"),
         (1, {"background": [np.zeros(9, np.float32)]}, "need at least 0.1 s"),
@@ -333,7 +333,7 @@ def explanation(seconds: float, hop_s: float = 0.1, groups: int = 0) -> Explanat
         tuple(map(Moment, starts, ends, wave)),
         tuple(map(Band, BANDS_HZ, BANDS_HZ[1:], np.linspace(-0.9, 0.95, 8).tolist())),
         tuple(FeatureGroup(name, 2, 0.3) for name in list(MEASURES)[:groups]),
-        "" if groups else "no named features: this model hears a log-mel spectrogram",
+        "" if groups else "no named features: the input of this model is a log-mel spectrogram",
         4 * hop_s,
         hop_s,
         seconds,

@@ -1,4 +1,4 @@
-"""An explanation: what spoke for an emotion, over time, frequency and features."""
+"""The explanation of a prediction: importance over time, frequency and features."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from serein.inference.prediction import Prediction
 class Moment:
     """A stretch of a recording: seconds from its beginning, and its importance.
 
-    The importance is -1 to 1: how much less probable the emotion was, in the windows that hear this
-    moment, while it was replaced by quiet.
+    The importance is -1 to 1: how much less probable the emotion is, in the windows that hold this
+    moment, while noise replaces it.
     """
 
     start: float
@@ -32,7 +32,7 @@ class Band:
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features that measure the same, how many columns they are, and their importance, -1 to 1."""
+    """Features that measure the same, their number of columns and importance, -1 to 1."""
 
     name: str
     columns: int
@@ -41,31 +41,31 @@ class FeatureGroup:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What spoke for an emotion, and what against it.
+    """What speaks for an emotion in a recording, and what against it.
 
     Attributes
     ----------
     prediction : Prediction
         What the recognizer predicted.
     emotion : str
-        The emotion that is explained: the predicted one, unless another was asked for.
+        The emotion that is explained: the predicted one, unless another was given.
     probability : float
         Of that emotion in the prediction, 0 to 1.
     moments : tuple of Moment
         In order of time, each `hop_s` long. Moments without speech, and those of a long recording
-        that were not examined, are left out.
+        that the budget excluded, are left out.
     bands : tuple of Band
         In order of frequency.
     features : tuple of FeatureGroup
-        Those that moved the prediction most first, for or against; empty where `note` says why.
+        The most important first, for or against; empty where `note` says why.
     note : str
         Why there are no features; empty if there are.
     window_s, hop_s : float
-        Length of the stretches that were hidden, and the step from one to the next.
+        Length of the occluded stretches, and the step from one to the next, in seconds.
     examined_s : float
-        How much of the recording was examined, in seconds.
+        Length of the examined part of the recording.
     questions : int
-        How often the model was asked, beyond the prediction itself.
+        Number of predictions beyond the one explained.
     """
 
     prediction: Prediction
@@ -81,12 +81,12 @@ class Explanation:
     questions: int
 
     def strongest(self, count: int = 3) -> tuple[Moment, ...]:
-        """Join neighbouring moments that moved the prediction at least half as much as any did.
+        """Join neighbouring moments at least half as important as the most important one.
 
         Parameters
         ----------
         count : int
-            At most so many.
+            How many are returned at most.
 
         Returns
         -------

@@ -1,8 +1,9 @@
-"""Why this prediction: which moments, frequencies and features spoke for an emotion.
+"""Explanation of one prediction by occlusion in time and frequency, and by its features.
 
-Each is taken away by itself and the model is asked again; the fall of the emotion's probability is
-its importance. Positive spoke for the emotion, negative against it. This says what moved the model,
-not what causes an emotion, and parts that only work together can each look unimportant.
+Each moment, band or group of features is replaced by itself and the model predicts again; the fall
+of the emotion's probability is its importance: positive speaks for the emotion, negative against
+it. This says what the model uses, not what causes an emotion, and parts that only work together can
+each look unimportant.
 
 References
 ----------
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ import numpy.typing as npt
 from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
 from serein.audio.frames import window as taper
 from serein.audio.read import RATE_HZ, Signal, check_signal
-from serein.errors import AudioError, SereinError, unknown_name
+from serein.errors import AudioError, SettingError, check_name, check_range
 from serein.features.feature_groups import measures
 from serein.features.frontend import FRAME, FrontEnd, frame_rms, loud_rms
 from serein.inference.prediction import Prediction
@@ -40,13 +42,13 @@ Values = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 BANDS_HZ = (0.0, 377.0, 754.0, 1145.0, 1689.0, 2492.0, 3676.0, 5423.0, 8000.0)  # equal in mel
-RAMP_HZ = 40.0  # how wide the edge of a band is
-FADE = 160  # samples: 10 ms from sound to quiet and back
-FLOOR_DB = -30.0  # a quiet moment is at least so far under the louder ones
-QUIET_SHARE = 10  # one frame in so many, the quietest ones, tells what quiet sounds like
-FEWEST = 8  # hops that a window of the recogniser still has when they are widened
-FEATURE_QUESTIONS = 5000  # at most: a vector is answered a thousand times as fast as a sound
-HEARS = {
+RAMP_HZ = 40.0  # width of the edge of a band
+FADE_SAMPLES = 160  # 10 ms from sound to noise and back
+NOISE_DB = -30.0  # level of the noise under that of the loud frames, at most
+QUIET_SHARE = 10  # the noise is that of the quietest frames, one in so many
+MIN_HOPS = 8  # of a window of the recognizer, however the hops are widened
+MAX_FEATURE_QUERIES = 5000  # a vector is a thousand times as fast as a sound
+INPUTS = {
     "log_mel": "a log-mel spectrogram",
     "waveform": "the samples themselves",
     "features": "a series of frames",
@@ -63,14 +65,14 @@ def explain(
     bands: Sequence[float] = BANDS_HZ,
     background: Sequence[Signal] | None = None,
     budget: int = 600,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
     random_state: int | np.random.Generator | None = 0,
 ) -> Explanation:
-    """Find out what spoke for an emotion in a recording.
+    """Explain a prediction: what in a recording speaks for an emotion.
 
-    Stretches of sound are replaced by what a quiet moment of this recording sounds like, then each
-    band of frequencies, then, for models of named features, each group of features by that of other
-    recordings.
+    Stretches of sound are replaced by noise as in the quiet moments of this recording, then each
+    band of frequencies; then, for models of named features, each group of features by that of
+    other recordings.
 
     Parameters
     ----------
@@ -79,22 +81,22 @@ def explain(
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz; at least twice `window_s` long.
     window_s, hop_s : float
-        Length of a hidden stretch, at most half of the recogniser's window, and the step to the
+        Length of an occluded stretch, at most half of the recognizer's window, and the step to the
         next, in seconds.
     emotion : str, optional
-        One of the recogniser's labels; the answered one if not given.
+        One of the recognizer's labels; the predicted one if not given.
     bands : sequence of float
         Edges of the bands in Hz, rising, 0 to 8000; none for no bands.
     background : sequence of numpy.ndarray, optional
-        Other recordings, as `signal`, whose features replace this one's. Their middle is taken.
+        Other recordings, as `signal`, whose features replace this one's; their middle is used.
     budget : int
-        Longest examination, in questions to the network about a stretch or a band. For longer
-        recordings the hop is widened, to an eighth of the recogniser's window at most; then only
-        its windows that say the emotion most clearly are examined. One is, whatever it takes.
+        Most predictions of the network for stretches and bands. For long recordings the hop is
+        widened, to an eighth of the recognizer's window at most; then only the windows of the
+        highest probability are examined, at least one.
     progress : callable, optional
-        Called with (questions done, questions in all).
+        Called with (predictions done, predictions in all).
     random_state : int, numpy.random.Generator or None
-        Of the quiet, and of the background's draws.
+        Of the noise, and of the draws from the background.
 
     Returns
     -------
@@ -105,10 +107,8 @@ def explain(
     ------
     AudioError
         If a signal is not one or is too short, or there is no speech to explain.
-    SereinError
-        If the recogniser does not know the emotion.
-    ValueError
-        If another setting is outside what is allowed.
+    SettingError
+        If the recognizer has no such emotion, or another setting is outside what is allowed.
 
     Examples
     --------
@@ -121,19 +121,19 @@ def explain(
     signal = check_signal(signal, limits=recognizer.limits)
     if signal.size < 2 * window_s * RATE_HZ:
         raise AudioError(
-            f"the recording is {signal.size / RATE_HZ:.2f} s; hiding stretches of {window_s:g} s "
+            f"the recording is {signal.size / RATE_HZ:.2f} s; occluding {window_s:g} s at a time "
             f"needs {2 * window_s:g} s: give a shorter window_s, or a longer recording"
         )
-    prediction, chosen = _answered(recognizer, signal, emotion)
+    prediction, chosen = _predicted(recognizer, signal, emotion)
     generator = np.random.default_rng(random_state)
-    windows = _spoken(recognizer, signal, prediction, chosen)
-    grid, windows = _affordable(windows, _Grid.of(window_s, hop_s), len(bands), budget)
-    named = _Named.of(recognizer, background, len(windows))
-    apart = max(0, len(bands) - 1) + named.draws * len(named.groups)
-    total = sum(len(grid.starts(window)) + apart for window in windows)
-    model = _Model(recognizer, chosen, lambda done: progress(done, total) if progress else None)
-    quiet = _Quiet.of(signal)
-    pairs = [(window, quiet.draw(window.sound.size, generator)) for window in windows]
+    windows = _speech_windows(recognizer, signal, prediction, chosen)
+    grid, windows = _within_budget(windows, _Grid.of(window_s, hop_s), len(bands), budget)
+    named = _NamedFeatures.of(recognizer, background, len(windows))
+    others = max(0, len(bands) - 1) + named.draws * len(named.groups)
+    total = sum(len(grid.starts(window)) + others for window in windows)
+    model = _Model(recognizer, chosen, lambda done: progress(done, total))
+    noise = _Noise.of(signal)
+    pairs = [(window, noise.draw(window.sound.size, generator)) for window in windows]
     curve = _over_time(model, pairs, grid, signal.size)
     return Explanation(
         prediction=prediction,
@@ -146,18 +146,18 @@ def explain(
         window_s=grid.stretch / RATE_HZ,
         hop_s=grid.hop / RATE_HZ,
         examined_s=_covered(windows) / RATE_HZ,
-        questions=model.asked,
+        questions=model.queries,
     )
 
 
 @dataclass(frozen=True)
 class _Window:
-    """A window of the recogniser with speech in it."""
+    """A window of the recognizer with speech in it."""
 
     start: int  # sample
     sound: Signal
     probability: float  # of the explained emotion
-    weight: float  # seconds that it answers for
+    weight: float  # seconds of its segment
 
 
 @dataclass(frozen=True)
@@ -172,20 +172,22 @@ class _Grid:
         return cls(round(window_s * RATE_HZ), round(hop_s * RATE_HZ))
 
     def starts(self, window: _Window) -> npt.NDArray[np.int64]:
-        """First samples of the stretches that hide a part of a window."""
+        """First samples of the stretches that occlude a part of a window."""
         first = (window.start - self.stretch) // self.hop + 1
         last = (window.start + window.sound.size - 1) // self.hop
         return np.arange(first, last + 1) * self.hop
 
 
 class _Model:
-    """The recogniser, asked about one emotion; it counts the questions."""
+    """The probability of one emotion; counts the queries."""
 
-    def __init__(self, recognizer: Recognizer, emotion: str, tick: Callable[[int], None]) -> None:
+    def __init__(
+        self, recognizer: Recognizer, emotion: str, progress: Callable[[int], None]
+    ) -> None:
         self._model = model_of(recognizer)
         self._index = recognizer.labels.index(emotion)
-        self._tick = tick
-        self.asked = 0
+        self._progress = progress
+        self.queries = 0
 
     def of_sound(self, sound: Signal) -> float:
         return self._counted(self._model.of_signal(sound))
@@ -194,27 +196,27 @@ class _Model:
         return self._counted(self._model.of_features(vector))
 
     def _counted(self, probabilities: npt.NDArray[Any]) -> float:
-        self.asked += 1
-        self._tick(self.asked)
+        self.queries += 1
+        self._progress(self.queries)
         return float(probabilities[self._index])
 
 
 @dataclass(frozen=True)
-class _Quiet:
-    """What a quiet moment of a recording sounds like."""
+class _Noise:
+    """Noise as in the quiet moments of a recording."""
 
     spectrum: Values  # amplitude, shape (bins,)
     rms: float
 
     @classmethod
-    def of(cls, signal: Signal) -> _Quiet:
-        """Listen to the quietest frames of a recording."""
+    def of(cls, signal: Signal) -> _Noise:
+        """Measure the quietest frames of a recording."""
         rms = frame_rms(signal)
         quietest = np.argsort(rms, kind="stable")[: max(1, rms.size // QUIET_SHARE)]
         frames = signal[: rms.size * FRAME].reshape(-1, FRAME)[quietest]
         power = np.abs(np.fft.rfft(frames * taper("hann", FRAME), axis=1)) ** 2
         level = float(np.sqrt(np.mean(np.square(rms[quietest]))))
-        highest = loud_rms(rms) * 10 ** (FLOOR_DB / 20)
+        highest = loud_rms(rms) * 10 ** (NOISE_DB / 20)
         return cls(np.sqrt(power.mean(axis=0, dtype=np.float64)), min(level, highest))
 
     def draw(self, samples: int, generator: np.random.Generator) -> Signal:
@@ -228,8 +230,8 @@ class _Quiet:
 
 
 @dataclass(frozen=True)
-class _Named:
-    """The named features of a model, and those of other recordings; empty with a reason."""
+class _NamedFeatures:
+    """The named features of a model, and those of other recordings; none with a reason."""
 
     front_end: FrontEnd
     groups: dict[str, list[int]]
@@ -240,54 +242,51 @@ class _Named:
     @classmethod
     def of(
         cls, recognizer: Recognizer, background: Sequence[Signal] | None, windows: int
-    ) -> _Named:
+    ) -> _NamedFeatures:
         model = model_of(recognizer)
         front_end = model.front_end
         none = np.empty((0, 0), dtype=np.float32)
         if not (front_end.inputs == "features" and front_end.functionals):
-            note = f"no named features: this model hears {HEARS[front_end.inputs]}"
+            note = f"no named features: the input of this model is {INPUTS[front_end.inputs]}"
             return cls(front_end, {}, none, 0, note)
         if background is None:
             note = "no features: their importance needs other recordings as a background"
             return cls(front_end, {}, none, 0, note)
         others = _vectors(front_end, background, model.window)
         groups = measures(front_end)
-        affordable = max(1, FEATURE_QUESTIONS // (len(groups) * windows))
-        return cls(front_end, groups, others, min(len(others), affordable), "")
+        draws = max(1, MAX_FEATURE_QUERIES // (len(groups) * windows))
+        return cls(front_end, groups, others, min(len(others), draws), "")
 
 
 def _check_settings(
     window_s: float, hop_s: float, bands: Sequence[float], budget: int, *, longest_s: float
 ) -> None:
-    if not 0.02 <= window_s <= longest_s:
-        raise ValueError(f"window_s is {window_s}; allowed: 0.02 to {longest_s:g} s")
-    if not 0.01 <= hop_s <= window_s:
-        raise ValueError(f"hop_s is {hop_s}; allowed: 0.01 s to window_s, {window_s} s")
+    check_range("window_s", window_s, 0.02, longest_s)
+    check_range("hop_s", hop_s, 0.01, window_s)
+    check_range("budget", budget, 1, inf)
     rising = all(low < high for low, high in pairwise(bands))
     if len(bands) == 1 or not rising or any(not 0 <= edge <= RATE_HZ / 2 for edge in bands):
-        raise ValueError(
+        raise SettingError(
             f"bands is {list(bands)}; allowed: two edges or more, rising, 0 to {RATE_HZ // 2} Hz"
         )
-    if budget < 1:
-        raise ValueError(f"budget is {budget}; allowed: 1 question or more")
 
 
-def _answered(
+def _predicted(
     recognizer: Recognizer, signal: Signal, emotion: str | None
 ) -> tuple[Prediction, str]:
-    """Ask for the prediction, and say which emotion is to be explained."""
-    if emotion is not None and emotion not in recognizer.labels:
-        raise SereinError(unknown_name("emotion", emotion, recognizer.labels))
+    """Predict, and choose the emotion that is explained."""
+    if emotion is not None:
+        check_name("emotion", emotion, recognizer.labels)
     prediction = recognizer.predict(signal, rate=RATE_HZ)
     if prediction.emotion is None:
         raise AudioError("no speech in this recording: there is nothing to explain")
     return prediction, emotion or str(prediction.likeliest)
 
 
-def _spoken(
+def _speech_windows(
     recognizer: Recognizer, signal: Signal, prediction: Prediction, emotion: str
 ) -> list[_Window]:
-    """Cut the windows that the recogniser answered with an emotion."""
+    """Cut the windows with speech, for which the recognizer predicts an emotion."""
     length, hop = model_of(recognizer).window, model_of(recognizer).hop
     return [
         _Window(
@@ -303,46 +302,46 @@ def _spoken(
     ]
 
 
-def _affordable(
+def _within_budget(
     windows: list[_Window], grid: _Grid, edges: int, budget: int
 ) -> tuple[_Grid, list[_Window]]:
-    """Widen the steps, then leave out windows, until the questions are within the budget."""
+    """Widen the hop, then leave out windows, until the predictions are within the budget."""
     wider = grid
-    for hop in range(grid.hop, max(grid.hop, windows[0].sound.size // FEWEST) + 1, grid.hop):
+    for hop in range(grid.hop, max(grid.hop, windows[0].sound.size // MIN_HOPS) + 1, grid.hop):
         wider = grid if hop == grid.hop else _Grid(max(grid.stretch, 2 * hop), hop)
         each = len(wider.starts(windows[0])) + max(0, edges - 1)
         if each * len(windows) <= budget:
             return wider, windows
-    clearest = sorted(windows, key=lambda window: -window.probability)
-    kept = clearest[: max(1, budget // each)]
+    highest = sorted(windows, key=lambda window: -window.probability)
+    kept = highest[: max(1, budget // each)]
     return wider, sorted(kept, key=lambda window: window.start)
 
 
 def _over_time(
     model: _Model, pairs: list[tuple[_Window, Signal]], grid: _Grid, samples: int
 ) -> Values:
-    """Hide stretch by stretch; importance of each hop, shape (hops,), NaN where none was heard."""
+    """Occlude stretch by stretch; importance of each hop: (hops,), NaN outside all windows."""
     hops = np.arange(-(-samples // grid.hop))
     centres = np.minimum(hops * grid.hop + grid.hop // 2, samples - 1)
-    sums, heard = np.zeros(hops.size), np.zeros(hops.size)
+    sums, count = np.zeros(hops.size), np.zeros(hops.size)
     for window, noise in pairs:
         starts = grid.starts(window)
         falls = [
-            window.probability - model.of_sound(_hidden(window.sound, noise, first, grid.stretch))
+            window.probability - model.of_sound(_occluded(window.sound, noise, first, grid.stretch))
             for first in (starts - window.start).tolist()
         ]
         inside = (window.start <= centres) & (centres < window.start + window.sound.size)
         since = centres[inside, None] - starts
         covering = (since >= 0) & (since < grid.stretch)
         sums[inside] += covering @ np.array(falls) / covering.sum(axis=1)
-        heard[inside] += 1
-    return np.divide(sums, heard, out=np.full(hops.size, np.nan), where=heard > 0)
+        count[inside] += 1
+    return np.divide(sums, count, out=np.full(hops.size, np.nan), where=count > 0)
 
 
-def _hidden(sound: Signal, noise: Signal, first: int, length: int) -> Signal:
+def _occluded(sound: Signal, noise: Signal, first: int, length: int) -> Signal:
     """Replace a stretch by noise, with fades at its ends."""
     since = np.arange(sound.size) - first
-    share = np.clip(np.minimum(since, length - since) / FADE + 0.5, 0, 1).astype(np.float32)
+    share = np.clip(np.minimum(since, length - since) / FADE_SAMPLES + 0.5, 0, 1).astype(np.float32)
     return sound + share * (noise - sound)
 
 
@@ -360,11 +359,12 @@ def _over_frequency(
 ) -> tuple[Band, ...]:
     falls = np.zeros((len(pairs), max(0, len(edges) - 1)))
     for row, (window, noise) in enumerate(pairs):
-        sound, quiet = np.fft.rfft(window.sound), np.fft.rfft(noise)
+        sound, noise_spectrum = np.fft.rfft(window.sound), np.fft.rfft(noise)
         above = [_above(edge, sound.size) for edge in edges]
         for column in range(falls.shape[1]):
-            stopped = sound + (above[column] - above[column + 1]) * (quiet - sound)
-            changed = np.fft.irfft(stopped, window.sound.size).astype(np.float32)
+            share = above[column] - above[column + 1]
+            occluded = sound + share * (noise_spectrum - sound)
+            changed = np.fft.irfft(occluded, window.sound.size).astype(np.float32)
             falls[row, column] = window.probability - model.of_sound(changed)
     means = np.average(falls, axis=0, weights=[window.weight for window, _ in pairs])
     return tuple(map(Band, edges, edges[1:], means.tolist()))
@@ -378,7 +378,7 @@ def _above(edge_hz: float, bins: int) -> Values:
 
 
 def _over_features(
-    model: _Model, windows: list[_Window], named: _Named, generator: np.random.Generator
+    model: _Model, windows: list[_Window], named: _NamedFeatures, generator: np.random.Generator
 ) -> tuple[FeatureGroup, ...]:
     falls = np.zeros((len(windows), len(named.groups)))
     for row, window in enumerate(windows if named.groups else []):
@@ -398,7 +398,7 @@ def _over_features(
 
 
 def _vectors(front_end: FrontEnd, background: Sequence[Signal], length: int) -> Array:
-    """Describe the middle of other recordings, shape (recordings, features)."""
+    """Compute features of the middle of other recordings: (recordings, features)."""
     rows = []
     for signal in background:
         checked = check_signal(signal)
@@ -407,7 +407,7 @@ def _vectors(front_end: FrontEnd, background: Sequence[Signal], length: int) -> 
         if not is_silent(middle):
             rows.append(front_end(middle))
     if not rows:
-        raise ValueError(
+        raise SettingError(
             f"the background holds {len(background)} recordings, none with sound in its middle; "
             "give other recordings of speech"
         )

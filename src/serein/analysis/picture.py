@@ -18,18 +18,34 @@ from serein.features.formants import formants
 from serein.features.pitch import f0
 from serein.inference.prediction import Segment
 
+try:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.patches import Patch
+except ImportError as error:
+    raise MissingExtraError("drawing", "sound") from error
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 Array = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 
 COLOURS = {name: emotion.colour for name, emotion in EMOTIONS.items()}
 COLUMNS = 2000  # of the picture: longer recordings are drawn by the extremes of each column
 HIGHEST_HZ = 5500
-CROWDED = 15  # segments of a timeline: shorter ones have no room for their name
+MIN_SHARE = 1 / 15  # of the timeline: a shorter segment has no room for its name
 RANGE_DB = 70
+FOR, AGAINST, UNKNOWN = "#f0963c", "#6a92d4", "#dcdcdc"  # told apart with any colour vision
+SHADES = LinearSegmentedColormap.from_list("importance", [AGAINST, "#ffffff", FOR]).with_extremes(
+    bad=UNKNOWN
+)
+MIN_REACH = 0.05  # of probability, of the scales: they would magnify nothing otherwise
+MAX_GROUPS = 8  # of features that are shown
+MAX_TITLE = 60  # letters
+BAR_INCHES = 0.26
 
 
 def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "") -> Figure:
@@ -53,13 +69,7 @@ def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "
     ------
     AudioError
         If the signal is not one.
-    MissingExtraError
-        If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "sound") from error
     signal = check_signal(signal)
     figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
     wave, spectrum, emotions = figure.subplots(3, 1, sharex=True, height_ratios=[2, 5, 1.4])
@@ -81,7 +91,7 @@ def draw_wave(axes: Axes, signal: Array) -> None:
 
 
 def _extremes(signal: Array) -> tuple[Array, Array]:
-    """Least and greatest sample of each column of the picture."""
+    """Find the least and greatest sample of each column of the picture."""
     edges = np.unique(np.linspace(0, signal.size, COLUMNS, endpoint=False).astype(int))
     return np.minimum.reduceat(signal, edges), np.maximum.reduceat(signal, edges)
 
@@ -127,10 +137,10 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
         name, confidence = segment.emotion or "no speech", segment.confidence or 0.0
         colour = COLOURS.get(name, "#eeeeee")
         axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
-        if width > timeline[-1].end / CROWDED:
+        if width > timeline[-1].end * MIN_SHARE:
             words = name if segment.emotion is None else f"{name} {confidence:.2f}"
             axes.text(segment.start + width / 2, 0.06, words, ha="center", fontsize=9)
-    if len(timeline) >= CROWDED:
+    if len(timeline) * MIN_SHARE >= 1:
         _add_legend(axes, timeline)
     axes.set_ylim(0, 1)
     axes.set_ylabel("confidence")
@@ -138,37 +148,13 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
 
 
 def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
-    from matplotlib.patches import Patch
-
     names = dict.fromkeys(segment.emotion or "no speech" for segment in timeline)
     patches = [Patch(color=COLOURS.get(name, "#eeeeee"), label=name) for name in names]
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=len(names))
 
 
-try:
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-except ImportError as error:
-    raise MissingExtraError("drawing", "sound") from error
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-Values = npt.NDArray[np.float64]
-
-FOR, AGAINST, UNKNOWN = "#f0963c", "#6a92d4", "#dcdcdc"  # told apart with any colour vision
-SHADES = LinearSegmentedColormap.from_list("importance", [AGAINST, "#ffffff", FOR]).with_extremes(
-    bad=UNKNOWN
-)
-LEAST = 0.05  # of probability: so far, at least, go the scales, or they would magnify nothing
-GROUPS = 8  # of features: the strongest are shown
-LONGEST_NAME = 60  # letters of a title
-PER_BAR = 0.26  # inches
-
-
 def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "") -> Figure:
-    """Draw what spoke for an emotion and what against it.
+    """Draw what speaks for an emotion and what against it.
 
     Parameters
     ----------
@@ -192,7 +178,7 @@ def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "
     signal = check_signal(signal)
     tables = [_bands(explanation), _features(explanation)]
     tables = [table for table in tables if table]
-    low = 0.9 + PER_BAR * max([2, *map(len, tables)])
+    low = 0.9 + BAR_INCHES * max([2, *map(len, tables)])
     figure = Figure(figsize=(12, 4.6 + low), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
     over_time, apart = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.6, low])[:, 0]
     wave, curve = over_time.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -210,7 +196,7 @@ def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "
 def _draw_moments(wave: Axes, curve: Axes, explanation: Explanation, end_s: float) -> None:
     """Shade the waveform and draw a curve under it; what was not examined is grey."""
     edges, heights = _curve(explanation, end_s)
-    most = max(LEAST, float(np.nanmax(np.abs(heights))))
+    most = max(MIN_REACH, float(np.nanmax(np.abs(heights))))
     peak = max(abs(edge) for edge in wave.get_ylim())
     for axes, tall in ((wave, peak), (curve, 1.1 * most)):
         shown = heights if axes is wave else np.where(np.isnan(heights), heights, 0)
@@ -236,7 +222,7 @@ def _draw_moments(wave: Axes, curve: Axes, explanation: Explanation, end_s: floa
 
 
 def _curve(explanation: Explanation, end_s: float) -> tuple[Values, Values]:
-    """Edges of the hops in seconds, and the importance of each; NaN if it was not examined."""
+    """Give the edges of the hops in seconds, and their importance; NaN if not examined."""
     hops = int(np.ceil(end_s / explanation.hop_s - 1e-9))
     heights = np.full(hops, np.nan)
     for moment in explanation.moments:
@@ -252,24 +238,24 @@ def _bands(explanation: Explanation) -> list[tuple[str, float]]:
 
 
 def _features(explanation: Explanation) -> list[tuple[str, float]]:
-    return [(group.name, group.importance) for group in explanation.features[:GROUPS]]
+    return [(group.name, group.importance) for group in explanation.features[:MAX_GROUPS]]
 
 
 def _draw_bars(axes: Axes, table: Sequence[tuple[str, float]]) -> None:
     names, values = [name for name, _ in table], [value for _, value in table]
     colours = [FOR if value > 0 else AGAINST for value in values]
     bars = axes.barh(np.arange(len(table)), values, color=colours)
-    axes.bar_label(bars, fmt=signed, padding=3, fontsize=9)
+    axes.bar_label(bars, fmt=_signed, padding=3, fontsize=9)
     axes.set_yticks(np.arange(len(table)), names)
     axes.invert_yaxis()
     axes.axvline(0, color="#333333", linewidth=0.8)
-    reach = 1.25 * max([LEAST, *map(abs, values)])
+    reach = 1.25 * max([MIN_REACH, *map(abs, values)])
     axes.set_xlim(-reach if min(values) < -0.005 else -0.1 * reach, reach)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def signed(value: float) -> str:
-    """Write an importance with its sign, which a zero has not."""
+def _signed(value: float) -> str:
+    """Write an importance with its sign; a zero has none."""
     text = f"{value:+.2f}"
     return "0.00" if text in {"+0.00", "-0.00"} else text
 
@@ -279,7 +265,7 @@ def _headline(explanation: Explanation, title: str) -> str:
     said = f"{answer.emotion} {answer.confidence:.2f}"
     if explanation.emotion != answer.emotion:
         said += f"; explained: {explanation.emotion} {explanation.probability:.2f}"
-    name = title if len(title) <= LONGEST_NAME else f"{title[: LONGEST_NAME - 1]}…"
+    name = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
     return f"{name}: {said}" if name else said
 
 
