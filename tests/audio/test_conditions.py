@@ -101,7 +101,7 @@ def test_no_voice_in_a_babble_is_louder_than_another() -> None:
 
 
 def test_babble_without_others_is_refused() -> None:
-    with pytest.raises(AudioError, match="other people's recordings and none came"):
+    with pytest.raises(AudioError, match="mixed from other recordings, and there are none"):
         CONDITIONS["babble 5 dB"].apply(voice(), np.random.default_rng(0))
 
 

@@ -1,12 +1,11 @@
-"""Changed copies of a recording, to teach a recogniser what does not matter.
+"""Augmentations of a signal: noise, overlay, stretch, pitch, speed, gain, shuffle, reverb.
 
-Drawing is apart from applying: ``draw`` picks concrete numbers from ranges, ``apply`` turns a
-signal into a changed one and draws nothing, so the same seed replays the same sound. The numbers
-drawn are ``to_dict()``; the class called with them is the same augmentation again. The names by
-which recipes call them are in `serein.audio.chain`.
+``draw`` chooses the random numbers, ``apply`` changes a signal and draws none, so the same seed
+gives the same sound. ``to_dict()`` holds the numbers; the class called with them is the same
+augmentation again. `serein.audio.chain` has the names that recipes use.
 
-Nothing is ever clipped: what would rise over full scale (or over the input's own peak, where that
-is higher) is turned down as a whole. What gets shorter than 0.1 s is filled up with silence.
+No augmentation clips: a result above full scale (or above the input's peak, if that is higher) is
+scaled down. A result shorter than 0.1 s is padded with silence.
 """
 
 from __future__ import annotations
@@ -21,44 +20,44 @@ import soxr
 from serein.audio.nonspeech import KINDS, Sound, coloured
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.defaults import DEFAULT_LIMITS
-from serein.errors import MissingExtraError, unknown_name
+from serein.errors import MissingExtraError, SettingError, check_name, check_range
 
 Generator = np.random.Generator
-Span = tuple[float, float]  # lowest, highest
+Span = tuple[float, float]  # lowest and highest
 
-COLOURS = {"white": 0.0, "pink": 1.0}  # noise whose power falls with this power of frequency
-NOISE_S = (0.5, 60.0)  # shorter has empty bands; longer repeats: an hour needs no hour of spectrum
-SHORTEST = round(DEFAULT_LIMITS.min_s * RATE_HZ)
-SEEDS = 2**31
+COLOURS = {"white": 0.0, "pink": 1.0}  # name -> slope of `coloured`
+NOISE_S = (0.5, 60.0)  # shorter noise lacks bands; longer noise repeats
+MIN_SAMPLES = round(DEFAULT_LIMITS.min_s * RATE_HZ)
+MAX_SEED = 2**31
 
 
-def _number(limits: Span, *, drawn: Span, default: Any = MISSING) -> Any:
-    """Declare a number, what it may be, and the range it is drawn from unless told otherwise."""
-    return field(default=default, metadata={"limits": limits, "drawn": drawn})
+def number(limits: Span, *, drawn: Span | None = None, default: Any = MISSING) -> Any:
+    """Declare a number: its limits, the range it is drawn from, its value if it is not drawn."""
+    return field(default=default, metadata={"limits": limits} | ({"drawn": drawn} if drawn else {}))
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What all augmentations of signals share; each names its numbers as fields."""
+    """Base of all augmentations of signals; their numbers are fields."""
 
     def __post_init__(self) -> None:
         for part in fields(self):
-            _check(part.name, getattr(self, part.name), part.metadata.get("limits"))
+            if "limits" in part.metadata:
+                check_range(part.name, getattr(self, part.name), *part.metadata["limits"])
 
     @classmethod
     def draw(cls, generator: Generator, **options: Any) -> Self:
-        """Draw the numbers, as the function `draw` does."""
+        """Draw the numbers; `serein.audio.chain.draw` documents the options."""
         known = [part.name for part in fields(cls) if part.name != "seed"]
         for name in options:
-            if name not in known:
-                raise ValueError(unknown_name("option", name, known))
-        numbers = {  # a list of what may be, where no number is drawn, is drawn from
+            check_name("option", name, known)
+        numbers = {  # of a tuple, one entry is drawn
             name: value[generator.integers(len(value))] if isinstance(value, tuple) else value
             for name, value in options.items()
         }
         for part in fields(cls):
             if part.name == "seed":
-                numbers["seed"] = int(generator.integers(SEEDS))
+                numbers["seed"] = int(generator.integers(MAX_SEED))
             elif "drawn" in part.metadata:
                 span = options.get(part.name, part.metadata["drawn"])
                 numbers[part.name] = _drawn(generator, part.name, span, part.metadata["limits"])
@@ -70,19 +69,19 @@ class Augmentation:
         Parameters
         ----------
         signal : numpy.ndarray
-            Shape (samples,), float32, mono, 16 kHz; is left as it is.
+            Shape (samples,), float32, mono at 16 kHz; it is not changed.
 
         Returns
         -------
         numpy.ndarray
-            Shape (samples,), float32; `Stretch` and `Speed` change the length.
+            Shape (samples,), float32, of another length after `Stretch`, `Speed` or `Offset`.
 
         Raises
         ------
         AudioError
             If the signal is not 1-D floats, not finite or shorter than 0.1 s.
         MissingExtraError
-            If a library that it needs is not installed.
+            If the augmentation needs a library that is not installed.
 
         Examples
         --------
@@ -90,10 +89,10 @@ class Augmentation:
         (8000,)
         """
         signal = check_signal(signal)
-        return _settled(self._changed(signal), signal)
+        return _within_limits(self._changed(signal), signal)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the drawn numbers, fit for JSON; another recording is not among them."""
+        """Return the numbers, fit for JSON, without the other recording of `Overlay`."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
@@ -102,19 +101,18 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Noise(Augmentation):
-    """Noise made from numbers: "white", "pink" or one of `serein.audio.nonspeech.KINDS`.
+    """Add synthetic noise: "white", "pink" or one of `serein.audio.nonspeech.KINDS`.
 
-    ``snr_db`` is the mean power of the signal over that of the noise; silence stays silent.
+    ``snr_db`` is the ratio of the mean powers of signal and noise; silence stays silent.
     """
 
-    snr_db: float = _number((-40, 100), drawn=(0, 30))
+    snr_db: float = number((-40, 100), drawn=(0, 30))
     kind: str = "white"
     seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kind not in COLOURS | KINDS:
-            raise ValueError(unknown_name("noise", self.kind, COLOURS | KINDS))
+        check_name("noise", self.kind, COLOURS | KINDS)
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         seconds = float(np.clip(signal.size / RATE_HZ, *NOISE_S))
@@ -130,14 +128,14 @@ class Noise(Augmentation):
 
 @dataclass(frozen=True)
 class Overlay(Augmentation):
-    """Another recording over this one: a second voice, or with ``repeat`` a background.
+    """Add another recording: a second voice, or with ``repeat`` a background.
 
-    ``snr_db`` is the mean power of the signal over that of the other one where it sounds: from
-    ``start_s`` until it ends, or with ``repeat`` until the signal ends.
+    It sounds from ``start_s`` to its end, or with ``repeat`` to the end of the signal; ``snr_db``
+    is the ratio of the mean powers of the signal and of that part.
     """
 
-    snr_db: float = _number((-40, 100), drawn=(0, 20))
-    start_s: float = _number((0, DEFAULT_LIMITS.max_s), drawn=(0, 0), default=0.0)
+    snr_db: float = number((-40, 100), drawn=(0, 20))
+    start_s: float = number((0, DEFAULT_LIMITS.max_s), drawn=(0, 0), default=0.0)
     repeat: bool = False
     other: Signal = field(kw_only=True, repr=False, compare=False)
 
@@ -154,13 +152,12 @@ class Overlay(Augmentation):
 
 @dataclass(frozen=True)
 class Stretch(Augmentation):
-    """Slower or faster at the same pitch: a rate of 2 halves the length.
+    """Change the tempo and keep the pitch: a rate of 2 halves the length.
 
-    Signalsmith Stretch with a seed: audiomentations' TimeStretch gives it none, and then two runs
-    at a rate of 0.4 differ.
+    Signalsmith Stretch with a seed; audiomentations gives it none, so that its runs differ.
     """
 
-    rate: float = _number((0.25, 4), drawn=(0.8, 1.25))
+    rate: float = number((0.25, 4), drawn=(0.8, 1.25))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         stretcher = _stretcher()
@@ -170,9 +167,9 @@ class Stretch(Augmentation):
 
 @dataclass(frozen=True)
 class Pitch(Augmentation):
-    """Higher or lower at the same speed; formants move along."""
+    """Change the pitch and keep the tempo; formants are shifted too."""
 
-    semitones: float = _number((-24, 24), drawn=(-4, 4))
+    semitones: float = number((-24, 24), drawn=(-4, 4))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         stretcher = _stretcher()
@@ -182,12 +179,12 @@ class Pitch(Augmentation):
 
 @dataclass(frozen=True)
 class Speed(Augmentation):
-    """Played faster or slower, as a tape is: pitch and length both change.
+    """Play faster or slower, as a tape: pitch and length both change.
 
     T. Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
     """
 
-    rate: float = _number((0.25, 4), drawn=(0.9, 1.1))
+    rate: float = number((0.25, 4), drawn=(0.9, 1.1))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return soxr.resample(signal, RATE_HZ * self.rate, RATE_HZ)
@@ -195,9 +192,9 @@ class Speed(Augmentation):
 
 @dataclass(frozen=True)
 class Gain(Augmentation):
-    """Quieter, or louder as far as full scale allows."""
+    """Change the level, up to full scale."""
 
-    gain_db: float = _number((-120, 120), drawn=(-12, 12))
+    gain_db: float = number((-120, 120), drawn=(-12, 12))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return signal * np.float32(10 ** (self.gain_db / 20))
@@ -205,13 +202,12 @@ class Gain(Augmentation):
 
 @dataclass(frozen=True)
 class Shuffle(Augmentation):
-    """Frames in another order, none more than ``distance`` frames from its place.
+    """Shuffle frames, none by more than ``distance`` frames.
 
-    What is left after the last whole frame stays at the end. Seams are not smoothed: the samples
-    are the same ones.
+    The rest after the last whole frame stays at the end. Joins are not smoothed.
     """
 
-    frame_s: float = _number((0.001, 60), drawn=(0.05, 0.2))
+    frame_s: float = number((0.001, 60), drawn=(0.05, 0.2))
     distance: int = field(default=2, metadata={"limits": (0, 1_000_000)})
     seed: int = 0
 
@@ -226,16 +222,16 @@ class Shuffle(Augmentation):
 
 @dataclass(frozen=True)
 class Reverb(Augmentation):
-    """A room: the sound itself, and after it noise that falls by 60 dB in ``rt60_s``.
+    """Add reverberation: noise that falls by 60 dB in ``rt60_s`` after the direct sound.
 
-    ``direct_db`` is the power of the direct sound over that of the room. An image-source model
-    (pyroomacoustics) was tried: much slower, and further from the RT60 asked for.
+    ``direct_db`` is the direct-to-reverberant ratio. An image-source model (pyroomacoustics) was
+    much slower, and its RT60 further from the one asked for.
 
     J.-D. Polack, "La transmission de l'énergie sonore dans les salles", thesis, Le Mans 1988.
     """
 
-    rt60_s: float = _number((0.02, 10), drawn=(0.2, 1))
-    direct_db: float = _number((-40, 60), drawn=(-3, 12), default=0.0)
+    rt60_s: float = number((0.02, 10), drawn=(0.2, 1))
+    direct_db: float = number((-40, 60), drawn=(-3, 12), default=0.0)
     seed: int = 0
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
@@ -253,23 +249,18 @@ class Reverb(Augmentation):
         return np.concatenate([[1.0], room]).astype(np.float32)
 
 
-def _check(name: str, value: float, limits: Span | None) -> None:
-    if limits is not None and not limits[0] <= value <= limits[1]:
-        raise ValueError(f"{name} is {value}; allowed: {limits[0]:g} to {limits[1]:g}")
-
-
 def _drawn(generator: Generator, name: str, span: Span | float, limits: Span) -> float:
     low, high = span if isinstance(span, tuple | list) else (span, span)
-    _check(name, low, limits)
-    _check(name, high, limits)
+    for value in (low, high):
+        check_range(name, value, *limits)
     if low > high:
-        raise ValueError(f"{name} is to be drawn from {span}; need the lower number first")
+        raise SettingError(f"{name} is to be drawn from {span}; need the lower number first")
     return float(generator.uniform(low, high))
 
 
-def _settled(changed: npt.NDArray[Any], signal: Signal) -> Signal:
-    """Fill up what is too short for a signal, and turn down what is too loud for one."""
-    result: Signal = np.zeros(max(changed.size, SHORTEST), dtype=np.float32)
+def _within_limits(changed: npt.NDArray[Any], signal: Signal) -> Signal:
+    """Pad a result that is too short, and scale down one that is too loud."""
+    result: Signal = np.zeros(max(changed.size, MIN_SAMPLES), dtype=np.float32)
     result[: changed.size] = changed
     ceiling, peak = max(1.0, _peak(signal)), _peak(result)
     if peak > ceiling:
@@ -282,11 +273,11 @@ def _peak(signal: Signal) -> float:
 
 
 def _mixed(signal: Signal, other: Signal, snr_db: float, start: int = 0) -> Signal:
-    """Add another sound at so many dB under the signal; a silent one adds nothing."""
+    """Add another sound at an SNR, from the sample `start` on; a silent one adds nothing."""
     result = signal.copy()
-    theirs = _power(other)
-    if theirs > 0:
-        scale = np.float32(np.sqrt(_power(signal) / theirs) * 10 ** (-snr_db / 20))
+    other_power = _power(other)
+    if other_power > 0:
+        scale = np.float32(np.sqrt(_power(signal) / other_power) * 10 ** (-snr_db / 20))
         result[start : start + other.size] += scale * other
     return result
 

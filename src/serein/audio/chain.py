@@ -1,4 +1,4 @@
-"""Augmentations by the names that recipes call them, drawn and applied one after the other."""
+"""Augmentations by name, as recipes use them, and chains of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serein.audio.augment import (
 )
 from serein.audio.channel import Equaliser, Telephone
 from serein.audio.read import Signal, check_signal
-from serein.errors import unknown_name
+from serein.errors import check_name
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "noise": Noise,
@@ -45,17 +45,17 @@ def draw(generator: Generator, name: str, **options: Any) -> Augmentation:
     name : str
         One of `AUGMENTATIONS`.
     **options
-        Its fields: for a number that is drawn a range (lowest, highest) in place of the default
-        one, or a fixed number; for any other field its value, or a tuple to draw one of.
+        Fields of the augmentation. For a number that is drawn: a range (lowest, highest) or a fixed
+        number. For any other field: its value, or a tuple of values to draw from.
 
     Returns
     -------
     Augmentation
-        With concrete numbers.
+        The augmentation with its numbers drawn.
 
     Raises
     ------
-    ValueError
+    SettingError
         If the name or an option is unknown, or a range is not within the limits.
 
     Examples
@@ -64,19 +64,32 @@ def draw(generator: Generator, name: str, **options: Any) -> Augmentation:
     >>> draw(np.random.default_rng(0), "gain", gain_db=(-6, -6))
     Gain(gain_db=-6.0)
     """
-    if name not in AUGMENTATIONS:
-        raise ValueError(unknown_name("augmentation", name, AUGMENTATIONS))
+    check_name("augmentation", name, AUGMENTATIONS)
     return AUGMENTATIONS[name].draw(generator, **options)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Augmentations one after the other."""
+    """Augmentations that are applied one after the other.
+
+    Parameters
+    ----------
+    steps : tuple of Augmentation
+        In the order of application; without any, the result is a copy of the signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serein.audio.augment import Gain
+    >>> chain = Chain((Gain(-6.0), Gain(6.0)))
+    >>> float(chain.apply(np.full(1600, 0.5, np.float32)).max().round(3))
+    0.5
+    """
 
     steps: tuple[Augmentation, ...]
 
     def apply(self, signal: Signal) -> Signal:
-        """Apply each to what the one before it gave; none of them give a copy."""
+        """Apply the augmentations to a signal, shape (samples,), float32, mono at 16 kHz."""
         result = check_signal(signal).copy()
         for step in self.steps:
             result = step.apply(result)

@@ -1,14 +1,13 @@
-"""What a recording meets on its way to a recogniser: lines, codecs, loud and cut recordings.
+"""Augmentations by the recording channel: telephone, codecs, clipping, filters, equalisers.
 
-Each is an `Augmentation` as in `serein.audio.augment`: a frozen dataclass that changes a signal and
-draws nothing while doing so. `serein.audio.conditions` puts recognisers to the test with them.
+`serein.audio.conditions` uses them in robustness tests.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,17 +15,17 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from serein.audio.augment import Augmentation, Span
+from serein.audio.augment import Augmentation, number
 from serein.audio.read import RATE_HZ, Signal
-from serein.errors import AudioError, unknown_name
+from serein.errors import AudioError, SettingError, check_name
 
-LINE_HZ = 8000
-LAME_DELAY = 1105  # samples put in front by encoder (576) and decoder (529) of an MP3
-PAD = 4096  # so that no end of a filter's response comes round; also a size FFTs are fast with
+TELEPHONE_HZ = 8000
+LAME_DELAY = 1105  # samples that encoder (576) and decoder (529) put before an MP3
+PAD = 4096  # samples: longer than the filters' responses, and a size that FFTs are fast with
 
 
 class Codec(NamedTuple):
-    """How libsndfile is told a bit rate: its compression level falls from 1 to 0 as rates rise."""
+    """How libsndfile encodes: its compression level falls from 1 to 0 as the bit rate rises."""
 
     container: str
     subtype: str
@@ -44,42 +43,36 @@ CODECS = {  # as libsndfile 1.2.2 maps them for one channel at 16 kHz; measured
 }
 
 
-def _number(limits: Span, *, drawn: Span | None = None, default: Any = MISSING) -> Any:
-    metadata = {"limits": limits} | ({"drawn": drawn} if drawn else {})
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True)
 class Telephone(Augmentation):
-    """A telephone line: 300 to 3400 Hz, 8000 samples a second of 8 bits, mu-law.
+    """Send through a telephone line: 300 to 3400 Hz, 8 kHz, 8-bit mu-law.
 
     ITU-T Recommendation G.711, "Pulse code modulation (PCM) of voice frequencies", 1988; the band
     as in G.712.
     """
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
-        line = soxr.resample(_shaped(signal, _phone_band), RATE_HZ, LINE_HZ)
-        return _fitted(soxr.resample(_companded(line), LINE_HZ, RATE_HZ), signal.size)
+        line = soxr.resample(_shaped(signal, _phone_band), RATE_HZ, TELEPHONE_HZ)
+        return _fitted(soxr.resample(_companded(line), TELEPHONE_HZ, RATE_HZ), signal.size)
 
 
 @dataclass(frozen=True)
 class Coded(Augmentation):
-    """Encoded at a bit rate and decoded again; the encoder's delay is taken out.
+    """Encode at a bit rate and decode again; the encoder's delay is removed.
 
-    ``kbps`` is in kbit/s: constant for "mp3", aimed at by "opus", nominal for "vorbis". Speech with
-    pauses takes less than it is allowed with the latter two.
+    ``kbps`` is in kbit/s: constant for "mp3", a target for "opus", nominal for "vorbis"; with the
+    latter two, speech with pauses takes less.
     """
 
     codec: str
-    kbps: float = _number((6, 256))
+    kbps: float = number((6, 256))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.codec not in CODECS:
-            raise ValueError(unknown_name("codec", self.codec, CODECS))
+        check_name("codec", self.codec, CODECS)
         low, *_, high = CODECS[self.codec].kbps
         if not low <= self.kbps <= high:
-            raise ValueError(f"kbps is {self.kbps}; {self.codec} does {low:g} to {high:g} kbit/s")
+            raise SettingError(f"kbps is {self.kbps}; {self.codec} does {low:g} to {high:g} kbit/s")
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         codec, file = CODECS[self.codec], io.BytesIO()
@@ -94,19 +87,20 @@ class Coded(Augmentation):
             decoded: Signal = soundfile.read(file, dtype="float32")[0]
         except soundfile.SoundFileError as cause:
             raise AudioError(
-                f"this libsndfile, {soundfile.__libsndfile_version__}, does not do {self.codec} "
+                f"libsndfile {soundfile.__libsndfile_version__} does not encode {self.codec} "
                 f"({cause}); install soundfile from a wheel, or leave this condition out"
             ) from cause
-        if self.codec == "mp3" and decoded.size > signal.size:  # too low a rate for LAME's header,
-            decoded = decoded[LAME_DELAY:]  # from which the decoder would know the delay
+        if self.codec == "mp3" and decoded.size > signal.size:
+            # At low rates there is no LAME header, which would tell the decoder the delay.
+            decoded = decoded[LAME_DELAY:]
         return _fitted(decoded, signal.size)
 
 
 @dataclass(frozen=True)
 class Clipped(Augmentation):
-    """The loudest share of the samples cut at one level, as an overloaded input does."""
+    """Clip the loudest share of the samples, as an overloaded input does."""
 
-    share: float = _number((0, 1), drawn=(0.001, 0.05))
+    share: float = number((0, 1), drawn=(0.001, 0.05))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         level = np.quantile(np.abs(signal), 1 - self.share).astype(np.float32)
@@ -115,9 +109,9 @@ class Clipped(Augmentation):
 
 @dataclass(frozen=True)
 class Overdriven(Augmentation):
-    """Louder, and cut where full scale ends: what `Gain` turns down as a whole, this one clips."""
+    """Amplify and clip at full scale; `Gain` scales down instead."""
 
-    gain_db: float = _number((0, 60), drawn=(6, 20))
+    gain_db: float = number((0, 60), drawn=(6, 20))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return np.clip(signal * np.float32(10 ** (self.gain_db / 20)), -1, 1)
@@ -125,9 +119,9 @@ class Overdriven(Augmentation):
 
 @dataclass(frozen=True)
 class Resampled(Augmentation):
-    """Brought to a lower rate and back: nothing is left above half of it."""
+    """Resample to a lower rate and back, which removes frequencies above half of it."""
 
-    rate_hz: int = _number((4000, RATE_HZ), default=8000)
+    rate_hz: int = number((4000, RATE_HZ), default=8000)
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         there = soxr.resample(signal, RATE_HZ, self.rate_hz)
@@ -136,10 +130,10 @@ class Resampled(Augmentation):
 
 @dataclass(frozen=True)
 class Offset(Augmentation):
-    """Another beginning: ``cut_s`` of it missing, or ``silence_s`` of digital silence before it."""
+    """Cut off ``cut_s`` at the start, or put ``silence_s`` of digital silence before it."""
 
-    cut_s: float = _number((0, 3600), default=0.0)
-    silence_s: float = _number((0, 3600), default=0.0)
+    cut_s: float = number((0, 3600), default=0.0)
+    silence_s: float = number((0, 3600), default=0.0)
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         silence = np.zeros(round(self.silence_s * RATE_HZ), np.float32)
@@ -148,10 +142,10 @@ class Offset(Augmentation):
 
 @dataclass(frozen=True)
 class Tone(Augmentation):
-    """A sine added; its peak is ``snr_db`` under the peak of the signal."""
+    """Add a sine; its peak is ``snr_db`` under the peak of the signal."""
 
-    hz: float = _number((1, RATE_HZ / 2), drawn=(5000, 7000))
-    snr_db: float = _number((-40, 100), drawn=(40, 50))
+    hz: float = number((1, RATE_HZ / 2), drawn=(5000, 7000))
+    snr_db: float = number((-40, 100), drawn=(40, 50))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         peak = float(np.abs(signal).max()) * 10 ** (-self.snr_db / 20)
@@ -161,9 +155,9 @@ class Tone(Augmentation):
 
 @dataclass(frozen=True)
 class Highpass(Augmentation):
-    """A Butterworth filter of order 1: 3 dB less at the cutoff, 6 dB less an octave below."""
+    """Filter with a first-order Butterworth high-pass."""
 
-    cutoff_hz: float = _number((1, 7900), drawn=(50, 150))
+    cutoff_hz: float = number((1, 7900), drawn=(50, 150))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return _shaped(signal, lambda hz: 1 - _lowpass(hz, self.cutoff_hz))
@@ -171,9 +165,9 @@ class Highpass(Augmentation):
 
 @dataclass(frozen=True)
 class Lowpass(Augmentation):
-    """A Butterworth filter of order 1: 3 dB less at the cutoff, and less above it."""
+    """Filter with a first-order Butterworth low-pass."""
 
-    cutoff_hz: float = _number((1, 7900), drawn=(6500, 7500))
+    cutoff_hz: float = number((1, 7900), drawn=(6500, 7500))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return _shaped(signal, lambda hz: _lowpass(hz, self.cutoff_hz))
@@ -181,9 +175,9 @@ class Lowpass(Augmentation):
 
 @dataclass(frozen=True)
 class Tilt(Augmentation):
-    """Brighter or duller: ``tilt_db`` more at 8 kHz than at 0 Hz, linear in dB; the same power."""
+    """Tilt the spectrum: ``tilt_db`` more at 8 kHz than at 0 Hz, linear in dB; the same power."""
 
-    tilt_db: float = _number((-80, 80), drawn=(-20, 20))
+    tilt_db: float = number((-80, 80), drawn=(-20, 20))
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         tilted = _shaped(signal, lambda hz: 10 ** (self.tilt_db * hz / (RATE_HZ / 2) / 20))
@@ -193,13 +187,13 @@ class Tilt(Augmentation):
 
 @dataclass(frozen=True)
 class Equaliser(Augmentation):
-    """Another microphone and place: a tilt and three broad bands, louder or softer by chance.
+    """Equalise as another microphone would: a random tilt and three random broad bands.
 
-    ``gain_db`` is the most that each of the four adds or takes; they add up. The tilt is linear in
-    octaves, from 120 Hz to 8 kHz; bands are 0.7 to 2.4 octaves wide, at half their height.
+    ``gain_db`` is the largest gain of each of the four; they add up. The tilt is linear in octaves,
+    from 120 Hz to 8 kHz; bands are 0.7 to 2.4 octaves wide, at half their height.
     """
 
-    gain_db: float = _number((0, 40), drawn=(6, 6))
+    gain_db: float = number((0, 40), drawn=(6, 6))
     seed: int = 0
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
@@ -218,7 +212,7 @@ class Equaliser(Augmentation):
 
 
 def _shaped(signal: Signal, response: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Signal:
-    """Multiply the spectrum by a response, a function of the frequency in Hz."""
+    """Multiply the spectrum by a frequency response, a function of Hz."""
     size = PAD * (2 + signal.size // PAD)
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     changed = np.fft.irfft(np.fft.rfft(signal, size) * response(hz), size)
@@ -226,21 +220,21 @@ def _shaped(signal: Signal, response: Callable[[npt.NDArray[Any]], npt.NDArray[A
 
 
 def _lowpass(hz: npt.NDArray[Any], cutoff_hz: float) -> npt.NDArray[Any]:
-    """Give a first-order Butterworth's response, made digital by the bilinear transform."""
+    """Compute the response of a digital first-order Butterworth low-pass (bilinear transform)."""
     slope = np.tan(np.pi * cutoff_hz / RATE_HZ)
     back = np.exp(-2j * np.pi * hz / RATE_HZ)
     return slope * (1 + back) / (1 + slope + (slope - 1) * back)
 
 
 def _phone_band(hz: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Let 300 to 3400 Hz through, nothing under 200 or over 3600 Hz, without a jump."""
+    """Compute a band-pass of 300 to 3400 Hz; 0 below 200 and above 3600 Hz, without a jump."""
     inside = np.clip(np.minimum((hz - 200) / 100, (3600 - hz) / 200), 0, 1)
     return np.sin(np.pi / 2 * inside) ** 2
 
 
 def _companded(line: Signal) -> Signal:
-    """Turn a line's signal into 8-bit mu-law and back."""
-    layout = {"samplerate": LINE_HZ, "format": "RAW", "subtype": "ULAW"}
+    """Encode as 8-bit mu-law and decode again."""
+    layout = {"samplerate": TELEPHONE_HZ, "format": "RAW", "subtype": "ULAW"}
     file = io.BytesIO()
     soundfile.write(file, np.clip(line, -1, 1), **layout)
     file.seek(0)
@@ -248,5 +242,5 @@ def _companded(line: Signal) -> Signal:
 
 
 def _fitted(changed: Signal, size: int) -> Signal:
-    """Cut or fill up to the length it had."""
+    """Cut or pad to `size` samples."""
     return np.pad(changed[:size], (0, max(0, size - changed.size)))

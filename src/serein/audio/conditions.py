@@ -1,7 +1,6 @@
-"""Conditions that a recogniser is put to the test with: recordings made harder, each by its name.
+"""Conditions of the robustness test: recordings degraded in named ways.
 
-They follow the tests of audEERING's ser-tests, whose "small changes" are subtle; these are what
-happens.
+They follow audEERING's ser-tests, but are as strong as in practice where its changes are subtle.
 
 References
 ----------
@@ -31,14 +30,14 @@ from serein.audio.channel import (
     Tone,
 )
 from serein.audio.read import Signal
-from serein.errors import AudioError, unknown_name
+from serein.errors import AudioError, check_name
 
-VOICES = 5  # in a babble; ser-tests mixes 4 to 7
+VOICES = 5  # of babble; ser-tests mixes 4 to 7
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One way in which a recording is made harder."""
+    """One way to degrade a recording."""
 
     test: str
     kind: type[Augmentation]
@@ -46,23 +45,23 @@ class Condition:
     voices: int = 0
 
     def apply(self, signal: Signal, generator: Generator, others: Sequence[Signal] = ()) -> Signal:
-        """Change a signal."""
+        """Degrade a signal; babble is mixed from `others`."""
         numbers = dict(self.numbers)
         if self.voices:
             numbers |= {"other": babble(others, generator, self.voices), "repeat": True}
         return self.kind.draw(generator, **numbers).apply(signal)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; equal ones change a recording in the same way."""
+        """Return plain values for JSON; conditions with equal values are equal."""
         return {"test": self.test, "kind": self.kind.__name__, **self.numbers} | (
             {"voices": self.voices} if self.voices else {}
         )
 
 
 def babble(others: Sequence[Signal], generator: Generator, voices: int = VOICES) -> Signal:
-    """Let several recordings sound at once, none louder than another."""
+    """Mix several recordings at equal loudness."""
     if not others:
-        raise AudioError("babble is made of other people's recordings and none came; give some")
+        raise AudioError("babble is mixed from other recordings, and there are none; give some")
     drawn = generator.choice(len(others), min(voices, len(others)), replace=False)
     length = max(others[number].size for number in drawn)
     mixed = np.zeros(length, np.float32)
@@ -75,7 +74,7 @@ def babble(others: Sequence[Signal], generator: Generator, voices: int = VOICES)
 
 
 def _noises() -> dict[str, Condition]:
-    """White noise and babble at each ratio; the power of a signal is its mean, pauses included."""
+    """White noise and babble at each SNR."""
     noise, levels_db = "background noise", (20, 10, 5, 0)
     white = {f"white noise {db} dB": Condition(noise, Noise, {"snr_db": db}) for db in levels_db}
     voices = {
@@ -108,11 +107,11 @@ CONDITIONS: dict[str, Condition] = _noises() | {
     "downward tilt": Condition("spectral tilt", Tilt, {"tilt_db": -20}),
     "upward tilt": Condition("spectral tilt", Tilt, {"tilt_db": 20}),
 }
-"""Name -> what is done to a recording; the recording as it is goes without saying."""
+"""Name -> condition; the clean recording is not among them."""
 
 
 def choose_conditions(words: Iterable[str]) -> dict[str, Condition]:
-    """Find conditions by name, by the beginning of the name, or by the test they belong to."""
+    """Find conditions by name, by the first words of the name, or by their test."""
     chosen: set[str] = set()
     for word in words:
         wanted = word.strip().lower()
@@ -123,6 +122,6 @@ def choose_conditions(words: Iterable[str]) -> dict[str, Condition]:
         }
         if not found:
             tests = sorted({condition.test for condition in CONDITIONS.values()})
-            raise ValueError(unknown_name("condition", word, [*CONDITIONS, *tests]))
+            check_name("condition", word, [*CONDITIONS, *tests])
         chosen |= found
     return {name: condition for name, condition in CONDITIONS.items() if name in chosen}

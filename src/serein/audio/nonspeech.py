@@ -1,7 +1,7 @@
-"""Sounds that are not speech, made from numbers: to teach a recogniser when not to answer.
+"""Synthetic sounds that are not speech, to train the detection of speech with.
 
-Drawing is apart from making: `draw` picks a kind and its parameters, `Sound.signal` turns them into
-samples, so the same seed replays the same sound. Signals are mono, 16 kHz, float32.
+`draw` chooses the random numbers of a sound, `Sound.signal` makes its samples, so the same seed
+gives the same sound. Signals are mono, 16 kHz, float32.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import RATE_HZ
+from serein.audio.read import RATE_HZ, Signal
 
-Signal = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
 Maker = Callable[[Generator, int], Floats]
@@ -22,7 +21,7 @@ Maker = Callable[[Generator, int], Floats]
 
 @dataclass(frozen=True)
 class Sound:
-    """One sound that is not speech, as drawn."""
+    """One sound that is not speech."""
 
     kind: str
     seconds: float
@@ -51,7 +50,7 @@ def _time(samples: int) -> Floats:
 
 
 def coloured(generator: Generator, samples: int, slope: float) -> Floats:
-    """Make noise whose power falls with frequency to the power of ``slope``: 0 white, 1 pink."""
+    """Make noise with power proportional to frequency ** -slope: 0 is white, 1 is pink."""
     spectrum = np.fft.rfft(generator.standard_normal(samples))
     hz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), 20.0)
     return np.fft.irfft(spectrum * hz ** (-slope / 2), samples)

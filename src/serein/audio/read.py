@@ -1,7 +1,7 @@
 """Any recording -> a mono float32 signal at 16 000 Hz.
 
 Conventions: a signal is one-dimensional, float32, mono, at ``RATE_HZ``, full scale is -1 to 1.
-Limits hold while decoding, so a small file that unpacks to days of sound is stopped at the limit.
+Limits are checked while decoding, so a small file that unpacks to days of sound stops at the limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import soxr
 
 from serein.audio.container import AGAIN, CONVERT, Source, check_container, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError
+from serein.errors import AudioError, reason_of
 
 Signal = npt.NDArray[np.float32]
 
@@ -28,9 +28,9 @@ BLOCK_SAMPLES = 2**22  # all channels together
 FULL_SCALE = {np.int16: 2.0**15, np.int32: 2.0**31}
 ARRAY_TYPES = (np.float16, np.float32, np.float64, *FULL_SCALE)
 MAX_PEAK = 8.0
-NO_LENGTH_FRAMES = 2**62  # libsndfile's word for a length that the header leaves open
+UNKNOWN_FRAMES = 2**62  # from here on, libsndfile means that the header states no length
 DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
-SLACK_S = 0.05  # a header that is wrong by one MP3 frame is not a truncated file
+TOLERANCE_S = 0.05  # a header may be wrong by one MP3 frame
 
 
 def read_audio(
@@ -81,8 +81,33 @@ def read_audio(
         return _decode(file, limits)
 
 
+class ChunkReader:
+    """Mixes down and resamples sound that arrives in chunks; how it is cut does not matter."""
+
+    def __init__(self, rate: int = RATE_HZ) -> None:
+        check_layout("<stream>", rate, 1, DEFAULT_LIMITS)
+        self.rate = rate
+        self._resample = _resampler(rate)
+
+    def push(self, chunk: npt.NDArray[Any]) -> Signal:
+        """Resample the next chunk, (samples,) or (samples, channels)."""
+        if isinstance(chunk, np.ndarray) and chunk.ndim in (1, 2) and not len(chunk):
+            return np.empty(0, np.float32)
+        _check_array(chunk, transposed=False)
+        frames = chunk.reshape(len(chunk), -1)
+        check_layout("<stream>", self.rate, frames.shape[1], DEFAULT_LIMITS)
+        blocks = [_mono(block, "<stream>") for block in _full_scale_blocks(frames, self.rate)]
+        return np.concatenate([self._resample(block, False) for block in blocks])
+
+    def end(self) -> Signal:
+        """Return the samples still in the resampler; the next chunk begins anew."""
+        rest = self._resample(np.empty(0, np.float32), True)
+        self._resample = _resampler(self.rate)
+        return rest
+
+
 def check_signal(signal: npt.NDArray[Any], *, limits: Limits = DEFAULT_LIMITS) -> Signal:
-    """Check what is meant to be a mono signal at 16 kHz already."""
+    """Check that an array is a mono signal at 16 kHz, and return it as contiguous float32."""
     return _checked(signal, "<array>", limits)
 
 
@@ -101,17 +126,17 @@ def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
 
 
 def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
-    """Average, resample and join blocks, and stop at the limit."""
+    """Mix down, resample and join blocks of (frames, channels), and stop at the limit."""
     joined, frames = bytearray(), 0  # grows in place; a list of blocks takes the memory twice
     try:
-        resample = resampler(rate)
+        resample = _resampler(rate)
         for block in blocks:
             frames += len(block)
             if frames > limits.max_s * rate:
                 raise _too_long(name, limits)
-            joined += resample(mono(block, name), False).data
+            joined += resample(_mono(block, name), False).data
         joined += resample(np.empty(0, np.float32), True).data
-    except RuntimeError as cause:  # from soxr alone: _decode_into answers for soundfile
+    except RuntimeError as cause:  # from soxr: _decode_into handles those of soundfile
         raise AudioError(
             f"{name}: cannot be resampled from {rate} Hz ({cause}); {AGAIN}"
         ) from cause
@@ -119,7 +144,7 @@ def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) ->
 
 
 def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
-    """Check a signal on behalf of the source that has this name."""
+    """Check a signal; errors name its source."""
     if not isinstance(signal, np.ndarray) or signal.ndim != 1 or signal.dtype.kind != "f":
         raise AudioError(
             f"{name}: is {_kind(signal)}; need a 1-D array of floats, mono at {RATE_HZ} Hz: "
@@ -147,23 +172,20 @@ def _decode(file: Source, limits: Limits) -> Signal:
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
-    """A sound file that is only read forward.
-
-    soundfile seeks to where it is after each block; in an MP3 that breaks the sound at every seam.
-    """
+    """A sound file without seeking: soundfile seeks after each block, which breaks an MP3 there."""
 
     def seekable(self) -> bool:
         return False
 
 
 def _open_sound(file: Source) -> _Forward:
-    """Open with libsndfile, which judges by content because the file has no name here."""
+    """Open with libsndfile, which finds the format by content: the file has no name here."""
     try:
         return _Forward(file)
     except DECODER_ERRORS as cause:
         file.raise_failure()
         raise AudioError(
-            f"{file.label}: cannot be decoded ({_reason(cause)}); need WAV, FLAC, Ogg, MP3 or "
+            f"{file.label}: cannot be decoded ({reason_of(cause)}); need WAV, FLAC, Ogg, MP3 or "
             f"AIFF: {CONVERT}"
         ) from cause
 
@@ -176,7 +198,7 @@ def _file_blocks(sound: _Forward, file: Source) -> Iterator[Signal]:
         decoded += frames
         yield block[:frames]
     file.raise_failure()
-    if _promised(sound, file) - decoded > SLACK_S * sound.samplerate:
+    if _promised(sound, file) - decoded > TOLERANCE_S * sound.samplerate:
         raise _truncated(sound, file, decoded)
 
 
@@ -186,13 +208,13 @@ def _decode_into(block: Signal, sound: _Forward, file: Source, decoded: int) -> 
         return len(sound.read(out=block))
     except DECODER_ERRORS as cause:
         file.raise_failure()
-        raise _truncated(sound, file, decoded, f" ({_reason(cause)})") from cause
+        raise _truncated(sound, file, decoded, f" ({reason_of(cause)})") from cause
 
 
 def _promised(sound: _Forward, file: Source) -> int:
-    """Tell how many frames the header promises; 0 if it does not say."""
+    """Return how many frames the header states; 0 if it does not."""
     frames = int(sound.frames)
-    return frames if file.has_length and frames < NO_LENGTH_FRAMES else 0
+    return frames if file.has_length and frames < UNKNOWN_FRAMES else 0
 
 
 def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") -> AudioError:
@@ -206,7 +228,7 @@ def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") ->
 
 def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> Signal:
     """Bring an array to mono and 16 kHz."""
-    check_array(array)
+    _check_array(array)
     frames = np.asarray(array).reshape(len(array), -1)
     if not isinstance(rate, Real):
         raise AudioError(
@@ -214,11 +236,11 @@ def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> 
             "pass rate=... in Hz"
         )
     check_layout("<array>", rate, frames.shape[1], limits)
-    return collect(full_scale_blocks(frames, rate), rate, "<array>", limits)
+    return collect(_full_scale_blocks(frames, rate), rate, "<array>", limits)
 
 
-def check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:
-    """Check dtype and shape, and unless told not to, that it does not look transposed."""
+def _check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:
+    """Check dtype and shape, and that an array does not look transposed."""
     if not isinstance(array, np.ndarray) or array.dtype.type not in ARRAY_TYPES:
         need = "float16, float32, float64, int16 or int32"
     elif array.ndim not in (1, 2) or array.size == 0:
@@ -230,7 +252,7 @@ def check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:
     raise AudioError(f"<array>: is {_kind(array)}; need {need}")
 
 
-def full_scale_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
+def _full_scale_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]:
     """Convert about a second at a time to float32 with full scale 1, (frames, channels)."""
     step = _block_frames(rate, frames.shape[1])
     full_scale = FULL_SCALE.get(frames.dtype.type)
@@ -247,8 +269,8 @@ def full_scale_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal]
             yield block.astype(np.float32)
 
 
-def resampler(rate: float) -> Callable[[Signal, bool], Signal]:
-    """Make the function (samples, whether they are the last) -> samples at 16 kHz."""
+def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
+    """Make a function of samples, and whether they are the last, that resamples them to 16 kHz."""
     if rate == RATE_HZ:
         return lambda samples, last: samples
     stream = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32", quality="HQ")
@@ -256,24 +278,24 @@ def resampler(rate: float) -> Callable[[Signal, bool], Signal]:
     return resample
 
 
-def mono(block: Signal, name: str) -> Signal:
+def _mono(block: Signal, name: str) -> Signal:
     """Average the channels of (frames, channels)."""
     _peak(block, name)
     channels = block.shape[1]
     if channels == 1:
         return np.ascontiguousarray(block[:, 0])
-    with np.errstate(all="ignore"):  # the check at the end sees an overflow
+    with np.errstate(all="ignore"):  # _checked finds an overflow
         average: Signal = np.matmul(block, np.full(channels, 1 / channels, np.float32))
     return average
 
 
 def _block_frames(rate: float, channels: int) -> int:
-    """Tell how many frames are about a second, bounded whatever the limits allow."""
+    """Return the frames of about a second, at most `BLOCK_SAMPLES` samples."""
     return max(1, min(int(rate), BLOCK_SAMPLES // channels))
 
 
 def _peak(samples: npt.NDArray[Any], name: str) -> float:
-    """Tell the largest magnitude, and refuse NaN and infinity."""
+    """Return the largest magnitude; refuse NaN and infinity."""
     peak = float(np.maximum(samples.max(initial=0), -samples.min(initial=0)))
     if not np.isfinite(peak):
         raise AudioError(
@@ -291,18 +313,13 @@ def _too_long(name: str, limits: Limits) -> AudioError:
 
 
 def _kind(thing: object) -> str:
-    """Describe a wrong argument."""
+    """Describe an argument of a wrong type."""
     if isinstance(thing, np.ndarray):
         return f"an array of {thing.dtype} with shape {thing.shape}"
     return f"of type {type(thing).__name__}"
 
 
-def _reason(cause: Exception) -> str:
-    """Tell what the decoder said, without the address of the file object."""
-    return str(getattr(cause, "error_string", cause)).removeprefix("Error : ").rstrip(".")
-
-
 def _seconds(seconds: float) -> str:
-    """Write a duration so that one sample is not 0 and a limit is not rounded."""
+    """Format a duration: five decimals under a second, else three."""
     text = f"{seconds:.5f}" if seconds < 1 else f"{seconds:.3f}"
     return f"{text.rstrip('0').rstrip('.')} s"

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.chunks import ChunkReader
-from serein.audio.read import RATE_HZ, Signal
+from serein.audio.read import RATE_HZ, ChunkReader, Signal
 from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.errors import check_range
