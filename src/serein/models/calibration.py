@@ -159,8 +159,7 @@ def fit_temperature(
 
 def _tempered(log_probabilities: Floats, temperature: float) -> Floats:
     logits = log_probabilities / temperature
-    result: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
-    return result
+    return logits - logsumexp(logits, axis=1, keepdims=True)
 
 
 def _aligned(part: Any, X: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Floats:
@@ -174,7 +173,5 @@ def _log_proba(estimator: Any, X: npt.ArrayLike) -> Floats:
     """Return log probabilities; those from votes of trees and neighbours may be -inf."""
     with np.errstate(divide="ignore"):
         if hasattr(estimator, "predict_log_proba"):
-            result: Floats = estimator.predict_log_proba(X)
-        else:
-            result = np.log(estimator.predict_proba(X))
-    return result
+            return estimator.predict_log_proba(X)
+        return np.log(estimator.predict_proba(X))

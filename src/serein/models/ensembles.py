@@ -110,8 +110,7 @@ class SeriesBoosting(AdaBoostClassifier):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, dtype=None, ensure_all_finite=self._finite(), reset=False)
         with config_context(assume_finite=True):
-            result: Floats = super().decision_function(X)
-        return result
+            return super().decision_function(X)
 
     def _boost(self, iboost: int, X: Any, y: Any, sample_weight: Floats, *rest: Any) -> Any:
         # Votes and the next weights depend on the weights' ratios alone, so this is for the fit.

@@ -252,8 +252,7 @@ def _topology(name: str, states: int) -> tuple[Floats, Floats]:
 
 def _nearest(frames: Floats, centres: Floats) -> npt.NDArray[np.intp]:
     distance = np.square(centres).sum(axis=1) - 2 * frames @ centres.T
-    result: npt.NDArray[np.intp] = distance.argmin(axis=1)
-    return result
+    return distance.argmin(axis=1)
 
 
 def _padded(values: Floats, mixtures: int, value: float) -> Floats:

@@ -99,8 +99,7 @@ class HmmArrays:
         for frame in emission[1:]:
             paths = state[:, :, None] + self.log_transition
             state = np.logaddexp.reduce(paths, axis=1) + frame
-        result: Floats = np.logaddexp.reduce(state, axis=1)
-        return result
+        return np.logaddexp.reduce(state, axis=1)
 
     def log_probabilities(self, series: npt.ArrayLike) -> Floats:
         """Return each emotion's log probability, from the mean log-likelihood of a frame.
@@ -109,8 +108,7 @@ class HmmArrays:
         overconfident, the more so the longer the series.
         """
         score = self.log_likelihood(series) / len(np.asarray(series)) + self.log_prior
-        result: Floats = score - np.logaddexp.reduce(score)
-        return result
+        return score - np.logaddexp.reduce(score)
 
     def _scaled(self, series: npt.ArrayLike) -> Floats:
         frames = np.asarray(series, dtype=np.float64)
@@ -121,8 +119,7 @@ class HmmArrays:
             )
         if not np.isfinite(frames).all():
             raise SettingError("series holds NaN or infinity; need finite frames")
-        result: Floats = (frames - self.centre) / self.scale
-        return result
+        return (frames - self.centre) / self.scale
 
     def _emission(self, frames: Floats) -> Floats:
         """Return log densities, shape (time, emotions, states)."""
@@ -134,5 +131,4 @@ class HmmArrays:
         constant = np.square(mean) * precision + np.log(2 * np.pi / precision)
         density = -0.5 * (distance + constant.sum(axis=1)) + self.log_weight.ravel()
         mixtures = density.reshape(len(frames), *self.log_weight.shape)
-        result: Floats = np.logaddexp.reduce(mixtures, axis=3)
-        return result
+        return np.logaddexp.reduce(mixtures, axis=3)

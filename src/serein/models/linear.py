@@ -32,14 +32,12 @@ class LinearClassifier(LogProbabilityClassifier):
     def _logits(self, X: npt.ArrayLike) -> Floats:
         check_is_fitted(self)
         vectors: Floats = validate_data(self, X, dtype=np.float64, reset=False)
-        result: Floats = (vectors - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
-        return result
+        return (vectors - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
         logits = self._logits(X)
-        result: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
-        return result
+        return logits - logsumexp(logits, axis=1, keepdims=True)
 
     def _checked(
         self,

@@ -239,13 +239,11 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
                     torch.as_tensor(series, device=device), torch.as_tensor(lengths, device=device)
                 )
             parts.append(logits.double().cpu().numpy())
-        result: Floats = np.concatenate(parts)
-        return result
+        return np.concatenate(parts)
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
-        result: Floats = log_softmax(self._logits(X), axis=1)
-        return result
+        return log_softmax(self._logits(X), axis=1)
 
 
 def _classes(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

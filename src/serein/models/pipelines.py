@@ -49,10 +49,9 @@ class Pooling(SeriesInput, TransformerMixin, BaseEstimator):  # type: ignore[mis
         return np.concatenate([mean, np.sqrt(variance), minimum, maximum], axis=1)
 
     def _validated(self, X: npt.ArrayLike, *, reset: bool) -> npt.NDArray[Any]:
-        rows: npt.NDArray[Any] = validate_data(
+        return validate_data(
             self, X, dtype=(np.float64, np.float32), ensure_all_finite=self._finite(), reset=reset
         )
-        return rows
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")

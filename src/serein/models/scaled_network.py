@@ -63,8 +63,7 @@ class ScaledNetwork(nn.Module):
             scaled = scaled.masked_fill((frames >= lengths[:, None])[:, :, None], 0.0)
         if self.training and self.spec_augment:
             scaled = _spec_augmented(scaled, lengths)
-        logits: Tensor = self.network(scaled, lengths)
-        return logits
+        return self.network(scaled, lengths)
 
 
 def _spec_augmented(series: Tensor, lengths: Tensor | None) -> Tensor:

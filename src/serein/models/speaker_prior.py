@@ -124,8 +124,7 @@ class SpeakerPrior:
         bias, responsibility = self._bias_of_any_emotion(posteriors)
         variety = _variety(responsibility.mean(axis=0))
         varied = (1 - variety) * bias + variety * self._bias_of_even_emotions(posteriors)
-        result: Floats = self._several_emotions(posteriors, bias) * varied
-        return result
+        return self._several_emotions(posteriors, bias) * varied
 
     def _bias_of_any_emotion(self, posteriors: Floats) -> tuple[Floats, Floats]:
         """Return the MAP bias, and each utterance's responsibilities (utterances, classes)."""
@@ -152,8 +151,7 @@ class SpeakerPrior:
         noise = (np.trace(self.within) + emotions) / len(posteriors)
         between = np.trace(self.between)
         shrinkage = between / (between + noise + MIN_PROBABILITY)
-        result: Floats = shrinkage * (posteriors.mean(axis=0) - centre)
-        return result
+        return shrinkage * (posteriors.mean(axis=0) - centre)
 
     def _several_emotions(self, posteriors: Floats, bias: Floats) -> float:
         """Return the posterior probability that the utterances have several emotions, not one.
@@ -224,15 +222,13 @@ def remove_bias(probabilities: npt.ArrayLike, bias: Floats) -> Floats:
     """Subtract a speaker's bias from the log posteriors, and return probabilities again."""
     logits = centred_log_posteriors(probabilities) - bias
     weight = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: Floats = weight / weight.sum(axis=1, keepdims=True)
-    return result
+    return weight / weight.sum(axis=1, keepdims=True)
 
 
 def centred_log_posteriors(probabilities: npt.ArrayLike) -> Floats:
     """Return log probabilities, each row with mean 0: shape (utterances, classes)."""
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), MIN_PROBABILITY))
-    result: Floats = logs - logs.mean(axis=1, keepdims=True)
-    return result
+    return logs - logs.mean(axis=1, keepdims=True)
 
 
 def _variety(share: Floats) -> float:
@@ -250,8 +246,7 @@ def _variety(share: Floats) -> float:
 def _log_sum(logs: Floats) -> Floats:
     """Return the logarithm of the sum of exponentials of each row."""
     most = logs.max(axis=1)
-    result: Floats = most + np.log(np.exp(logs - most[:, None]).sum(axis=1))
-    return result
+    return most + np.log(np.exp(logs - most[:, None]).sum(axis=1))
 
 
 def _invertible(covariance: Floats) -> Floats:

@@ -35,8 +35,7 @@ class AcceleratedTrainer(AccelerateMixin, Trainer):  # type: ignore[misc]
     @property
     def network(self) -> nn.Module:
         """The module, without accelerate's wrapper."""
-        network: nn.Module = self.accelerator.unwrap_model(self.module_)
-        return network
+        return self.accelerator.unwrap_model(self.module_)
 
     def infer(self, x: dict[str, Tensor], **fit_params: Any) -> Tensor:
         """Return the logits of a batch; held-out batches come from the CPU."""

@@ -30,8 +30,7 @@ class LogProbabilityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
+        return np.exp(self.predict_log_proba(X))
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the most probable label of each sample, shape (samples,)."""
@@ -51,13 +50,11 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
 
     def _inputs(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return what the inner classifier is given."""
-        vectors: npt.NDArray[Any] = validate_data(self, X, reset=False, ensure_all_finite=False)
-        return vectors
+        return validate_data(self, X, reset=False, ensure_all_finite=False)
 
     def _call(self, method: str, X: npt.ArrayLike) -> npt.NDArray[Any]:
         check_is_fitted(self)
-        result: npt.NDArray[Any] = getattr(self.estimator_, method)(self._inputs(X))
-        return result
+        return getattr(self.estimator_, method)(self._inputs(X))
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the most probable label of each sample, shape (samples,)."""

@@ -16,8 +16,7 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "accelerate":
-        device: torch.device = make_accelerator().device
-        return device
+        return make_accelerator().device
     if name == "cuda" and not torch.cuda.is_available():
         raise SettingError("device is cuda, but torch sees no GPU here; take auto or cpu")
     return torch.device(name)

@@ -89,14 +89,12 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
         index = torch.full((count,), int(np.searchsorted(self.classes_, label)))
         with torch.inference_mode():
             made = self.generator_(noise, _one_hot(index, len(self.classes_))).numpy()
-        vectors: Array = self.scaling_.inverse_transform(made.astype(np.float64))
-        return vectors
+        return self.scaling_.inverse_transform(made.astype(np.float64))
 
     def _check_X_y(  # noqa: N802
         self, X: Any, y: Any, accept_sparse: Any = False
     ) -> tuple[Array, Array, bool]:
-        checked: tuple[Array, Array, bool] = super()._check_X_y(X, y, accept_sparse=False)
-        return checked
+        return super()._check_X_y(X, y, accept_sparse=False)
 
     def _fit_resample(self, X: Array, y: Array) -> tuple[Array, Array]:
         random = check_random_state(self.random_state)
@@ -189,8 +187,7 @@ class _ConditionalPerceptron(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], out))
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        result: Tensor = self.layers(torch.cat([x, label], dim=1))
-        return result
+        return self.layers(torch.cat([x, label], dim=1))
 
 
 class _BalancedBatches:

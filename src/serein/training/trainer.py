@@ -56,8 +56,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
     @property
     def network(self) -> nn.Module:
         """The module, without what a subclass wraps around it."""
-        network: nn.Module = self.module_
-        return network
+        return self.module_
 
     @property
     def device_type(self) -> str:
