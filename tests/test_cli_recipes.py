@@ -194,12 +194,12 @@ def test_evaluate_adapted_to_the_speaker(
     assert [row["anger"] for row in adapted] != [row["anger"] for row in plain]
     right = np.mean([row["answer"] == row["truth"] for row in adapted])
     assert right == pytest.approx(rows[4]["accuracy"])  # by all of whatever emotion
-    assert "Adapted to the speaker" in (tmp_path / "report.html").read_text()
+    assert "Speaker adaptation" in (tmp_path / "report.html").read_text()
 
     assert "adapted to the speaker" not in run(*judge)
     assert not (tmp_path / "predictions-adapted.csv").exists()
     assert "adapted" not in json.loads((tmp_path / "result.json").read_text())
-    assert "Adapted to the speaker" not in (tmp_path / "report.html").read_text()
+    assert "Speaker adaptation" not in (tmp_path / "report.html").read_text()
 
 
 def test_without_calibration_there_is_no_adapting(

@@ -15,8 +15,8 @@ from serein.experiment.recipe import Model, Recipe
 from serein.experiment.toml_sections import section
 from serein.models.catalogue import MEMBERS, MODELS
 
-DEEPEST = 20  # tables in tables
-LARGEST = 2**63 - 1  # what TOML promises of integers
+MAX_DEPTH = 20  # of nested tables and lists
+MAX_INTEGER = 2**63 - 1  # as TOML guarantees
 
 
 def read_recipe(file: str | Path) -> Recipe:
@@ -25,7 +25,7 @@ def read_recipe(file: str | Path) -> Recipe:
     Parameters
     ----------
     file : str or path
-        A TOML file; its keys are the attributes of `Recipe` and its sections.
+        A TOML file; its keys are the attributes of `Recipe` and of its sections.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def short_recipe(corpus: str, model: str) -> Recipe:
 
 
 def short_table(corpus: str, model: str) -> dict[str, Any]:
-    """Say the recipe of a corpus and a model as TOML has it, to be added to."""
+    """Return the recipe of a corpus and a model as a TOML table."""
     name = Path(corpus).stem
     table: dict[str, Any] = {
         "name": f"{name}-{model}",
@@ -104,18 +104,14 @@ def short_table(corpus: str, model: str) -> dict[str, Any]:
 
 
 def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Recipe:
-    """Change how a recipe is searched."""
-    search = recipe.search
-    search = replace(
-        search,
-        trials=search.trials if trials is None else trials,
-        method=method or search.method,
-    )
-    return complete(replace(recipe, search=search), recipe.name)
+    """Replace the trials and method of a recipe's search, where given."""
+    given: dict[str, Any] = {"trials": trials, "method": method}
+    options = {name: value for name, value in given.items() if value is not None}
+    return complete(replace(recipe, search=replace(recipe.search, **options)), recipe.name)
 
 
 def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
-    """Make a recipe from a table as TOML has it."""
+    """Make a checked recipe from a TOML table; errors name its place."""
     table = dict(table)
     model = table.pop("model", None)
     recipe: Recipe = section(Recipe, table, place)
@@ -142,10 +138,10 @@ def _instead(file: Path) -> str:
 
 
 def _check_size(value: Any, depth: int = 0) -> None:
-    """Refuse what no recipe needs, and what would fail far from here."""
-    if depth > DEEPEST:
-        raise ValueError(f"more than {DEEPEST} tables or lists stand in one another")
-    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+    """Refuse depths and integers that no recipe needs and that would fail later."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"more than {MAX_DEPTH} tables or lists nested")
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise ValueError("an integer has more than 64 bits")
     if isinstance(value, dict | list):
         for entry in value.values() if isinstance(value, dict) else value:
@@ -153,23 +149,17 @@ def _check_size(value: Any, depth: int = 0) -> None:
 
 
 def _absolute(recipe: Recipe, near: Path) -> Recipe:
+    """Make paths that are relative to the recipe's folder absolute."""
+
+    def beside(path: str | None) -> str | None:
+        return None if path is None else str((near / path).resolve())
+
     encoder, features = recipe.encoder, recipe.features
     if encoder:
-        encoder = replace(
-            encoder,
-            name=_folder_beside(near, encoder.name),
-            weights=_beside(near, encoder.weights),
-        )
+        folder = near / encoder.name  # a folder beside the recipe, or a name on the hub
+        name = str(folder.resolve()) if folder.is_dir() else encoder.name
+        encoder = replace(encoder, name=name, weights=beside(encoder.weights))
     if features:
-        features = replace(features, table=_beside(near, features.table))
-    data = replace(recipe.data, folder=_beside(near, recipe.data.folder))
+        features = replace(features, table=beside(features.table))
+    data = replace(recipe.data, folder=beside(recipe.data.folder))
     return replace(recipe, data=data, encoder=encoder, features=features)
-
-
-def _folder_beside(folder: Path, name: str) -> str:
-    """Take an encoder's name as a folder beside the recipe if there is one, else as it is."""
-    return str((folder / name).resolve()) if (folder / name).is_dir() else name
-
-
-def _beside(folder: Path, path: str | None) -> str | None:
-    return None if path is None else str((folder / path).resolve())

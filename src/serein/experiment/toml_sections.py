@@ -1,11 +1,11 @@
-"""From a table of TOML to a section of a recipe: every key known, every value of its kind."""
+"""From a TOML table to a section of a recipe: keys and types are checked."""
 
 from __future__ import annotations
 
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -22,35 +22,28 @@ RENAMED = {
 
 def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
     """Make a dataclass from a table."""
-    hints = {entry.name: typing.get_type_hints(kind)[entry.name] for entry in fields(kind)}
-    unknown = [key for key in table if key not in hints]
-    if unknown:
-        raise RecipeError(f"{place}: {_unknown_key(unknown[0], hints)}")
-    values = {key: value_of(hints[key], value, f"{place}: {key}") for key, value in table.items()}
-    missing = sorted(_required(kind) - set(values))
-    if missing:
-        raise RecipeError(f"{place}: {missing[0]} is missing")
+    hints = typing.get_type_hints(kind)
+    known = {entry.name: hints[entry.name] for entry in fields(kind)}
+    _refuse_unknown(table, known, place)
+    for entry in fields(kind):
+        needed = entry.default is MISSING and entry.default_factory is MISSING
+        if needed and entry.name not in table:
+            raise RecipeError(f"{place}: {entry.name} is missing")
+    values = {key: value_of(known[key], value, f"{place}: {key}") for key, value in table.items()}
     return kind(**values)
 
 
 def arguments(
     function: Callable[..., Any], table: Mapping[str, Any], place: str, *, without: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Check a table against a function's parameters; the default says what type a value has."""
+    """Check a table against a function's parameters: names, and types by their defaults."""
     known = {
         name: parameter.default
         for name, parameter in inspect.signature(function).parameters.items()
         if name not in without and parameter.kind is not parameter.VAR_KEYWORD
     }
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise RecipeError(f"{place}: {_unknown_key(unknown[0], known)}")
+    _refuse_unknown(table, known, place)
     return {key: _like(known[key], value, f"{place}: {key}") for key, value in table.items()}
-
-
-def _unknown_key(key: str, known: Iterable[str]) -> str:
-    new = RENAMED.get(key, "")
-    return f"{key} is now called {new}" if new in known else unknown_name("key", key, known)
 
 
 def value_of(hint: Any, value: Any, place: str) -> Any:
@@ -96,9 +89,9 @@ def _like(default: Any, value: Any, place: str) -> Any:
     return value_of(type(default), value, place)
 
 
-def _required(kind: type) -> set[str]:
-    return {
-        entry.name
-        for entry in fields(kind)
-        if entry.default is MISSING and entry.default_factory is MISSING
-    }
+def _refuse_unknown(table: Mapping[str, Any], known: Mapping[str, Any], place: str) -> None:
+    for key in table:
+        if key not in known:
+            new = RENAMED.get(key, "")
+            problem = f"{key} is now called {new}" if new in known else None
+            raise RecipeError(f"{place}: {problem or unknown_name('key', key, known)}")
