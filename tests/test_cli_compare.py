@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from made_results import made_result, scores_of
 from serein import cli
 from serein.evaluation.result_file import write_record
 
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_results.py")))
 Run = Callable[..., tuple[str, str]]
 
 
@@ -40,9 +38,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     root = tmp_path_factory.mktemp("results")
     places = []
     for name, labels, skill in (("a", "xyz", 1.0), ("b", "xyz", 1.6), ("[c]", "uv", 1.0)):
-        result = MADE["made_result"](tuple(labels), speakers=8, clips=18, skill=skill)
+        result = made_result(tuple(labels), speakers=8, clips=18, skill=skill)
         called = "model" if name in "ab" else name
-        write_record(result, MADE["scores_of"](result, called), root / name)
+        write_record(result, scores_of(result, called), root / name)
         places.append(root / name)
     return places
 

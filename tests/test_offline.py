@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -27,16 +26,16 @@ import soundfile
 import typer
 
 import serein
+from fence import everything
+from made_corpus import DATA, EPOCHS, FOREST, NETWORK, PITCH_HZ, make_voice
+from made_videos import chirp, clip, scene
 from serein import cli
 from serein.errors import EncoderError
 
 TESTS = Path(__file__).parent
 FENCE = TESTS / "fence"
 HOUSE = Path(serein.__file__).parent
-MADE: dict[str, Any] = runpy.run_path(str(TESTS / "test_cli_learn.py"))
-VIDEO: dict[str, Any] = runpy.run_path(str(TESTS / "made_videos.py"))
-EVERYTHING: dict[str, Any] = runpy.run_path(str(FENCE / "everything.py"))
-COMMANDS = [f"{number} {name}" for number, (name, _) in enumerate(EVERYTHING["COMMANDS"])]
+COMMANDS = [f"{number} {name}" for number, (name, _) in enumerate(everything.COMMANDS)]
 NAMES = [f"serein.{name}" for name in serein.__all__]
 KNOWN_STRANGERS = (  # matplotlib's list of fonts, and empty folders; docs/PRIVACY.md says so
     r"home/\.(cache|config)(/matplotlib)?|home/\.cache/matplotlib/fontlist-[^/]+"
@@ -99,20 +98,20 @@ def run(root: Path) -> Run:
     data = root / "data"
     rows = [("file", "emotion", "speaker")]
     for speaker in range(3):
-        for emotion in MADE["PITCH_HZ"]:
+        for emotion in PITCH_HZ:
             for take in range(2):
                 name = f"clips/{speaker}-{emotion}-{take}.wav"
-                soundfile.write(data / name, MADE["make_voice"](emotion, speaker, take), 16_000)
+                soundfile.write(data / name, make_voice(emotion, speaker, take), 16_000)
                 rows.append((name, emotion, f"s{speaker}"))
     with (data / "mine.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    face = [VIDEO["scene"]((190, 60, 240))] * 20
-    VIDEO["clip"](face, VIDEO["chirp"](), fps=10, target=str(data / "talk.mp4"))
-    network = MADE["NETWORK"].replace(f"epochs = {MADE['EPOCHS']}", "epochs = 1")
-    (data / "forest.toml").write_text('name = "forest"\n' + MADE["DATA"] + MADE["FOREST"])
+    face = [scene((190, 60, 240))] * 20
+    clip(face, chirp(), fps=10, target=str(data / "talk.mp4"))
+    network = NETWORK.replace(f"epochs = {EPOCHS}", "epochs = 1")
+    (data / "forest.toml").write_text('name = "forest"\n' + DATA + FOREST)
     few = 'functionals = ["mean", "std"]\n[model]\nname = "ridge"\n'
-    (data / "ridge.toml").write_text('name = "ridge"\n' + MADE["DATA"] + few)
-    (data / "network.toml").write_text('name = "network"\n' + MADE["DATA"] + network)
+    (data / "ridge.toml").write_text('name = "ridge"\n' + DATA + few)
+    (data / "network.toml").write_text('name = "network"\n' + DATA + network)
     done, cut = fenced(root, FENCE / "everything.py", root, TESTS.parent / "samples")
     assert done.returncode == 0, done.stderr
     return Run(root, json.loads((root / "report.json").read_text()), cut)
@@ -130,7 +129,7 @@ def all_commands() -> set[str]:
 
 
 def test_everything_is_everything(run: Run) -> None:
-    assert all_commands() == {"serve"} | {name for name, _ in EVERYTHING["COMMANDS"]}
+    assert all_commands() == {"serve"} | {name for name, _ in everything.COMMANDS}
     assert set(run.report) == {"interfaces", "serve", *COMMANDS, *NAMES}
 
 
@@ -241,7 +240,7 @@ def test_an_encoder_is_fetched_only_if_asked_for(
     monkeypatch.setattr("serein.experiment.prepare.SpeechEncoder", no_encoder)
     monkeypatch.chdir(tmp_path)
     recipe = run.root / "data" / "encoder.toml"
-    data = MADE["DATA"].partition("[features]")[0]
+    data = DATA.partition("[features]")[0]
     recipe.write_text('name = "far"\n' + data + '[encoder]\nname = "openai/whisper-base"\n')
     words = ["serein", command, str(recipe), *["--download"] * asked]
     monkeypatch.setattr(sys, "argv", words)

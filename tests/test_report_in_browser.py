@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from made_results import write_full, write_plain
 from serein.evaluation.report.report import write_report
 from serein.evaluation.report.side_by_side import side_by_side, write_comparison
 from serein.evaluation.result_file import read_record
@@ -21,7 +20,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium: apt-get install --no-install-recommends chromium"
 )
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_results.py")))
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
@@ -69,8 +67,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Address of each page."""
     folder = tmp_path_factory.mktemp("pages")
     full, plain = (
-        MADE["write_full"](folder / "full"),
-        MADE["write_plain"](folder / "plain"),
+        write_full(folder / "full"),
+        write_plain(folder / "plain"),
     )
     (folder / "stress").mkdir()
     shutil.copy(full / "stress.json", folder / "stress")

@@ -1,23 +1,18 @@
 """The sound of videos by construction: clips of known sound, rate and damage."""
 
 import builtins
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from made_videos import CONTAINERS, VOICE, chirp, clip, greys, sound_alone
 from serein.audio.read import RATE_HZ, read_audio
 from serein.audio.video_sound import has_sound, is_video, opened_video, read_video_sound
 from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
-
-MADE = runpy.run_path(str(Path(__file__).parents[1] / "made_videos.py"))
-clip, greys, chirp, sound_alone = (MADE[name] for name in ("clip", "greys", "chirp", "sound_alone"))
-CONTAINERS, VOICE = MADE["CONTAINERS"], MADE["VOICE"]
 
 
 def lag(signal, source):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,13 +16,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from made_results import document_of, made_result, scores_of, write_full, write_plain, write_stress
 from serein.errors import MissingExtraError, ProtocolError
 from serein.evaluation.report import svg
 from serein.evaluation.report.report import SECTIONS, render_report, write_report
 from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import read_record, write_record
 
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))
 STYLE = Path(svg.__file__).with_name("templates") / "style.css"
 EVIL = '<script>alert("{}")</script><!-- \'$'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -58,7 +57,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return MADE["write_full"](tmp_path_factory.mktemp("full"))
+    return write_full(tmp_path_factory.mktemp("full"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def page(html: str) -> Page:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    return MADE["write_plain"](tmp_path / "plain")
+    return write_plain(tmp_path / "plain")
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -225,16 +224,16 @@ def test_what_is_not_known_is_left_out(plain: Path) -> None:
 
 
 def test_a_single_speaker_has_no_interval(tmp_path: Path) -> None:
-    result = MADE["made_result"](("a", "b"), speakers=1, clips=12)
-    write_record(result, MADE["scores_of"](result, "one"), tmp_path)
+    result = made_result(("a", "b"), speakers=1, clips=12)
+    write_record(result, scores_of(result, "one"), tmp_path)
     assert "no interval: a single speaker" in render_report(tmp_path)
 
 
 def test_a_class_without_clips_and_letters_without_a_picture(tmp_path: Path) -> None:
     labels = ("中性", "快乐", "悲伤")
-    result = MADE["made_result"](labels, speakers=4, clips=12)
+    result = made_result(labels, speakers=4, clips=12)
     result = result.subset(result.truth != 2)
-    write_record(result, MADE["scores_of"](result, "中文"), tmp_path)
+    write_record(result, scores_of(result, "中文"), tmp_path)
     html = render_report(tmp_path)
     assert re.search(
         r"<text[^>]*>快乐", html
@@ -246,7 +245,7 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
     def evil(*names: str) -> np.ndarray:
         return np.array([EVIL.format(name) for name in names])
 
-    result = MADE["made_result"](tuple(evil("label 0", "label 1")), speakers=3, clips=8)
+    result = made_result(tuple(evil("label 0", "label 1")), speakers=3, clips=8)
     names = {name: evil(*(f"{name} {row}" for row in column)) for name, column in
              result.about.items()}  # fmt: skip
     result = replace(
@@ -256,13 +255,13 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
         about=names,
         leaks=tuple(evil("leak")),
     )
-    document = MADE["document_of"](result, EVIL.format("name"))
+    document = document_of(result, EVIL.format("name"))
     document["importance"][0]["feature"] = EVIL.format("feature")
     document["corpora"][0] |= {"corpus": EVIL.format("corpus"), "licence": EVIL.format("licence")}
     document["recipe"]["model"]["name"] = EVIL.format("recipe")
     document["versions"][EVIL.format("package")] = EVIL.format("version")
     write_record(result, document, tmp_path)
-    MADE["write_stress"](result, tmp_path / "stress.json")
+    write_stress(result, tmp_path / "stress.json")
     stress = (tmp_path / "stress.json").read_text()
     bad = json.dumps(EVIL.format("condition"))[1:-1]
     (tmp_path / "stress.json").write_text(stress.replace("babble 0 dB", bad))
@@ -283,8 +282,8 @@ KNOWN_ATTRIBUTES = {
 
 
 def test_a_stress_test_alone_is_a_page(tmp_path: Path) -> None:
-    result = MADE["made_result"](("a", "b"), speakers=6, clips=24)
-    MADE["write_stress"](result, tmp_path / "stress.json")
+    result = made_result(("a", "b"), speakers=6, clips=24)
+    write_stress(result, tmp_path / "stress.json")
     document = json.loads((tmp_path / "stress.json").read_text())
     document["title"] = f"{STAMP}: {document['title']}"
     (tmp_path / "stress.json").write_text(json.dumps(document))

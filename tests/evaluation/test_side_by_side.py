@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from made_results import made_result, scores_of
 from serein.errors import ProtocolError
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.report.side_by_side import side_by_side, write_comparison
 from serein.evaluation.result import STAMP, Result
 from serein.evaluation.result_file import Record
 
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "made_results.py"))
 LABELS = ("anger", "calm", "fear")
 
 
 def made(skill: float = 1.0, **options: Any) -> Result:
-    return MADE["made_result"](LABELS, speakers=10, clips=24, skill=skill, **options)
+    return made_result(LABELS, speakers=10, clips=24, skill=skill, **options)
 
 
 def record(result: Result, name: str) -> Record:
-    return Record(MADE["scores_of"](result, name), result)
+    return Record(scores_of(result, name), result)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def test_another_score_comes_first(three: list[Record]) -> None:
 
 def test_other_clips_are_not_tested_and_cost_the_others_nothing(three: list[Record]) -> None:
     part = record(three[0].result.subset(np.arange(24, 240)), "fewer clips")
-    other = record(MADE["made_result"](("a", "b"), speakers=3, clips=12), "other labels")
+    other = record(made_result(("a", "b"), speakers=3, clips=12), "other labels")
     table = side_by_side([three[0], part, three[1], other])
     _, fewer, better, elsewhere = table.rows
     assert fewer.test is elsewhere.test is None
@@ -88,7 +87,7 @@ def test_equal_names_are_told_apart(three: list[Record]) -> None:
 
 
 def test_a_single_speaker_has_a_difference_without_an_interval() -> None:
-    one = record(MADE["made_result"](LABELS, speakers=1, clips=24), "one")
+    one = record(made_result(LABELS, speakers=1, clips=24), "one")
     table = side_by_side([one, one])
     plain = table.to_dict()
     assert plain["rows"][1]["test"]["interval_95"] is None

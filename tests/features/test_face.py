@@ -1,13 +1,12 @@
 """Faces by construction: cartoons drawn here, put where the tests know, at times the tests know."""
 
 import builtins
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from made_videos import VOICE, clip, scene
 from serein.audio.video_sound import read_video_sound
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, MissingExtraError, VideoError
@@ -19,9 +18,6 @@ from serein.features.video import VideoLimits
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 'serein[face]'")
 
-MADE = runpy.run_path(str(Path(__file__).parents[1] / "made_videos.py"))
-clip, chirp, VOICE = MADE["clip"], MADE["chirp"], MADE["VOICE"]
-BACKGROUND, scene, cartoon = MADE["BACKGROUND"], MADE["scene"], MADE["cartoon"]
 LEFT, RIGHT = (60, 40, 160), (400, 100, 160)  # x, y, size
 
 

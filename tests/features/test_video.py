@@ -1,21 +1,18 @@
 """Sampling pictures by construction: clips made here whose pictures tell which one they are."""
 
-import runpy
 import struct
 import zlib
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from made_videos import CONTAINERS, chirp, clip, greys, sound_alone
 from serein.errors import AudioError, VideoError
 from serein.features.video import VideoLimits, frames, is_still
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
 
-MADE = runpy.run_path(str(Path(__file__).parents[1] / "made_videos.py"))
-clip, greys, chirp = MADE["clip"], MADE["greys"], MADE["chirp"]
 QUARTER_TURN = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
@@ -76,7 +73,7 @@ def test_a_varying_rate_is_sampled_by_time():
 
 
 def test_pictures_and_sound_share_time_0():
-    late = clip(greys(50), chirp(), delay_s=0.5, kind=MADE["CONTAINERS"][2])
+    late = clip(greys(50), chirp(), delay_s=0.5, kind=CONTAINERS[2])
     assert times(late)[0] == pytest.approx(0, abs=0.01)
 
 
@@ -162,7 +159,7 @@ def test_what_holds_no_picture_is_an_error(bad, message):
 
 def test_sound_alone_has_no_pictures():
     with pytest.raises(VideoError, match="no pictures, only sound"):
-        list(frames(MADE["sound_alone"](chirp(), form="matroska")))
+        list(frames(sound_alone(chirp(), form="matroska")))
 
 
 def test_damage_is_an_error_or_pictures():

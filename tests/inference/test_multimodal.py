@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import io
 import json
-import runpy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import serein
+from made_videos import clip, scene
 from serein.audio.read import RATE_HZ
 from serein.audio.video_sound import read_video_sound
 from serein.cli import app
@@ -28,7 +28,6 @@ cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install 's
 
 ROOT = Path(__file__).parents[2]
 VOICE = ROOT / "samples" / "espeak-german.flac"
-MADE = runpy.run_path(str(ROOT / "tests" / "made_videos.py"))
 FACE = (60, 40, 160)
 
 
@@ -43,11 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("videos")
     voice, _ = soundfile.read(VOICE, dtype="float32")
     voice = np.repeat(np.tile(voice, 3)[: 6 * 16_000], 3)
-    seen, unseen = MADE["scene"](FACE), MADE["scene"]()
-    MADE["clip"]([seen] * 60, voice, fps=10, target=str(place / "both.mp4"))
-    MADE["clip"]([seen] * 20 + [unseen] * 40, voice, fps=10, target=str(place / "leaves.mp4"))
-    MADE["clip"]([seen] * 60, None, fps=10, target=str(place / "silent.mp4"))
-    MADE["clip"]([unseen] * 60, voice, fps=10, target=str(place / "dark.mp4"))
+    seen, unseen = scene(FACE), scene()
+    clip([seen] * 60, voice, fps=10, target=str(place / "both.mp4"))
+    clip([seen] * 20 + [unseen] * 40, voice, fps=10, target=str(place / "leaves.mp4"))
+    clip([seen] * 60, None, fps=10, target=str(place / "silent.mp4"))
+    clip([unseen] * 60, voice, fps=10, target=str(place / "dark.mp4"))
     cv2.imwrite(str(place / "still.png"), seen)
     soundfile.write(place / "voice.wav", voice[::3], 16_000)
     return place

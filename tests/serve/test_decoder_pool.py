@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import runpy
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,14 +13,14 @@ import numpy as np
 import pytest
 
 import serein
+from made_sounds import flac_silence
 from serein.serve import decoder_pool as module
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.settings import MEGABYTE, Settings
 
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_sounds.py")))
-LONG = MADE["flac_silence"](590)
+LONG = flac_silence(590)
 
 
 def with_pool(work: Callable[[DecoderPool], Awaitable[None]], **settings: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import socket
 import time
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("made_sounds.py")))
-flac_silence, lying_wav, opus_silence = (
-    MADE[name] for name in ("flac_silence", "lying_wav", "opus_silence")
-)
+from made_sounds import flac_silence, lying_wav, opus_silence
+
 MEGABYTE = 2**20
 
 

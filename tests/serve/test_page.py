@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ import pytest
 import soundfile
 
 import serein
+from page_visitor import ROOT, launched, missing, spoken, visiting
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"
 )
-VISIT: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("page_visitor.py")))
-WHY_NOT = VISIT["missing"]()
+WHY_NOT = missing()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-SAMPLES = VISIT["ROOT"] / "samples"
+SAMPLES = ROOT / "samples"
 FAST = SAMPLES / "espeak-english-fast-high.flac"
-visiting = VISIT["visiting"]
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +29,12 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Several voices, with pauses."""
     names = ("english-fast-high", "german-two-voices-with-pause")
     file = tmp_path_factory.mktemp("page") / "talk.wav"
-    return Path(VISIT["spoken"](file, *(f"espeak-{name}" for name in names)))
+    return Path(spoken(file, *(f"espeak-{name}" for name in names)))
 
 
 @pytest.fixture(scope="module")
 def browser(talk: Path) -> Iterator[Any]:
-    with VISIT["launched"](playwright, talk) as opened:
+    with launched(playwright, talk) as opened:
         yield opened
 
 

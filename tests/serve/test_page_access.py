@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from page_visitor import ROOT, launched, missing, spoken, visiting
+
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"
 )
-VISIT: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("page_visitor.py")))
-WHY_NOT = VISIT["missing"]()
+WHY_NOT = missing()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-VOICES = VISIT["ROOT"] / "samples" / "espeak-german-two-voices-with-pause.flac"
-visiting = VISIT["visiting"]
+VOICES = ROOT / "samples" / "espeak-german-two-voices-with-pause.flac"
 UNTRANSLATED = r"""() => [...document.querySelectorAll("body *")]
     .filter((e) => e.checkVisibility() && !e.children.length && e.tagName !== "OPTION")
     .filter((e) => !e.closest("#model-facts, #opened-name, #list, #language, [lang=en]"))
@@ -28,8 +26,8 @@ UNTRANSLATED = r"""() => [...document.querySelectorAll("body *")]
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     file = tmp_path_factory.mktemp("access") / "microphone.wav"
-    heard = VISIT["spoken"](file, "espeak-german")
-    with VISIT["launched"](playwright, heard) as opened:
+    heard = spoken(file, "espeak-german")
+    with launched(playwright, heard) as opened:
         yield opened
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from page_visitor import launched, missing, spoken, visiting
+
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"
 )
-VISIT: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("page_visitor.py")))
-WHY_NOT = VISIT["missing"]()
+WHY_NOT = missing()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-visiting = VISIT["visiting"]
 KNOWN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 HEARD = "#live-now[data-phase=on] #live-emotion:not(.waiting)"
 WITHOUT = """(name) => { navigator.mediaDevices.getUserMedia = () =>
@@ -27,7 +26,7 @@ WITHOUT = """(name) => { navigator.mediaDevices.getUserMedia = () =>
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     file = tmp_path_factory.mktemp("live") / "microphone.wav"
     names = ("espeak-english-fast-high", "espeak-german")
-    with VISIT["launched"](playwright, VISIT["spoken"](file, *names)) as opened:
+    with launched(playwright, spoken(file, *names)) as opened:
         yield opened
 
 
