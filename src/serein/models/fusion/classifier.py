@@ -47,6 +47,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = targets.index >= 0
         samples, targets = samples.rows(known), targets.rows(known)
         _refuse_empty(samples)
+        self.check(samples.names)
         self.classes_ = targets.classes
         self.modalities_, self.widths_ = samples.names, samples.widths
         self.prior_ = np.bincount(targets.index, weights=targets.weight) / targets.weight.sum()
@@ -61,6 +62,10 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 kept = {name: entry for name, entry in value.items() if name in names}
                 narrow.set_params(**{key: kept})
         return narrow
+
+    @abstractmethod
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if the parameters do not suit modalities of these names."""
 
     @abstractmethod
     def _learn(self, samples: Modalities, targets: Targets) -> None:

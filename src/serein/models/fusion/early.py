@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from serein.errors import SettingError, renamed, unknown_name
+from serein.errors import SettingError, check_name, check_range, renamed
 from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import FusionClassifier, fitted, log_proba
 from serein.models.fusion.modalities import Flags, Floats, Indices, Modalities, Targets
@@ -42,10 +42,6 @@ class Blocks:
 
     def fit(self, samples: Modalities) -> Blocks:
         """Learn from the samples that have a modality; return itself."""
-        for kind, given in (("weights", self.weights), ("reduction", self.reduction)):
-            for name in given if isinstance(given, Mapping) else ():
-                if name not in samples.names:
-                    raise SettingError(unknown_name(f"modality of {kind}", name, samples.names))
         self.steps_: dict[str, list[Any]] = {}
         self.mean_: dict[str, Floats] = {}
         self.scale_: dict[str, float] = {}
@@ -57,7 +53,7 @@ class Blocks:
             self.mean_[name] = values.mean(axis=0)
             self.scale_[name] = max(float(np.sqrt(values.var(axis=0).mean())), 1e-12)
         columns = np.array([len(mean) for mean in self.mean_.values()])
-        weights = np.array([self._weight(name) for name in samples.names])
+        weights = np.array([self.weights.get(name, 1.0) for name in samples.names])
         factors = np.sqrt(weights / weights.sum() * columns.sum() / columns)
         self.factor_ = dict(zip(samples.names, factors.tolist(), strict=True))
         return self
@@ -84,11 +80,16 @@ class Blocks:
         """Return what the reduced, centred columns of a modality are multiplied by."""
         return (self.factor_[name] if weighted else 1.0) / self.scale_[name]
 
-    def _weight(self, name: str) -> float:
-        weight = float(self.weights.get(name, 1.0))
-        if not 0 < weight < np.inf:
-            raise SettingError(f"weight of {name} is {weight}; need a number above 0")
-        return weight
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if a weight or reduction is not allowed, or of another modality."""
+        for kind, given in (("weights", self.weights), ("reduction", self.reduction)):
+            for name in given if isinstance(given, Mapping) else ():
+                check_name(f"modality of {kind}", name, names)
+        for name, weight in self.weights.items():
+            if not 0 < weight < np.inf:
+                raise SettingError(f"weight of {name} is {weight}; need a number above 0")
+        for name in names:
+            self._reduce(name, 1, 1)
 
     def _reduce(self, name: str, samples: int, width: int) -> list[Any]:
         asked = self.reduction.get(name) if isinstance(self.reduction, Mapping) else self.reduction
@@ -176,9 +177,12 @@ class EarlyFusion(FusionClassifier):
         self.dropout = dropout
         self.random_state = random_state
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if dropout, a weight or a reduction is not allowed."""
+        check_range("dropout", self.dropout, 0, 1)
+        Blocks(self.reduction, self.weights or {}).check(names)
+
     def _learn(self, samples: Modalities, targets: Targets) -> None:
-        if not 0 <= self.dropout <= 1:
-            raise SettingError(f"dropout is {self.dropout}; need a share from 0 to 1")
         random = check_random_state(self.random_state)
         self.blocks_ = Blocks(self.reduction, self.weights or {}, int(random.randint(2**31 - 1)))
         self.blocks_.fit(samples)

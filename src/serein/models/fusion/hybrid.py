@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import FusionClassifier, fitted
 from serein.models.fusion.columns import ColumnFusion
@@ -88,7 +89,6 @@ class HybridFusion(FusionClassifier):
         self.random_state = random_state
 
     def _learn(self, samples: Modalities, targets: Targets) -> None:
-        self._check()
         if self.calibration_folds:
             self._learn_calibrated(samples, targets)
             return
@@ -163,15 +163,14 @@ class HybridFusion(FusionClassifier):
         return result
 
     def _plan(self) -> Training:
-        plan = self.training
-        if plan is None:
-            plan = Training(epochs=40, batch_size=64, label_smoothing=0.1, device="cpu")
-        plan.check()
-        return plan
+        plan = Training(epochs=40, batch_size=64, label_smoothing=0.1, device="cpu")
+        return plan if self.training is None else self.training
 
-    def _check(self) -> None:
-        if self.attention not in ATTENTIONS:
-            raise SettingError(unknown_name("attention", self.attention, ATTENTIONS))
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if a parameter is not allowed."""
+        self._plan().check()
+        Blocks(self.reduction).check(names)
+        check_name("attention", self.attention, ATTENTIONS)
         if self.size < 1 or (self.attention == "cross_modal" and self.size % HEADS):
             raise SettingError(f"size is {self.size}; need one above 0, a multiple of {HEADS}")
         for name in ("dropout", "modality_dropout"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import combinations
 from typing import Any, Self
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import (
     TINY,
@@ -77,7 +77,6 @@ class LateFusion(FusionClassifier):
         self.folds = folds
 
     def _learn(self, samples: Modalities, targets: Targets) -> None:
-        self._check(samples.names)
         held = np.full((len(samples.names), len(targets), len(self.classes_)), np.nan)
         self.estimators_: dict[str, TemperatureScaled] = {}
         for number, (name, array) in enumerate(samples.items()):
@@ -108,7 +107,7 @@ class LateFusion(FusionClassifier):
         """Return a fitted copy with the same classifiers and another rule, a key of `RULES`."""
         check_is_fitted(self)
         other = copy(self).set_params(rule=rule)
-        other._check(self.modalities_)
+        other.check(self.modalities_)
         other._learn_rules()
         return other
 
@@ -147,11 +146,10 @@ class LateFusion(FusionClassifier):
         chosen = given.get(name) if isinstance(given, Mapping) else given
         return MaskedLogisticRegression() if chosen is None else chosen
 
-    def _check(self, names: tuple[str, ...]) -> None:
-        if self.rule not in RULES:
-            raise SettingError(unknown_name("rule", self.rule, RULES))
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if the rule, folds or a name of `estimators` is not allowed."""
+        check_name("rule", self.rule, RULES)
         if not isinstance(self.folds, int | np.integer) or self.folds < 2:
             raise SettingError(f"folds is {self.folds!r}; need a whole number, at least 2")
         for name in self.estimators if isinstance(self.estimators, Mapping) else ():
-            if name not in names:
-                raise SettingError(unknown_name("modality of estimators", name, names))
+            check_name("modality of estimators", name, names)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
 from serein.models.fusion.late import LateFusion
 from serein.models.fusion.modalities import Floats, Indices, Modalities, Targets, Weights
 
@@ -52,8 +52,8 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is_augmented: npt.ArrayLike | None = None,
     ) -> Self:
         """Learn from samples of which some have labels; None or "" marks one without."""
-        self._check()
         samples = Modalities.read(X)
+        self.check(samples.names)
         labels = np.asarray(y, dtype=object)
         targets = Targets.read(len(samples), labels, sample_weight, groups, is_augmented)
         self.classes_ = targets.classes
@@ -117,7 +117,10 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _fusion(self) -> Any:
         return LateFusion() if self.estimator is None else self.estimator
 
-    def _check(self) -> None:
+    def check(self, names: Sequence[str]) -> None:
+        """Raise `SettingError` if a parameter does not suit modalities of these names."""
+        self._fusion().check(names)
+        self._views(tuple(names))
         if not 0 <= self.threshold < 1:
             raise SettingError(
                 f"threshold is {self.threshold}; need a probability from 0 to below 1"
@@ -246,8 +249,7 @@ class CoTraining(SemiSupervised):
         asked = names if self.views is None else self.views
         views = [(view,) if isinstance(view, str) else tuple(view) for view in asked]
         for name in (name for view in views for name in view):
-            if name not in names:
-                raise SettingError(unknown_name("modality of views", name, names))
+            check_name("modality of views", name, names)
         if len(views) < 2:
             raise SettingError(
                 f"co-training has {len(views)} view; it needs 2 or more: give more modalities, or "
