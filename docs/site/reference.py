@@ -99,12 +99,15 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.experiment.recipe_file": ("read_recipe", "short_recipe"),
         "serein.experiment.recipe": (
             *("Recipe", "Data", "Encoder", "Features", "Model", "Balance", "Augmentation"),
-            *("Search", "Protocol", "Packing"),
+            *("Fusion", "Face", "Text", "Search", "Protocol", "Packing"),
         ),
         "serein.experiment.prepare": ("prepare", "Prepared"),
         "serein.experiment.evaluate": ("evaluate", "Evaluation", "write_evaluation"),
         "serein.experiment.train": ("fit", "pack"),
         "serein.experiment.tune": ("tune",),
+    },
+    "Fusion": {
+        "serein.inference.fusion": ("FusionRecognizer",),
     },
     "Words": {
         "serein.inference.words": ("load_words", "WordsRecognizer", "WordsPrediction"),

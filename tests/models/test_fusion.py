@@ -191,7 +191,7 @@ def test_what_cannot_be_learnt_from_is_refused():
         EarlyFusion().fit(X, y[:-1])
     with pytest.raises(ValueError, match=r"groups has shape \(1,\)"):
         EarlyFusion().fit(X, y, groups=speakers[:1])
-    with pytest.raises(ValueError, match="sample_weight must be finite"):
+    with pytest.raises(ValueError, match="sample_weight is zero"):
         EarlyFusion().fit(X, y, sample_weight=np.zeros(48))
     with pytest.raises(ValueError, match="at least 2 speakers"):
         LateFusion().fit(X, y, groups=np.zeros(48))

@@ -170,7 +170,7 @@ def test_wrong_settings_are_refused(model, says: str):
 
 def test_labels_of_one_class_are_refused():
     X, y, _ = views(60, 8)
-    with pytest.raises(ValueError, match=r"y has 0 class\(es\) in 0 labels"):
+    with pytest.raises(ValueError, match="none of 60 samples has a label"):
         SelfTraining().fit(X, [None] * 60)
     with pytest.raises(ValueError, match="y has 1 class"):
         SelfTraining().fit(X, np.where(y == "calm", y, ""))

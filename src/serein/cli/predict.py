@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(help="Recordings, or folders of them.", metavar="PATH...")
-    ],
+        list[str] | None,
+        typer.Argument(help="Recordings, or folders of them.", metavar="PATH..."),
+    ] = None,
     model: BundleName = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row a segment.")] = False,
@@ -89,23 +90,34 @@ def predict(
             help="Transcribe the speech, in English; predict from it too.",
         ),
     ] = False,
+    face: Annotated[
+        Path | None,
+        typer.Option(
+            help="OpenFace table of the face, or a folder of them, clip.csv for clip.wav: for a "
+            "model trained with faces."
+        ),
+    ] = None,
 ) -> None:
     """Predict the emotion of recordings.
 
     WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate; "no speech" where there is none. Of a
-    video (MP4, WebM, ...) or a picture, the face is used too.
+    video (MP4, WebM, ...) or a picture, the face is used too. A model trained with faces or texts
+    needs no recording where --face or --text is given.
     """
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.recognizer import load, prediction_or_error
     from serein.recordings import recordings
 
+    inputs = inputs or []
+    if not inputs and face is None and (text is None or out is not None):
+        raise typer.BadParameter("Missing argument 'PATH...': recordings, or folders of them")
     if out is not None:
         from serein.bulk.predict_all import Question
 
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
-        _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe})
+        _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
         question = Question(model, unsure_below, max_seconds, provider)
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
             raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
@@ -123,20 +135,21 @@ def predict(
         recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
     )
     failed = False
-    for entry in inputs:
+    entries: list[str | None] = [*inputs] or [None]
+    for entry in entries:
         try:
-            files = recordings(entry, videos=True)
+            files = [None] if entry is None else recordings(entry, videos=True)
         except SereinError as error:
             failed = True
-            print_error(entry, error, as_json=as_json)
+            print_error(str(entry), error, as_json=as_json)
             continue
-        _refuse_one_text_for_many(text, len(inputs) * len(files))
-        width = max(len(str(file)) for file in files)
+        _refuse_one_for_many(text, face, len(inputs) * len(files))
+        width = max(len(str(file or "")) for file in files)
         for file in files:
-            prediction = prediction_or_error(predict_one, file)
+            prediction = prediction_or_error(partial(predict_one, face=_face_of(file, face)), file)
             if isinstance(prediction, SereinError):
                 failed = True
-                print_error(str(file), prediction, as_json=as_json)
+                print_error(str(file or face or ""), prediction, as_json=as_json)
             elif as_json:
                 print_json(prediction.to_dict(timeline=timeline))
             else:
@@ -155,11 +168,23 @@ def _refuse_gaps(window: float, hop: float | None) -> None:
         raise typer.BadParameter(f"--hop {hop} would leave gaps between windows of {window} s")
 
 
-def _refuse_one_text_for_many(text: str | None, recordings: int) -> None:
+def _refuse_one_for_many(text: str | None, face: Path | None, recordings: int) -> None:
     if text is not None and recordings > 1:
         raise typer.BadParameter(
             f"--text is what one recording says, and {recordings} came: give one, or --transcribe"
         )
+    if face is not None and recordings > 1 and not face.is_dir():
+        raise typer.BadParameter(
+            f"--face is the face of one recording, and {recordings} came: give a folder of tables"
+        )
+
+
+def _face_of(file: Path | None, face: Path | None) -> Path | None:
+    """Find the table of a recording's face, in a folder of them by its name."""
+    if face is None or file is None or not face.is_dir():
+        return face
+    table = face / f"{file.stem}.csv"
+    return table if table.exists() else None
 
 
 def _adapt(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,6 +112,7 @@ class Corpus:
         name: str | None = None,
         audio_root: str | Path | None = None,
         licence: str = "not stated",
+        labelled: bool = True,
     ) -> Corpus:
         r"""Read any corpus from a table with a header row.
 
@@ -128,6 +129,8 @@ class Corpus:
             The folder that ``file`` is relative to; the table's own folder if not given.
         licence : str
             Licence of the recordings.
+        labelled : bool
+            Whether each row needs an emotion; if not, the column ``emotion`` is passed over.
 
         Returns
         -------
@@ -156,9 +159,10 @@ class Corpus:
         root = path.parent if audio_root is None else Path(audio_root)
         name = name or path.stem
         rows: dict[Path, Utterance] = {}
-        for line, row in _csv_rows(path):
+        needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
+        for line, row in _csv_rows(path, needed):
             try:
-                utterance = _row_utterance(row, name, root)
+                utterance = _row_utterance(row, name, root, needed)
                 if utterance.path in rows:
                     raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
             except (CorpusError, OSError) as error:
@@ -361,7 +365,7 @@ def _words(words: Iterable[str]) -> Iterable[str]:
     return (words,) if isinstance(words, str) else words
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Give each row with its line number; cells are stripped, column names in lower case."""
     text = _csv_text(path)
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
@@ -370,7 +374,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     )
     try:
         header = reader.fieldnames = [cell.strip().lower() for cell in reader.fieldnames or ()]
-        if missing := [column for column in _NEEDED_COLUMNS if column not in header]:
+        if missing := [column for column in needed if column not in header]:
             raise CorpusError(f"{path} has no column {missing[0]!r}; it has: {', '.join(header)}")
         for row in reader:
             if None in row:
@@ -397,8 +401,10 @@ def _csv_text(path: Path) -> str:
     return text
 
 
-def _row_utterance(row: dict[str, str], name: str, root: Path) -> Utterance:
-    for column in _NEEDED_COLUMNS:
+def _row_utterance(
+    row: dict[str, str], name: str, root: Path, needed: Sequence[str] = _NEEDED_COLUMNS
+) -> Utterance:
+    for column in needed:
         if not row[column]:
             raise CorpusError(f"{column} is blank" + _WHY_NEEDED.get(column, ""))
     path = root / row["file"]
@@ -410,7 +416,7 @@ def _row_utterance(row: dict[str, str], name: str, root: Path) -> Utterance:
         path=path,
         corpus=corpus,
         speaker=speaker if speaker.startswith(f"{corpus}-") else f"{corpus}-{speaker}",
-        emotion=canonical_emotion(row["emotion"]),
+        emotion=canonical_emotion(row["emotion"]) if "emotion" in needed else "",
         gender=_GENDERS.get(gender, gender) or None,
         intensity=row.get("intensity") or None,
         text=row.get("text") or None,

@@ -13,6 +13,7 @@ from serein.errors import RecipeError
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result
 from serein.experiment.prepare import Progress, inside
+from serein.models.fusion import ColumnFusion
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 NO_PRIOR = (
@@ -70,6 +71,8 @@ def can_adapt(fitted: FittedFolds) -> bool:
 
 def speaker_prior(classifier: Any) -> SpeakerPrior:
     """Find what a fitted classifier learned of speakers, under what is wrapped around it."""
+    if isinstance(classifier, ColumnFusion):
+        raise RecipeError("fused predictions do not adapt to a speaker: leave adaptation out")
     prior: SpeakerPrior | None = inside(classifier, "speaker_prior_")
     if prior is None:
         raise RecipeError(

@@ -16,7 +16,8 @@ from serein.errors import RecipeError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
-from serein.experiment.recipe import Encoder, Features, Model, Recipe
+from serein.experiment.fusion import check_estimator, checked_fusion, fusion_problems
+from serein.experiment.recipe import Encoder, Features, Fusion, Model, Recipe
 from serein.experiment.splits import SPLITS
 from serein.experiment.toml_sections import arguments, value_of
 from serein.features.frontend import LEVELS, FrontEnd
@@ -51,9 +52,11 @@ def complete(recipe: Recipe, place: str) -> Recipe:
     family = MODELS[recipe.model.name]
     recipe = replace(recipe, model=_model(recipe.model, f"{place}: model"))
     recipe = _with_front(recipe, place)
+    recipe = _with_fusion(recipe, place)
     folds = recipe.protocol.calibration_folds
     if folds is None:
-        folds = 2 if family.slow else 5
+        hybrid = recipe.fusion is not None and recipe.fusion.method == "hybrid"
+        folds = 0 if hybrid else 2 if family.slow else 5
         recipe = replace(recipe, protocol=replace(recipe.protocol, calibration_folds=folds))
     for problem in _problems(recipe):
         raise RecipeError(f"{place}: {problem}")
@@ -97,6 +100,21 @@ def _with_front(recipe: Recipe, place: str) -> Recipe:
     if not features.sets:
         features = replace(features, sets=default.sets, functionals=default.functionals)
     return replace(recipe, features=features)
+
+
+def _with_fusion(recipe: Recipe, place: str) -> Recipe:
+    """Check fusion and the models of face and text, key by key."""
+    for name in ("face", "text"):
+        part = getattr(recipe, name)
+        if part:
+            if part.model not in MODELS:
+                raise RecipeError(f"{place}: {name}: {unknown_name('model', part.model, MODELS)}")
+            checked = _model(Model(part.model, part.settings), f"{place}: {name}")
+            recipe = replace(recipe, **{name: replace(part, settings=checked.settings)})
+            recipe = replace(recipe, fusion=recipe.fusion or Fusion())
+    if recipe.fusion is None:
+        return recipe
+    return replace(recipe, fusion=checked_fusion(recipe.fusion, f"{place}: fusion"))
 
 
 def _problems(recipe: Recipe) -> Iterator[str]:
@@ -145,6 +163,7 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         ),
     }
     yield from (rule for rule, holds in rules.items() if not holds)
+    yield from fusion_problems(recipe)
 
 
 def _balance_rules(recipe: Recipe) -> dict[str, bool]:
@@ -200,7 +219,7 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
-    for name in (*recipe.data.corpora, *recipe.data.public):
+    for name in (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled):
         if name not in CORPORA and not name.endswith(".csv"):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
     data, augmentation = recipe.data, recipe.augmentation
@@ -229,6 +248,8 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
         "training": recipe.training.check,
         "model": lambda: make_model(model.name, model.settings, training=recipe.training),
     }
+    if recipe.fusion and not any(fusion_problems(recipe)):
+        attempts["fusion"] = lambda: check_estimator(recipe)
     if recipe.training.privacy_epsilon:
         attempts["training.privacy_epsilon"] = load_opacus
     if recipe.training.device == "accelerate":

@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ from serein.features.feature_cache import Extractor
 
 
 def read_corpora(
-    recipe: Recipe, data: str | Path | None = None, *, names: tuple[str, ...] | None = None
+    recipe: Recipe,
+    data: str | Path | None = None,
+    *,
+    names: tuple[str, ...] | None = None,
+    labelled: bool = True,
 ) -> tuple[Corpus, ...]:
     """Read each corpus that a recipe names."""
     folder = data or recipe.data.folder
@@ -36,9 +40,23 @@ def read_corpora(
     if not Path(folder).is_dir():
         raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
     return tuple(
-        Corpus.load(name, folder) if name in CORPORA else Corpus.from_csv(Path(folder) / name)
+        Corpus.load(name, folder)
+        if name in CORPORA
+        else Corpus.from_csv(Path(folder) / name, labelled=labelled)
         for name in (recipe.data.corpora if names is None else names)
     )
+
+
+def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> Corpus | None:
+    """Read the clips of which a recipe uses no label; their speakers must be others."""
+    if not recipe.data.unlabelled:
+        return None
+    parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False)
+    found = parts[0].merge(*parts[1:], name="unlabelled")
+    shared = sorted(set(found.speakers) & set(corpus.speakers))
+    if shared:
+        raise CorpusError(f"{shared[0]} speaks in data.unlabelled and in data.corpora: keep one")
+    return found
 
 
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
@@ -128,17 +146,26 @@ class AugmentingExtractor:
         return self.extractor(Chain(tuple(steps)).apply(signal))
 
 
-def read_vectors(table: str | Path, corpus: Corpus) -> Array:
-    """Read the vectors of a corpus's clips, found by file name."""
+def read_vectors(
+    table: str | Path, corpus: Corpus, *, columns: Sequence[str] = (), gaps: bool = False
+) -> Array:
+    """Read the vectors of a corpus's clips, found by file name; with `gaps` NaN for those missing.
+
+    All columns are read, if none are named.
+    """
     table = Path(table)
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{table}: cannot be read as a table of features: {error}") from error
-    columns = [name for name in (rows[0] if rows else {}) if name and name != "file"]
-    if not columns or "file" not in rows[0]:
+    there = [name for name in (rows[0] if rows else {}) if name and name != "file"]
+    if not there or "file" not in rows[0]:
         raise CorpusError(f"{table} needs the column file, columns of numbers, and rows")
+    lacking = [name for name in columns if name not in there]
+    if lacking:
+        raise CorpusError(f"{table} has no column {lacking[0]}; need {', '.join(columns)}")
+    columns = columns or there
     by_name: dict[str, dict[str, str]] = {}
     for row in rows:
         name = Path(row["file"] or "").name
@@ -151,13 +178,17 @@ def read_vectors(table: str | Path, corpus: Corpus) -> Array:
         raise CorpusError(
             f"{corpus.name} has several clips called {same[0]}, which a table cannot tell apart"
         )
+    if gaps:
+        none = np.full(len(columns), np.nan, np.float32)
+        found = (by_name.get(path.name) for path in corpus.paths)
+        return np.stack([_numbers(row, columns, table) if row else none for row in found])
     missing = [path.name for path in corpus.paths if path.name not in by_name]
     if missing:
         raise CorpusError(f"{table} has no row for {len(missing)} clips, {missing[0]} for one")
     return np.stack([_numbers(by_name[path.name], columns, table) for path in corpus.paths])
 
 
-def _numbers(row: dict[str, str], columns: list[str], table: Path) -> Array:
+def _numbers(row: dict[str, str], columns: Sequence[str], table: Path) -> Array:
     try:
         values = np.array([float(row[name]) for name in columns])
     except (TypeError, ValueError) as error:

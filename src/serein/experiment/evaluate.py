@@ -178,7 +178,9 @@ def evaluate(
         evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress_bar)
-        evaluation = replace(evaluation, int8=fitted.predict(stack(vectors, front)))
+        evaluation = replace(
+            evaluation, int8=fitted.predict(prepared.with_voice(stack(vectors, front)))
+        )
     return evaluation
 
 
@@ -217,11 +219,18 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
     if isinstance(front, SpeechEncoder):
         kinds = ("mean", "deviation")
         names = [f"layer {layer}, {kind}" for layer in front.layers for kind in kinds]
-        blocks = np.array_split(np.arange(prepared.X.shape[1]), len(names))
-        return {name: block.tolist() for name, block in zip(names, blocks, strict=True)}
-    if front is None or front.width is not None:
+        blocks = np.array_split(np.arange(prepared.voice.shape[1]), len(names))
+        groups = {name: block.tolist() for name, block in zip(names, blocks, strict=True)}
+    elif front is None or front.width is not None:
         return {}
-    return measures(front)
+    else:
+        groups = measures(front)
+    first = 0
+    for name, width in prepared.widths.items():
+        if name != "voice":
+            groups[name] = [*range(first, first + width)]
+        first += width
+    return groups
 
 
 def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:

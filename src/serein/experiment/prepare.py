@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,16 @@ from serein.experiment.data import (
     combine,
     left_out,
     read_corpora,
+    read_unlabelled,
     read_vectors,
+)
+from serein.experiment.fusion import (
+    augmented_beside,
+    beside,
+    labelled,
+    make_fusion,
+    other_modalities,
+    widths_of,
 )
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.experiment.splits import make_folds, refuse_same_recordings
@@ -33,6 +42,7 @@ from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import MASKED, make_model, search_space
+from serein.models.fusion import Unlabelled
 from serein.models.padding import pad
 from serein.training.balance import Balanced
 
@@ -73,6 +83,10 @@ class Prepared:
         Augmented data, for training folds only.
     public : numpy.ndarray or None
         Shape (recordings, columns): features of public recordings, for feature scaling.
+    widths : mapping of str to int
+        With fusion: the columns of `X` that each modality has, one after the other; else empty.
+    unlabelled : Unlabelled or None
+        Other recordings, for semi-supervised learning.
     """
 
     recipe: Recipe
@@ -84,6 +98,8 @@ class Prepared:
     X: Array
     augmented: Augmented | None = None
     public: Array | None = None
+    widths: Mapping[str, int] = field(default_factory=dict)
+    unlabelled: Unlabelled | None = None
 
     @property
     def emotions(self) -> list[str]:
@@ -118,6 +134,15 @@ class Prepared:
         return left_out(self.recipe, self.sources, self.corpus)
 
     @property
+    def voice(self) -> Array:
+        """The columns of the voice."""
+        return self.X[:, : self.widths.get("voice", self.X.shape[1])]
+
+    def with_voice(self, vectors: Array) -> Array:
+        """Return `X` with other vectors of the same voices."""
+        return np.hstack([vectors, self.X[:, vectors.shape[1] :]])
+
+    @property
     def width(self) -> int | None:
         """Features a frame, where `X` holds series."""
         return self.front.width if isinstance(self.front, FrontEnd) else None
@@ -125,7 +150,10 @@ class Prepared:
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arguments of the classifier's `fit` beside labels and speakers."""
         given: dict[str, npt.NDArray[Any]] = {}
-        if self.recipe.model.name in MASKED and len(set(self.origin)) > 1:
+        if self.recipe.fusion and self.recipe.fusion.labelled < 1:
+            given["labelled"] = labelled(self.recipe, self.emotions)
+        masked = self.recipe.model.name in MASKED and not self.recipe.fusion
+        if masked and len(set(self.origin)) > 1:
             given["label_set"] = np.array(self.origin)
         if self.recipe.balance.method == "corpora":
             given["sample_weight"] = balanced_weights(self.origin, self.emotions)
@@ -173,12 +201,16 @@ def prepare(
     sources = read_corpora(recipe, data)
     others = read_corpora(recipe, data, names=recipe.data.public)
     corpus = combine(recipe, sources)
+    more = read_unlabelled(recipe, data, corpus)
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_recordings(corpus, folds)
+    modalities = other_modalities(recipe, corpus)
     if recipe.features and recipe.features.table:
-        vectors = read_vectors(recipe.features.table, corpus)
-        return Prepared(recipe, corpus, sources, folds, words, None, vectors)
+        X = read_vectors(recipe.features.table, corpus)
+        widths = widths_of(X, modalities)
+        X = beside(X, modalities)
+        return Prepared(recipe, corpus, sources, folds, words, None, X, widths=widths)
     front = _front(recipe, weights, download=download)
     times, clips = recipe.augmentation.per_clip, len(corpus)
     extractors: list[Extractor] = [front]
@@ -188,10 +220,21 @@ def prepare(
     ]
     arrays = [describe(corpus, extractor, cache, progress_bar) for extractor in extractors]
     X = stack([array for each in arrays for array in each], front)
-    augmented = Augmented(X[clips:], np.tile(np.arange(clips), times)) if times else None
+    augmented = None
+    if times:
+        augmented = Augmented(X[clips:], np.tile(np.arange(clips), times))
+        augmented = augmented_beside(augmented, modalities, recipe)
     known = [array for other in others for array in describe(other, front, cache, progress_bar)]
     public = stack(known, front) if known else None
-    return Prepared(recipe, corpus, sources, folds, words, front, X[:clips], augmented, public)
+    unlabelled = None
+    if more is not None:
+        voices = stack(describe(more, front, cache, progress_bar), front)
+        speakers = np.array([clip.speaker for clip in more])
+        unlabelled = Unlabelled(beside(voices, other_modalities(recipe, more)), speakers)
+    return Prepared(
+        *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
+        *(augmented, public, widths_of(X, modalities), unlabelled),
+    )
 
 
 def describe(
@@ -215,6 +258,10 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
     if prepared.recipe.search.nested:
         return _searching(prepared, checkpoint)
     recipe = prepared.recipe
+    if recipe.fusion:
+        return make_fusion(
+            recipe, prepared.widths, unlabelled=prepared.unlabelled, checkpoint=checkpoint
+        )
     classifier = make_model(
         recipe.model.name,
         recipe.model.settings,

@@ -26,6 +26,9 @@ class Data:
     public : tuple of str
         With differential privacy: other corpora or tables, of recordings that are public. Feature
         scaling is computed on them, and nothing else.
+    unlabelled : tuple of str
+        With semi-supervised fusion: other corpora, or tables that need no emotion; they are trained
+        on without their labels.
     """
 
     corpora: tuple[str, ...]
@@ -33,6 +36,7 @@ class Data:
     merge: dict[str, str] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,70 @@ class Model:
     """
 
     name: str = "logistic"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How voice, face and text are fused; any of them may be missing.
+
+    Attributes
+    ----------
+    method : str
+        ``late``, ``early`` or ``hybrid``: `serein.models.fusion.LateFusion`, `EarlyFusion` or
+        `HybridFusion`, which trains one network in place of ``[model]``.
+    semi_supervised : str
+        ``self_training`` or ``co_training``: learn from clips without labels too; or ``none``.
+    labelled : float
+        Share of the training clips, of each emotion alike, that keep their label.
+    settings : dict
+        Parameters of the two; the other keys of the section.
+    """
+
+    method: str = "late"
+    semi_supervised: str = "none"
+    labelled: float = 1.0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Face:
+    """The face beside the voice: action units of OpenFace 2, the mean of each clip.
+
+    Attributes
+    ----------
+    table : str
+        A CSV file with the column ``file`` and the 35 action units, a row a clip; or a folder of
+        OpenFace's own tables, ``clip.csv`` beside ``clip.wav``. Relative to the recipe's own
+        folder. A clip that is not there has no face.
+    model : str
+        For late fusion: a key of `serein.models.catalogue.MODELS`.
+    settings : dict
+        The model's own parameters; the other keys of the section.
+    """
+
+    table: str
+    model: str = "logistic"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is said, beside the voice: the corpus's own texts, as sentence vectors.
+
+    Attributes
+    ----------
+    encoder : str or None
+        Folder of a sentence encoder, relative to the recipe's own folder; the packaged MiniLM, if
+        not given.
+    model : str
+        For late fusion: a key of `serein.models.catalogue.MODELS`.
+    settings : dict
+        The model's own parameters; the other keys of the section.
+    """
+
+    encoder: str | None = None
+    model: str = "logistic"
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -241,6 +309,8 @@ class Recipe:
         Acoustic feature sets in place of an encoder.
     model, training : Model, Training
         The classifier, and how networks are trained.
+    fusion, face, text : Fusion, Face, Text or None
+        What is fused with the voice, and how; None where it is alone.
     balance, augmentation : Balance, Augmentation
         Class balancing and augmented data, in training only.
     protocol, search : Protocol, Search
@@ -254,6 +324,9 @@ class Recipe:
     encoder: Encoder | None = None
     features: Features | None = None
     model: Model = Model()
+    fusion: Fusion | None = None
+    face: Face | None = None
+    text: Text | None = None
     training: Training = field(default_factory=Training)
     balance: Balance = Balance()
     augmentation: Augmentation = Augmentation()

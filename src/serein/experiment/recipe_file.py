@@ -11,12 +11,14 @@ from typing import Any
 from serein.corpora import CORPORA
 from serein.errors import RecipeError
 from serein.experiment.checks import complete
-from serein.experiment.recipe import Model, Recipe
-from serein.experiment.toml_sections import section
+from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
+from serein.experiment.toml_sections import open_section, section
 from serein.models.catalogue import MEMBERS, MODELS
 
 MAX_DEPTH = 20  # of nested tables and lists
 MAX_INTEGER = 2**63 - 1  # as TOML guarantees
+OPEN_SECTIONS = {"model": Model, "fusion": Fusion, "face": Face, "text": Text}
+"""Sections that hold settings of what they name beside keys of their own."""
 
 
 def read_recipe(file: str | Path) -> Recipe:
@@ -112,14 +114,12 @@ def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Re
 
 def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
     """Make a checked recipe from a TOML table; errors name its place."""
-    table = dict(table)
-    model = table.pop("model", None)
-    recipe: Recipe = section(Recipe, table, place)
-    if model is not None:
-        if not isinstance(model, dict):
-            raise RecipeError(f"{place}: model is {model!r}; allowed: a table [model]")
-        settings = {key: value for key, value in model.items() if key != "name"}
-        recipe = replace(recipe, model=Model(str(model.get("name", Model().name)), settings))
+    rest = {name: value for name, value in table.items() if name not in OPEN_SECTIONS}
+    recipe: Recipe = section(Recipe, rest, place)
+    for name, kind in OPEN_SECTIONS.items():
+        if name in table:
+            made = open_section(kind, table[name], f"{place}: {name}")
+            recipe = replace(recipe, **{name: made})
     recipe = complete(recipe, place)
     try:
         return _absolute(recipe, near)
@@ -162,4 +162,9 @@ def _absolute(recipe: Recipe, near: Path) -> Recipe:
     if features:
         features = replace(features, table=beside(features.table))
     data = replace(recipe.data, folder=beside(recipe.data.folder))
-    return replace(recipe, data=data, encoder=encoder, features=features)
+    face, text = recipe.face, recipe.text
+    if face:
+        face = replace(face, table=str((near / face.table).resolve()))
+    if text:
+        text = replace(text, encoder=beside(text.encoder))
+    return replace(recipe, data=data, encoder=encoder, features=features, face=face, text=text)

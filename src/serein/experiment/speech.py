@@ -61,7 +61,7 @@ def train_speech_detector(
     with progress_bar("speech detector") as progress, one_thread_each():
         described = _describe([*noisy, *drawn], front, progress)
     speakers = np.array(prepared.speakers)[chosen]
-    X = _below(prepared.X[chosen], stack(described, front))
+    X = _below(prepared.voice[chosen], stack(described, front))
     y = np.repeat([True, False], [2 * count, len(drawn)])
     groups = np.concatenate([speakers, speakers, kinds])
     held_out = _held_out(X, y, groups, prepared.width)

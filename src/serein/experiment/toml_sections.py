@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from serein.errors import RecipeError, unknown_name
@@ -31,6 +31,17 @@ def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
             raise RecipeError(f"{place}: {entry.name} is missing")
     values = {key: value_of(known[key], value, f"{place}: {key}") for key, value in table.items()}
     return kind(**values)
+
+
+def open_section(kind: type, table: Any, place: str) -> Any:
+    """Make a dataclass from a table, keys that it does not know as its `settings`."""
+    if not isinstance(table, dict):
+        raise RecipeError(
+            f"{place} is {table!r}; allowed: a table [{place.rsplit(maxsplit=1)[-1]}]"
+        )
+    own = {entry.name for entry in fields(kind)} - {"settings"}
+    made = section(kind, {key: value for key, value in table.items() if key in own}, place)
+    return replace(made, settings={k: value for k, value in table.items() if k not in own})
 
 
 def arguments(

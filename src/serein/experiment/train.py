@@ -18,6 +18,7 @@ from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
 from serein.experiment.export.torch_graph import example_input, to_onnx
+from serein.experiment.fusion import fusion_manifest
 from serein.experiment.prepare import (
     Front,
     Prepared,
@@ -151,14 +152,16 @@ def arrays_of(fitted: Fitted) -> ArraysModel | None:
 def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
     """Export a fitted recipe as one ONNX graph."""
     columns = None if prepared.width else prepared.X.shape[1]
+    voice = None if prepared.width else prepared.voice.shape[1]
     heads = {
         "probability": to_graph(fitted.classifier, columns),
-        "speech": speech_graph(fitted.speech.classifier, columns),
+        "speech": speech_graph(fitted.speech.classifier, voice),
     }
     front, encoder = prepared.front, None
     if isinstance(front, SpeechEncoder):
         encoder = to_onnx(front.network, example_input(front.front_end), ["vector"])
-    return join(encoder, heads)
+    others = prepared.X.shape[1] - prepared.voice.shape[1]
+    return join(encoder, heads, others=others)
 
 
 def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) -> dict[str, Any]:
@@ -183,6 +186,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "seed": recipe.protocol.seed,
         "versions": versions(),
     }
+    if recipe.fusion:
+        manifest |= fusion_manifest(recipe, prepared.widths)
     if recipe.augmentation.per_clip:
         manifest["augmentation"] = asdict(recipe.augmentation)
     spent = inside(fitted.classifier, "privacy_")

@@ -22,6 +22,7 @@ from serein.experiment.prepare import (
     no_progress_bar,
 )
 from serein.experiment.recipe import Recipe, with_values
+from serein.experiment.recipe_file import OPEN_SECTIONS
 from serein.models.catalogue import search_space
 
 
@@ -101,7 +102,11 @@ def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Pa
 def _table(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as a TOML table, without what has its default."""
     table: dict[str, Any] = _plain(_not_default(recipe))
-    table["model"] = {"name": recipe.model.name, **_plain(recipe.model.settings)}
+    for name in OPEN_SECTIONS:
+        section = table.pop(name, {})
+        if getattr(recipe, name) is not None:
+            table[name] = section | section.pop("settings", {})
+    table["model"] = {"name": recipe.model.name} | table["model"]
     return table
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from serein.audio.read import RATE_HZ
 from serein.audio.video_sound import VideoSource, has_sound, is_video
 from serein.defaults import Limits
-from serein.errors import SereinError, check_name, check_range
+from serein.errors import SereinError, SettingError, check_name, check_range
 from serein.features.video import is_still
+from serein.inference.fusion import FaceSource, FusionRecognizer
 from serein.inference.prediction import UNSURE, Prediction, Segment
 from serein.inference.recognizer import (
     Recognizer,
@@ -92,9 +93,10 @@ class MultimodalRecognizer:
 
     def predict(
         self,
-        source: Source,
+        source: Source | None,
         *,
         rate: int | None = None,
+        face: FaceSource | None = None,
         text: str | None = None,
         transcribe: bool = False,
         window_s: float | None = None,
@@ -108,6 +110,8 @@ class MultimodalRecognizer:
             As `Recognizer.predict` takes it; of a video or picture, the face is used too.
         rate : int, optional
             Sampling rate in Hz, for an array.
+        face : path or ActionUnits, optional
+            A table of OpenFace 2, for a voice that is a `FusionRecognizer` trained on faces.
         text : str, optional
             The transcript, in English.
         transcribe : bool
@@ -130,8 +134,15 @@ class MultimodalRecognizer:
         MissingExtraError
             If what a video or words need is not installed.
         SettingError
-            If `window_s` or `hop_s` is outside its range.
+            If `window_s` or `hop_s` is outside its range, or the model was not trained on faces.
         """
+        trained = isinstance(self.voice, FusionRecognizer) and (text is not None or transcribe)
+        if trained or face is not None or source is None:
+            if transcribe and text is None and source is not None:
+                text = self._said(source, rate).text.strip() or None
+            return self._trained(
+                source, rate=rate, face=face, text=text, window_s=window_s, hop_s=hop_s
+            )
         if is_rereadable(source) and (is_still(source) or is_video(source)):
             return self._of_pictures(source, text, transcribe, window_s, hop_s)
         voice = self.voice.predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
@@ -184,6 +195,15 @@ class MultimodalRecognizer:
     def forget_speaker(self) -> None:
         """Predict for an unseen speaker again."""
         self.voice.forget_speaker()
+
+    def _trained(self, source: Source | None, **given: Any) -> Prediction:
+        """Predict by the fusion that the model was trained with."""
+        if not isinstance(self.voice, FusionRecognizer):
+            raise SettingError(
+                f"the model {self.name!r} was trained on voices alone: a table of a face, or no "
+                "recording at all, is for a model trained with [face] or [text]"
+            )
+        return self.voice.predict(source, **given)
 
     @cached_property
     def _words(self) -> WordsRecognizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ PROVIDERS = {
 }
 NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # there may be several GPUs
 OUTPUTS = ("probability", "speech")
+OTHERS = "others"  # input of a graph that fuses modalities
 
 
 class Network(Protocol):
@@ -34,6 +36,13 @@ class Network(Protocol):
 
     def predict(self, features: Array) -> tuple[Array, float]:
         """Return the probability of each label, shape (labels,), and that of speech."""
+
+
+class FusedNetwork(Network, Protocol):
+    """Predicts from one window and other modalities."""
+
+    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+        """Return probabilities, shape (rows of `others`, labels), and that of speech."""
 
 
 def open_network(bundle: Bundle, threads: int | None, provider: str) -> Network:
@@ -83,15 +92,30 @@ class _Checked:
 
     def predict(self, features: Array) -> tuple[Array, float]:
         """Predict from the front end's output of one window."""
+        return self._run(lambda: self._network.predict(features), ())
+
+    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+        """Predict from one window with other modalities: see `_Graph.predict_fused`."""
+        graph = self._network
+        if not isinstance(graph, _Graph) or graph.others_width != others.shape[1]:
+            raise BundleError(
+                f"{self._bundle.place}: the graph does not take {others.shape[1]} columns beside "
+                "the voice"
+            )
+        return self._run(lambda: graph.predict_fused(features, others), (len(others),))
+
+    def _run(
+        self, predict: Callable[[], tuple[Array, float]], rows: tuple[int, ...]
+    ) -> tuple[Array, float]:
         bundle = self._bundle
         try:
-            probability, speech = self._network.predict(features)
+            probability, speech = predict()
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
         numbers = np.append(probability, speech)
-        if probability.shape != (len(bundle.labels),) or not np.isfinite(numbers).all():
+        if probability.shape != (*rows, len(bundle.labels)) or not np.isfinite(numbers).all():
             raise BundleError(
                 f"{bundle.place}: the model predicts {probability} and {speech}, not a number for "
                 f"each of {len(bundle.labels)} labels and one for speech"
@@ -126,16 +150,29 @@ class _Graph:
                 f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
                 f"{len(bundle.labels)} labels and speech"
             )
-        if set(inputs) != {"input"}:
+        if set(inputs) - {OTHERS} != {"input"}:
             raise BundleError(f"{bundle.place}: {MODEL} takes {inputs}, not one input")
         self._flat = len(inputs["input"]) == 2
+        self.others_width: int = inputs[OTHERS][1] if OTHERS in inputs else 0
 
     def predict(self, features: Array) -> tuple[Array, float]:
-        """Predict from the front end's output of one window."""
+        """Predict from the front end's output of one window; the voice alone, if it fuses."""
+        alone = np.full((1, self.others_width), np.nan, np.float32)
+        alone[:, :1] = 1.0
+        probability, speech = self.predict_fused(features, alone)
+        return probability[0], speech
+
+    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+        """Predict from one window, once with each row of other modalities.
+
+        A row of `others` is 1 where the voice counts or 0, then the features of the others, NaN
+        where one is missing.
+        """
         # One window a call: int8 scales depend on what else is in the batch.
-        rows = features.reshape(1, -1) if self._flat else features[None]
-        probability, speech = self._session.run(OUTPUTS, {"input": rows})
-        return probability[0], float(speech[0])
+        given = {"input": features.reshape(1, -1) if self._flat else features[None]}
+        given |= {OTHERS: others} if self.others_width else {}
+        probability, speech = self._session.run(OUTPUTS, given)
+        return probability, float(speech[0])
 
 
 def _arrays(bundle: Bundle) -> Network:

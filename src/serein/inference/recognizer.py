@@ -71,7 +71,12 @@ def load(
         If `unsure_below` is not from 0 to 1.
     """
     bundle = read_bundle(find_model(model))
-    return Recognizer(
+    kind = Recognizer
+    if "modalities" in bundle.manifest:
+        from serein.inference.fusion import FusionRecognizer
+
+        kind = FusionRecognizer
+    return kind(
         bundle, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
     )
 
@@ -214,10 +219,7 @@ class Recognizer:
             If `window_s` or `hop_s` is outside its range.
         """
         model = self._model
-        window, hop = model.window, model.hop
-        if window_s is not None or hop_s is not None:
-            longest_s = self.window_s if window_s is None else window_s
-            window, hop = check_window(longest_s, longest_s if hop_s is None else hop_s)
+        window, hop = self._grid(window_s, hop_s)
         signal = read_source(source, rate, self.limits)
         usual = timeline = model.timeline(signal, model.window, model.hop)
         if (window, hop) != (model.window, model.hop):
@@ -288,6 +290,13 @@ class Recognizer:
         """Predict for an unseen speaker again."""
         self._model.speaker.forget()
 
+    def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
+        """Return window and hop of a timeline in samples."""
+        if window_s is None and hop_s is None:
+            return self._model.window, self._model.hop
+        window_s = self.window_s if window_s is None else window_s
+        return check_window(window_s, window_s if hop_s is None else hop_s)
+
     def _posteriors(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
         """Predict each window with speech as of an unseen speaker."""
         model, signal = self._model, read_source(source, rate, self.limits)
@@ -335,7 +344,7 @@ def predict_files(
 
 
 def prediction_or_error(
-    predict: Callable[[Path], Prediction], file: Path
+    predict: Callable[[Any], Prediction], file: Path | None
 ) -> Prediction | SereinError:
     """Predict a file, or return what is wrong with it."""
     try:

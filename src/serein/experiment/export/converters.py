@@ -33,12 +33,14 @@ from serein.experiment.export.torch_graph import module_graph
 from serein.models.calibration import TemperatureScaled
 from serein.models.classical import MarginSVM
 from serein.models.ensembles import GroupedStacking, SeriesBoosting
+from serein.models.fusion import BlockRidge, ColumnFusion
+from serein.models.fusion.semi_supervised import CoTraining, SelfTraining
 from serein.models.linear import MaskedLogisticRegression, MaskedRidge
 from serein.models.network_classifier import NetworkClassifier
 from serein.models.pipelines import Pooled, Pooling, Scaled
 from serein.training.balance import Balanced
 
-WRAPPERS = (Balanced, Tuned)
+WRAPPERS = (Balanced, ColumnFusion, CoTraining, SelfTraining, Tuned)
 """Classes that only train: they predict just as their `estimator_` does."""
 
 
@@ -236,6 +238,7 @@ CONVERTERS: dict[type, Converter] = {
     KNeighborsClassifier: _neighbours,
     MaskedLogisticRegression: _linear,
     MaskedRidge: _linear,
+    BlockRidge: _linear,
     MarginSVM: _margin,
     NetworkClassifier: _network,
     Pooled: _pooled,

@@ -14,13 +14,19 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-import serein.experiment.export.converters  # noqa: F401  # registers them
 from serein.errors import BundleError
-from serein.experiment.export import HEAD, OPSET, OPSETS
+from serein.experiment.export import (
+    HEAD,
+    OPSET,
+    OPSETS,
+    converters,  # noqa: F401  # registers them
+    fusion_graph,  # noqa: F401  # the same
+)
 from serein.experiment.export.graph_writer import INPUT, restore, write_graph
+from serein.inference.network import OTHERS
 
 IR_VERSION = 10  # what onnxruntime 1.20 reads
-PROBABILITY, SPEECH, VECTOR = "probability", "speech", "vector"
+PROBABILITY, SPEECH, VECTOR, ROW = "probability", "speech", "vector", "row"
 
 
 def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
@@ -44,13 +50,21 @@ def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
     return model
 
 
-def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) -> bytes:
-    """Put heads behind an encoder, or side by side on one input, as one graph."""
+def join(
+    encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto], *, others: int = 0
+) -> bytes:
+    """Put heads behind an encoder, or side by side on one input, as one graph.
+
+    With so many `others`, features of other modalities, the head of probabilities takes them beside
+    the vector: see `serein.inference.network`.
+    """
     if isinstance(encoder, bytes):
         encoder = onnx.load_from_string(encoder)
     if encoder is None:
-        encoder = _pass_through(next(iter(heads.values())))
+        encoder = _pass_through(heads.get(SPEECH) or next(iter(heads.values())))
     joined = _unified(encoder)
+    if others:
+        _add_others(joined, others)
     for name, head in heads.items():
         if [output.name for output in head.graph.output] != [name]:
             raise BundleError(
@@ -61,7 +75,7 @@ def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) ->
         joined = onnx.compose.merge_models(
             joined,
             _unified(onnx.compose.add_prefix(head, prefix)),
-            io_map=[(VECTOR, prefix + INPUT)],
+            io_map=[(ROW if others and name == PROBABILITY else VECTOR, prefix + INPUT)],
             outputs=[*(other.name for other in joined.graph.output), prefix + name],
         )
         joined.graph.node.append(onnx.helper.make_node("Identity", [prefix + name], [name]))
@@ -70,6 +84,28 @@ def join(encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto]) ->
         del joined.graph.output[:]
         joined.graph.output.extend([*kept, answer])
     return _finished(joined, list(heads))
+
+
+def _add_others(encoder: ModelProto, width: int) -> None:
+    """Let an encoder also give rows: its vector, or NaN where the voice is off, and the others."""
+    float32, graph = onnx.TensorProto.FLOAT, encoder.graph
+    graph.input.append(onnx.helper.make_tensor_value_info(OTHERS, float32, ["rows", 1 + width]))
+    constants: dict[str, Any] = {"zero": [0], "one": [1], "all": [1 + width]}
+    constants = {name: np.array(value) for name, value in constants.items()}
+    constants |= {"nan": np.full((1, 1), np.nan, np.float32)}
+    constants |= {"half": np.full((1, 1), 0.5, np.float32)}
+    for name, values in constants.items():
+        graph.initializer.append(onnx.numpy_helper.from_array(values, f"others_{name}"))
+    for kind, inputs, output in (
+        ("Slice", [OTHERS, "others_zero", "others_one", "others_one"], "others_voice"),
+        ("Slice", [OTHERS, "others_one", "others_all", "others_one"], "others_rest"),
+        ("Greater", ["others_voice", "others_half"], "others_on"),
+        ("Where", ["others_on", VECTOR, "others_nan"], "others_vector"),
+    ):
+        graph.node.append(onnx.helper.make_node(kind, inputs, [output]))
+    row = ["others_vector", "others_rest"]
+    graph.node.append(onnx.helper.make_node("Concat", row, [ROW], axis=1))
+    graph.output.append(onnx.helper.make_tensor_value_info(ROW, float32, ["rows", "columns"]))
 
 
 def _finished(joined: ModelProto, names: Iterable[str]) -> bytes:

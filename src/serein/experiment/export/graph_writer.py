@@ -81,16 +81,20 @@ class Writer:
         for place in (self.scope, self.container):
             place.add_options(id(estimator), {"raw_scores": True})
 
-    def transformed(self, transformer: Any) -> Any:
-        """Have skl2onnx write a transformer on the input; return its variable."""
-        operator = self._declared(transformer, None)
+    def transformed(self, transformer: Any, source: Any = None) -> Any:
+        """Have skl2onnx write a transformer, on the input if nothing else; return its variable."""
+        operator = self._declared(transformer, source)
         result = self.scope.declare_local_variable("transformed", FloatTensorType())
         operator.outputs.append(result)
         return result
 
+    def variable(self, width: int) -> Any:
+        """Declare what an estimator inside takes, so many columns wide."""
+        return self.scope.declare_local_variable("columns", FloatTensorType([None, width]))
+
     def columns(self, which: Any) -> Any:
         """Select columns of the input; return their variable."""
-        result = self.scope.declare_local_variable("columns", FloatTensorType([None, len(which)]))
+        result = self.variable(len(which))
         self("Gather", self.source, self.constant(which), to=result.full_name, axis=1)
         return result
 

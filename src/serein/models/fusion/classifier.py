@@ -10,16 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from serein.errors import SettingError
 from serein.models.fusion.modalities import Floats, Modalities, Targets, Weights
+from serein.training.contract import LogProbabilityClassifier
 
 TINY = 1e-12  # the least probability whose logarithm is taken
 
 
-class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FusionClassifier(LogProbabilityClassifier):
     """A classifier over several modalities.
 
     `X` is a mapping of modality name to an array (samples, features). A sample that lacks a
@@ -28,7 +29,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     error in `fit`, and gets the training prior afterwards.
     """
 
-    classes_: npt.NDArray[Any]
     modalities_: tuple[str, ...]
     widths_: dict[str, int]
     prior_: Floats
@@ -86,19 +86,9 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             result[some] = self._log_proba(samples.rows(some))
         return result
 
-    def predict_log_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
+    def predict_log_proba(self, X: Any) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
         return self._predicted(self._read(X))
-
-    def predict_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        best = self.predict_log_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def evidence(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
         """Return each modality's Shapley value for the predicted class, (samples, modalities).

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import clone
 
-from serein.models.fusion.modalities import BALANCED, Floats, Modalities
+from serein.models.fusion.modalities import BALANCED, Modalities
+from serein.training.contract import WrappedClassifier
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Unlabelled:
     groups: npt.NDArray[Any]
 
 
-class ColumnFusion(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ColumnFusion(WrappedClassifier):
     """A fusion estimator for whatever takes one array: cross-validation, calibration, search.
 
     The columns of the modalities stand side by side, as wide and in the order that `widths` says; a
@@ -77,25 +77,8 @@ class ColumnFusion(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = self.estimator_.classes_
         return self
 
-    def _samples(self, X: npt.ArrayLike) -> dict[str, Floats]:
-        check_is_fitted(self)
+    def _inputs(self, X: npt.ArrayLike) -> Any:
         return Modalities.split(X, self.widths).arrays
-
-    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return log probabilities, shape (samples, classes)."""
-        samples = self._samples(X)
-        result: Floats = self.estimator_.predict_log_proba(samples)
-        return result
-
-    def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return probabilities, shape (samples, classes), rows summing to 1."""
-        result: Floats = np.exp(self.predict_log_proba(X))
-        return result
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        samples = self._samples(X)
-        return self.estimator_.predict(samples)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

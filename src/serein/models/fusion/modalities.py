@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name
+from serein.training.contract import check_weights, class_index
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -126,22 +126,17 @@ class Targets:
         """Check labels and what is given beside them; None or "" marks one without a label."""
         given = _column(y, samples, "y")
         known = np.array([label is not None and label != "" for label in given], dtype=bool)
+        if not known.any():
+            raise SettingError(f"none of {samples} samples has a label")
         labels = np.array(given[known].tolist())
-        if len(labels):
-            check_classification_targets(labels)
-        classes, numbers = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise SettingError(
-                f"y has {len(classes)} class(es) in {len(labels)} labels; need samples of at least "
-                "2 classes"
-            )
+        classes, numbers = class_index(labels)
         index = np.full(samples, -1)
         index[known] = numbers
         weight = np.ones(samples)
         if isinstance(sample_weight, str) and sample_weight == BALANCED:
             weight[known] = compute_sample_weight("balanced", labels)
         elif sample_weight is not None:
-            weight = _weights(sample_weight, samples)
+            weight = check_weights(sample_weight, samples)
         speakers = np.arange(samples) if groups is None else _column(groups, samples, "groups")
         copies = (
             np.zeros(samples)
@@ -171,15 +166,6 @@ def _column(values: npt.ArrayLike, samples: int, name: str) -> Rows:
     return array
 
 
-def _weights(sample_weight: npt.ArrayLike, samples: int) -> Floats:
-    weight = _column(sample_weight, samples, "sample_weight").astype(np.float64)
-    if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() == 0:
-        raise SettingError(
-            "sample_weight must be finite, not negative, and not zero for all samples"
-        )
-    return weight
-
-
 def _matrix(name: str, values: npt.ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] == 0:
@@ -201,8 +187,7 @@ def _matrix(name: str, values: npt.ArrayLike) -> Floats:
 def _as_trained(arrays: dict[str, Floats], widths: Mapping[str, int]) -> dict[str, Floats]:
     """Order modalities as in training, with NaN for those that are not there."""
     for name, array in arrays.items():
-        if name not in widths:
-            raise SettingError(unknown_name("modality", name, widths))
+        check_name("modality", name, widths)
         if array.shape[1] != widths[name]:
             raise SettingError(
                 f"{name} has {array.shape[1]} features; the model was trained on {widths[name]}"

@@ -7,18 +7,18 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from serein.errors import SettingError, check_name
 from serein.models.fusion.late import LateFusion
 from serein.models.fusion.modalities import Floats, Indices, Modalities, Targets, Weights
+from serein.training.contract import WrappedClassifier
 
 Guess = tuple[Indices, Indices, Floats]  # samples, their class numbers, their probabilities
 
 
-class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SemiSupervised(WrappedClassifier):
     """What both methods share: rounds in which confident predictions become labels.
 
     In each round every class may grow by the same share of the labels it was given, most confident
@@ -132,28 +132,12 @@ class SemiSupervised(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.pool is not None and self.pool < 1:
             raise SettingError(f"pool is {self.pool}; need a number of samples above 0, or None")
 
-    def predict(self, X: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
-        """Return the likeliest label of each sample, shape (samples,)."""
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
+    def _inputs(self, X: Any) -> Any:
+        return X
 
-    def predict_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Return probabilities, shape (samples, classes)."""
-        check_is_fitted(self)
-        result: Floats = self.estimator_.predict_proba(X)
-        return result
-
-    def predict_log_proba(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
-        """Return log probabilities, shape (samples, classes)."""
-        check_is_fitted(self)
-        result: Floats = self.estimator_.predict_log_proba(X)
-        return result
-
-    def contributions(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
+    def contributions(self, X: Any) -> Floats:
         """Return the share of each modality; see `FusionClassifier.contributions`."""
-        check_is_fitted(self)
-        result: Floats = self.estimator_.contributions(X)
-        return result
+        return self._call("contributions", X)
 
 
 class SelfTraining(SemiSupervised):

@@ -1,0 +1,219 @@
+"""Recipes that fuse the voice with the face and the text of each clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.corpora import Corpus
+from serein.errors import CorpusError, RecipeError, unknown_name
+from serein.evaluation.cross_validation import Augmented
+from serein.experiment.data import read_vectors
+from serein.experiment.recipe import Fusion, Recipe
+from serein.experiment.toml_sections import arguments
+from serein.features.openface import ACTION_UNITS, read_openface
+from serein.features.text import SentenceEncoder
+from serein.inference.fusion import face_features
+from serein.models.calibration import TemperatureScaled
+from serein.models.catalogue import make_model
+from serein.models.fusion import FUSIONS, BlockRidge, ColumnFusion, Unlabelled
+from serein.models.fusion.semi_supervised import METHODS
+from serein.training.plan import Training
+
+Array = npt.NDArray[np.float32]
+OTHER_MODALITIES = ("face", "text")
+SET_ELSEWHERE = ("estimator", "estimators", "folds", "calibration_folds", "training")
+NOT_IN_RECIPES = (*SET_ELSEWHERE, "random_state")
+
+
+def checked_fusion(fusion: Fusion, place: str) -> Fusion:
+    """Check the names and settings of a section [fusion], key by key."""
+    if fusion.method not in FUSIONS:
+        raise RecipeError(f"{place}: {unknown_name('method', fusion.method, FUSIONS)}")
+    if fusion.semi_supervised not in {"none", *METHODS}:
+        names = ("none", *METHODS)
+        raise RecipeError(f"{place}: {unknown_name('method', fusion.semi_supervised, names)}")
+    own, semi = _split(fusion)
+    settings = arguments(FUSIONS[fusion.method], own, place, without=NOT_IN_RECIPES)
+    if semi:
+        kind = METHODS[fusion.semi_supervised]
+        settings |= arguments(kind, semi, place, without=NOT_IN_RECIPES)
+    return replace(fusion, settings=settings)
+
+
+def fusion_problems(recipe: Recipe) -> Iterator[str]:
+    """Say what a recipe with fusion lacks, or has too much of."""
+    fusion, unlabelled = recipe.fusion, recipe.data.unlabelled
+    if fusion is None:
+        if unlabelled:
+            yield "data.unlabelled goes with fusion.semi_supervised"
+        return
+    features, semi = recipe.features, fusion.semi_supervised != "none"
+    rules = {
+        "fusion needs [face] or [text] beside the voice": recipe.face or recipe.text,
+        "fusion works on vectors of the voice: give [encoder] or features.functionals": (
+            features is None or features.functionals or features.table
+        ),
+        'fusion.method early needs model.name = "ridge": others scale each column anew': (
+            fusion.method != "early" or recipe.model.name == "ridge"
+        ),
+        'with fusion, balance.method is "none", "class_weights" or "corpora"': (
+            recipe.balance.method in {"none", "class_weights", "corpora"}
+        ),
+        'fusion.semi_supervised with balance.method "corpora": not known for clips without label': (
+            not semi or recipe.balance.method != "corpora"
+        ),
+        "training.privacy_epsilon is for the voice alone: leave [fusion] out": (
+            not recipe.training.privacy_epsilon
+        ),
+        "fusion.labelled must be above 0, and at most 1": 0 < fusion.labelled <= 1,
+        "fusion.semi_supervised needs data.unlabelled, or fusion.labelled below 1": (
+            not semi or unlabelled or fusion.labelled < 1
+        ),
+        "data.unlabelled goes with fusion.semi_supervised": semi or not unlabelled,
+        "data.unlabelled must name other corpora than data.corpora": not (
+            set(unlabelled) & set(recipe.data.corpora)
+        ),
+        "data.unlabelled needs recordings, and features.table holds vectors": not (
+            unlabelled and features and features.table
+        ),
+    }
+    yield from (rule for rule, holds in rules.items() if not holds)
+
+
+def check_estimator(recipe: Recipe) -> None:
+    """Raise SettingError for a value that no fusion estimator takes."""
+    names = ["voice", *(name for name in OTHER_MODALITIES if getattr(recipe, name))]
+    make_fusion(recipe, dict.fromkeys(names, 1)).estimator.check(names)
+
+
+def make_fusion(
+    recipe: Recipe,
+    widths: Mapping[str, int],
+    *,
+    unlabelled: Unlabelled | None = None,
+    checkpoint: Path | None = None,
+) -> ColumnFusion:
+    """Build the untrained classifier that a recipe with fusion describes."""
+    fusion, seed = recipe.fusion or Fusion(), recipe.protocol.seed
+    folds = recipe.protocol.calibration_folds or 0
+    own, semi = _split(fusion)
+    if fusion.method == "late":
+        build = partial(
+            make_model, training=recipe.training, random_state=seed, checkpoint=checkpoint
+        )
+        own["estimators"] = {"voice": build(recipe.model.name, recipe.model.settings)}
+        for name, part in (("face", recipe.face), ("text", recipe.text)):
+            if part:
+                own["estimators"][name] = build(part.model, part.settings)
+        own["folds"] = max(2, folds)
+    else:
+        own["random_state"] = seed
+        if fusion.method == "early":
+            ridge = BlockRidge(**recipe.model.settings)
+            own["estimator"] = TemperatureScaled(ridge, folds=folds) if folds else ridge
+        else:
+            own["calibration_folds"] = folds
+            own["training"] = None if recipe.training == Training() else recipe.training
+    estimator = FUSIONS[fusion.method](**own)
+    if fusion.semi_supervised != "none":
+        estimator = METHODS[fusion.semi_supervised](estimator, **semi, random_state=seed)
+    weighted = recipe.balance.method == "class_weights"
+    return ColumnFusion(estimator, widths, class_weights=weighted, unlabelled=unlabelled)
+
+
+def fusion_manifest(recipe: Recipe, widths: Mapping[str, int]) -> dict[str, Any]:
+    """Write down how a bundle fuses which modalities."""
+    fusion = recipe.fusion or Fusion()
+    about: dict[str, dict[str, Any]] = {name: {"features": n} for name, n in widths.items()}
+    for name, part in (("face", recipe.face), ("text", recipe.text)):
+        if part and fusion.method == "late":
+            about[name]["model"] = {"name": part.model, **part.settings}
+    if recipe.text:
+        encoder = SentenceEncoder(recipe.text.encoder)
+        name = Path(encoder.name).name  # not where it lay on this machine
+        about["text"] |= {"encoder": name, "fingerprint": encoder.fingerprint}
+    kept = {key: value for key, value in asdict(fusion).items() if key != "settings"}
+    return {"modalities": about, "fusion": kept | fusion.settings}
+
+
+def _split(fusion: Fusion) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the settings of a section: those of the method, those of semi-supervised learning."""
+    kind = METHODS.get(fusion.semi_supervised)
+    known = set(signature(kind).parameters) - set(NOT_IN_RECIPES) if kind else set()
+    settings = fusion.settings.items()
+    own = {key: value for key, value in settings if key not in known}
+    return own, {key: value for key, value in settings if key in known}
+
+
+def other_modalities(recipe: Recipe, corpus: Corpus) -> dict[str, Array]:
+    """Describe face and text of each clip: name -> (clips, features), NaN where it has none."""
+    found = {}
+    if recipe.face:
+        found["face"] = face_features(_faces(Path(recipe.face.table), corpus))
+    if recipe.text:
+        found["text"] = _texts(corpus, SentenceEncoder(recipe.text.encoder))
+    for name, array in found.items():
+        if np.isnan(array[:, 0]).all():
+            raise CorpusError(f"no clip of {corpus.name} has a {name}: see [{name}] of the recipe")
+    return found
+
+
+def beside(X: Array, others: Mapping[str, Array]) -> Array:
+    """Put the columns of the other modalities beside those of the voice."""
+    return np.hstack([X, *others.values()]) if others else X
+
+
+def widths_of(X: Array, others: Mapping[str, Array]) -> dict[str, int]:
+    """Say how many columns each modality has; nothing of a voice alone."""
+    named = {"voice": X} | dict(others) if others else {}
+    return {name: array.shape[1] for name, array in named.items()}
+
+
+def augmented_beside(
+    augmented: Augmented, others: Mapping[str, Array], recipe: Recipe
+) -> Augmented:
+    """Give augmented recordings the face and text of their clip.
+
+    In late fusion they get none: the classifiers of face and text need no copies of what they have.
+    """
+    rows = {name: array[augmented.parent] for name, array in others.items()}
+    if recipe.fusion and recipe.fusion.method == "late":
+        rows = {name: np.full_like(array, np.nan) for name, array in rows.items()}
+    return replace(augmented, X=beside(augmented.X, rows))
+
+
+def labelled(recipe: Recipe, emotions: list[str]) -> npt.NDArray[np.bool_]:
+    """Draw which clips keep their label: the same share of each emotion, at least one."""
+    share = recipe.fusion.labelled if recipe.fusion else 1.0
+    random, names = np.random.default_rng(recipe.protocol.seed), np.array(emotions)
+    keep = np.zeros(len(names), bool)
+    for name in np.unique(names):
+        own = random.permutation(np.flatnonzero(names == name))
+        keep[own[: max(1, round(share * len(own)))]] = True
+    return keep
+
+
+def _faces(table: Path, corpus: Corpus) -> Array:
+    """Read the mean action units of each clip, NaN for a clip without."""
+    if not table.is_dir():
+        return read_vectors(table, corpus, columns=ACTION_UNITS, gaps=True)
+    none = np.full(len(ACTION_UNITS), np.nan, np.float32)
+    files = [table / f"{path.stem}.csv" for path in corpus.paths]
+    return np.stack([read_openface(file).mean() if file.exists() else none for file in files])
+
+
+def _texts(corpus: Corpus, encoder: SentenceEncoder) -> Array:
+    """Describe what is said in each clip, each text once; NaN for a clip without."""
+    texts = [(clip.text or "").strip() for clip in corpus]
+    known = sorted({text for text in texts if text})
+    vectors = dict(zip(known, encoder(known), strict=True))
+    none = np.full(encoder.dimensions, np.nan, np.float32)
+    return np.stack([vectors.get(text, none) for text in texts])

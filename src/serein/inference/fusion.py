@@ -1,0 +1,273 @@
+"""A recognizer trained on voice, face and text together, any of which a recording may lack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from itertools import combinations
+from math import factorial, log
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.audio.read import RATE_HZ, Signal
+from serein.errors import BundleError, SettingError
+from serein.features.openface import ACTION_UNITS, ActionUnits, read_openface
+from serein.inference.bundle import Bundle
+from serein.inference.prediction import Prediction, Segment
+from serein.inference.recognizer import Recognizer, Source, read_source
+from serein.inference.timeline import make_segment, segment_bounds, window_starts
+from serein.inference.window_model import is_silent
+
+if TYPE_CHECKING:
+    from serein.features.text import SentenceEncoder
+    from serein.inference.network import FusedNetwork
+
+Array = npt.NDArray[np.float32]
+Subsets = dict[tuple[str, ...], Array]  # modalities -> probabilities from these alone
+FaceSource = str | os.PathLike[str] | ActionUnits
+TITLES = {"voice": "voice", "face": "face", "text": "words"}  # as `Segment.modalities` says them
+
+
+class FusionRecognizer(Recognizer):
+    """Predicts emotion from voice, face and text by a fusion that was trained on them.
+
+    With the voice alone it is a `Recognizer` like any other.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Made by ``serein train`` from a recipe with ``[face]`` or ``[text]``.
+    **options
+        As `Recognizer` takes them.
+
+    Attributes
+    ----------
+    widths : dict of str to int
+        The modalities that it was trained on, and how many features each has.
+
+    Raises
+    ------
+    BundleError
+        If the bundle holds no sound fusion.
+    """
+
+    def __init__(self, bundle: Bundle, **options: Any) -> None:
+        super().__init__(bundle, **options)
+        self.widths = _widths(bundle)
+        first = 1  # after whether the voice counts
+        self._columns: dict[str, slice] = {}
+        for name in list(self.widths)[1:]:
+            self._columns[name] = slice(first, first + self.widths[name])
+            first += self.widths[name]
+
+    @cached_property
+    def sentence_encoder(self) -> SentenceEncoder:
+        """Makes vectors of texts; set it where the recipe named another than the packaged one."""
+        from serein.features.text import SentenceEncoder
+
+        return SentenceEncoder()
+
+    def predict(
+        self,
+        source: Source | None = None,
+        *,
+        rate: int | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        face: FaceSource | None = None,
+        text: str | None = None,
+    ) -> Prediction:
+        """Predict for one recording and what else is known of it; one of the three may be enough.
+
+        Parameters
+        ----------
+        source : path, bytes, binary file or array, optional
+            The recording.
+        rate, window_s, hop_s
+            As `Recognizer.predict` takes them.
+        face : path or ActionUnits, optional
+            A table of OpenFace 2, of the same stretch of time.
+        text : str, optional
+            What is said. It counts for the whole, not for the segments of the timeline.
+
+        Returns
+        -------
+        Prediction
+            Its `modalities` hold the prediction from each alone.
+
+        Raises
+        ------
+        AudioError, VideoError, TextError
+            If one cannot be read.
+        SettingError
+            If nothing is given, or a modality that the model was not trained on.
+        EncoderError
+            If the sentence encoder is another than in training.
+        """
+        self._check_given(source, face, text)
+        if source is not None and face is None and text is None:
+            return super().predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
+        signal = None if source is None else read_source(source, rate, self.limits)
+        units = read_openface(face) if isinstance(face, (str, os.PathLike)) else face
+        samples = signal.size if signal is not None else _samples(units)
+        model = self._model
+        grid = self._grid(window_s, hop_s)
+        words = {} if text is None else {"text": self._sentence(text)}
+        whole = _averaged(
+            [
+                (end - start, self._subsets(sound, _face(units) | words))
+                for start, end, sound in self._windows(signal, samples, model.window, model.hop)
+            ]
+        )
+        timeline = tuple(
+            self._segment((start, end), self._subsets(sound, _face(units, start, end)))
+            for start, end, sound in self._windows(signal, samples, *grid)
+        )
+        joint = self._segment((0.0, samples / RATE_HZ), whole)
+        if text is not None:
+            said = replace(joint.modalities["words"], text=text)
+            joint = replace(joint, modalities={**joint.modalities, "words": said})
+        return Prediction(
+            *(joint.start, joint.end, joint.emotion, joint.confidence, joint.probabilities),
+            os.fspath(source) if isinstance(source, (str, os.PathLike)) else None,
+            *(self.name, timeline),
+            modalities=joint.modalities,
+            contributions=joint.contributions,
+        )
+
+    def _check_given(self, source: Any, face: Any, text: Any) -> None:
+        given = [name for name, value in (("face", face), ("text", text)) if value is not None]
+        for name in given:
+            if name not in self.widths:
+                raise SettingError(
+                    f"the model {self.name!r} was trained on {' and '.join(self.widths)}, not on "
+                    f"{name}: leave {name} out"
+                )
+        if source is None and not given:
+            raise SettingError("nothing to predict from: give a recording, a face or a text")
+
+    def _sentence(self, text: str) -> Array:
+        wanted = self.manifest["modalities"]["text"]
+        if self.sentence_encoder.fingerprint != wanted["fingerprint"]:
+            raise BundleError(
+                f"the model {self.name!r} was trained with the sentence encoder "
+                f"{wanted['encoder']}, which this one is not: set its sentence_encoder"
+            )
+        vector: Array = self.sentence_encoder([text])[0]
+        return vector
+
+    def _windows(
+        self, signal: Signal | None, samples: int, window: int, hop: int
+    ) -> Iterator[tuple[float, float, Signal | None]]:
+        """Cut a recording into windows: the stretch each stands for, and its sound."""
+        starts = window_starts(samples, window, hop)
+        bounds = segment_bounds(starts, window, samples)
+        for start, span in zip(starts, bounds, strict=True):
+            yield *span, None if signal is None else signal[start : start + window]
+
+    def _subsets(self, sound: Signal | None, given: Mapping[str, Array]) -> Subsets:
+        """Predict for one window from every set of modalities; without speech there is no voice."""
+        model, network = self._model, cast("FusedNetwork", self._model.network)
+        features = None if sound is None or is_silent(sound) else model.front_end(sound)
+        names = (*(() if features is None else ("voice",)), *given)
+        subsets = [part for size in range(len(names) + 1) for part in combinations(names, size)]
+        width = 1 + sum(self.widths.values()) - self.widths["voice"]
+        rows = np.full((len(subsets), width), np.nan, np.float32)
+        for row, subset in zip(rows, subsets, strict=True):
+            row[0] = "voice" in subset
+            for name in set(subset) - {"voice"}:
+                row[self._columns[name]] = given[name]
+        if features is None:
+            features = model.front_end(_some_sound())
+        probabilities, speech = network.predict_fused(features, rows)
+        found = dict(zip(subsets, probabilities, strict=True))
+        if speech < model.speech_threshold:
+            found = {subset: row for subset, row in found.items() if "voice" not in subset}
+        return found
+
+    def _segment(self, bounds: tuple[float, float], subsets: Subsets) -> Segment:
+        """Say what the modalities of one stretch say, together and each alone."""
+        names = max(subsets, key=len)
+        if not names:
+            return make_segment(bounds, {}, self.unsure_below)
+        named = self._model.named
+        joint = make_segment(bounds, named(subsets[names]), self.unsure_below)
+        best = int(subsets[names].argmax())
+        values = _shapley({part: log(max(row[best], 1e-12)) for part, row in subsets.items()})
+        total = sum(map(abs, values.values()))
+        alone = {name: make_segment(bounds, named(subsets[(name,)]), 0.0) for name in names}
+        return replace(
+            joint,
+            modalities={TITLES[name]: segment for name, segment in alone.items()},
+            contributions={
+                TITLES[name]: value / total if total else 0.0 for name, value in values.items()
+            },
+        )
+
+
+def face_features(means: npt.ArrayLike) -> Array:
+    """Return the square roots of mean action units, whose distributions are skewed."""
+    return np.sqrt(np.maximum(np.asarray(means, np.float32), 0.0))
+
+
+def _face(units: ActionUnits | None, start: float = 0.0, end: float = np.inf) -> dict[str, Array]:
+    """Describe the face in one stretch of time; nothing, if it was not followed there."""
+    if units is None:
+        return {}
+    there = (units.time_s >= start) & (units.time_s < end)
+    mean = replace(units, **{name: getattr(units, name)[there] for name in vars(units)}).mean()
+    return {} if np.isnan(mean).any() else {"face": face_features(mean)}
+
+
+def _samples(units: ActionUnits | None) -> int:
+    """Say how long a face lasts, in samples of sound; at least one."""
+    return 1 if units is None else max(1, round(float(units.time_s[-1]) * RATE_HZ))
+
+
+def _some_sound() -> Signal:
+    """Make something for the front end where there is no voice; the graph does not use it."""
+    noise = np.random.default_rng(0).standard_normal(RATE_HZ)
+    return (0.1 * noise).astype(np.float32)
+
+
+def _averaged(windows: list[tuple[float, Subsets]]) -> Subsets:
+    """Average windows, each by its length: those with speech, or all if there are none."""
+    most = max(len(subsets) for _, subsets in windows)
+    kept = [(length, subsets) for length, subsets in windows if len(subsets) == most]
+    lengths = np.array([max(length, 1e-9) for length, _ in kept])
+    return {
+        subset: np.average([found[subset] for _, found in kept], axis=0, weights=lengths)
+        for subset in kept[0][1]
+    }
+
+
+def _shapley(worth: Mapping[tuple[str, ...], float]) -> dict[str, float]:
+    """Return the Shapley value of each modality: see `FusionClassifier.evidence`."""
+    names = max(worth, key=len)
+    values = dict.fromkeys(names, 0.0)
+    for subset, value in worth.items():
+        for name in set(names) - set(subset):
+            more = tuple(other for other in names if other in subset or other == name)
+            share = factorial(len(subset)) * factorial(len(names) - len(subset) - 1)
+            values[name] += (worth[more] - value) * share / factorial(len(names))
+    return values
+
+
+def _widths(bundle: Bundle) -> dict[str, int]:
+    given: Any = bundle.manifest.get("modalities")
+    known = {"face": len(ACTION_UNITS)}
+    try:
+        widths = {name: int(about["features"]) for name, about in given.items()}
+        right = all(known.get(name, width) == width > 0 for name, width in widths.items())
+        named = next(iter(widths)) == "voice" and set(widths) <= set(TITLES) and len(widths) > 1
+        if "text" in widths:
+            named = named and isinstance(given["text"]["fingerprint"], str)
+    except (AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
+        raise BundleError(f"{bundle.place}: modalities: {error!r}") from error
+    if not (right and named):
+        raise BundleError(f"{bundle.place}: modalities are {given}; need voice, face and text")
+    return widths
