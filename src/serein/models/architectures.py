@@ -49,14 +49,14 @@ class TextbookCNN(Architecture):
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
-        stages, left = _pictures(self.channels, 3, "relu", inputs, norm=False)
+        stages, left = _convolutions_2d(self.channels, 3, "relu", inputs, norm=False)
         poolings = [POOLINGS[name](left) for name in ("mean", "max")]
         return self.network(stages, poolings, classes)
 
 
 @dataclass(eq=False, repr=False)
 class CNN(Architecture):
-    """Convolutions over log-mel or MFCC as pictures, each with batch norm and 2×2 max-pooling.
+    """Convolutions over log-mel or MFCC as images, each with batch norm and 2×2 max-pooling.
 
     Parameters
     ----------
@@ -83,7 +83,9 @@ class CNN(Architecture):
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
-        stages, left = _pictures(self.channels, self.kernel, self.activation, inputs, norm=True)
+        stages, left = _convolutions_2d(
+            self.channels, self.kernel, self.activation, inputs, norm=True
+        )
         return self.network(stages, [POOLINGS[self.pooling](left)], classes)
 
 
@@ -388,7 +390,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
 """Name -> settings."""
 
 
-def _pictures(
+def _convolutions_2d(
     channels: Sequence[int], kernel: int, activation: str, inputs: int, *, norm: bool
 ) -> tuple[list[nn.Module], int]:
     """Make convolutions with 2×2 pooling over time and frequency; count the features left."""

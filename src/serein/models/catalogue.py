@@ -160,7 +160,7 @@ def make_model(
         return hmm
     if family.kind == "ensemble":
         return _ensemble(name, given, training, width, random_state)
-    classifier = family.build(**given, random_state=random_state)
+    classifier = family.build(**given, **_seed(family.build, random_state))
     _refuse_wrong_settings(classifier)
     return pooled(classifier, width)
 
@@ -212,11 +212,14 @@ def _ensemble(
         given["members"] = [(key, member(key)) for key in names]
     else:
         given["base"] = member(names[0]) if names else None
-    if name != "voting":
-        given["random_state"] = random_state
-    ensemble = MODELS[name].build(**given)
+    build = MODELS[name].build
+    ensemble = build(**given, **_seed(build, random_state))
     _refuse_wrong_settings(ensemble)
     return ensemble if names else pooled(ensemble, width)  # its own tree takes vectors
+
+
+def _seed(build: Callable[..., Any], random_state: int | None) -> dict[str, int | None]:
+    return {"random_state": random_state} if "random_state" in signature(build).parameters else {}
 
 
 def search_space(name: str, space: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Each function's keywords are the words of a recipe's ``[model]`` section. All classifiers run on one
 core, give `predict_proba` and, `knn` apart, take `sample_weight`. What the functions return is not
-yet fitted; `random_state` seeds what is random in it.
+yet fitted; only those that take `random_state` are random.
 """
 
 from __future__ import annotations
@@ -78,23 +78,21 @@ class MarginSVM(LogProbabilityClassifier):
         return log_softmax(values, axis=1)
 
 
-def logistic(*, C: float = 0.02, random_state: RandomState = None) -> MaskedLogisticRegression:
-    """Make a multinomial logistic regression, with its own scaling; nothing in it is random.
+def logistic(*, C: float = 0.02) -> MaskedLogisticRegression:
+    """Make a multinomial logistic regression, with its own scaling.
 
     `C`, above 0, is the inverse regularisation strength.
     """
-    del random_state
     _refuse_not_positive("C", C)
     return MaskedLogisticRegression(C)
 
 
-def ridge(*, alpha: float = 5e-4, random_state: RandomState = None) -> MaskedRidge:
-    """Make a ridge classifier; nothing in it is random.
+def ridge(*, alpha: float = 5e-4) -> MaskedRidge:
+    """Make a ridge classifier.
 
     `alpha`, above 0, is the regularisation strength beside the mean squared error; see
     `MaskedRidge`.
     """
-    del random_state
     _refuse_not_positive("alpha", alpha)
     return MaskedRidge(alpha)
 
@@ -105,21 +103,18 @@ def svm(
     C: float = 3.0,
     gamma: str | float = "scale",
     degree: int = 3,
-    random_state: RandomState = None,
 ) -> Scaled:
-    """Make a support vector machine; see `MarginSVM`. Nothing in it is random."""
-    del random_state
+    """Make a support vector machine; see `MarginSVM`."""
     _refuse_not_positive("C", C)
     check_name("kernel", kernel, KERNELS)
     return Scaled(MarginSVM(kernel, C=C, gamma=gamma, degree=degree))
 
 
-def naive_bayes(*, smoothing: float = 1e-9, random_state: RandomState = None) -> Scaled:
-    """Make a Gaussian naive Bayes classifier; nothing in it is random.
+def naive_bayes(*, smoothing: float = 1e-9) -> Scaled:
+    """Make a Gaussian naive Bayes classifier.
 
     `smoothing` is the share of the largest variance that is added to all variances.
     """
-    del random_state
     return Scaled(GaussianNB(var_smoothing=smoothing))
 
 
@@ -146,13 +141,11 @@ def knn(
     neighbours: int = 15,
     weights: str = "distance",
     metric: str = "euclidean",
-    random_state: RandomState = None,
 ) -> Pipeline:
-    """Make a vote of the nearest neighbours, which knows no weights. Nothing in it is random.
+    """Make a vote of the nearest neighbours, which takes no weights.
 
-    It is not `Scaled`, whose `fit` would promise weights to `bagging`.
+    It is not `Scaled`, whose `fit` would offer weights to `bagging`.
     """
-    del random_state
     return make_pipeline(
         StandardScaler(), KNeighborsClassifier(neighbours, weights=weights, metric=metric)
     )
