@@ -1,4 +1,4 @@
-"""The command that puts results side by side."""
+"""The command compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.show import print_json
+from serein.cli.show import make_table, print_json, print_table
 
 if TYPE_CHECKING:
     from serein.evaluation.report.side_by_side import SideBySide
@@ -41,7 +41,7 @@ def compare(
 
 
 def _names(places: Sequence[Path], records: Sequence[Record]) -> list[str] | None:
-    """Tell results of one name apart by their folders."""
+    """Add the folder to a name that several results have."""
     names = [record.name for record in records]
     if len(set(names)) == len(names):
         return None
@@ -52,32 +52,30 @@ def _names(places: Sequence[Path], records: Sequence[Record]) -> list[str] | Non
 
 
 def _show(table: SideBySide) -> None:
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from serein.evaluation.report.page import p_value, score, signed, span
 
-    said = table.shown[table.score]
-    grid = Table(title=f"{said}, each tested against the first over the speakers of the same clips")
-    grid.add_column("system", overflow="fold")
-    for column in (said, "95 %", "difference", "95 % of it", "p", "p (Holm)"):
-        grid.add_column(column, justify="right")
+    name = table.shown[table.score]
+    grid = make_table(
+        f"{name}, each tested against the first over the speakers of the same clips",
+        "system",
+        numbers=(name, "95 %", "difference", "95 % of it", "p", "p (Holm)"),
+    )
     grid.add_column("warnings", overflow="fold")
     for row in table.rows:
         value, interval = row.scores[table.score]
-        test, first = row.test, row is table.rows[0]
-        tested = ["first" if first else "–", "", "", ""]
-        if test:
+        tested = ["first" if row is table.rows[0] else "–", "", "", ""]
+        if row.test:
             tested = [
-                signed(test.difference),
-                span(test.interval_95, sign=True),
-                p_value(test.p_value),
+                signed(row.test.difference),
+                span(row.test.interval_95, sign=True),
+                p_value(row.test.p_value),
                 p_value(row.p_holm),
             ]
         warnings = ", ".join(row.warnings)
         grid.add_row(escape(row.name), score(value), span(interval), *tested, warnings)
-    Console().print(grid)
+    print_table(grid)
     for row in table.rows:
         typer.echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
         for word, sentence in row.warnings.items():

@@ -1,8 +1,7 @@
-"""The command that says why: explain."""
+"""The command explain."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,18 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.options import BundleName
-from serein.cli.show import print_error, print_json, progress_bar
+from serein.cli.show import check_folder, print_error, print_json, progress_bar, save_figure
 from serein.defaults import DEFAULT_MODEL
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from serein.analysis.explanation import Explanation
     from serein.audio.read import Signal
 
-BACKGROUND = 30  # recordings: of a folder with more, so many are drawn
-LEAST = 0.005  # of probability: what moves the answer less is not worth a line
+BACKGROUND = 30  # recordings drawn from a larger folder
+MIN_IMPORTANCE = 0.005  # of probability, to be printed
 LINES = 3  # of each kind
 
 
@@ -33,12 +30,12 @@ def explain(
     ] = None,
     model: BundleName = DEFAULT_MODEL,
     emotion: Annotated[
-        str | None, typer.Option(help="Emotion to explain; the answered one if not given.")
+        str | None, typer.Option(help="Emotion to explain; the predicted one if not given.")
     ] = None,
     background: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of other recordings, to learn which features mattered; for models of "
+            help="Folder of other recordings, for the importance of features; for models of "
             "named features."
         ),
     ] = None,
@@ -46,12 +43,12 @@ def explain(
         bool, typer.Option("--json", help="One JSON object; a picture only with --out.")
     ] = False,
 ) -> None:
-    """Say which moments and frequencies spoke for the answer, and draw them over the waveform.
+    """Explain a prediction by the moments and frequencies it rests on; draw them on the waveform.
 
-    Each is taken out by itself; what counts is how much less probable the emotion gets. For some
-    models features are judged as well.
+    Each is left out by itself; its importance is how much less probable the emotion gets. Models of
+    named features get the importance of features too.
     """
-    from serein.analysis import occlusion as why
+    from serein.analysis import occlusion
     from serein.audio.read import read_audio
     from serein.inference.recognizer import load
 
@@ -61,16 +58,13 @@ def explain(
     signal = read_audio(file)
     recognizer = load(model)
     others = None if background is None else _read(background)
-    try:
-        with progress_bar("asking") as progress:
-            found = why.explain(
-                recognizer, signal, emotion=emotion, background=others, progress=progress
-            )
-    except ValueError as error:
-        raise SereinError(f"{file}: {error}") from error
+    with progress_bar("predicting without parts") as progress:
+        found = occlusion.explain(
+            recognizer, signal, emotion=emotion, background=others, progress=progress
+        )
     found = replace(found, prediction=replace(found.prediction, file=str(file)))
     if target is not None:
-        _save(target, draw_explanation(signal, found, title=file.name))
+        save_figure(target, draw_explanation(signal, found, title=file.name))
     if as_json:
         print_json(found.to_dict() | {"picture": None if target is None else str(target)})
     else:
@@ -79,12 +73,11 @@ def explain(
 
 
 def _target(file: Path, out: Path | None) -> Path:
-    """Say where the picture goes: never over the recording."""
+    """Return where the picture goes: never over the recording."""
     target = out or file.with_suffix(".explained.png")
     if target.suffix.lower() != ".png":
         raise SereinError(f"{target}: name the picture .png")
-    if not target.parent.is_dir():
-        raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+    check_folder(target)
     if target.resolve() == file.resolve():
         raise SereinError(f"{target} is the recording itself; name another picture with --out")
     return target
@@ -110,33 +103,22 @@ def _read(folder: Path) -> list[Signal]:
     return found
 
 
-def _save(target: Path, figure: Figure) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
-        try:
-            figure.savefig(target, format="png")
-        except OSError as error:
-            raise SereinError(f"cannot write {target}: {error.strerror}") from error
-
-
 def _print_explanation(found: Explanation) -> None:
-    answer = found.prediction
-    typer.echo(
-        f"{answer.file}   {answer.emotion} {answer.confidence:.2f}   ({answer.duration:.1f} s)"
-    )
-    if found.emotion != answer.emotion:
+    own = found.prediction
+    typer.echo(f"{own.file}   {own.emotion} {own.confidence:.2f}   ({own.duration:.1f} s)")
+    if found.emotion != own.emotion:
         typer.echo(f"explained: {found.emotion} {found.probability:.2f}")
-    if found.examined_s < answer.duration - 0.05:
+    if found.examined_s < own.duration - 0.05:
         typer.echo(f"examined: {found.examined_s:.1f} s of speech")
     typer.echo(f"by how much {found.emotion} is less probable without")
-    for line in _lines(found) or ["nothing: no part alone moves the answer"]:
+    for line in _lines(found) or ["nothing: no part alone changes the prediction"]:
         typer.echo(f"  {line}")
     if found.note:
         typer.echo(found.note)
 
 
 def _lines(found: Explanation) -> list[str]:
-    """Write the strongest of each kind."""
+    """Write the most important of each kind."""
     kinds = [
         [(part.importance, f"{part.start:.2f} to {part.end:.2f} s") for part in found.strongest()],
         [(part.importance, f"{part.low_hz:.0f} to {part.high_hz:.0f} Hz") for part in found.bands],
@@ -147,5 +129,5 @@ def _lines(found: Explanation) -> list[str]:
         f"{importance:+.2f}   {words}"
         for kind in strongest
         for importance, words in kind
-        if abs(importance) >= LEAST
+        if abs(importance) >= MIN_IMPORTANCE
     ]

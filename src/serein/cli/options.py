@@ -1,4 +1,4 @@
-"""What commands on recipes share: their options, and the recipe with its data."""
+"""Options that commands share, and the recipe that they name."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def prepared_recipe(
     *,
     download: bool,
 ) -> Prepared:
-    """Read a recipe's corpora and describe every clip, with progress."""
+    """Read a recipe's corpora and extract their features, with a progress bar."""
     from serein.experiment.prepare import prepare
 
     return prepare(

@@ -1,4 +1,4 @@
-"""Commands that learn: train, tune, export, corpus."""
+"""Commands on recipes: train, tune, evaluate, check-leaks; and export, corpus."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def train(
     engine: EngineName = "local",
     address: Address = None,
 ) -> None:
-    """Judge a recipe, train it on all its speakers and write a bundle that `predict` runs."""
-    from serein.experiment.evaluate import evaluate as judge
+    """Evaluate a recipe, train it on all its speakers and write a bundle that `predict` runs."""
+    from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.train import fit, pack, refuse_unpackable
 
     wanted = chosen_recipe(recipe, corpus, model)
@@ -54,7 +54,7 @@ def train(
     int8 = wanted.encoder is not None
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
-        evaluation = judge(
+        evaluation = evaluate_recipe(
             prepared, int8=int8, adaptation=None, cache=cache, progress_bar=progress_bar
         )
         show_scores(evaluation)
@@ -67,7 +67,7 @@ def tune(
     recipe: RecipeFile = None,
     corpus: CorpusName = None,
     model: ModelName = None,
-    trials: Annotated[int | None, typer.Option(help="Candidates tried, in all.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
     method: Annotated[
         str | None, typer.Option(help="grid, random, halving or bayesian.", show_default=False)
     ] = None,
@@ -75,7 +75,7 @@ def tune(
         str | None,
         typer.Option(
             help="Optuna storage URL, .db or .journal file; OUT/search.db if not given, or "
-            "OUT/search.journal where trials run side by side."
+            "OUT/search.journal where trials run in parallel."
         ),
     ] = None,
     out: Annotated[
@@ -89,10 +89,9 @@ def tune(
     engine: EngineName = "local",
     address: Address = None,
 ) -> None:
-    """Search for better settings in folds of unseen speakers; goes on where it was stopped."""
+    """Search hyperparameters in folds of unseen speakers; a stopped search is resumed."""
+    from serein.experiment import tune as search
     from serein.experiment.recipe_file import with_search
-    from serein.experiment.tune import tune as look
-    from serein.experiment.tune import write_search
 
     wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
     folder = out or Path("runs") / f"{wanted.name}-search"
@@ -100,9 +99,11 @@ def tune(
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
         kept = folder / ("search.journal" if parallel() else "search.db")
-        result = look(prepared, storage=storage or kept.absolute(), progress_bar=progress_bar)
+        result = search.tune(
+            prepared, storage=storage or kept.absolute(), progress_bar=progress_bar
+        )
     show_search(result)
-    typer.echo(f"written: {write_search(result, wanted, folder)}")
+    typer.echo(f"written: {search.write_search(result, wanted, folder)}")
 
 
 def export(
@@ -113,7 +114,7 @@ def export(
         list[Path] | None, typer.Option(help="Recordings or folders to measure the parity on.")
     ] = None,
 ) -> None:
-    """Write a bundle anew: as int8, as one zip file; prints the parity with the original."""
+    """Convert a bundle to int8 or to one zip file; prints the parity with the original."""
     from serein.experiment.export.convert_bundle import convert
 
     typer.echo(convert(model, out, int8=int8, audio=audio or []))
@@ -149,10 +150,11 @@ def evaluate(
     int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
     adapt: Annotated[
         bool,
-        typer.Option("--adapt", help="Also with utterances of each speaker known, unlabelled."),
+        typer.Option("--adapt", help="Also adapted to each speaker by unlabelled utterances."),
     ] = False,
     stress: Annotated[
-        bool, typer.Option("--stress", help="Also test under noise, codecs, rooms …, and by group.")
+        bool,
+        typer.Option("--stress", help="Also robustness to noise, codecs, rooms …, and fairness."),
     ] = False,
     stress_clips: Annotated[
         int, typer.Option(min=0, help="Clips drawn for --stress; 0 is all.")
@@ -161,16 +163,16 @@ def evaluate(
     engine: EngineName = "local",
     address: Address = None,
 ) -> None:
-    """Judge a recipe on speakers it has not heard; print the scores, and report them in --out."""
-    from serein.experiment.evaluate import evaluate as judge
+    """Evaluate a recipe on unseen speakers; print the scores, and write a report into --out."""
+    from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import write_evaluation
 
     wanted = chosen_recipe(recipe, corpus, model)
     if stress and wanted.features and wanted.features.table:
-        raise RecipeError("features read from a table cannot be put to the test: no sound is there")
+        raise RecipeError("features read from a table have no sound to change: leave --stress out")
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
-        evaluation = judge(
+        evaluation = evaluate_recipe(
             prepared,
             int8=int8,
             importance=out is not None,
@@ -181,7 +183,7 @@ def evaluate(
     show_scores(evaluation)
     if out:
         for name in ("stress.json", "stress-predictions.csv", "predictions-adapted.csv"):
-            (out / name).unlink(missing_ok=True)  # of what was judged before
+            (out / name).unlink(missing_ok=True)  # of an earlier evaluation
         write_evaluation(evaluation, out)
     if stress:
         _stress(evaluation, out, stress_clips, cache)
@@ -201,7 +203,7 @@ def check_leaks(
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Judge a recipe honestly, by a random split, and with copies before the split."""
+    """Evaluate a recipe on its folds, on a random split, and with copies before the split."""
     from serein.experiment.leakage import check_leaks as check
 
     prepared = prepared_recipe(

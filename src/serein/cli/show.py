@@ -1,10 +1,12 @@
-"""What commands share: a progress bar, errors and JSON lines."""
+"""What commands print: a progress bar, tables, errors and JSON lines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,6 +14,9 @@ import typer
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
     from serein.evaluation.search.search import SearchResult
     from serein.experiment.evaluate import Evaluation
 
@@ -42,41 +47,71 @@ def print_json(values: dict[str, Any]) -> None:
 
 
 def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
-    """Print why an input failed: among the answers as JSON, or on standard error."""
+    """Print why an input failed: among the predictions as JSON, or on standard error."""
     if as_json:
         print_json({"file": file, "error": str(error)})
     else:
         typer.echo(f"serein: {error}", err=True)
 
 
-def show_search(result: SearchResult) -> None:
-    """Print the best trials of a search, and what it started from."""
-    from rich.console import Console
+def make_table(title: str, *words: str, numbers: Sequence[str], **options: Any) -> Table:
+    """Make a table: columns of words, then columns of numbers."""
     from rich.table import Table
 
+    table = Table(title=title, **options)
+    for word in words:
+        table.add_column(word, overflow="fold")
+    for number in numbers:
+        table.add_column(number, justify="right", overflow="fold")
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal."""
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def check_folder(target: Path) -> None:
+    """Raise if the folder to write to is not there."""
+    if not target.parent.is_dir():
+        raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+
+
+def save_figure(target: Path, figure: Figure) -> None:
+    """Write a figure as PNG."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
+        try:
+            figure.savefig(target, format="png")
+        except OSError as error:
+            raise SereinError(f"cannot write {target}: {error.strerror}") from error
+
+
+def show_search(result: SearchResult) -> None:
+    """Print the best trials of a search, and what it started from."""
     scored = [row for row in result.table if row["state"] == "complete"]
     best = sorted(scored, key=lambda row: -row["score"])[:TRIALS_SHOWN]
     names = sorted({name for row in result.table for name in row["values"]})
-    table = Table(title=f"{result.method} search: {result.tried} trials, the best {len(best)}")
-    for column in ("trial", "UAR", *names, "s"):
-        table.add_column(column, justify="right", overflow="fold")
+    title = f"{result.method} search: {result.tried} trials, the best {len(best)}"
+    table = make_table(title, numbers=("trial", "UAR", *names, "s"))
     first = [row for row in scored if row["number"] == 0 and row not in best]
     for row in [*best, *first]:
         values = [_short(row["values"].get(name, "as it was")) for name in names]
-        cells = [str(row["number"]), f"{row['score']:.4f}", *values, f"{row['seconds']:.1f}"]
-        table.add_row(*cells)
-    Console().print(table)
+        table.add_row(str(row["number"]), f"{row['score']:.4f}", *values, f"{row['seconds']:.1f}")
+    print_table(table)
     failed = [row for row in result.table if row["state"] == "failed"]
     if failed:
         typer.echo(f"{len(failed)} trials failed; the first: {failed[0]['error']}")
     typer.echo(
-        f"best UAR {result.best_score:.4f}: chosen on these speakers, which flatters it; judge the "
-        "recipe on others"
+        f"best UAR {result.best_score:.4f}: optimistic, for it was chosen on these speakers; "
+        "evaluate the recipe on others"
     )
 
 
 def show_scores(evaluation: Evaluation) -> None:
-    """Print the scores of each corpus, with what they were measured by."""
+    """Print the scores of each corpus, with their protocol."""
     result = evaluation.result
     typer.echo(f"{evaluation.prepared.recipe.name}: {result.title}")
     for sentence in result.leaks:
@@ -90,14 +125,9 @@ def show_scores(evaluation: Evaluation) -> None:
 
 
 def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print the honest score beside those of leaking splits."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{name}: what a leak would do")
-    table.add_column("split")
-    for column in ("UAR", "interval by speaker", "inflated by"):
-        table.add_column(column, justify="right")
+    """Print the speaker-independent score beside those of leaking splits."""
+    columns = ("UAR", "interval by speaker", "inflated by")
+    table = make_table(f"{name}: what a leak would do", "split", numbers=columns)
     for row in rows:
         table.add_row(
             row["split"],
@@ -105,12 +135,13 @@ def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
             interval_words(row["uar_interval_95"]),
             f"{row['inflation']:+.3f}" if row["leaks"] else "",
         )
-    Console().print(table)
-    typer.echo(f"honest: {rows[0]['protocol']}; copies: {rows[2]['protocol']}")
+    print_table(table)
+    for row in (rows[0], rows[-1]):
+        typer.echo(f"{row['split']}: {row['protocol']}")
 
 
 def interval_words(interval: list[float] | None) -> str:
-    """Say an interval; that of a single speaker is not known."""
+    """Write an interval; a single speaker has none."""
     if interval is None:
         return "one speaker: no interval"
     return f"95 % {interval[0]:.3f} to {interval[1]:.3f}"

@@ -1,4 +1,4 @@
-"""Commands on sound alone: features, plot, denoise."""
+"""Commands on sound: features, plot, denoise."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.options import Address, BundleName, EngineName, Jobs
-from serein.cli.show import print_error, progress_bar
+from serein.cli.options import Address, BundleName, CacheFolder, EngineName, Jobs
+from serein.cli.show import check_folder, print_error, progress_bar, save_figure
 from serein.defaults import DEFAULT_MODEL
 from serein.engine import running_on
 from serein.errors import SereinError
@@ -34,9 +34,7 @@ def features(
     jobs: Jobs = None,
     engine: EngineName = "local",
     address: Address = None,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Folder where features of files are kept.")
-    ] = None,
+    cache: CacheFolder = None,
 ) -> None:
     """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
     from serein.features.extractor import FeatureExtractor
@@ -52,13 +50,13 @@ def features(
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
     with running_on(engine, address=address, jobs=jobs), progress_bar("features") as progress:
         extractor.progress = progress
-        answers = list(extractor.each(files))
-    for file, answer in zip(files, answers, strict=True):
-        if isinstance(answer, SereinError):
+        results = list(extractor.each(files))
+    for file, result in zip(files, results, strict=True):
+        if isinstance(result, SereinError):
             failed = True
-            print_error(str(file), answer, as_json=False)
+            print_error(str(file), result, as_json=False)
         else:
-            rows.append((file, answer))
+            rows.append((file, result))
     if rows:
         typer.echo(f"written: {_write(out, extractor, rows)}")
     raise typer.Exit(int(failed))
@@ -77,13 +75,10 @@ def plot(
     from serein.inference.recognizer import load
 
     target = out or file.with_suffix(".png")
-    _check_folder(target)
+    check_folder(target)
     signal = read_audio(file)
-    answer = load(model).predict(signal, rate=RATE_HZ)
-    try:
-        draw_recording(signal, answer.timeline, title=file.name).savefig(target, format="png")
-    except OSError as error:
-        raise SereinError(f"cannot write {target}: {error.strerror}") from error
+    timeline = load(model).predict(signal, rate=RATE_HZ).timeline
+    save_figure(target, draw_recording(signal, timeline, title=file.name))
     typer.echo(f"written: {target}")
 
 
@@ -98,9 +93,9 @@ def denoise(
         Path | None, typer.Option(help="Recording of the noise alone, made at the same time.")
     ] = None,
 ) -> None:
-    """Take noise out of a recording; mono at 16 kHz comes out.
+    """Remove noise from a recording; writes mono at 16 kHz.
 
-    `predict` does without: it lowers the score of recognising emotions. See the docs.
+    `predict` does not denoise, which lowers the accuracy of emotion recognition. See the docs.
     """
     import soundfile
 
@@ -109,7 +104,7 @@ def denoise(
 
     if target.suffix.lower() not in {".wav", ".flac"}:
         raise SereinError(f"{target}: name the cleaned recording .wav or .flac")
-    _check_folder(target)
+    check_folder(target)
     signal = read_audio(source)
     try:
         if reference is None:
@@ -123,13 +118,8 @@ def denoise(
     typer.echo(f"written: {target}")
 
 
-def _check_folder(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
-
-
 def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
-    """Find the recordings, and say whether some input had none."""
+    """List the recordings, and whether some input had none."""
     from serein.recordings import recordings
 
     files, failed = [], False
@@ -145,7 +135,7 @@ def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
 def _write(
     out: Path, extractor: FeatureExtractor, rows: list[tuple[Path, npt.NDArray[np.float32]]]
 ) -> Path:
-    """Write a row a file, or a row a frame with its time."""
+    """Write a table with a row a file, or a row a frame with its time."""
     import numpy as np
 
     from serein.audio.frames import frame_times

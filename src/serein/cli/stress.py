@@ -1,14 +1,15 @@
-"""The command that puts a model to the test: stress."""
+"""The command stress."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.show import print_json, progress_bar
+from serein.cli.options import CacheFolder
+from serein.cli.show import make_table, print_json, print_table, progress_bar
 from serein.errors import SereinError
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from serein.analysis.robustness_report import StressReport
     from serein.evaluation.fairness import Fairness, Group
 
-SHOWN = 8  # groups of one kind
+GROUPS_SHOWN = 8  # of one kind
 
 
 class Overlap(StrEnum):
-    """What becomes of speakers that the model heard in training."""
+    """What to do with speakers that the model was trained on."""
 
     refuse = "refuse"
     allow = "allow"
@@ -44,29 +45,24 @@ def stress(
         typer.Option(help="Some only: names, beginnings of names or tests, separated by commas."),
     ] = None,
     overlap: Annotated[
-        Overlap, typer.Option("--speaker-overlap", help="Speakers that were heard in training.")
+        Overlap, typer.Option("--speaker-overlap", help="Speakers that the model was trained on.")
     ] = Overlap.refuse,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for report.html, stress.json and raw answers."),
+        typer.Option("--out", help="Folder for report.html, stress.json and predictions."),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Folder where answers are kept.")
-    ] = None,
+    cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Test how a model bears noise, telephones, rooms and codecs, and whom it serves worse.
+    """Test a model's robustness to noise, telephones, rooms and codecs, and its fairness.
 
-    Speakers that it heard in training are left out. A run that was stopped goes on where it was.
+    Speakers that it was trained on are left out. A run that was stopped is resumed.
     """
     from serein.analysis.clips import find_corpus
     from serein.analysis.robustness import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
 
-    try:
-        chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
-    except ValueError as error:
-        raise SereinError(f"{error}; separate several with commas") from error
+    chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
     recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
     with progress_bar("stress") as progress:
         report = stress_model(
@@ -109,23 +105,22 @@ def _mapping(merges: list[str]) -> dict[str, str | None]:
 
 
 def _show_conditions(report: StressReport) -> None:
-    from rich.console import Console
-
     from serein.analysis.clips import NO_SPEECH
     from serein.analysis.robustness_report import CLEAN
 
-    said = {
+    predicted = {
         name: [result.labels[number] for number in result.prediction]
         for name, result in {CLEAN: report.clean, **report.changed}.items()
     }
-    silent = any(NO_SPEECH in answers for answers in said.values())
+    silent = any(NO_SPEECH in labels for labels in predicted.values())
     columns = ("UAR", "change", "95 % interval", "unchanged", *[NO_SPEECH] * silent)
     table = _table("Robustness", "condition", 31, columns)
 
-    def unheard(name: str) -> list[str]:
-        return [f"{said[name].count(NO_SPEECH) / len(said[name]):.0%}"] * silent
+    def no_speech(name: str) -> list[str]:
+        labels = predicted[name]
+        return [f"{labels.count(NO_SPEECH) / len(labels):.0%}"] * silent
 
-    table.add_row(CLEAN, f"{report.clean_uar:.3f}", "", "", "", *unheard(CLEAN))
+    table.add_row(CLEAN, f"{report.clean_uar:.3f}", "", "", "", *no_speech(CLEAN))
     test = ""
     for name, change in report.changes.items():
         if report.conditions[name].test != test:
@@ -138,14 +133,12 @@ def _show_conditions(report: StressReport) -> None:
             f"{change.difference:+.3f}",
             _span(change.interval_95) if change.interval_95 else "one speaker",
             f"{change.unchanged:.0%}",
-            *unheard(name),
+            *no_speech(name),
         )
-    Console().print(table)
+    print_table(table)
 
 
 def _show_groups(report: StressReport) -> None:
-    from rich.console import Console
-
     columns = ("clips", "UAR", "diff.", "95 % of chance", "p")
     table = _table("Fairness: UAR, and its difference from everybody else's", "group", 22, columns)
     table.add_column("verdict", no_wrap=True)
@@ -164,7 +157,7 @@ def _show_groups(report: StressReport) -> None:
                 group.verdict.removesuffix(" chance"),
             )
     if table.row_count:
-        Console().print(table)
+        print_table(table)
     for by, entry in report.fairness.items():
         more = len(entry.groups) - len(_widest(entry))
         notes = [*entry.notes, *[f"{more} more are nearer to chance"] * bool(more)]
@@ -178,19 +171,19 @@ def _show_groups(report: StressReport) -> None:
 
 def _table(title: str, word: str, widest: int, numbers: tuple[str, ...]) -> Table:
     from rich import box
-    from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True)
-    table.add_column(word, max_width=widest, overflow="ellipsis", no_wrap=True)
-    for column in numbers:
-        table.add_column(column, justify="right", no_wrap=True)
+    options: dict[str, Any] = {"box": box.SIMPLE, "title_justify": "left"}
+    table = make_table(title, word, numbers=numbers, collapse_padding=True, **options)
+    for column in table.columns:
+        column.no_wrap = True
+    table.columns[0].max_width, table.columns[0].overflow = widest, "ellipsis"
     return table
 
 
 def _widest(entry: Fairness) -> list[Group]:
-    """Pick the groups that differ least by chance, in the order of their names."""
+    """Pick the groups with the least p-values, in the order of their names."""
     order = sorted(entry.groups, key=lambda group: group.uar_difference.p_value)
-    return [group for group in entry.groups if group in order[:SHOWN]]
+    return [group for group in entry.groups if group in order[:GROUPS_SHOWN]]
 
 
 def _span(interval: tuple[float, float]) -> str:
