@@ -37,7 +37,7 @@ CORPORA = ("emodb", "ravdess")
 TIMED_CLIPS = 20
 MARK = "<!-- make table -->"
 LATER = {  # keys that came after rows were measured, which their default leaves as they were
-    "data": {"public": ()},
+    "data": {"public": (), "unlabelled": ()},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
     "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse"},
     "encoder": {"pool_after": 0},
@@ -107,6 +107,9 @@ def fingerprint(recipe: Recipe) -> str:
     del settings["data"]["folder"], settings["search"], settings["bundle"]
     if settings["encoder"]:
         del settings["encoder"]["weights"]
+    for section in ("fusion", "face", "text"):
+        if settings[section] is None:
+            del settings[section]
     for section, defaults in LATER.items():
         for name, default in defaults.items():
             if settings[section] and settings[section][name] == default:
