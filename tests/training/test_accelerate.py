@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +56,9 @@ def test_series_too() -> None:
 
 
 class Kill(Callback):  # type: ignore[misc]
-    def on_epoch_end(self, net: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
+    def on_epoch_begin(self, net: Any, **kwargs: object) -> None:
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
 
 
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
@@ -67,6 +69,7 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     )
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(X, Y)
+    assert list(tmp_path.glob("*.safetensors"))
     resumed = NetworkClassifier(MLP(), plan, random_state=0, checkpoint=tmp_path).fit(X, Y)
     assert len(resumed.history_) == 3
     np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))

@@ -17,7 +17,7 @@ from serein.errors import SettingError
 from serein.models.architectures import ARCHITECTURES
 from serein.models.padding import SeriesInput, unpad
 from serein.models.scaled_network import ScaledNetwork
-from serein.training.callbacks import best_epoch, loggers
+from serein.training.callbacks import loggers
 from serein.training.checkpoint import fingerprint, read_state
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 from serein.training.device import find_device, seeded
@@ -25,7 +25,7 @@ from serein.training.factory import make_trainer
 from serein.training.holdout import Labelled, Samples, held_out, split
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Trainer
+from serein.training.trainer import Trainer, best_epoch
 
 BATCH = 64  # samples a batch, in prediction
 

@@ -12,18 +12,12 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from serein.training.accelerated import AcceleratedTrainer
-from serein.training.callbacks import (
-    BestWeights,
-    Checkpoint,
-    EarlyStopping,
-    LearningRate,
-    held_out_recall,
-)
+from serein.training.callbacks import held_out_recall
 from serein.training.holdout import Labelled
 from serein.training.plan import Training
 from serein.training.privacy import PrivateTrainer
 from serein.training.schedule import Schedule
-from serein.training.trainer import OPTIMISERS, Trainer, steps_of
+from serein.training.trainer import OPTIMISERS, EndOfEpoch, Trainer, steps_of
 
 
 def make_trainer(
@@ -37,13 +31,11 @@ def make_trainer(
     callbacks: list[Any] | None = None,
 ) -> Trainer:
     """Make a trainer, ready to `learn` or to `restore`."""
-    stages: list[Any] = [("rate", LearningRate())]
+    stages: list[Any] = []
     if plan.clip > 0 and not plan.privacy_epsilon:
         stages.append(("clip", GradientNormClipping(plan.clip)))
     if valid is not None:
-        stages += [("recall", held_out_recall()), ("best", BestWeights())]
-    if save_to is not None:
-        stages.append(("save", Checkpoint(save_to)))
+        stages.append(("recall", held_out_recall()))
     options: dict[str, Any] = {"optimizer__weight_decay": plan.l2}
     if plan.optimiser in ("sgd", "rmsprop"):
         options["optimizer__momentum"] = plan.momentum
@@ -51,12 +43,13 @@ def make_trainer(
     trainer = kind(
         module,
         plan=plan,
+        save_to=save_to,
         optimizer=OPTIMISERS[plan.optimiser],
         lr=plan.learning_rate,
         batch_size=plan.batch_size,
         iterator_train__shuffle=True,
         train_split=None if valid is None else predefined_split(Dataset(*valid)),
-        callbacks=[*stages, *(callbacks or []), ("patience", EarlyStopping())],
+        callbacks=[*stages, *(callbacks or []), ("end_of_epoch", EndOfEpoch())],
         device=str(device),
         **options,
         **more,

@@ -1,23 +1,32 @@
-"""skorch's training loop with serein's losses, schedules and checkpoints."""
+"""skorch's training loop with serein's losses, schedules, checkpoints and early stopping.
+
+skorch's own EarlyStopping, Checkpoint and LRScheduler do not do: they keep no state of patience, of
+random generators or of a schedule by batch, so a killed training would end otherwise; and
+EarlyStopping raises KeyboardInterrupt, which must stay Ctrl-C's.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from skorch import NeuralNetClassifier
-from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
-from serein.training.callbacks import Stop, ended
+from serein.errors import SettingError
+from serein.training.checkpoint import write_state
 from serein.training.holdout import Samples
 from serein.training.losses import class_losses, l1_norm
 from serein.training.plan import Training
+from serein.training.schedule import Schedule
 
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -38,12 +47,31 @@ HISTORY = {
 }
 
 
-class Trainer(NeuralNetClassifier):  # type: ignore[misc]
-    """One training of one network."""
+class Stop(Exception):  # noqa: N818
+    """Raised to end the epochs; no error."""
 
-    def __init__(self, module: nn.Module, *, plan: Training, **options: Any) -> None:
+
+class EndOfEpoch(Callback):  # type: ignore[misc]
+    """The last callback of an epoch, which `Stop` may leave."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:  # noqa: D102
+        net.end_epoch()
+        if ended(net.history, net.plan):
+            raise Stop
+
+
+class Trainer(NeuralNetClassifier):  # type: ignore[misc]
+    """One training of one network; its state is written to `save_to` after every epoch."""
+
+    schedule_: Schedule
+    best_: dict[str, Tensor] | None
+
+    def __init__(
+        self, module: nn.Module, *, plan: Training, save_to: Path | None = None, **options: Any
+    ) -> None:
         super().__init__(module, **options)
         self.plan = plan
+        self.save_to = save_to
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -124,6 +152,29 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
             self.network.load_state_dict(self.best_)
         self.network.eval()
 
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Record the learning rate, and set that of the next batch."""
+        if training:
+            self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+            self.schedule_.after_batch()
+
+    def end_epoch(self) -> None:
+        """Step ``plateau``, keep the best weights, and write the state."""
+        row = self.history[-1]
+        for name in ("train_loss", "valid_loss"):
+            if not math.isfinite(row.get(name, 0.0)):
+                raise SettingError(
+                    f"training diverged: {name} is {row[name]} in epoch {row['epoch']}; take a "
+                    "lower learning_rate, or clip"
+                )
+        if "valid_loss" in row:
+            self.schedule_.after_epoch(row["valid_loss"])
+            if best_epoch(self.history) == len(self.history):
+                state = self.network.state_dict()
+                self.best_ = {name: weight.detach().clone() for name, weight in state.items()}
+        if self.save_to is not None:
+            write_state(self.save_to, self.state())
+
     def curves(self) -> list[dict[str, Any]]:
         """Return the history by serein's names, a plain dict per epoch."""
         return [
@@ -134,6 +185,19 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
             }
             for row in self.history
         ]
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int:
+    """Return the epoch, counted from 1, of the lowest held-out loss: the first, if several tie."""
+    losses = [row["valid_loss"] for row in rows]
+    return losses.index(min(losses)) + 1
+
+
+def ended(rows: Sequence[dict[str, Any]], plan: Training) -> bool:
+    """Tell whether training is over: all epochs are done, or patience ran out."""
+    if len(rows) >= plan.epochs:
+        return True
+    return bool(plan.patience and rows and len(rows) - best_epoch(rows) >= plan.patience)
 
 
 def steps_of(plan: Training, samples: int) -> int:
