@@ -127,19 +127,17 @@ def _span(value: Any) -> str:
     return " to ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    cells = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in cells)
+def _table(heads: Sequence[str], rows: Iterable[str]) -> str:
+    lines = [" | ".join(heads), "|".join(["---"] * len(heads)), *rows]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _data_table(rows: list[dict[str, Any]]) -> str:
     return _table(
         ("corpus", "clips", "speakers", "languages", "licence"),
         (
-            (
-                *(row["corpus"], row["clips"], len(row["speakers"])),
-                *(", ".join(row["languages"]), row["licence"]),
-            )
+            f"{row['corpus']} | {row['clips']} | {len(row['speakers'])} "
+            f"| {', '.join(row['languages'])} | {row['licence']}"
             for row in rows
         ),
     )
@@ -149,11 +147,9 @@ def _score_table(rows: list[dict[str, Any]]) -> str:
     return _table(
         ("corpus", "protocol", "precision", "UAR", "95 % interval", "accuracy", "ECE"),
         (
-            (
-                *(row["corpus"], row["protocol"], row["precision"]),
-                *(f"{row['uar']:.3f}", _interval(row["uar_interval_95"])),
-                *(f"{row['accuracy']:.3f}", f"{row['expected_calibration_error']:.3f}"),
-            )
+            f"{row['corpus']} | {row['protocol']} | {row['precision']} | {row['uar']:.3f} "
+            f"| {_interval(row['uar_interval_95'])} "
+            f"| {row['accuracy']:.3f} | {row['expected_calibration_error']:.3f}"
             for row in rows
         ),
     )
@@ -199,13 +195,8 @@ def _interval(ends: list[float] | None) -> str:
 
 def _abstention_table(rows: list[dict[str, Any]]) -> str:
     thresholds = [f"T = {entry['unsure_below']:g}" for entry in rows[0]["doubt"]]
-    return _table(
-        ("corpus", "precision", *thresholds),
-        (
-            (
-                *(row["corpus"], row["precision"]),
-                *(f"{one['answered']:.0%}, {one['right'] or 0:.1%} right" for one in row["doubt"]),
-            )
-            for row in rows
-        ),
-    )
+    lines = []
+    for row in rows:
+        cells = [f"{one['answered']:.0%}, {one['right'] or 0:.1%} right" for one in row["doubt"]]
+        lines.append(" | ".join([row["corpus"], row["precision"], *cells]))
+    return _table(("corpus", "precision", *thresholds), lines)

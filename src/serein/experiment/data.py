@@ -69,19 +69,6 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
     return common_emotions(recipe.protocol, corpus)
 
 
-def left_out(recipe: Recipe, sources: tuple[Corpus, ...], corpus: Corpus) -> list[str]:
-    """List which clips of the corpora do not take part, and why."""
-    used = set(corpus.paths)
-    clips = (clip for source in sources for clip in source if clip.path not in used)
-    lost = Counter((clip.corpus, clip.emotion) for clip in clips)
-    sentences = []
-    for (name, emotion), count in sorted(lost.items()):
-        named = emotion in recipe.data.leave_out
-        why = "left out by the recipe" if named else "the other side of the split has none"
-        sentences.append(f"{count} clips of {emotion} in {name}: {why}")
-    return sentences
-
-
 def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
     """Describe, for each corpus, the clips that take part."""
     described = []

@@ -51,14 +51,12 @@ class Evaluation:
     ----------
     prepared : Prepared
         The recipe with its data.
+    fitted : FittedFolds
+        The classifiers of the folds.
     result : Result
-        The pooled predictions, features in float32.
+        Their pooled predictions, features in float32.
     int8 : Result or None
-        Predictions of the same classifiers from features of the int8 encoder.
-    curves : tuple of list of dict
-        Learning curves of a network: a list a fold, an entry an epoch.
-    fitted : FittedFolds or None
-        The classifiers themselves.
+        Their predictions from features of the int8 encoder.
     importance : list of dict
         As `serein.evaluation.importance.permutation_importance` gives it; empty if not asked for.
     adapted : tuple of Adapted
@@ -66,12 +64,16 @@ class Evaluation:
     """
 
     prepared: Prepared
+    fitted: FittedFolds
     result: Result
     int8: Result | None = None
-    curves: tuple[list[dict[str, Any]], ...] = ()
-    fitted: FittedFolds | None = None
     importance: list[dict[str, Any]] = field(default_factory=list)
     adapted: tuple[Adapted, ...] = ()
+
+    @property
+    def curves(self) -> list[list[dict[str, Any]]]:
+        """Learning curves of networks: a list a fold, an entry an epoch."""
+        return [learning_curve(member) for member, _ in self.fitted.members]
 
     @property
     def fingerprint(self) -> str:
@@ -95,8 +97,7 @@ class Evaluation:
         document["by_corpus"] = self.by_corpus()
         if self.int8:
             document["int8"] = self.int8.scores() | {"by_corpus": self.by_corpus(int8=True)}
-        members = self.fitted.members if self.fitted else ()
-        spent = [inside(member, "privacy_") for member, _ in members]
+        spent = [inside(member, "privacy_") for member, _ in self.fitted.members]
         if any(spent):
             document["privacy"] = spent
         if self.adapted:
@@ -162,9 +163,8 @@ def evaluate(
     if adaptation and not prepared.recipe.protocol.calibration_folds:
         raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
     fitted = fit_folds(prepared, cache=cache, progress_bar=progress_bar)
-    curves = tuple(learning_curve(member) for member, _ in fitted.members)
     seed = prepared.recipe.protocol.seed
-    evaluation = Evaluation(prepared, fitted.predict(prepared.X), curves=curves, fitted=fitted)
+    evaluation = Evaluation(prepared, fitted, fitted.predict(prepared.X))
     groups = feature_groups(prepared) if importance else {}
     if groups:
         with progress_bar("importance of features") as progress:
@@ -237,7 +237,7 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
     """List what each fold chose from data: settings, temperature, epochs; and from which data."""
     recipe = evaluation.prepared.recipe
     rows: list[dict[str, Any]] = []
-    for fold, (member, _) in enumerate(evaluation.fitted.members if evaluation.fitted else ()):
+    for fold, (member, _) in enumerate(evaluation.fitted.members):
         inner = member
         if isinstance(inner, Tuned):
             on = (

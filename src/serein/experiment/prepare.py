@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +23,6 @@ from serein.experiment.data import (
     AugmentingExtractor,
     balanced_weights,
     combine,
-    left_out,
     read_corpora,
     read_unlabelled,
     read_vectors,
@@ -131,7 +131,14 @@ class Prepared:
     @property
     def left_out(self) -> list[str]:
         """A sentence for each emotion of a corpus that does not take part."""
-        return left_out(self.recipe, self.sources, self.corpus)
+        used, named = set(self.corpus.paths), self.recipe.data.leave_out
+        clips = (clip for source in self.sources for clip in source if clip.path not in used)
+        lost = Counter((clip.corpus, clip.emotion) for clip in clips)
+        why = {True: "left out by the recipe", False: "the other side of the split has none"}
+        return [
+            f"{count} clips of {emotion} in {corpus}: {why[emotion in named]}"
+            for (corpus, emotion), count in sorted(lost.items())
+        ]
 
     @property
     def voice(self) -> Array:

@@ -101,14 +101,10 @@ def _neighbours(estimator: Any, write: Writer) -> None:
     write("Div", counted, write("ReduceSum", counted, first, keepdims=1), to=write.target)
 
 
-def _scaled(estimator: Any, write: Writer) -> None:
-    scaled = write.transformed(estimator.scaler_)
-    write("Identity", write.inner(estimator.estimator_, scaled, raw=write.raw), to=write.target)
-
-
-def _pooled(estimator: Any, write: Writer) -> None:
-    vectors = write.transformed(estimator.pooling_)
-    write("Identity", write.inner(estimator.estimator_, vectors, raw=write.raw), to=write.target)
+def _after_transformer(estimator: Any, write: Writer) -> None:
+    transformer = estimator.scaler_ if isinstance(estimator, Scaled) else estimator.pooling_
+    inner = write.inner(estimator.estimator_, write.transformed(transformer), raw=write.raw)
+    write("Identity", inner, to=write.target)
 
 
 def _margin(estimator: Any, write: Writer) -> None:
@@ -241,8 +237,8 @@ CONVERTERS: dict[type, Converter] = {
     BlockRidge: _linear,
     MarginSVM: _margin,
     NetworkClassifier: _network,
-    Pooled: _pooled,
-    Scaled: _scaled,
+    Pooled: _after_transformer,
+    Scaled: _after_transformer,
     TemperatureScaled: _cooled,
     VotingClassifier: _voting,
     BaggingClassifier: _bagging,
