@@ -1,6 +1,6 @@
 """The command line: `serein --help`. Heavy parts are imported by the command that needs them.
 
-Exit status: 0 all good; 1 some inputs failed, the others are answered; 2 wrong usage.
+Exit status: 0 all good; 1 some inputs failed, the others have predictions; 2 wrong usage.
 """
 
 from __future__ import annotations

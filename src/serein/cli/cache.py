@@ -15,7 +15,7 @@ MEGABYTE = 1e6
 
 cache = typer.Typer(
     name="cache",
-    help="Where features, trainings and answers are kept: path, list, clear.",
+    help="Where features, checkpoints and predictions are kept: path, list, clear.",
     no_args_is_help=True,
 )
 

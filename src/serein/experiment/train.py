@@ -197,7 +197,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
-        path = Path(front.name)  # where the encoder lies on this machine is not told
+        path = Path(front.name)  # its place on this machine is private
         name = path.name if path.is_absolute() else front.name
         manifest["encoder"] = {"name": name, "layers": list(front.layers)}
         if front.pool_after:

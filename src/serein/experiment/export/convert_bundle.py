@@ -32,17 +32,17 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two recognisers' probabilities are apart on the same signals."""
+    """How far the probabilities of two recognizers are apart on the same signals."""
 
     signals: int
     largest: float
     mean: float
-    same_answer: float
+    same_prediction: float
 
     def __str__(self) -> str:
         return (
             f"parity over {self.signals} signals: largest probability difference "
-            f"{self.largest:.2g}, mean {self.mean:.2g}, same answer {self.same_answer:.1%}"
+            f"{self.largest:.2g}, mean {self.mean:.2g}, same prediction {self.same_prediction:.1%}"
         )
 
 
@@ -66,7 +66,7 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
 
 
 def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> Parity:
-    """Compare two recognisers of the same labels, silence and speech gates aside."""
+    """Compare two recognizers of the same labels, without the gates for silence and speech."""
     rows = [
         np.stack([model_of(one).of_signal(signal) for signal in signals]) for one in (first, second)
     ]

@@ -123,10 +123,10 @@ def _refused(estimator: Any, write: Writer) -> None:
     raise BundleError(f"{type(estimator).__name__} cannot be exported; use TemperatureScaled")
 
 
-def _cooled(estimator: Any, write: Writer) -> None:
-    """Divide logits where there are any: probabilities below 1e-38 are 0 in float32."""
+def _temperature_scaled(estimator: Any, write: Writer) -> None:
+    """Divide logits by the temperature where there are any: float32 ends at 1e-38."""
     temperature = float(estimator.temperature_)
-    last = _answering(estimator.estimator_)
+    last = _deciding(estimator.estimator_)
     if isinstance(last, WITH_LOGITS):
         write.ask_logits(last)
         logits = write.inner(estimator.estimator_)
@@ -139,11 +139,11 @@ def _cooled(estimator: Any, write: Writer) -> None:
     # p ** (1 / T) keeps an impossible class impossible without a logarithm of zero
     greatest = write("ReduceMax", probability, axis, keepdims=1)
     power = write.constant([1 / temperature])
-    cooled = write("Pow", write("Div", probability, greatest), power)
-    write("Div", cooled, write("ReduceSum", cooled, axis, keepdims=1), to=write.target)
+    scaled = write("Pow", write("Div", probability, greatest), power)
+    write("Div", scaled, write("ReduceSum", scaled, axis, keepdims=1), to=write.target)
 
 
-def _answering(estimator: Any) -> Any:
+def _deciding(estimator: Any) -> Any:
     """Find the estimator whose probabilities pipelines, scaling and wrappers hand on."""
     while True:
         estimator = unwrapped(estimator)
@@ -194,27 +194,27 @@ def _voting(estimator: Any, write: Writer) -> None:
 
 
 def _bagging(estimator: Any, write: Writer) -> None:
-    answers = []
+    parts = []
     for part, features in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
         source = None
         if not np.array_equal(features, np.arange(estimator.n_features_in_)):
             source = write.columns(features)
-        answer = write.inner(part, source)
+        probability = write.inner(part, source)
         if len(part.classes_) < len(estimator.classes_):  # the bag lacked a class; it counts as 0
             place = np.zeros((len(part.classes_), len(estimator.classes_)))
             place[np.arange(len(place)), part.classes_.astype(int)] = 1
-            answer = write("MatMul", answer, write.constant(place))
-        answers.append(answer)
-    _weighted_mean(write, answers, np.ones(len(answers)))
+            probability = write("MatMul", probability, write.constant(place))
+        parts.append(probability)
+    _weighted_mean(write, parts, np.ones(len(parts)))
 
 
-def _weighted_mean(write: Writer, answers: list[str], weights: Any) -> None:
+def _weighted_mean(write: Writer, parts: list[str], weights: Any) -> None:
     shares = weights / weights.sum()
-    parts = [
-        write("Mul", answer, write.constant([share]))
-        for answer, share in zip(answers, shares, strict=True)
+    weighted = [
+        write("Mul", part, write.constant([share]))
+        for part, share in zip(parts, shares, strict=True)
     ]
-    write("Sum", *parts, to=write.target)
+    write("Sum", *weighted, to=write.target)
 
 
 WITH_LOGITS = (
@@ -239,7 +239,7 @@ CONVERTERS: dict[type, Converter] = {
     NetworkClassifier: _network,
     Pooled: _after_transformer,
     Scaled: _after_transformer,
-    TemperatureScaled: _cooled,
+    TemperatureScaled: _temperature_scaled,
     VotingClassifier: _voting,
     BaggingClassifier: _bagging,
 }

@@ -80,9 +80,9 @@ def join(
         )
         joined.graph.node.append(onnx.helper.make_node("Identity", [prefix + name], [name]))
         kept = [output for output in joined.graph.output if output.name != prefix + name]
-        answer = copy.deepcopy(head.graph.output[0])
+        output = copy.deepcopy(head.graph.output[0])
         del joined.graph.output[:]
-        joined.graph.output.extend([*kept, answer])
+        joined.graph.output.extend([*kept, output])
     return _finished(joined, list(heads))
 
 

@@ -18,7 +18,7 @@ def quantise(model: bytes) -> bytes:
     """Quantise the large matrices to int8, a scale an output channel; activations as they come.
 
     Weights take 7 of the 8 bits: processors without VNNI add products in 16 bits, which 8 would
-    overflow, so that the answer would depend on the machine.
+    overflow, so that results would depend on the machine.
     """
     graph = onnx.load_from_string(model).graph
     constants = {tensor.name for tensor in graph.initializer}
