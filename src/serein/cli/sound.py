@@ -106,15 +106,14 @@ def denoise(
         raise SereinError(f"{target}: name the cleaned recording .wav or .flac")
     check_folder(target)
     signal = read_audio(source)
+    if reference is None:
+        cleaned = methods.denoise(signal, method=method or "wiener")
+    else:
+        cleaned = methods.adaptive(signal, read_audio(reference), method=method or "nlms").signal
     try:
-        if reference is None:
-            cleaned = methods.denoise(signal, method=method or "wiener")
-        else:
-            noise = read_audio(reference)
-            cleaned = methods.adaptive(signal, noise, method=method or "nlms").signal
         soundfile.write(target, cleaned, RATE_HZ)
-    except (ValueError, OSError, soundfile.SoundFileError) as error:
-        raise SereinError(f"{source} was not cleaned: {error}") from error
+    except (OSError, soundfile.SoundFileError) as error:
+        raise SereinError(f"{target} cannot be written: {error}") from error
     typer.echo(f"written: {target}")
 
 
