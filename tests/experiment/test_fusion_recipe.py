@@ -329,6 +329,17 @@ def test_wrong_recipes_are_refused(studio: Path, sections: dict[str, object], sa
         prepared(studio, **sections)
 
 
+def test_the_card_says_what_is_fused(model: Path) -> None:
+    card = (model / "CARD.md").read_text()
+    assert "fused with 35 OpenFace action units and sentence vectors of what is said" in card
+
+
+def test_stress_is_for_the_voice_alone(model: Path) -> None:
+    arguments = ["evaluate", str(model.parent / "mine.toml"), "--stress"]
+    with pytest.raises(RecipeError, match="--stress changes the voice"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
 def test_fused_predictions_do_not_adapt(studio: Path) -> None:
     with pytest.raises(RecipeError, match="do not adapt to a speaker"):
         evaluate(prepared(studio), adaptation=True)

@@ -170,6 +170,11 @@ def evaluate(
     wanted = chosen_recipe(recipe, corpus, model)
     if stress and wanted.features and wanted.features.table:
         raise RecipeError("features read from a table have no sound to change: leave --stress out")
+    if stress and wanted.fusion:
+        raise RecipeError(
+            "--stress changes the voice, and fused predictions do not follow from it alone: train "
+            "a bundle, and give it to `serein stress`"
+        )
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
         evaluation = evaluate_recipe(

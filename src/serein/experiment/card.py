@@ -102,9 +102,19 @@ def _inside(manifest: dict[str, Any]) -> str:
     named = f"{model['name']} ({settings})" if settings else model["name"]
     return (
         f"{described}; feature scaling; the model {named}{_augmentation(manifest)}; "
+        f"{_fusion(manifest)}"
         f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )
+
+
+def _fusion(manifest: dict[str, Any]) -> str:
+    if "fusion" not in manifest:
+        return ""
+    about = {"face": "35 OpenFace action units", "text": "sentence vectors of what is said"}
+    others = [about[name] for name in manifest["modalities"] if name in about]
+    settings = ", ".join(f"{key} {value}" for key, value in manifest["fusion"].items())
+    return f"fused with {' and '.join(others)} ({settings}), any of which may be missing; "
 
 
 def _augmentation(manifest: dict[str, Any]) -> str:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import combinations
-from math import factorial, log
+from math import log
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -21,6 +20,7 @@ from serein.inference.prediction import Prediction, Segment
 from serein.inference.recognizer import Recognizer, Source, read_source
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 from serein.inference.window_model import is_silent
+from serein.models.shapley import shapley, subsets
 
 if TYPE_CHECKING:
     from serein.features.text import SentenceEncoder
@@ -174,32 +174,32 @@ class FusionRecognizer(Recognizer):
         model, network = self._model, cast("FusedNetwork", self._model.network)
         features = None if sound is None or is_silent(sound) else model.front_end(sound)
         names = (*(() if features is None else ("voice",)), *given)
-        subsets = [part for size in range(len(names) + 1) for part in combinations(names, size)]
+        parts = subsets(names)
         width = 1 + sum(self.widths.values()) - self.widths["voice"]
-        rows = np.full((len(subsets), width), np.nan, np.float32)
-        for row, subset in zip(rows, subsets, strict=True):
+        rows = np.full((len(parts), width), np.nan, np.float32)
+        for row, subset in zip(rows, parts, strict=True):
             row[0] = "voice" in subset
             for name in set(subset) - {"voice"}:
                 row[self._columns[name]] = given[name]
         if features is None:
             features = model.front_end(_some_sound())
         probabilities, speech = network.predict_fused(features, rows)
-        found = dict(zip(subsets, probabilities, strict=True))
+        found = dict(zip(parts, probabilities, strict=True))
         if speech < model.speech_threshold:
             found = {subset: row for subset, row in found.items() if "voice" not in subset}
         return found
 
-    def _segment(self, bounds: tuple[float, float], subsets: Subsets) -> Segment:
+    def _segment(self, bounds: tuple[float, float], given: Subsets) -> Segment:
         """Say what the modalities of one stretch say, together and each alone."""
-        names = max(subsets, key=len)
+        names = max(given, key=len)
         if not names:
             return make_segment(bounds, {}, self.unsure_below)
         named = self._model.named
-        joint = make_segment(bounds, named(subsets[names]), self.unsure_below)
-        best = int(subsets[names].argmax())
-        values = _shapley({part: log(max(row[best], 1e-12)) for part, row in subsets.items()})
+        joint = make_segment(bounds, named(given[names]), self.unsure_below)
+        best = int(given[names].argmax())
+        values = shapley({part: log(max(row[best], 1e-12)) for part, row in given.items()})
         total = sum(map(abs, values.values()))
-        alone = {name: make_segment(bounds, named(subsets[(name,)]), 0.0) for name in names}
+        alone = {name: make_segment(bounds, named(given[(name,)]), 0.0) for name in names}
         return replace(
             joint,
             modalities={TITLES[name]: segment for name, segment in alone.items()},
@@ -236,25 +236,13 @@ def _some_sound() -> Signal:
 
 def _averaged(windows: list[tuple[float, Subsets]]) -> Subsets:
     """Average windows, each by its length: those with speech, or all if there are none."""
-    most = max(len(subsets) for _, subsets in windows)
-    kept = [(length, subsets) for length, subsets in windows if len(subsets) == most]
+    most = max(len(found) for _, found in windows)
+    kept = [(length, found) for length, found in windows if len(found) == most]
     lengths = np.array([max(length, 1e-9) for length, _ in kept])
     return {
         subset: np.average([found[subset] for _, found in kept], axis=0, weights=lengths)
         for subset in kept[0][1]
     }
-
-
-def _shapley(worth: Mapping[tuple[str, ...], float]) -> dict[str, float]:
-    """Return the Shapley value of each modality: see `FusionClassifier.evidence`."""
-    names = max(worth, key=len)
-    values = dict.fromkeys(names, 0.0)
-    for subset, value in worth.items():
-        for name in set(names) - set(subset):
-            more = tuple(other for other in names if other in subset or other == name)
-            share = factorial(len(subset)) * factorial(len(names) - len(subset) - 1)
-            values[name] += (worth[more] - value) * share / factorial(len(names))
-    return values
 
 
 def _widths(bundle: Bundle) -> dict[str, int]:

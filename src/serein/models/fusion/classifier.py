@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from math import factorial
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from serein.errors import SettingError
 from serein.models.fusion.modalities import Floats, Modalities, Targets, Weights
+from serein.models.shapley import shapley, subsets
 from serein.training.contract import LogProbabilityClassifier
 
 TINY = 1e-12  # the least probability whose logarithm is taken
@@ -93,27 +92,17 @@ class FusionClassifier(LogProbabilityClassifier):
     def evidence(self, X: Mapping[str, npt.ArrayLike]) -> Floats:
         """Return each modality's Shapley value for the predicted class, (samples, modalities).
 
-        That is what adding it changes in the log probability, as mean over all orders in which the
-        modalities of the sample could be added to none.
-
-        L. S. Shapley, "A value for n-person games", 1953; S. Lundberg, S.-I. Lee, "A Unified
-        Approach to Interpreting Model Predictions", NeurIPS 2017, eq. 4.
+        That is what adding it changes in the log probability: see `serein.models.shapley`.
         """
         samples = self._read(X)
         best = self._predicted(samples).argmax(axis=1)
-        present, count = samples.present, len(self.modalities_)
-        rows = np.arange(len(samples))
+        present, rows = samples.present, np.arange(len(samples))
         worth = {}
-        for size in range(count + 1):
-            for subset in combinations(range(count), size):
-                part = samples.only(present & np.isin(np.arange(count), subset))
-                worth[subset] = self._predicted(part)[rows, best]
-        result = np.zeros(present.shape)
-        for subset, value in worth.items():
-            for number in set(range(count)) - set(subset):
-                share = factorial(len(subset)) * factorial(count - len(subset) - 1)
-                more = worth[tuple(sorted((*subset, number)))]
-                result[:, number] += (more - value) * share / factorial(count)
+        for subset in subsets(self.modalities_):
+            part = samples.only(present & np.isin(self.modalities_, subset))
+            worth[subset] = self._predicted(part)[rows, best]
+        values = shapley(worth)
+        result = np.column_stack([values[name] for name in self.modalities_])
         return np.where(present, result, 0.0)
 
     def contributions(self, X: Mapping[str, npt.ArrayLike]) -> Floats:

@@ -53,32 +53,24 @@ class ColumnFusion(WrappedClassifier):
     ) -> Self:
         """Learn from samples, of which only the `labelled` ones, all if not given, show a label."""
         samples, labels = Modalities.split(X, self.widths), np.asarray(y)
-        count = len(labels)
-        rows: dict[str, Any] = {
-            "groups": np.arange(count) if groups is None else np.asarray(groups)
-        }
-        rows["is_augmented"] = (
-            np.zeros(count, bool) if is_augmented is None else np.asarray(is_augmented)
-        )
-        if sample_weight is not None:
-            rows["sample_weight"] = np.asarray(sample_weight)
         if labelled is not None:
             labels = labels.astype(object)
             labels[~np.asarray(labelled, bool)] = None
+        rows: dict[str, Any] = {"groups": groups, "is_augmented": is_augmented}
         if self.unlabelled is not None:
             more = len(self.unlabelled.X)
             samples = samples.joined(Modalities.split(self.unlabelled.X, self.widths))
             labels = np.concatenate([labels.astype(object), [None] * more])
-            rows["groups"] = np.concatenate([rows["groups"], self.unlabelled.groups])
-            rows["is_augmented"] = np.concatenate([rows["is_augmented"], np.zeros(more, bool)])
-        if self.class_weights:
-            rows["sample_weight"] = BALANCED
-        self.estimator_ = clone(self.estimator).fit(samples.arrays, labels, **rows)
+            rows["groups"] = np.concatenate([np.asarray(groups), self.unlabelled.groups])
+            if is_augmented is not None:
+                rows["is_augmented"] = np.concatenate([np.asarray(is_augmented), np.zeros(more)])
+        rows["sample_weight"] = BALANCED if self.class_weights else sample_weight
+        self.estimator_ = clone(self.estimator).fit(samples, labels, **rows)
         self.classes_ = self.estimator_.classes_
         return self
 
     def _inputs(self, X: npt.ArrayLike) -> Any:
-        return Modalities.split(X, self.widths).arrays
+        return Modalities.split(X, self.widths)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +23,7 @@ from serein.models.fusion.classifier import (
 from serein.models.fusion.modalities import Floats, Modalities, Targets
 from serein.models.fusion.rules import RULES, HeldOut, LogP, Product, Rule
 from serein.models.linear import MaskedLogisticRegression
+from serein.models.shapley import subsets
 
 
 class LateFusion(FusionClassifier):
@@ -77,10 +77,11 @@ class LateFusion(FusionClassifier):
         self.folds = folds
 
     def _learn(self, samples: Modalities, targets: Targets) -> None:
+        present = samples.present
         held = np.full((len(samples.names), len(targets), len(self.classes_)), np.nan)
         self.estimators_: dict[str, TemperatureScaled] = {}
         for number, (name, array) in enumerate(samples.items()):
-            mine = np.flatnonzero(samples.present[:, number])
+            mine = np.flatnonzero(present[:, number])
             estimator = self._estimator(name)
             calibrated = TemperatureScaled(estimator, folds=self.folds)
             calibrated = fitted(calibrated, array[mine], targets.rows(mine), inside=estimator)
@@ -96,10 +97,9 @@ class LateFusion(FusionClassifier):
     def _learn_rules(self) -> None:
         """Learn the rule of each set of modalities."""
         self.rules_: dict[tuple[str, ...], Rule] = {}
-        for size in range(2, len(self.modalities_) + 1):
-            for subset in combinations(range(len(self.modalities_)), size):
-                known = self.held_out_.among(subset)
-                names = tuple(self.modalities_[number] for number in subset)
+        for names in subsets(self.modalities_):
+            if len(names) > 1:
+                known = self.held_out_.among([self.modalities_.index(name) for name in names])
                 learn = RULES[self.rule] if len(known.truth) else Product.plain
                 self.rules_[names] = learn(known)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,13 +23,16 @@ BALANCED = "balanced"  # in place of weights: all classes count the same
 
 @dataclass(frozen=True)
 class Modalities:
-    """The same samples in several modalities: name -> (samples, features), NaN rows for gaps."""
+    """Samples of several modalities: their columns side by side, a block of NaN for a gap."""
 
-    arrays: dict[str, Floats]
+    columns: Floats
+    widths: dict[str, int]
 
     @classmethod
-    def read(cls, X: Mapping[str, npt.ArrayLike], widths: Mapping[str, int] | None = None) -> Self:
+    def read(cls, X: Any, widths: Mapping[str, int] | None = None) -> Modalities:
         """Check a mapping of modalities; with `widths`, order and complete it as in training."""
+        if isinstance(X, Modalities):
+            return X if X.widths == (widths or X.widths) else cls.read(dict(X.items()), widths)
         if not isinstance(X, Mapping) or not X:
             kind = "empty" if isinstance(X, Mapping) else f"of type {type(X).__name__}"
             raise SettingError(
@@ -43,65 +46,61 @@ class Modalities:
             raise SettingError(
                 f"modalities differ in samples: {found}; give a row of NaN for a gap"
             )
-        return cls(arrays if widths is None else _as_trained(arrays, widths))
+        if widths is not None:
+            arrays = _as_trained(arrays, widths)
+        found_widths = {name: array.shape[1] for name, array in arrays.items()}
+        return cls(np.hstack(list(arrays.values())), found_widths)
 
     @classmethod
-    def split(cls, X: npt.ArrayLike, widths: Mapping[str, int]) -> Self:
-        """Cut the columns of one array, the modalities side by side, into its modalities."""
+    def split(cls, X: npt.ArrayLike, widths: Mapping[str, int]) -> Modalities:
+        """Check one array of all columns."""
         columns = np.asarray(X, dtype=np.float64)
         if columns.ndim != 2 or columns.shape[1] != sum(widths.values()):
             raise SettingError(
                 f"X has shape {columns.shape}; need (samples, {sum(widths.values())}): the columns "
                 f"of {', '.join(widths)} side by side"
             )
-        blocks = np.split(columns, np.cumsum(list(widths.values()))[:-1], axis=1)
-        return cls.read(dict(zip(widths, blocks, strict=True)), widths)
+        samples = cls(columns, dict(widths))
+        for name, array in samples.items():
+            _matrix(name, array)
+        return samples
 
     def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
+        return len(self.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The modalities, in order."""
-        return tuple(self.arrays)
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """How many features each modality has."""
-        return {name: array.shape[1] for name, array in self.arrays.items()}
+        return tuple(self.widths)
 
     @property
     def present(self) -> Flags:
         """Which modalities each sample has, shape (samples, modalities)."""
-        return np.column_stack([~np.isnan(array[:, 0]) for array in self.arrays.values()])
-
-    @property
-    def columns(self) -> Floats:
-        """All modalities side by side, as `split` takes them."""
-        return np.hstack(list(self.arrays.values()))
-
-    def rows(self, which: npt.NDArray[Any]) -> Modalities:
-        """Keep some samples, by index or mask."""
-        return Modalities({name: array[which] for name, array in self.arrays.items()})
-
-    def only(self, keep: Flags) -> Modalities:
-        """Take modalities away, where `keep`, of shape (samples, modalities), is false."""
-        return Modalities(
-            {
-                name: np.where(column[:, None], array, np.nan)
-                for (name, array), column in zip(self.arrays.items(), keep.T, strict=True)
-            }
-        )
-
-    def joined(self, others: Modalities) -> Modalities:
-        """Put more samples behind these."""
-        return Modalities(
-            {name: np.concatenate([array, others.arrays[name]]) for name, array in self.items()}
-        )
+        return np.column_stack([~np.isnan(array[:, 0]) for _, array in self.items()])
 
     def items(self) -> list[tuple[str, Floats]]:
         """Return names and arrays."""
-        return list(self.arrays.items())
+        ends = np.cumsum(list(self.widths.values()))[:-1]
+        return list(zip(self.widths, np.split(self.columns, ends, axis=1), strict=True))
+
+    def rows(self, which: npt.NDArray[Any]) -> Modalities:
+        """Keep some samples, by index or mask."""
+        return Modalities(self.columns[which], self.widths)
+
+    def some(self, names: Sequence[str]) -> Modalities:
+        """Keep some modalities."""
+        arrays = dict(self.items())
+        kept = {name: self.widths[name] for name in names}
+        return Modalities(np.hstack([arrays[name] for name in names]), kept)
+
+    def only(self, keep: Flags) -> Modalities:
+        """Take modalities away, where `keep`, of shape (samples, modalities), is false."""
+        wide = np.repeat(keep, list(self.widths.values()), axis=1)
+        return Modalities(np.where(wide, self.columns, np.nan), self.widths)
+
+    def joined(self, others: Modalities) -> Modalities:
+        """Put more samples behind these."""
+        return Modalities(np.concatenate([self.columns, others.columns]), self.widths)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class SemiSupervised(WrappedClassifier):
             free = random.permutation(np.flatnonzero((index < 0) & usable))[: self.pool]
             guesses = []
             for names in self._views(samples.names):
-                view = Modalities({name: samples.arrays[name] for name in names})
+                view = samples.some(names)
                 mine = free[view.present[free].any(axis=1)]
                 if len(mine):
                     fusion = self._fusion()
@@ -101,7 +101,7 @@ class SemiSupervised(WrappedClassifier):
         rows = np.flatnonzero((targets.index >= 0) & samples.present.any(axis=1))
         part = targets.rows(rows)
         return clone(estimator).fit(
-            samples.rows(rows).arrays,
+            samples.rows(rows),
             part.labels,
             sample_weight if isinstance(sample_weight, str) else part.weight,
             part.groups,
@@ -110,7 +110,7 @@ class SemiSupervised(WrappedClassifier):
 
     def _guess(self, teacher: Any, view: Modalities, rows: Indices) -> Guess:
         """Ask a teacher, which may lack classes, for the likeliest class of some samples."""
-        probabilities = teacher.predict_proba(view.rows(rows).arrays)
+        probabilities = teacher.predict_proba(view.rows(rows))
         classes = np.searchsorted(self.classes_, teacher.classes_)
         return rows, classes[probabilities.argmax(axis=1)], probabilities.max(axis=1)
 
