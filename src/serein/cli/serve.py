@@ -10,8 +10,9 @@ import typer
 
 from serein import __version__
 from serein.cli.options import Provider
-from serein.defaults import DEFAULT_PROVIDER
+from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER
 from serein.errors import MissingExtraError
+from serein.serve.settings import Settings, read_key
 
 
 def serve(
@@ -32,14 +33,24 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name by which it is known.")
     ] = None,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest upload.")] = 25.0,
-    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest recording.")] = 600.0,
-    max_streams: Annotated[int, typer.Option(min=0, help="Streams open at once, a worker.")] = 12,
-    max_queue: Annotated[int, typer.Option(min=1, help="Uploads in hand at once, a worker.")] = 64,
+    max_megabytes: Annotated[
+        float, typer.Option(min=0.001, help="Largest upload.")
+    ] = Settings.max_megabytes,
+    max_seconds: Annotated[
+        float, typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording.")
+    ] = Settings.max_seconds,
+    max_streams: Annotated[
+        int, typer.Option(min=0, help="Streams open at once, a worker.")
+    ] = Settings.max_streams,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Uploads in hand at once, a worker.")
+    ] = Settings.max_queue,
     requests_per_minute: Annotated[
         int, typer.Option(min=0, help="Of one client, a worker; 0: no limit.")
-    ] = 1200,
-    max_stream_seconds: Annotated[float, typer.Option(min=1, help="Longest stream.")] = 14_400.0,
+    ] = Settings.requests_per_minute,
+    max_stream_seconds: Annotated[
+        float, typer.Option(min=1, help="Longest stream.")
+    ] = Settings.max_stream_seconds,
     store: Annotated[
         Path | None,
         typer.Option(help="Keep uploads and answers in this folder; nothing is kept without it."),
@@ -51,7 +62,6 @@ def serve(
     """
     try:
         from serein.serve.server import serve as run
-        from serein.serve.settings import Settings, read_key
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("serein"):
             raise

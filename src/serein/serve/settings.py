@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from serein.audio.read import RATE_HZ
-from serein.defaults import DEFAULT_PROVIDER
+from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER
 from serein.errors import ServiceError
 
 MEGABYTE = 2**20
@@ -30,7 +29,7 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     max_megabytes: float = 25.0
     max_seconds: float = 600.0
-    max_channels: int = 8
+    max_channels: int = DEFAULT_LIMITS.max_channels
     max_streams: int = 12
     max_queue: int = 64
     requests_per_minute: int = 1200  # per client; 0: no limit
@@ -78,9 +77,14 @@ class Settings:
     @property
     def decoder_bytes(self) -> int:
         """Address space of a decoder, in bytes: its libraries, the upload, and the sound."""
+        from serein.audio.read import RATE_HZ  # with NumPy, which the command line does without
+
         sound = round(self.max_seconds * RATE_HZ * 4)
         needed = 512 * MEGABYTE + 2 * self.max_bytes + 3 * sound
-        return max(self.decoder_megabytes * MEGABYTE, needed if self.max_seconds > 600 else 0)
+        return max(
+            self.decoder_megabytes * MEGABYTE,
+            needed if self.max_seconds > Settings.max_seconds else 0,
+        )
 
 
 def read_key(file: Path) -> str:
