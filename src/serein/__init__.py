@@ -1,15 +1,16 @@
 """serein: speech emotion recognition that people can trust.
 
-A voice goes in; out comes what a listener would hear in it.
+A recording goes in; the emotion that a listener would hear in it comes out.
 
 >>> import serein
 >>> recognizer = serein.load()
 >>> recognizer.labels
 ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
 
-The floor plan, from the ground up: `audio` and `corpora` read sound and tables; `features` turns
-sound into numbers; `models` turns numbers into labels; `evaluation` judges; `inference` is the
-trained thing; `experiment` is how it came to be; `serve` is the service; `cli` is the command line.
+The packages, from the ground up: `audio` and `corpora` read sound and tables; `features` turns
+sound into numbers; `training` and `models` turn numbers into labels; `evaluation` measures how
+well; `inference` predicts; `experiment` runs recipes; `analysis` explains and tests a model; `bulk`
+predicts very many recordings; `serve` is the service; `cli` is the command line.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def predict(
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
             raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
     if engine != "local":
-        raise typer.BadParameter("--engine is for many recordings: say with --out where to")
+        raise typer.BadParameter("--engine is for many recordings: add --out FILE")
     limits = Limits(max_s=max_seconds)
     voice = load(
         model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
@@ -171,7 +171,7 @@ def _refuse_gaps(window: float, hop: float | None) -> None:
 def _refuse_one_for_many(text: str | None, face: Path | None, recordings: int) -> None:
     if text is not None and recordings > 1:
         raise typer.BadParameter(
-            f"--text is what one recording says, and {recordings} came: give one, or --transcribe"
+            f"--text is the transcript of one recording, not of {recordings}: or take --transcribe"
         )
     if face is not None and recordings > 1 and not face.is_dir():
         raise typer.BadParameter(
@@ -270,9 +270,9 @@ def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | N
             typer.echo(f"going on: {len(journal.done)} files are done already", err=True)
         with progress_bar("recordings") as progress:
             answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=progress)
-        answered, errors = write_results(journal.rows(files), labels, out)
+        predicted, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
-    typer.echo(f"{answered} predicted, {errors} failed: {out}")
+    typer.echo(f"{predicted} predicted, {errors} failed: {out}")
     return failed or errors > 0
 
 

@@ -254,8 +254,8 @@ class Recognizer:
 
         The speaker's bias in the log-posteriors is estimated and removed: see
         `serein.models.speaker_prior.SpeakerPrior`. Each window with speech is an utterance; the
-        more there are, and the more varied in emotion, the more is learnt, and little from what may
-        be one emotion. What earlier calls added is kept.
+        more there are, and the more varied in emotion, the better the estimate; what may be a
+        single emotion changes little. What earlier calls added is kept.
 
         Parameters
         ----------
@@ -281,7 +281,7 @@ class Recognizer:
         found = [row for source in sources for row in self._posteriors(source, rate)]
         if not found:
             raise AudioError(
-                f"no speech in {len(sources)} recording(s): nothing can be learnt of the speaker"
+                f"no speech in {len(sources)} recording(s): cannot adapt to the speaker"
             )
         self._model.speaker.add(found)
         return self
