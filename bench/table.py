@@ -24,7 +24,7 @@ from serein.cli.show import progress_bar
 from serein.evaluation.cross_validation import FittedFolds
 from serein.experiment.evaluate import fit_folds, learning_curve
 from serein.experiment.export.estimator_graph import join, to_graph
-from serein.experiment.export.torch_graph import example_input, to_onnx
+from serein.experiment.export.torch_graph import encoder_graph
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe import Recipe, uncalibrated
 from serein.experiment.recipe_file import read_recipe, short_recipe
@@ -167,9 +167,8 @@ def training_seconds(fitted: FittedFolds) -> float:
 def graph(fitted: Any, prepared: Prepared) -> bytes:
     """Turn a fold's classifier into the graph that a bundle would hold."""
     columns = None if prepared.width else prepared.X.shape[1]
-    front, encoder = prepared.front, None
-    if isinstance(front, SpeechEncoder):
-        encoder = to_onnx(front.network, example_input(front.front_end), ["vector"])
+    front = prepared.front
+    encoder = encoder_graph(front) if isinstance(front, SpeechEncoder) else None
     return join(encoder, {"probability": to_graph(fitted, columns)})
 
 

@@ -17,7 +17,7 @@ from serein.experiment.card import model_card, notice
 from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
-from serein.experiment.export.torch_graph import example_input, to_onnx
+from serein.experiment.export.torch_graph import encoder_graph
 from serein.experiment.fusion import fusion_manifest
 from serein.experiment.prepare import (
     Front,
@@ -157,9 +157,8 @@ def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
         "probability": to_graph(fitted.classifier, columns),
         "speech": speech_graph(fitted.speech.classifier, voice),
     }
-    front, encoder = prepared.front, None
-    if isinstance(front, SpeechEncoder):
-        encoder = to_onnx(front.network, example_input(front.front_end), ["vector"])
+    front = prepared.front
+    encoder = encoder_graph(front) if isinstance(front, SpeechEncoder) else None
     others = prepared.X.shape[1] - prepared.voice.shape[1]
     return join(encoder, heads, others=others)
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def to_onnx(network: nn.Module, example: Array, outputs: Iterable[str]) -> bytes
         file = Path(folder) / "model.onnx"
         program.save(str(file), external_data=False)  # type: ignore[union-attr]
         return file.read_bytes()
+
+
+@lru_cache(maxsize=1)  # training tests the int8 encoder, then packs the same one
+def encoder_graph(encoder: SpeechEncoder) -> bytes:
+    """Write an encoder as an ONNX graph."""
+    return to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
 
 
 def example_input(front_end: FrontEnd, *, batch: int = 2) -> Array:
@@ -127,5 +134,4 @@ class GraphEncoder:
 
 def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
     """Export an encoder and quantise it."""
-    model = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
-    return GraphEncoder(quantise(model), encoder)
+    return GraphEncoder(quantise(encoder_graph(encoder)), encoder)
