@@ -84,7 +84,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--set", "mfc", "--out", "x.csv"], "unknown feature set 'mfc'; known: mfcc"),
-        (["--out", "x.xls"], "unknown ending '.xls'"),
+        (["--out", "x.xls"], "unknown format '.xls'"),
         (["--out", "nowhere/x.csv"], "there is no folder nowhere"),
         (["--frames", "--out", "x.csv"], "expert describes whole recordings"),
     ],

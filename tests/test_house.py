@@ -16,12 +16,13 @@ import serein
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
-ANYONE_MAY = {"errors", "defaults", "recordings", "engine"}
+ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "defaults": set(),
     "engine": set(),
     "recordings": set(),
+    "tables": set(),
     "emotions": set(),
     "audio": set(),
     "training": set(),

@@ -115,7 +115,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
     "Bundles, bulk and engines": {
         "serein.inference.bundle": ("Bundle", "read_bundle", "write_bundle"),
         "serein.inference.stream": ("Event",),
-        "serein.bulk.predict_all": ("answer_all",),
+        "serein.bulk.predict_all": ("predict_all",),
         "serein.engine": ("engine", "each"),
     },
 }

@@ -2,20 +2,26 @@
 
 A loop is written once, with `each`. Who starts the work chooses where: ``with running_on("ray")``.
 Locally, joblib's own `joblib.parallel_config` chooses among its backends. More than one process
-needs the extra [scale].
+needs the extra [scale]. joblib's Ray backend is not used: its pool does not survive a lost machine.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.util import find_spec
 from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +32,9 @@ Result = TypeVar("Result")
 
 ENGINES = ("local", "ray")
 AHEAD = 4  # items a core that are handed out before they are asked for
+BATCH = 8  # items that a process takes at once, where items may end their process
+RETRIES = 1  # of such an item, since its machine may have died rather than its process
+WATCH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,11 @@ def running_on(
 
 
 def each(
-    function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int = 1
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int = 1,
+    lost: Callable[[Item], Result] | None = None,
 ) -> Iterator[Result]:
     """Call a function with each item, on the engine that is chosen.
 
@@ -81,9 +94,12 @@ def each(
     function : callable
         Of one item; it is sent to where it runs, with all it holds.
     items : iterable
-        Read no further ahead than the engine is busy.
+        Read no further ahead than the engine is busy; all at once where `lost` is given.
     jobs : int
         Processes, where nobody chose; -1 is all cores.
+    lost : callable, optional
+        Gives the result of an item that ends the process it is worked on in. The work is then
+        always done in other processes, and such an item costs no other its result.
 
     Yields
     ------
@@ -97,7 +113,9 @@ def each(
     """
     jobs = engine().jobs or jobs
     if engine().name == "ray":
-        return _on_ray(function, items)
+        return _on_ray(function, items, lost)
+    if lost is not None:
+        return _surviving(partial(_guarded, os.getpid(), function), list(items), jobs, lost)
     if jobs == 1:
         return map(function, items)
     return _on_cores(function, items, jobs)
@@ -113,29 +131,94 @@ def _chosen(chosen: Engine) -> Iterator[None]:
 
 
 def _on_cores(
-    function: Callable[[Item], Result], items: Iterable[Item], jobs: int
+    function: Callable[[Item], Result], items: Iterable[Item], jobs: int, **options: int
 ) -> Iterator[Result]:
     if find_spec("joblib") is None:
         raise MissingExtraError("working with several processes", "scale")
     from joblib import Parallel, delayed
 
-    work = Parallel(n_jobs=jobs, return_as="generator")
+    work = Parallel(n_jobs=jobs, return_as="generator", **options)
     return iter(work(delayed(function)(item) for item in items))
 
 
-def _on_ray(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def _surviving(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    jobs: int,
+    lost: Callable[[Item], Result],
+) -> Iterator[Result]:
+    """Work in order; where a process dies, do what it may have held one by one."""
+    if jobs == 1:
+        yield from _one_by_one(function, items, lost)
+        return
+    done, ahead = 0, (jobs if jobs > 0 else os.cpu_count() or 1) * AHEAD * BATCH
+    while done < len(items):
+        try:
+            chunk = {"batch_size": BATCH, "pre_dispatch": ahead}
+            for result in _on_cores(function, items[done:], jobs, **chunk):
+                yield result
+                done += 1
+        except BrokenProcessPool:
+            yield from _one_by_one(function, items[done : done + ahead], lost)
+            done += ahead
+
+
+def _one_by_one(
+    function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result]
+) -> Iterator[Result]:
+    """Work in one other process, and in a fresh one after an item that ended it."""
+    pool = _fresh_process()
+    try:
+        for item in items:
+            try:
+                yield pool.submit(function, item).result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False)
+                pool = _fresh_process()
+                yield lost(item)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fresh_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def _guarded(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
+    """Work on an item in a process that ends with its parent."""
+    _end_with(parent)
+    return function(item)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Watch a parent, once a process: one that is killed cannot tell its children to end."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _on_ray(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    lost: Callable[[Item], Result] | None,
+) -> Iterator[Result]:
     import ray
 
-    call: Any = ray.remote(max_retries=-1)(_call)
+    call: Any = ray.remote(max_retries=-1 if lost is None else RETRIES)(_call)
     sent = ray.put(function)  # once a machine, not once an item
     resources: Any = ray.cluster_resources  # Ray carries no types here
     ahead = AHEAD * max(1, int(resources().get("CPU", 1)))
-    waiting: deque[Any] = deque()
+    waiting: deque[tuple[Any, Item]] = deque()
     for item in chain(items, [_END] * ahead):
         if item is not _END:
-            waiting.append(call.remote(sent, item))
+            waiting.append((call.remote(sent, item), item))
         if waiting and (item is _END or len(waiting) > ahead):
-            yield _got(waiting.popleft())
+            yield _result(*waiting.popleft(), lost)
 
 
 _END: Any = object()
@@ -145,14 +228,18 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result:
     return function(item)
 
 
-def _got(answer: Any) -> Any:
-    """Wait for an answer; an error of the function is raised as it was there."""
+def _result(promise: Any, item: Any, lost: Callable[[Any], Any] | None) -> Any:
+    """Wait for a result; an error of the function is raised as it was there."""
     import ray
 
     try:
-        return ray.get(answer)
+        return ray.get(promise)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
+        if lost is None:
+            raise
+        return lost(item)
 
 
 @contextmanager

@@ -13,7 +13,7 @@
     ├── EncoderError            a pre-trained encoder that cannot be found or used
     ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
     ├── ServiceError            a service that cannot start with what it was given
-    ├── ResultsError            a table of answers that cannot be written, or gone on with
+    ├── ResultsError            a table of results that cannot be written, or gone on with
     ├── EngineError             a cluster, or what else work should run on, that is not there
     └── MissingExtraError       an optional part is not installed; names the pip line
 
@@ -76,7 +76,7 @@ class ServiceError(SereinError, ValueError):
 
 
 class ResultsError(SereinError, ValueError):
-    """A table of answers that cannot be written, or gone on with."""
+    """A table of results that cannot be written, or gone on with."""
 
 
 class EngineError(SereinError, ValueError):

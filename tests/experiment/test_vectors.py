@@ -8,7 +8,7 @@ import pytest
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError
 from serein.experiment.data import read_vectors
-from serein.features.feature_table import write_table
+from serein.tables import write_table
 
 
 def corpus(*names: str) -> Corpus:
@@ -42,7 +42,11 @@ def test_folders_in_the_column_do_not_matter(tmp_path: Path):
 def test_tables_written_by_serein_are_read(tmp_path: Path):
     values = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
     names = ["ä.wav", "b,c.wav", "d.wav"]
-    file = write_table(tmp_path / "t.csv", {"file": names}, list("wxyz"), values)
+    file = write_table(
+        tmp_path / "t.csv",
+        {"file": str} | dict.fromkeys("wxyz", np.float32),
+        [{"file": names} | dict(zip("wxyz", values.T, strict=True))],
+    )
     np.testing.assert_allclose(read_vectors(file, corpus(*names)), values, rtol=1e-6)
 
 

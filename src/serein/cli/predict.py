@@ -34,7 +34,7 @@ from serein.engine import running_on
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
-    from serein.bulk.predict_all import Question
+    from serein.bulk.predict_all import Settings
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
 
@@ -112,15 +112,15 @@ def predict(
     if not inputs and face is None and (text is None or out is not None):
         raise typer.BadParameter("Missing argument 'PATH...': recordings, or folders of them")
     if out is not None:
-        from serein.bulk.predict_all import Question
+        from serein.bulk.predict_all import Settings
 
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
-        question = Question(model, unsure_below, max_seconds, provider)
+        settings = Settings(model, unsure_below, max_seconds, provider)
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
-            raise typer.Exit(int(predict_into(out, inputs, question, jobs)))
+            raise typer.Exit(int(predict_into(out, inputs, settings, jobs)))
     if engine != "local":
         raise typer.BadParameter("--engine is for many recordings: add --out FILE")
     limits = Limits(max_s=max_seconds)
@@ -253,23 +253,24 @@ def _print_modalities(segment: Segment, lang: Language) -> None:
         )
 
 
-def predict_into(out: Path, inputs: list[str], question: Question, jobs: int | None) -> bool:
+def predict_into(out: Path, inputs: list[str], settings: Settings, jobs: int | None) -> bool:
     """Write the predictions of all recordings into a table; go on where a killed run was."""
     from serein.bulk.journal import Journal
-    from serein.bulk.predict_all import answer_all
-    from serein.bulk.prediction_table import check_results, write_results
+    from serein.bulk.predict_all import check_results, predict_all, write_results
     from serein.inference.bundle import read_bundle
     from serein.inference.recognizer import find_model
 
     check_results(out)
     files, failed = _listed(inputs)
-    labels = read_bundle(find_model(question.model)).labels
+    labels = read_bundle(find_model(settings.model)).labels
     unfinished = out.with_name(f".{out.name}.journal")
-    with Journal(unfinished, question.to_dict()) as journal:
+    with Journal(unfinished, settings.to_dict()) as journal:
         if journal.done:
             typer.echo(f"going on: {len(journal.done)} files are done already", err=True)
         with progress_bar("recordings") as progress:
-            answer_all(files, question, journal, jobs=jobs or os.cpu_count() or 1, tick=progress)
+            predict_all(
+                files, settings, journal, jobs=jobs or os.cpu_count() or 1, progress=progress
+            )
         predicted, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
     typer.echo(f"{predicted} predicted, {errors} failed: {out}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,9 +38,9 @@ def features(
 ) -> None:
     """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
     from serein.features.extractor import FeatureExtractor
-    from serein.features.feature_table import check_target
+    from serein.tables import check_table
 
-    check_target(out)
+    check_table(out, (".csv", ".parquet", ".npz"))
     extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache)
     try:
         extractor.fit()
@@ -138,16 +138,15 @@ def _write(
     import numpy as np
 
     from serein.audio.frames import frame_times
-    from serein.features.feature_table import write_table
+    from serein.tables import write_table
 
     columns = extractor.get_feature_names_out().tolist()
-    files = [str(file) for file, _ in rows]
-    values = [row for _, row in rows]
-    if extractor.pooled:
-        return write_table(out, {"file": files}, columns, np.stack(values))
-    lengths = [len(row) for row in values]
-    keys = {
-        "file": np.repeat(files, lengths),
-        "time_s": np.concatenate([frame_times(length) for length in lengths]),
-    }
-    return write_table(out, keys, columns, np.concatenate(values))
+    keys: dict[str, type] = {"file": str} if extractor.pooled else {"file": str, "time_s": float}
+    blocks: list[dict[str, Any]] = []
+    for file, values in rows:
+        frames = np.atleast_2d(values)
+        block = dict(zip(columns, frames.T, strict=True))
+        blocks.append(
+            {"file": [str(file)] * len(frames), "time_s": frame_times(len(frames))} | block
+        )
+    return write_table(out, keys | dict.fromkeys(columns, np.float32), blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import pytest
 from pyarrow import parquet
 
 from serein.errors import SereinError
-from serein.features.feature_table import write_table
+from serein.tables import write_table
 
 KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
 COLUMNS = ["f0_hz", "voicing"]
 VALUES = np.array([[123.45678, 0], [0, 1e-9]], dtype=np.float32)
+KINDS = {"file": str, "time_s": float} | dict.fromkeys(COLUMNS, np.float32)
+BLOCKS = [KEYS | dict(zip(COLUMNS, VALUES.T, strict=True))]
 
 
 def test_csv(tmp_path: Path) -> None:
-    with write_table(tmp_path / "x.csv", KEYS, COLUMNS, VALUES).open(newline="") as file:
+    with write_table(tmp_path / "x.csv", KINDS, BLOCKS).open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["file", "time_s", "f0_hz", "voicing"]
     assert [row[0] for row in rows] == KEYS["file"]
@@ -26,23 +29,29 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    table = parquet.read_table(write_table(tmp_path / "x.parquet", KEYS, COLUMNS, VALUES))
+    table = parquet.read_table(write_table(tmp_path / "x.parquet", KINDS, BLOCKS))
     assert table.column_names == ["file", "time_s", "f0_hz", "voicing"]
     assert table["file"].to_pylist() == KEYS["file"]
     np.testing.assert_array_equal(table["voicing"].to_numpy(), VALUES[:, 1])
 
 
 def test_npz(tmp_path: Path) -> None:
-    with np.load(
-        write_table(tmp_path / "x.npz", KEYS, COLUMNS, VALUES), allow_pickle=False
-    ) as kept:
+    with np.load(write_table(tmp_path / "x.npz", KINDS, BLOCKS), allow_pickle=False) as kept:
         assert kept["file"].tolist() == KEYS["file"]
         assert kept["columns"].tolist() == COLUMNS
         np.testing.assert_array_equal(kept["values"], VALUES)
 
 
 def test_where_it_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(SereinError, match=r"unknown ending '\.xls'; known: .*\.csv"):
-        write_table(tmp_path / "x.xls", KEYS, COLUMNS, VALUES)
+    with pytest.raises(SereinError, match=r"unknown format '\.xls'; known: .*\.csv"):
+        write_table(tmp_path / "x.xls", KINDS, BLOCKS)
     with pytest.raises(SereinError, match="there is no folder"):
-        write_table(tmp_path / "gone" / "x.csv", KEYS, COLUMNS, VALUES)
+        write_table(tmp_path / "gone" / "x.csv", KINDS, BLOCKS)
+
+
+def test_json_lines_in_blocks_with_gaps(tmp_path: Path) -> None:
+    blocks = [{"file": ["a"], "p": [0.5]}, {"file": ["\udce9"], "p": [None]}]
+    written = write_table(tmp_path / "x.jsonl", {"file": str, "p": float}, blocks)
+    rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+    assert rows == [{"file": "a", "p": 0.5}, {"file": "\udce9", "p": None}]
+    assert sorted(tmp_path.iterdir()) == [written]
