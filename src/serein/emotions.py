@@ -29,21 +29,10 @@ from serein.errors import CorpusError, unknown_name
 class Emotion:
     """One emotion.
 
-    Parameters
-    ----------
-    name : str
-        Canonical English name, a noun in lower case.
-    chinese : str
-        Chinese name.
-    valence : float
-        Rough pleasantness, in [-1, 1].
-    arousal : float
-        Rough activation, in [-1, 1].
-    colour : str
-        For plots, as ``#rrggbb``: any two can be told apart with any colour vision (Okabe and Ito,
-        Tol).
-    aliases : tuple of str
-        Other words for it, in lower case, with single spaces.
+    `name`: canonical English name, a noun in lower case; `chinese`: Chinese name; `valence`: rough
+    pleasantness, in [-1, 1]; `arousal`: rough activation, in [-1, 1]; `colour`: for plots, as
+    ``#rrggbb``: any two can be told apart with any colour vision (Okabe and Ito, Tol); `aliases`:
+    other words for it, in lower case, with single spaces.
     """
 
     name: str
@@ -96,26 +85,10 @@ EMOTIONS: dict[str, Emotion] = {
 def canonical_emotion(word: str) -> str:
     """Bring a word for an emotion to its canonical name.
 
-    Parameters
-    ----------
-    word : str
-        A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
-        space, hyphen or underscore between two words do not matter.
+    `word`: A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
+    space, hyphen or underscore between two words do not matter.
 
-    Returns
-    -------
-    str
-        A key of `EMOTIONS`.
-
-    Raises
-    ------
-    CorpusError
-        If the word is not known.
-
-    Examples
-    --------
-    >>> [canonical_emotion(word) for word in (" Happy", "pleasant_surprise", "愤怒")]
-    ['happiness', 'surprise', 'anger']
+    Returns: a key of `EMOTIONS`.
     """
     name = _NAMES.get(_plain(word))
     if name is None:
@@ -126,25 +99,9 @@ def canonical_emotion(word: str) -> str:
 def in_chinese(name: str) -> str:
     """Give the Chinese name of an emotion.
 
-    Parameters
-    ----------
-    name : str
-        A canonical name or an alias.
+    `name`: A canonical name or an alias.
 
-    Returns
-    -------
-    str
-        Its Chinese name.
-
-    Raises
-    ------
-    CorpusError
-        If the name is not known.
-
-    Examples
-    --------
-    >>> in_chinese("anger")
-    '愤怒'
+    Returns: its Chinese name.
     """
     return EMOTIONS[canonical_emotion(name)].chinese
 
@@ -155,23 +112,10 @@ def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None
     The mean of the emotions' fixed places, weighted by probability: derived, not measured, so it
     says no more than the probabilities do.
 
-    Parameters
-    ----------
-    probabilities : mapping of str to float
-        Canonical name or alias -> probability, 0 to 1. A word that is not known has no place, and
-        is left out of the mean.
+    `probabilities`: canonical name or alias -> probability, 0 to 1. A word that is not known has no
+    place, and is left out of the mean.
 
-    Returns
-    -------
-    tuple of float, or None
-        Valence and arousal, each from -1 to 1; None if no known emotion has any probability.
-
-    Examples
-    --------
-    >>> circumplex({"anger": 1.0, "neutral": 0.0})
-    (-0.6, 0.8)
-    >>> circumplex({"anger": 0.5, "neutral": 0.5})
-    (-0.3, 0.4)
+    Returns: valence and arousal, each from -1 to 1; None if no known emotion has any probability.
     """
     named = [(_NAMES.get(_plain(word)), weight) for word, weight in probabilities.items()]
     known = [(EMOTIONS[name], weight) for name, weight in named if name is not None]

@@ -34,19 +34,10 @@ PAIRED = (
 class Comparison:
     """How a second system differs from a first on the same clips.
 
-    Attributes
-    ----------
-    score : str
-        One of `PAIRED`.
-    first, second : float
-        The scores.
-    interval_95 : tuple of float
-        Of the difference, second less first, by speaker-level bootstrap; NaN with one speaker.
-    p_value : float
-        Two-sided: how often swapping the two systems' predictions for whole speakers, at random,
-        gives a difference as large.
-    speakers : int
-        How many there are.
+    `score`: one of `PAIRED`; `first, second`: the scores; `interval_95`: of the difference, second
+    less first, by speaker-level bootstrap; NaN with one speaker; `p_value`: two-sided: how often
+    swapping the two systems' predictions for whole speakers, at random, gives a difference as
+    large; `speakers`: how many there are.
     """
 
     score: str
@@ -66,16 +57,10 @@ class Comparison:
 class Change:
     """What one condition, such as added noise, does to the predictions of one model.
 
-    Attributes
-    ----------
-    uar, clean_uar, difference : float
-        UAR under the condition, without it, and the first less the second.
-    interval_95 : tuple of float or None
-        Of the difference, by speaker-level bootstrap; None with one speaker.
-    unchanged : float
-        Share of clips whose predicted class stays.
-    recall : mapping of float
-        Of each class under the condition.
+    `uar, clean_uar, difference`: UAR under the condition, without it, and the first less the
+    second; `interval_95`: of the difference, by speaker-level bootstrap; None with one speaker;
+    `unchanged`: share of clips whose predicted class stays; `recall`: of each class under the
+    condition.
     """
 
     uar: float
@@ -96,31 +81,13 @@ def compare(
 ) -> Comparison:
     """Compare two systems by a paired permutation test over speakers.
 
-    Parameters
-    ----------
-    first, second : Result
-        Predictions for the same clips, in the same or another order.
-    score : str
-        One of `PAIRED`.
-    draws : int
-        Resamples for the interval.
-    random_state : int
-        Seed.
+    `first, second`: predictions for the same clips, in the same or another order; `score`: one of
+    `PAIRED`; `draws`: resamples for the interval; `random_state`: seed.
 
-    Returns
-    -------
-    Comparison
-        Difference, interval and p-value.
+    Returns: difference, interval and p-value.
 
-    Raises
-    ------
-    ProtocolError
-        If the score is unknown, or clips, labels, truth or speakers differ.
-
-    References
-    ----------
-    R. A. Fisher, "The Design of Experiments", 1935, section 21; E. W. Noreen, "Computer-Intensive
-    Methods for Testing Hypotheses", 1989 (approximate randomisation).
+    Source: R. A. Fisher, "The Design of Experiments", 1935, section 21; E. W. Noreen,
+    "Computer-Intensive Methods for Testing Hypotheses", 1989 (approximate randomisation).
     """
     if score not in PAIRED:
         raise ProtocolError(unknown_name("score", score, PAIRED))
@@ -181,25 +148,12 @@ def aligned(first: Result, second: Result) -> Result:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for having made several tests.
 
-    Parameters
-    ----------
-    p_values : sequence of float
-        One a test.
+    `p_values`: one a test.
 
-    Returns
-    -------
-    list of float
-        In the same order, at most 1.
+    Returns: in the same order, at most 1.
 
-    References
-    ----------
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6(2), 1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
+    of Statistics 6(2), 1979.
     """
     given = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(given)

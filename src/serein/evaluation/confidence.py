@@ -24,24 +24,13 @@ class Reliability:
 def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Reliability:
     """Compare confidence with accuracy, over bins of equal width.
 
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes), rows summing to 1.
-    bins : int
-        Number of bins of confidence between 0 and 1.
+    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes), rows
+    summing to 1; `bins`: number of bins of confidence between 0 and 1.
 
-    Returns
-    -------
-    Reliability
-        The points of a reliability diagram.
+    Returns: the points of a reliability diagram.
 
-    References
-    ----------
-    M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The Statistician
-    32, 1983.
+    Source: M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The
+    Statistician 32, 1983.
     """
     place, gap = confidence_gaps(truth, probabilities, bins)
     confidence = probabilities.max(axis=1)
@@ -79,27 +68,12 @@ class RiskCoverage:
 def risk_coverage(truth: Indices, probabilities: Floats) -> RiskCoverage:
     """Trace risk against coverage as the threshold of the reject option falls.
 
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes).
+    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes).
 
-    Returns
-    -------
-    RiskCoverage
-        A step for each distinct confidence.
+    Returns: a step for each distinct confidence.
 
-    References
-    ----------
-    Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
-
-    Examples
-    --------
-    >>> curve = risk_coverage(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
-    >>> curve.coverage.tolist(), curve.risk.tolist(), curve.at(0.7)
-    ([0.5, 1.0], [0.0, 0.5], (0.5, 1.0))
+    Source: Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS
+    2017.
     """
     confidence = probabilities.max(axis=1)
     wrong = probabilities.argmax(axis=1) != truth

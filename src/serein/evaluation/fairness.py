@@ -91,14 +91,9 @@ class Group:
 class Fairness:
     """How the groups of one kind compare.
 
-    Attributes
-    ----------
-    by, unit : str
-        The kind of group, and what is permuted: speakers, or clips within their true class.
-    groups : tuple of Group
-        Sorted by name; empty if there is nothing to compare.
-    notes : tuple of str
-        What was left out, and how p was corrected.
+    `by, unit`: the kind of group, and what is permuted: speakers, or clips within their true class;
+    `groups`: sorted by name; empty if there is nothing to compare; `notes`: what was left out, and
+    how p was corrected.
     """
 
     by: str
@@ -119,31 +114,13 @@ def fairness(
     Gender and language belong to speakers, whose clips are alike: whole speakers are permuted.
     Speaker and sentence belong to clips: clips are permuted within their true class.
 
-    Parameters
-    ----------
-    result : Result
-        Predictions, with the column among its `about`.
-    by : str
-        One of `GROUPINGS`.
-    draws : int
-        Permutations; more where many groups are compared.
-    random_state : int
-        Seed.
+    `result`: predictions, with the column among its `about`; `by`: one of `GROUPINGS`; `draws`:
+    permutations; more where many groups are compared; `random_state`: seed.
 
-    Returns
-    -------
-    Fairness
-        A `Group` for each value that occurs at least `MIN_CLIPS` times.
+    Returns: a `Group` for each value that occurs at least `MIN_CLIPS` times.
 
-    Raises
-    ------
-    SettingError
-        If `by` is unknown.
-
-    References
-    ----------
-    P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 3rd edition, 2005. S.
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Source: P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 3rd edition, 2005.
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2), 1979.
     """
     if by not in GROUPINGS:

@@ -113,26 +113,12 @@ def speaker_intervals(
 ) -> dict[str, Floats]:
     """Bootstrap intervals of every score, resampling whole speakers.
 
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes).
-    speakers : numpy.ndarray
-        Shape (samples,), who speaks.
-    level : float
-        Coverage, 0 to 1.
-    draws : int
-        Number of resamples.
-    random_state : int
-        Seed.
+    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes); `speakers`:
+    shape (samples,), who speaks; `level`: coverage, 0 to 1; `draws`: number of resamples;
+    `random_state`: seed.
 
-    Returns
-    -------
-    dict of numpy.ndarray
-        Score to shape (2,), lower and upper end; those of each class to (2, classes). NaN with a
-        single speaker, of whom nothing says how others would differ.
+    Returns: score to shape (2,), lower and upper end; those of each class to (2, classes). NaN with
+    a single speaker, of whom nothing says how others would differ.
     """
     sums = SpeakerSums.of(truth, probabilities, speakers)
     people = len(sums.sums)
@@ -156,26 +142,12 @@ def speaker_interval(
 ) -> Interval:
     """Bootstrap interval of any score of predictions, resampling whole speakers.
 
-    Parameters
-    ----------
-    score : callable
-        (truth, prediction) -> float, such as `serein.evaluation.metrics.uar` or, of dimensions,
-        `serein.evaluation.metrics.concordance`.
-    truth, prediction : numpy.ndarray
-        Shape (samples,), class numbers, or values of a dimension.
-    speakers : numpy.ndarray
-        Shape (samples,), who speaks.
-    level : float
-        Coverage, 0 to 1.
-    draws : int
-        Number of resamples.
-    random_state : int
-        Seed.
+    `score`: (truth, prediction) -> float, such as `serein.evaluation.metrics.uar` or, of
+    dimensions, `serein.evaluation.metrics.concordance`; `truth, prediction`: shape (samples,),
+    class numbers, or values of a dimension; `speakers`: shape (samples,), who speaks; `level`:
+    coverage, 0 to 1; `draws`: number of resamples; `random_state`: seed.
 
-    Returns
-    -------
-    tuple of float
-        Lower and upper end; NaN with a single speaker.
+    Returns: lower and upper end; NaN with a single speaker.
     """
     members = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
     generator = np.random.default_rng(random_state)
@@ -210,32 +182,12 @@ def expanded_percentile(scores: Floats, speakers: int, level: float = 0.95) -> F
 def wilson(correct: int, clips: int, *, level: float = 0.95) -> Interval:
     """Interval of the share of correct predictions among clips of one speaker.
 
-    Parameters
-    ----------
-    correct, clips : int
-        Correct predictions, of how many.
-    level : float
-        Coverage, 0 to 1.
+    `correct, clips`: correct predictions, of how many; `level`: coverage, 0 to 1.
 
-    Returns
-    -------
-    tuple of float
-        Lower and upper end. It speaks of further clips of this speaker, not of other speakers.
+    Returns: lower and upper end. It speaks of further clips of this speaker, not of other speakers.
 
-    Raises
-    ------
-    SettingError
-        If there are no clips, or more correct ones than clips.
-
-    References
-    ----------
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA
-    22(158), 1927.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson(8, 10)]
-    [0.49, 0.943]
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    JASA 22(158), 1927.
     """
     if not 0 <= correct <= clips or clips == 0:
         raise SettingError(

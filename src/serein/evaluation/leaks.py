@@ -43,25 +43,11 @@ def find_leaks(
 ) -> list[str]:
     """Look for everything by which test data leak into training.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Not fitted, as it will be cloned for each fold.
-    X : array_like
-        Shape (samples, features), as the estimator will get it; series are padded with NaN.
-    speakers : numpy.ndarray
-        Shape (samples,).
-    folds : sequence of (train, test)
-        Index arrays.
+    `estimator`: not fitted, as it will be cloned for each fold; `X`: shape (samples, features), as
+    the estimator will get it; series are padded with NaN; `speakers`: shape (samples,); `folds`:
+    index arrays.
 
-    Returns
-    -------
-    list of str
-        A sentence a leak, each saying what to do; empty if none is found.
-
-    Notes
-    -----
-    Selecting samples or features by their labels before the split cannot be found here.
+    Returns: a sentence a leak, each saying what to do; empty if none is found.
     """
     rows = np.asarray(X, dtype=np.float32)
     found = (

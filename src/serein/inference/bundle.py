@@ -65,14 +65,8 @@ _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
 class Bundle:
     """A checked bundle in memory.
 
-    Attributes
-    ----------
-    place : pathlib.Path
-        Where it was read.
-    manifest : dict
-        The manifest's values.
-    files : dict of str to bytes
-        Contents of the files that `SHA256SUMS` lists.
+    `place`: where it was read; `manifest`: the manifest's values; `files`: contents of the files
+    that `SHA256SUMS` lists.
     """
 
     place: Path
@@ -88,20 +82,9 @@ class Bundle:
 def read_bundle(place: str | Path) -> Bundle:
     """Read and check a bundle.
 
-    Parameters
-    ----------
-    place : str or path
-        A folder or a zip file.
+    `place`: A folder or a zip file.
 
-    Returns
-    -------
-    Bundle
-        Its manifest and files.
-
-    Raises
-    ------
-    BundleError
-        If it is not there, a file is missing, changed or not listed, or the format is unknown.
+    Returns: its manifest and files.
     """
     place = Path(place)
     files = _read_zip(place) if place.is_file() else _read_folder(place)
@@ -133,28 +116,11 @@ def write_bundle(
 ) -> Path:
     """Write a bundle as a folder.
 
-    Parameters
-    ----------
-    folder : str or path
-        Made if it is not there; files of an earlier bundle in it are replaced.
-    manifest : dict
-        All keys of `REQUIRED`; format and version are added.
-    model : bytes
-        The ONNX graph, or arrays.
-    card, notice : str
-        The model card, and whose work is inside.
-    model_file : {"model.onnx", "model.npz"}
-        Which of the two it is.
+    `folder`: made if it is not there; files of an earlier bundle in it are replaced; `manifest`:
+    all keys of `REQUIRED`; format and version are added; `model`: the ONNX graph, or arrays; `card,
+    notice`: the model card, and whose work is inside; `model_file`: which of the two it is.
 
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    BundleError
-        If the manifest lacks a key, or the folder holds files that are not a bundle's.
+    Returns: the folder.
     """
     folder = Path(folder)
     full = {"format": FORMAT, "version": VERSION} | manifest

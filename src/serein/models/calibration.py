@@ -29,32 +29,17 @@ class TemperatureScaled(LogProbabilityClassifier):
     classes count here, also those that a sample's corpus lacks. A held-out sample of a class that
     its inner fold was not trained on is left out.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Must give `predict_proba`, better `predict_log_proba` too; may take `sample_weight` and
-        `label_set` in `fit`.
-    folds : int
-        Inner folds; groups are never divided between them.
+    `estimator`: must give `predict_proba`, better `predict_log_proba` too; may take `sample_weight`
+    and `label_set` in `fit`; `folds`: inner folds; groups are never divided between them;
+    `estimator_`: fitted on all training samples; `temperature_`: log probabilities are divided by
+    this: above 1 it lowers confidence; `held_out_`: shape (samples, classes), calibrated log
+    probabilities of the training samples, by classifiers that were not trained on their group; NaN
+    where there is none; `speaker_prior_`: how the held-out predictions differ from speaker to
+    speaker, for adaptation; None without groups, or if a class was never held out; `classes_`: the
+    classifier's labels.
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        Fitted on all training samples.
-    temperature_ : float
-        Log probabilities are divided by this: above 1 it lowers confidence.
-    held_out_ : numpy.ndarray
-        Shape (samples, classes), calibrated log probabilities of the training samples, by
-        classifiers that were not trained on their group; NaN where there is none.
-    speaker_prior_ : SpeakerPrior or None
-        How the held-out predictions differ from speaker to speaker, for adaptation; None without
-        groups, or if a class was never held out.
-    classes_ : numpy.ndarray
-        The classifier's labels.
-
-    References
-    ----------
-    C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+    Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks",
+    ICML 2017.
     """
 
     def __init__(self, estimator: Any, *, folds: int = 5) -> None:

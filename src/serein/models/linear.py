@@ -62,28 +62,11 @@ class MaskedLogisticRegression(LinearClassifier):
     that class is masked out of the sample's softmax. Without `label_set` this is plain L2
     multinomial logistic regression after standard scaling.
 
-    Parameters
-    ----------
-    C : float
-        Inverse regularisation strength: ||W||² / (2 C) is added to the sum of the samples' losses.
-        W has a row a class, also for two classes, where scikit-learn's C would be half of this.
-    max_iter : int
-        Maximum iterations of L-BFGS.
-    tol : float
-        Stop when no entry of the mean loss's gradient exceeds this.
-
-    Attributes
-    ----------
-    classes_, mean_, scale_, coef_, intercept_ : numpy.ndarray
-        As `LinearClassifier` has them.
-    n_iter_ : int
-        Iterations that were needed.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> MaskedLogisticRegression(C=10).fit(X, ["low", "low", "high", "high"]).predict([[2.5]])
-    array(['high'], dtype='<U4')
+    `C`: inverse regularisation strength: ||W||² / (2 C) is added to the sum of the samples' losses.
+    W has a row a class, also for two classes, where scikit-learn's C would be half of this;
+    `max_iter`: maximum iterations of L-BFGS; `tol`: stop when no entry of the mean loss's gradient
+    exceeds this; `classes_, mean_, scale_, coef_, intercept_`: as `LinearClassifier` has them;
+    `n_iter_`: iterations that were needed.
     """
 
     def __init__(self, C: float = 0.02, *, max_iter: int = 1000, tol: float = 1e-3) -> None:
@@ -183,27 +166,12 @@ class MaskedRidge(LinearClassifier):
     no part in that class's fit. Scores do not saturate as those of logistic regression do, so a
     speaker's bias shifts the scores of all utterances alike.
 
-    Parameters
-    ----------
-    alpha : float
-        Regularisation strength: ||w||² counts this times the number of features, beside the mean
-        squared error; so samples that come with augmented data need no other strength.
+    `alpha`: regularisation strength: ||w||² counts this times the number of features, beside the
+    mean squared error; so samples that come with augmented data need no other strength; `classes_,
+    mean_, scale_, coef_, intercept_`: as `LinearClassifier` has them.
 
-    Attributes
-    ----------
-    classes_, mean_, scale_, coef_, intercept_ : numpy.ndarray
-        As `LinearClassifier` has them.
-
-    References
-    ----------
-    T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant analysis", Annals of Statistics 23,
-    1995.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> MaskedRidge().fit(X, ["low", "low", "high", "high"]).predict([[2.5]])
-    array(['high'], dtype='<U4')
+    Source: T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant analysis", Annals of
+    Statistics 23, 1995.
     """
 
     def __init__(self, alpha: float = 5e-4) -> None:

@@ -33,57 +33,24 @@ BATCH = 64  # samples a batch, in prediction
 class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
     """A neural network as a classifier: early stopping, resumed training, searchable settings.
 
-    Parameters
-    ----------
-    architecture : object, optional
-        Settings with `build(inputs, classes)`, which returns a torch module that takes series of
-        shape (samples, time, inputs) and their lengths, and gives logits. If not given,
-        ``attentive_statistics`` of `serein.models.architectures.ARCHITECTURES`.
-    training : Training, optional
-        How it is trained; ``Training()`` if not given.
-    width : int, optional
-        Features a frame, for rows that are series as `serein.models.padding.pad` lays them out. If
-        not given, a row is a vector: a series of one frame.
-    random_state : int, RandomState or None
-        Seed of the initial weights, the order of samples, dropout and the held-out speakers; not of
-        differential privacy's noise and batches. Must be an int for a checkpoint.
-    checkpoint : str or path, optional
-        Folder where the state is written after every epoch. The same `fit`, called again, resumes
-        to the same result; one that is finished is read. Not used with privacy.
-    callbacks : list of skorch.callbacks.Callback, optional
-        Called after every batch and epoch.
-    scaling : array_like, optional
-        Shape (others, columns), laid out as X: samples whose mean and deviation scale the features;
-        X itself if not given.
-
-    Attributes
-    ----------
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    module_ : torch.nn.Module
-        Scaling and network: series (samples, time, features), lengths -> logits.
-    history_ : list of dict
-        For each epoch: ``epoch``, ``train_loss``, ``learning_rate`` of its last batch, ``seconds``;
-        with held-out samples also ``valid_loss`` and ``valid_uar``.
-    best_epoch_ : int
-        Epoch of the weights, from 1: with early stopping that of the lowest held-out loss, else the
-        last.
-    privacy_ : dict or None
-        The privacy loss spent, as in `serein.training.privacy.PrivacyLoss`; None without privacy.
-    n_parameters_ : int
-        Number of weights.
-    width_ : int
-        Features a frame.
-    n_features_in_ : int
-        Columns of X.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [0.1], [1.0], [1.1]] * 4)
-    >>> plan = Training(epochs=10, batch_size=8, learning_rate=0.01)
-    >>> model = NetworkClassifier(training=plan, random_state=0).fit(X, [0, 0, 1, 1] * 4)
-    >>> model.predict([[0.05], [1.05]]).tolist()
-    [0, 1]
+    `architecture`: settings with `build(inputs, classes)`, which returns a torch module that takes
+    series of shape (samples, time, inputs) and their lengths, and gives logits. If not given,
+    ``attentive_statistics`` of `serein.models.architectures.ARCHITECTURES`; `training`: how it is
+    trained; ``Training()`` if not given; `width`: features a frame, for rows that are series as
+    `serein.models.padding.pad` lays them out. If not given, a row is a vector: a series of one
+    frame; `random_state`: seed of the initial weights, the order of samples, dropout and the
+    held-out speakers; not of differential privacy's noise and batches. Must be an int for a
+    checkpoint; `checkpoint`: folder where the state is written after every epoch. The same `fit`,
+    called again, resumes to the same result; one that is finished is read. Not used with privacy;
+    `callbacks`: called after every batch and epoch; `scaling`: shape (others, columns), laid out as
+    X: samples whose mean and deviation scale the features; X itself if not given; `classes_`: shape
+    (classes,), sorted labels; `module_`: scaling and network: series (samples, time, features),
+    lengths -> logits; `history_`: for each epoch: ``epoch``, ``train_loss``, ``learning_rate`` of
+    its last batch, ``seconds``; with held-out samples also ``valid_loss`` and ``valid_uar``;
+    `best_epoch_`: epoch of the weights, from 1: with early stopping that of the lowest held-out
+    loss, else the last; `privacy_`: the privacy loss spent, as in
+    `serein.training.privacy.PrivacyLoss`; None without privacy; `n_parameters_`: number of weights;
+    `width_`: features a frame; `n_features_in_`: columns of X.
     """
 
     def __init__(

@@ -32,29 +32,13 @@ RIDGE = 1e-3  # share of the mean variance added to all: centred log posteriors 
 class SpeakerPrior:
     """Gaussian model of centred log posteriors: a mean per emotion, and the speaker bias's prior.
 
-    Attributes
-    ----------
-    means : numpy.ndarray
-        Shape (classes, classes): a row per emotion, its mean centred log posteriors.
-    within : numpy.ndarray
-        Shape (classes, classes), covariance about those means from one utterance of a speaker to
-        the next.
-    between : numpy.ndarray
-        Shape (classes, classes), covariance of the bias from speaker to speaker.
+    `means`: shape (classes, classes): a row per emotion, its mean centred log posteriors; `within`:
+    shape (classes, classes), covariance about those means from one utterance of a speaker to the
+    next; `between`: shape (classes, classes), covariance of the bias from speaker to speaker.
 
-    References
-    ----------
-    J.-L. Gauvain and C.-H. Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture
-    observations of Markov chains", IEEE Transactions on Speech and Audio Processing 2(2), 1994,
-    here with one bias shared by all components.
-
-    Examples
-    --------
-    >>> prior = SpeakerPrior(3.0 * np.eye(3) - 1.0, 0.1 * np.eye(3), np.eye(3))
-    >>> true_bias = np.array([0.9, 0.3, -1.2])
-    >>> utterances = np.exp(prior.means[[0, 1, 2] * 8] + true_bias)
-    >>> prior.bias(utterances / utterances.sum(axis=1, keepdims=True)).round(1).tolist()
-    [0.8, 0.3, -1.1]
+    Source: J.-L. Gauvain and C.-H. Lee, "Maximum a posteriori estimation for multivariate Gaussian
+    mixture observations of Markov chains", IEEE Transactions on Speech and Audio Processing 2(2),
+    1994, here with one bias shared by all components.
     """
 
     means: Floats
@@ -67,24 +51,11 @@ class SpeakerPrior:
     ) -> Self:
         """Estimate the prior from predictions for held-out training speakers.
 
-        Parameters
-        ----------
-        probabilities : array_like
-            Shape (utterances, classes), by models that were not trained on the utterance's speaker.
-        truth : array_like of int
-            Shape (utterances,), class numbers; every class must occur.
-        speakers : array_like
-            Shape (utterances,).
+        `probabilities`: shape (utterances, classes), by models that were not trained on the
+        utterance's speaker; `truth`: shape (utterances,), class numbers; every class must occur;
+        `speakers`: shape (utterances,).
 
-        Returns
-        -------
-        SpeakerPrior
-            Means and covariances.
-
-        Raises
-        ------
-        SettingError
-            If a class does not occur.
+        Returns: means and covariances.
         """
         posteriors = centred_log_posteriors(probabilities)
         index = np.asarray(truth)
@@ -110,15 +81,9 @@ class SpeakerPrior:
         emotion cannot be told from that emotion. So the result is multiplied by the posterior
         probability that there are several emotions.
 
-        Parameters
-        ----------
-        probabilities : array_like
-            Shape (utterances, classes), at least one utterance.
+        `probabilities`: shape (utterances, classes), at least one utterance.
 
-        Returns
-        -------
-        numpy.ndarray
-            Shape (classes,), to be subtracted from log posteriors.
+        Returns: shape (classes,), to be subtracted from log posteriors.
         """
         posteriors = centred_log_posteriors(probabilities)
         bias, responsibility = self._bias_of_any_emotion(posteriors)
@@ -183,22 +148,9 @@ class SpeakerPrior:
     def from_dict(cls, values: Mapping[str, Any], classes: int) -> Self:
         """Rebuild a prior from `to_dict`'s values.
 
-        Parameters
-        ----------
-        values : mapping
-            As `to_dict` returned it.
-        classes : int
-            How many emotions it must be for.
+        `values`: as `to_dict` returned it; `classes`: how many emotions it must be for.
 
-        Returns
-        -------
-        SpeakerPrior
-            An equal prior.
-
-        Raises
-        ------
-        SettingError
-            If a part is missing, of another shape, not finite, or no covariance.
+        Returns: an equal prior.
         """
         parts = {}
         for name in ("means", "within", "between"):

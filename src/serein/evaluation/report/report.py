@@ -59,24 +59,10 @@ ALWAYS = (
 def write_report(folder: str | Path) -> Path:
     """Write the page of a folder: of its result, its robustness test, or both.
 
-    Parameters
-    ----------
-    folder : str or path
-        Holds ``result.json`` and ``predictions.csv``, and if there ``curves.csv``; or
-        ``stress.json``.
+    `folder`: holds ``result.json`` and ``predictions.csv``, and if there ``curves.csv``; or
+    ``stress.json``.
 
-    Returns
-    -------
-    pathlib.Path
-        Of ``report.html`` in it; the same files give the same bytes.
-
-    Raises
-    ------
-    ProtocolError
-        If there is neither result nor robustness test, or a file is damaged or lacks what is
-        needed.
-    MissingExtraError
-        If Jinja2 or matplotlib is not installed.
+    Returns: of ``report.html`` in it; the same files give the same bytes.
     """
     folder = Path(folder)
     target = folder / REPORT

@@ -33,48 +33,15 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `fit` searches, then fits the best settings on everything. Cross-validating it is nested search:
     the settings of each fold are chosen without the fold's test speakers.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Whose settings are searched; other parameters stay.
-    space : mapping
-        As `serein.evaluation.search.space.read_space` takes it.
-    method : str
-        One of `serein.evaluation.search.search.METHODS`.
-    trials : int
-        Trials in all.
-    folds : int
-        Inner folds; no group is divided between them.
-    start : sequence of mappings
-        Values tried first; the default ``({},)`` is the estimator as it is.
-    random_state : int, RandomState or None
-        Seed of the folds and of the choices.
-    candidate : callable, optional
-        From values to an unfitted classifier; sets the estimator's parameters, if not given.
-    final : callable, optional
-        From the best values to what is fitted in the end; as `candidate`, if not given.
-
-    Attributes
-    ----------
-    best_params_ : dict
-        The values found.
-    search_ : SearchResult
-        All trials.
-    estimator_ : classifier
-        The best, fitted on all training samples.
-    classes_ : numpy.ndarray
-        Its labels.
-
-    Examples
-    --------
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> X = np.concatenate([np.zeros((6, 1)), np.ones((6, 1))])
-    >>> y = ["calm"] * 6 + ["angry"] * 6
-    >>> tuned = Tuned(
-    ...     KNeighborsClassifier(9), {"n_neighbors": [1, 3]}, method="grid", folds=2, start=()
-    ... )
-    >>> tuned.fit(X, y, groups=[1, 2, 3] * 4).search_.tried
-    2
+    `estimator`: whose settings are searched; other parameters stay; `space`: as
+    `serein.evaluation.search.space.read_space` takes it; `method`: one of
+    `serein.evaluation.search.search.METHODS`; `trials`: trials in all; `folds`: inner folds; no
+    group is divided between them; `start`: values tried first; the default ``({},)`` is the
+    estimator as it is; `random_state`: seed of the folds and of the choices; `candidate`: from
+    values to an unfitted classifier; sets the estimator's parameters, if not given; `final`: from
+    the best values to what is fitted in the end; as `candidate`, if not given; `best_params_`: the
+    values found; `search_`: all trials; `estimator_`: the best, fitted on all training samples;
+    `classes_`: its labels.
     """
 
     def __init__(
