@@ -87,8 +87,7 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
             raise SettingError(
                 "sample_weight is given; privacy_epsilon needs recordings that all count the same"
             )
-        checked = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite())
-        rows, labels = checked
+        rows, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite())
         self.classes_, index = _classes(labels)
         samples = self._samples(rows)
         weight = check_weights(sample_weight, len(index))
@@ -189,7 +188,8 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
             raise SettingError(f"scaling has {rows.shape[1]} columns, and X {self.n_features_in_}")
         return self._samples(rows)
 
-    def _logits(self, X: npt.ArrayLike) -> Floats:
+    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return log probabilities, shape (samples, classes)."""
         check_is_fitted(self)
         if self.width is None:
             rows = validate_data(self, X, dtype=np.float32, reset=False)
@@ -206,11 +206,7 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
                     torch.as_tensor(series, device=device), torch.as_tensor(lengths, device=device)
                 )
             parts.append(logits.double().cpu().numpy())
-        return np.concatenate(parts)
-
-    def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
-        """Return log probabilities, shape (samples, classes)."""
-        return log_softmax(self._logits(X), axis=1)
+        return log_softmax(np.concatenate(parts), axis=1)
 
 
 def _classes(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
