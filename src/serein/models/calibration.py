@@ -25,21 +25,13 @@ class TemperatureScaled(LogProbabilityClassifier):
     """A classifier whose confidence is calibrated on groups (speakers) that it was not trained on.
 
     `fit` runs a grouped cross-validation inside the training data, finds the one temperature that
-    maximises the likelihood of the held-out classes, and fits the classifier on everything. All
-    classes count here, also those that a sample's corpus lacks. A held-out sample of a class that
-    its inner fold was not trained on is left out.
+    maximises the likelihood of the held-out classes, and fits the classifier on everything. A
+    held-out sample of a class that its inner fold was not trained on is left out. Log probabilities
+    are divided by `temperature_`. `held_out_` has the calibrated ones of the inner folds (NaN where
+    there are none), and `speaker_prior_`, for adaptation, how they differ from speaker to speaker;
+    it is None without groups, or if a class was never held out.
 
-    `estimator`: must give `predict_proba`, better `predict_log_proba` too; may take `sample_weight`
-    and `label_set` in `fit`; `folds`: inner folds; groups are never divided between them;
-    `estimator_`: fitted on all training samples; `temperature_`: log probabilities are divided by
-    this: above 1 it lowers confidence; `held_out_`: shape (samples, classes), calibrated log
-    probabilities of the training samples, by classifiers that were not trained on their group; NaN
-    where there is none; `speaker_prior_`: how the held-out predictions differ from speaker to
-    speaker, for adaptation; None without groups, or if a class was never held out; `classes_`: the
-    classifier's labels.
-
-    Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks",
-    ICML 2017.
+    C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
 
     def __init__(self, estimator: Any, *, folds: int = 5) -> None:

@@ -62,11 +62,8 @@ class MaskedLogisticRegression(LinearClassifier):
     that class is masked out of the sample's softmax. Without `label_set` this is plain L2
     multinomial logistic regression after standard scaling.
 
-    `C`: inverse regularisation strength: ||W||² / (2 C) is added to the sum of the samples' losses.
-    W has a row a class, also for two classes, where scikit-learn's C would be half of this;
-    `max_iter`: maximum iterations of L-BFGS; `tol`: stop when no entry of the mean loss's gradient
-    exceeds this; `classes_, mean_, scale_, coef_, intercept_`: as `LinearClassifier` has them;
-    `n_iter_`: iterations that were needed.
+    ||W||² / (2 `C`) is added to the sum of the samples' losses. W has a row a class, also for two
+    classes, where scikit-learn's C would be half of this.
     """
 
     def __init__(self, C: float = 0.02, *, max_iter: int = 1000, tol: float = 1e-3) -> None:
@@ -166,12 +163,9 @@ class MaskedRidge(LinearClassifier):
     no part in that class's fit. Scores do not saturate as those of logistic regression do, so a
     speaker's bias shifts the scores of all utterances alike.
 
-    `alpha`: regularisation strength: ||w||² counts this times the number of features, beside the
-    mean squared error; so samples that come with augmented data need no other strength; `classes_,
-    mean_, scale_, coef_, intercept_`: as `LinearClassifier` has them.
-
-    Source: T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant analysis", Annals of
-    Statistics 23, 1995.
+    ||w||² counts `alpha` times the number of features beside the mean squared error, so augmented
+    data need no other strength. T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant
+    analysis", Annals of Statistics 23, 1995.
     """
 
     def __init__(self, alpha: float = 5e-4) -> None:

@@ -33,24 +33,14 @@ BATCH = 64  # samples a batch, in prediction
 class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
     """A neural network as a classifier: early stopping, resumed training, searchable settings.
 
-    `architecture`: settings with `build(inputs, classes)`, which returns a torch module that takes
-    series of shape (samples, time, inputs) and their lengths, and gives logits. If not given,
-    ``attentive_statistics`` of `serein.models.architectures.ARCHITECTURES`; `training`: how it is
-    trained; ``Training()`` if not given; `width`: features a frame, for rows that are series as
-    `serein.models.padding.pad` lays them out. If not given, a row is a vector: a series of one
-    frame; `random_state`: seed of the initial weights, the order of samples, dropout and the
-    held-out speakers; not of differential privacy's noise and batches. Must be an int for a
-    checkpoint; `checkpoint`: folder where the state is written after every epoch. The same `fit`,
-    called again, resumes to the same result; one that is finished is read. Not used with privacy;
-    `callbacks`: called after every batch and epoch; `scaling`: shape (others, columns), laid out as
-    X: samples whose mean and deviation scale the features; X itself if not given; `classes_`: shape
-    (classes,), sorted labels; `module_`: scaling and network: series (samples, time, features),
-    lengths -> logits; `history_`: for each epoch: ``epoch``, ``train_loss``, ``learning_rate`` of
-    its last batch, ``seconds``; with held-out samples also ``valid_loss`` and ``valid_uar``;
-    `best_epoch_`: epoch of the weights, from 1: with early stopping that of the lowest held-out
-    loss, else the last; `privacy_`: the privacy loss spent, as in
-    `serein.training.privacy.PrivacyLoss`; None without privacy; `n_parameters_`: number of weights;
-    `width_`: features a frame; `n_features_in_`: columns of X.
+    Rows are padded series of `width` features a frame (`serein.models.padding.pad`), or vectors if
+    it is None. `random_state` seeds all but differential privacy's noise and batches; with
+    `checkpoint`, a folder for the state after each epoch, it must be an int, and the same `fit`
+    called again resumes to the same result. `scaling`: other samples, laid out as X, whose mean and
+    deviation scale the features.
+
+    Fitted: `module_` is the scaling and the network, `history_` a dict per epoch, `best_epoch_` the
+    epoch of the weights, `n_parameters_` their number, `privacy_` the privacy loss spent or None.
     """
 
     def __init__(

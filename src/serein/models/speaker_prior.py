@@ -32,13 +32,12 @@ RIDGE = 1e-3  # share of the mean variance added to all: centred log posteriors 
 class SpeakerPrior:
     """Gaussian model of centred log posteriors: a mean per emotion, and the speaker bias's prior.
 
-    `means`: shape (classes, classes): a row per emotion, its mean centred log posteriors; `within`:
-    shape (classes, classes), covariance about those means from one utterance of a speaker to the
-    next; `between`: shape (classes, classes), covariance of the bias from speaker to speaker.
+    All three are of shape (classes, classes): `means` has a row per emotion; `within` is the
+    covariance about them from one utterance of a speaker to the next, `between` that of the bias.
 
-    Source: J.-L. Gauvain and C.-H. Lee, "Maximum a posteriori estimation for multivariate Gaussian
-    mixture observations of Markov chains", IEEE Transactions on Speech and Audio Processing 2(2),
-    1994, here with one bias shared by all components.
+    J.-L. Gauvain, C.-H. Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture
+    observations of Markov chains", IEEE Transactions on Speech and Audio Processing 2(2), 1994,
+    here with one bias shared by all components.
     """
 
     means: Floats
@@ -49,13 +48,9 @@ class SpeakerPrior:
     def estimate(
         cls, probabilities: npt.ArrayLike, truth: npt.ArrayLike, speakers: npt.ArrayLike
     ) -> Self:
-        """Estimate the prior from predictions for held-out training speakers.
+        """Estimate the prior from predictions (utterances, classes) for held-out training speakers.
 
-        `probabilities`: shape (utterances, classes), by models that were not trained on the
-        utterance's speaker; `truth`: shape (utterances,), class numbers; every class must occur;
-        `speakers`: shape (utterances,).
-
-        Returns: means and covariances.
+        `truth` holds class numbers; every class must occur.
         """
         posteriors = centred_log_posteriors(probabilities)
         index = np.asarray(truth)
@@ -81,9 +76,7 @@ class SpeakerPrior:
         emotion cannot be told from that emotion. So the result is multiplied by the posterior
         probability that there are several emotions.
 
-        `probabilities`: shape (utterances, classes), at least one utterance.
-
-        Returns: shape (classes,), to be subtracted from log posteriors.
+        Shape (classes,), to be subtracted from log posteriors.
         """
         posteriors = centred_log_posteriors(probabilities)
         bias, responsibility = self._bias_of_any_emotion(posteriors)
@@ -146,12 +139,7 @@ class SpeakerPrior:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], classes: int) -> Self:
-        """Rebuild a prior from `to_dict`'s values.
-
-        `values`: as `to_dict` returned it; `classes`: how many emotions it must be for.
-
-        Returns: an equal prior.
-        """
+        """Rebuild a prior from `to_dict`'s values, for so many classes; check its parts."""
         parts = {}
         for name in ("means", "within", "between"):
             part = np.asarray(values.get(name), dtype=np.float64)
