@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import tomllib
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -338,6 +340,13 @@ def test_stress_is_for_the_voice_alone(model: Path) -> None:
     arguments = ["evaluate", str(model.parent / "mine.toml"), "--stress"]
     with pytest.raises(RecipeError, match="--stress changes the voice"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_the_document_s_sections_are_a_recipe(studio: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs/FUSION.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", document, re.S)
+    sections = tomllib.loads(block)
+    assert prepared(studio, **sections).widths == {"voice": 80, "face": 35, "text": 384}
 
 
 def test_fused_predictions_do_not_adapt(studio: Path) -> None:
