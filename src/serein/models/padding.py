@@ -1,4 +1,4 @@
-"""Series of frames as rows of a matrix, so that every tool of scikit-learn can carry them.
+"""Series of frames as NaN-padded rows of a matrix, as scikit-learn's tools need them.
 
 A series of shape (time, width) becomes one row: its frames one after the other, then NaN up to the
 longest series' end.
@@ -18,7 +18,7 @@ Single = npt.NDArray[np.float32]
 
 
 def pad(series: Sequence[npt.ArrayLike]) -> Single:
-    """Lay series of different length into one matrix."""
+    """Pad series (time, width) of different length to one matrix, a row each."""
     frames = [np.asarray(one, dtype=np.float32) for one in series]
     if not frames:
         raise SettingError("there is no series to pad; need at least 1")
@@ -37,7 +37,7 @@ def pad(series: Sequence[npt.ArrayLike]) -> Single:
 
 
 def unpad(X: npt.ArrayLike, width: int) -> tuple[Single, npt.NDArray[np.int64]]:
-    """Turn rows back into series."""
+    """Turn rows back into series, filled with 0 (samples, time, width), and their lengths."""
     rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2:
         raise SettingError(f"X has shape {rows.shape}; need (samples, longest * width)")

@@ -19,12 +19,12 @@ def _held_out_recall(net: Any, X: Any, y: npt.NDArray[np.int64]) -> float:
 
 
 def held_out_recall() -> EpochScoring:
-    """Write down each epoch's mean recall over the classes of the held-out samples."""
+    """Record each epoch's mean recall over the classes of the held-out samples."""
     return EpochScoring(_held_out_recall, lower_is_better=None, name="valid_uar")
 
 
 def loggers(log: str, folder: Path) -> list[Callback]:
-    """Make what writes learning curves for other tools."""
+    """Make the loggers that write learning curves for TensorBoard or MLflow."""
     if log == "tensorboard":
         try:
             from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""How the learning rate runs over training: a pure function of the epoch, and what steps it."""
+"""Learning-rate schedules: a factor as a function of the epoch, and what applies it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CYCLE_END = CYCLE_START / 1e4
 
 
 def factor(training: Training, epoch: float) -> float:
-    """Return what the learning rate is multiplied by at a time of the training."""
+    """Return the factor of the learning rate at an epoch, which may be fractional."""
     warm_up = training.warm_up
     rise = epoch / warm_up if epoch < warm_up else 1.0
     return rise * _SHAPES[training.schedule](training, max(epoch - warm_up, 0.0))
@@ -31,7 +31,7 @@ def _one_cycle(training: Training, epoch: float) -> float:
 
 
 def _share(training: Training, epoch: float) -> float:
-    """Say how much of the schedule has passed, from 0 to 1; a warm-up may leave it no time."""
+    """Return the share of the schedule that has passed; a warm-up may leave it no time."""
     span = training.epochs - training.warm_up
     return min(epoch / span, 1.0) if span > 0 else 0.0
 
@@ -69,22 +69,22 @@ class Schedule:
 
     def after_batch(self) -> None:
         """Set the rate of the next batch."""
-        # After the warm-up the rate of `plateau` belongs to the loss alone.
+        # After the warm-up only the loss changes the rate of `plateau`.
         if self.by_loss is None or self.by_batch.last_epoch < self._warm_steps:
             self.by_batch.step()
 
     def after_epoch(self, held_out_loss: float) -> None:
-        """Lower the rate if the held-out loss no longer falls."""
+        """Lower the rate of ``plateau`` if the held-out loss no longer falls."""
         if self.by_loss is not None and self.by_batch.last_epoch >= self._warm_steps:
             self.by_loss.step(held_out_loss)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` needs to go on from here."""
+        """Return the state, for `load_state_dict`."""
         by_loss = None if self.by_loss is None else self.by_loss.state_dict()
         return {"by_batch": self.by_batch.state_dict(), "by_loss": by_loss}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called."""
+        """Resume from what `state_dict` returned."""
         self.by_batch.load_state_dict(state["by_batch"])
         if self.by_loss is not None:
             self.by_loss.load_state_dict(state["by_loss"])
