@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
+
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, "-m", "serein", "serve"]
@@ -53,6 +55,14 @@ class Service:
     def metric(self, name: str) -> float:
         text = httpx.get(f"{self.url}/metrics").text
         return sum(float(row.split()[-1]) for row in text.splitlines() if row.startswith(name))
+
+    def wait_until(self, name: str, reached: Callable[[float], bool]) -> None:
+        """Wait until a metric has such a value."""
+        for _ in range(600):
+            if reached(self.metric(name)):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{name} is {self.metric(name)}")
 
 
 Start = Callable[..., AbstractContextManager[Service]]

@@ -29,7 +29,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Several voices, with pauses."""
     names = ("english-fast-high", "german-two-voices-with-pause")
     file = tmp_path_factory.mktemp("page") / "talk.wav"
-    return Path(spoken(file, *(f"espeak-{name}" for name in names)))
+    return spoken(file, *(f"espeak-{name}" for name in names))
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,8 @@ def test_a_recording_is_answered_as_by_the_recogniser(
         visitor.give(talk)
         visitor.wait_opened("talk.wav")
         visitor.wait_drawn()
-        assert visitor.text("#answer-emotion").casefold() == expected.emotion
-        assert f"{expected.confidence:.2f}" in visitor.text("#answer-sure")
+        assert visitor.text("#prediction-emotion").casefold() == expected.emotion
+        assert f"{expected.confidence:.2f}" in visitor.text("#prediction-sure")
         bars = visitor.page.locator("#bars tr")
         assert bars.count() == len(expected.probabilities)
         assert bars.first.inner_text().split() == [expected.emotion, f"{expected.confidence:.2f}"]
@@ -155,8 +155,8 @@ def test_one_bad_file_does_not_stop_the_others(browser: Any, service: Any, tmp_p
         assert visitor.text("#list li.failed .detail")
         visitor.page.click("#list li:nth-child(3) button.entry")
         visitor.wait_opened("silence.flac")
-        assert visitor.text("#answer-emotion") == "No speech"
-        assert "no speech in this recording" in visitor.text("#answer-note")
+        assert visitor.text("#prediction-emotion") == "No speech"
+        assert "no speech in this recording" in visitor.text("#prediction-note")
         assert visitor.focused()["id"] == "opened-name"
         everything = rows(visitor.saved("#batch-save", tmp_path))
         visitor.told[:] = [told for told in visitor.told if "422" not in told]  # as it should be
@@ -189,7 +189,7 @@ def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any)
         visitor.wait_opened(FAST.name)
         assert visitor.page.is_visible("#opened-converted")
         expected = serein.load().predict(str(FAST), window_s=2.0, hop_s=0.5)
-        assert visitor.text("#answer-emotion").casefold() == expected.emotion
+        assert visitor.text("#prediction-emotion").casefold() == expected.emotion
         assert sum("/v1/predict" in asked for asked in visitor.asked) == 2
         visitor.told[:] = [told for told in visitor.told if "422" not in told]
 
@@ -230,7 +230,7 @@ def test_an_hour_with_words_that_the_page_does_not_know(
         visitor.give(hour)
         visitor.wait_opened("hour.flac")
         visitor.wait_drawn()
-        assert visitor.text("#answer-emotion").casefold() == "awe"
+        assert visitor.text("#prediction-emotion").casefold() == "awe"
         assert visitor.page.locator("#wave [part~=region]").count() <= 80
         assert visitor.page.is_visible("#spectrogram-long")
         assert visitor.page.locator("#segments tbody tr").count() == 100

@@ -74,7 +74,7 @@ def test_everything_is_in_chinese_and_stays_so(browser: Any, service: Any) -> No
         page.click("#language")
         assert page.get_attribute("html", "lang") == "zh-Hans"
         open_voices(visitor)
-        assert visitor.text("#answer-emotion") in "中性快乐悲伤愤怒恐惧厌恶惊讶"
+        assert visitor.text("#prediction-emotion") in "中性快乐悲伤愤怒恐惧厌恶惊讶"
         assert page.evaluate(UNTRANSLATED) == []
         page.click("#record")
         assert page.evaluate(UNTRANSLATED) == []

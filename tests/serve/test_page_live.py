@@ -122,6 +122,6 @@ def test_a_service_that_is_full_says_so(browser: Any, start_with: Any) -> None:
         listen(first)
         first.page.wait_for_selector("#live-now[data-phase=on]")
         listen(second)
-        second.page.wait_for_selector("#live-problem:has-text('takes no further live voice')")
+        second.page.wait_for_selector("#live-problem:has-text('takes no further live streams')")
         assert second.page.is_visible("#live-again")
         second.told[:] = [told for told in second.told if "503" not in told]  # as it should be

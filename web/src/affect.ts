@@ -1,8 +1,8 @@
-/** Valence and arousal: the path of a voice over the plane of affect. */
+/** Valence and arousal: the path of a recording over their plane. */
 
 import { font, halo, type Box } from "./canvas";
 import { colourOf, EMOTIONS, type Place } from "./emotions";
-import type { Ink } from "./look";
+import type { Palette } from "./theme";
 import type { Segment } from "./segments";
 
 export interface Step extends Place {
@@ -10,7 +10,7 @@ export interface Step extends Place {
   emotion: string | null;
 }
 
-export interface AffectWords {
+export interface AffectLabels {
   valence: string;
   arousal: string;
   tense: string;
@@ -25,17 +25,17 @@ export interface AffectWords {
 const MARGIN = 26;
 const APART_PX = 34; // of start and end, for both to be named
 
-/** Where the voice went; at most `most` steps, evenly left out where there are more. */
-export function pathOf(timeline: readonly Segment[], most: number): Step[] {
+/** The path over time, thinned evenly to at limit `limit` steps. */
+export function pathOf(timeline: readonly Segment[], limit: number): Step[] {
   const steps = timeline.flatMap(({ start, end, valence, arousal, emotion }) =>
     valence === null || arousal === null
       ? []
       : [{ time: (start + end) / 2, valence, arousal, emotion }],
   );
-  if (steps.length <= most) return steps;
+  if (steps.length <= limit) return steps;
   return Array.from(
-    { length: most },
-    (_, index) => steps[Math.round((index * (steps.length - 1)) / (most - 1))] as Step,
+    { length: limit },
+    (_, index) => steps[Math.round((index * (steps.length - 1)) / (limit - 1))] as Step,
   );
 }
 
@@ -62,33 +62,33 @@ export function drawAffect(
   path: readonly Step[],
   whole: Place | null,
   labels: readonly string[],
-  words: AffectWords,
-  ink: Ink,
+  words: AffectLabels,
+  palette: Palette,
 ): void {
-  drawPlane(context, plot, words, ink);
-  drawPath(context, plot, path, ink);
-  drawEmotions(context, plot, labels, words, ink);
+  drawPlane(context, plot, words, palette);
+  drawPath(context, plot, path, palette);
+  drawEmotions(context, plot, labels, words, palette);
   const [first, last] = [path[0], path.at(-1)];
   if (first && last && path.length > 1) {
     context.font = font(12, 600);
     context.textAlign = "center";
     const [from, to] = [at(plot, first), at(plot, last)];
-    halo(context, words.start, from[0], from[1] - 12, ink.ink, ink.card);
+    halo(context, words.start, from[0], from[1] - 12, palette.ink, palette.card);
     if (Math.hypot(from[0] - to[0], from[1] - to[1]) > APART_PX) {
-      halo(context, words.end, to[0], to[1] - 12, ink.ink, ink.card);
+      halo(context, words.end, to[0], to[1] - 12, palette.ink, palette.card);
     }
   }
-  if (whole) drawWhole(context, at(plot, whole), ink);
+  if (whole) drawWhole(context, at(plot, whole), palette);
 }
 
 function drawPlane(
   context: CanvasRenderingContext2D,
   plot: Box,
-  words: AffectWords,
-  ink: Ink,
+  words: AffectLabels,
+  palette: Palette,
 ): void {
   const { left, top, width, height } = plot;
-  context.strokeStyle = ink.line;
+  context.strokeStyle = palette.line;
   context.lineWidth = 1;
   context.beginPath();
   context.roundRect(left, top, width, height, 8);
@@ -97,7 +97,7 @@ function drawPlane(
   context.moveTo(left, top + height / 2);
   context.lineTo(left + width, top + height / 2);
   context.stroke();
-  context.fillStyle = ink.muted;
+  context.fillStyle = palette.muted;
   context.textBaseline = "middle";
   context.font = font(12);
   const write = (text: string, share: number, y: number): void => {
@@ -122,8 +122,8 @@ function drawEmotions(
   context: CanvasRenderingContext2D,
   plot: Box,
   labels: readonly string[],
-  words: AffectWords,
-  ink: Ink,
+  words: AffectLabels,
+  palette: Palette,
 ): void {
   context.font = font(11);
   context.textBaseline = "middle";
@@ -131,13 +131,13 @@ function drawEmotions(
     const place = EMOTIONS[label];
     if (!place) continue;
     const [x, y] = at(plot, place);
-    context.fillStyle = colourOf(label, ink.dark);
+    context.fillStyle = colourOf(label, palette.dark);
     context.beginPath();
     context.arc(x, y, 3, 0, 2 * Math.PI);
     context.fill();
     const onTheRight = x > plot.left + plot.width * 0.7;
     context.textAlign = onTheRight ? "right" : "left";
-    halo(context, words.nameOf(label), x + (onTheRight ? -7 : 7), y, ink.muted, ink.card);
+    halo(context, words.nameOf(label), x + (onTheRight ? -7 : 7), y, palette.muted, palette.card);
   }
 }
 
@@ -145,7 +145,7 @@ function drawPath(
   context: CanvasRenderingContext2D,
   plot: Box,
   path: readonly Step[],
-  ink: Ink,
+  palette: Palette,
 ): void {
   context.lineWidth = 1.5;
   context.lineCap = "round";
@@ -154,22 +154,26 @@ function drawPath(
     const before = path[index - 1];
     if (before) {
       context.globalAlpha = 0.25 + (0.75 * index) / path.length;
-      context.strokeStyle = colourOf(step.emotion, ink.dark);
+      context.strokeStyle = colourOf(step.emotion, palette.dark);
       context.beginPath();
       context.moveTo(...at(plot, before));
       context.lineTo(x, y);
       context.stroke();
     }
     context.globalAlpha = 1;
-    context.fillStyle = colourOf(step.emotion, ink.dark);
+    context.fillStyle = colourOf(step.emotion, palette.dark);
     context.beginPath();
     context.arc(x, y, 2.5, 0, 2 * Math.PI);
     context.fill();
   });
 }
 
-function drawWhole(context: CanvasRenderingContext2D, [x, y]: [number, number], ink: Ink): void {
-  context.strokeStyle = ink.ink;
+function drawWhole(
+  context: CanvasRenderingContext2D,
+  [x, y]: [number, number],
+  palette: Palette,
+): void {
+  context.strokeStyle = palette.ink;
   context.lineWidth = 2;
   context.beginPath();
   context.arc(x, y, 9, 0, 2 * Math.PI);

@@ -1,19 +1,28 @@
-/** The service: what it is asked and what it answers. */
+/** The HTTP interface of the service. */
 
 import { askForKey, authorization, storedKey } from "./key";
 import type { Segment } from "./segments";
 
-export interface Answer extends Segment {
+export interface TimelineSegment extends Segment {
   speech: boolean;
   emotion_zh: string | null;
 }
 
-export interface Prediction extends Omit<Answer, "start" | "end"> {
+export interface Prediction extends Omit<TimelineSegment, "start" | "end"> {
   file: string | null;
   model: string;
   duration: number;
   utterances_known: number;
-  timeline: Answer[];
+  timeline: TimelineSegment[];
+}
+
+/** A recording with its prediction. */
+export interface Recording {
+  name: string;
+  sound: Blob;
+  prediction: Prediction;
+  /** Whether the browser had to convert it for the service. */
+  converted: boolean;
 }
 
 export interface Score {
@@ -42,7 +51,7 @@ export interface Limits {
   stores?: boolean;
 }
 
-/** What the service refused, in its own words and with its code. */
+/** An error response of the service. */
 export class ServiceError extends Error {
   override name = "ServiceError";
 
@@ -64,18 +73,18 @@ export async function limits(): Promise<Limits> {
   return (await get("/v1/limits")) as Limits;
 }
 
-export interface Listening {
+export interface PredictOptions {
   model: string;
   name: string;
   signal: AbortSignal;
   onSent: (share: number) => void;
 }
 
-/** Send a sound, and get the answer with a timeline fine enough for curves. */
-export async function predict(sound: Blob, listening: Listening): Promise<Prediction> {
+/** Predict a sound, with a timeline fine enough for curves. */
+export async function predict(sound: Blob, options: PredictOptions): Promise<Prediction> {
   for (;;) {
     try {
-      return { ...(await post(sound, listening)), file: listening.name };
+      return { ...(await post(sound, options)), file: options.name };
     } catch (error) {
       if (!(error instanceof ServiceError && error.status === 401)) throw error;
       if (!(await askForKey())) throw error;
@@ -93,15 +102,19 @@ export function streamAddress(settings: Record<string, string>): [string, string
 
 async function get(path: string): Promise<unknown> {
   for (;;) {
-    const answer = await fetch(path, { headers: authorization() });
-    if (answer.ok) return answer.json();
-    const error = refusal(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+    const response = await fetch(path, { headers: authorization() });
+    if (response.ok) return response.json();
+    const error = serviceError(
+      response.status,
+      await response.text(),
+      response.headers.get("Retry-After"),
+    );
     if (error.status !== 401 || !(await askForKey())) throw error;
   }
 }
 
 /** XMLHttpRequest rather than fetch, which cannot say how much of a file has been sent. */
-function post(sound: Blob, { model, name, signal, onSent }: Listening): Promise<Prediction> {
+function post(sound: Blob, { model, name, signal, onSent }: PredictOptions): Promise<Prediction> {
   const query = new URLSearchParams({ model, window_s: "2", hop_s: "0.5" });
   const body = new FormData();
   body.append("file", sound, name);
@@ -118,7 +131,7 @@ function post(sound: Blob, { model, name, signal, onSent }: Listening): Promise<
       if (request.status === 200) resolve(JSON.parse(request.responseText) as Prediction);
       else {
         const wait = request.getResponseHeader("Retry-After");
-        reject(refusal(request.status, request.responseText, wait));
+        reject(serviceError(request.status, request.responseText, wait));
       }
     };
     request.onerror = (): void => reject(new TypeError("the service does not answer"));
@@ -128,7 +141,7 @@ function post(sound: Blob, { model, name, signal, onSent }: Listening): Promise<
   });
 }
 
-function refusal(status: number, text: string, retryAfter: string | null): ServiceError {
+function serviceError(status: number, text: string, retryAfter: string | null): ServiceError {
   const seconds = Number(retryAfter);
   const wait = retryAfter !== null && Number.isFinite(seconds) ? seconds : null;
   try {

@@ -24,7 +24,7 @@ export async function asWav(sound: Blob): Promise<Blob> {
   return wavFile([toPcm16(await decode(sound))], RATE_HZ);
 }
 
-/** Greatest size of the samples in each of `columns` equal stretches. */
+/** Greatest size of the samples in each of `columns` equal parts. */
 export function peaksOf(samples: ArrayLike<number>, columns: number): Float32Array {
   const peaks = new Float32Array(columns);
   for (let column = 0; column < columns; column++) {

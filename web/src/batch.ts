@@ -1,18 +1,17 @@
-/** Recordings given to the page: sent one after the other, listed with how far each is. */
+/** The list of recordings: sent one after the other, each with its state. */
 
-import { limits, predict, ServiceError, type Limits, type Prediction } from "./api";
+import { limits, predict, ServiceError, type Limits, type Prediction, type Recording } from "./api";
 import { asWav } from "./audio";
 import { byId, h, save } from "./dom";
-import { inWords } from "./errors";
-import { answersCsv, csvFile } from "./exports";
+import { errorText } from "./errors";
+import { predictionsCsv, csvFile } from "./export";
 import { bytes } from "./format";
 import { emotionName, t } from "./i18n";
 import { drawRow, type Job, type State } from "./jobs";
-import { onRedraw } from "./look";
-import type { Recording } from "./opened";
+import { onRedraw } from "./theme";
 
 const BUSY_S = 5; // where the service does not say how long
-const QUIET_MS = 4000; // between two announcements to screen readers
+const ANNOUNCE_EVERY_MS = 4000; // to screen readers, at most
 
 export class Batch {
   private jobs: Job[] = [];
@@ -27,7 +26,7 @@ export class Batch {
   constructor(
     private readonly model: () => string,
     private readonly show: (recording: Recording) => void,
-    private readonly onLeft: () => void,
+    private readonly onClose: () => void,
   ) {
     onRedraw(() => this.drawAll());
     byId("batch-cancel").addEventListener("click", () => this.cancelAll());
@@ -35,13 +34,13 @@ export class Batch {
     byId("batch-clear").addEventListener("click", () => this.clear());
   }
 
-  /** Learn what the service takes, so that nothing larger is sent in vain. */
+  /** Ask for the limits of the service, so that nothing larger is sent. */
   async askLimits(): Promise<Limits> {
     this.limits = await limits();
     return this.limits;
   }
 
-  /** Take recordings; the first is opened when its answer is there, if one may be. */
+  /** Add recordings; if one may be opened, the first is, when its prediction has come. */
   add(files: readonly File[], opens = files.length === 1 || !this.shown): void {
     files.forEach((file, index) => {
       const job: Job = {
@@ -60,7 +59,7 @@ export class Batch {
     void this.run();
   }
 
-  /** Open the newest recording, at once or as soon as its answer is there. */
+  /** Open the newest recording, at once or as soon as its prediction has come. */
   openLast(): void {
     const job = this.jobs.at(-1);
     if (job?.state.kind === "done") this.open(job);
@@ -73,32 +72,32 @@ export class Batch {
     for (;;) {
       const job = this.jobs.find(({ state }) => state.kind === "waiting");
       if (!job) break;
-      await this.listen(job);
+      await this.process(job);
     }
     this.running = false;
     this.announce(true);
   }
 
-  private async listen(job: Job): Promise<void> {
+  private async process(job: Job): Promise<void> {
     const { stop } = job;
     try {
-      const { max_bytes: most } = this.limits;
-      if (most !== undefined && job.sound.size > most) {
-        throw new Error(t("errorTooLargeHere", { size: bytes(most) }));
+      const { max_bytes: limit } = this.limits;
+      if (limit !== undefined && job.sound.size > limit) {
+        throw new Error(t("errorTooLargeHere", { size: bytes(limit) }));
       }
-      const prediction = await this.readable(job);
+      const prediction = await this.predictOrConvert(job);
       this.set(job, { kind: "done", prediction });
       if (job.openWhenDone) this.open(job);
     } catch (error) {
-      if (job.stop !== stop) return; // cancelled, and to be tried again already
+      if (job.stop !== stop) return; // cancelled, and already being retried
       this.set(job, stop.signal.aborted ? { kind: "cancelled" } : { kind: "failed", error });
     }
   }
 
-  /** What the service cannot read, the browser may: video, for one. */
-  private async readable(job: Job): Promise<Prediction> {
+  /** Predict; what the service cannot read, such as video, the browser converts. */
+  private async predictOrConvert(job: Job): Promise<Prediction> {
     try {
-      return await this.patiently(job, job.sound);
+      return await this.predictOrWait(job, job.sound);
     } catch (error) {
       const unread =
         error instanceof ServiceError &&
@@ -108,17 +107,17 @@ export class Batch {
       const wav = await asWav(job.sound).catch(() => null);
       if (wav === null || job.stop.signal.aborted) throw error;
       job.converted = true;
-      return await this.patiently(job, wav);
+      return await this.predictOrWait(job, wav);
     }
   }
 
-  /** Wait as long as a busy service asks for. */
-  private async patiently(job: Job, sound: Blob): Promise<Prediction> {
+  /** Predict; while the service is busy, wait as long as it asks for. */
+  private async predictOrWait(job: Job, sound: Blob): Promise<Prediction> {
     for (;;) {
       try {
         this.set(job, { kind: "sending", share: 0 });
         const onSent = (share: number): void =>
-          this.set(job, share < 1 ? { kind: "sending", share } : { kind: "listening" });
+          this.set(job, share < 1 ? { kind: "sending", share } : { kind: "predicting" });
         const { name, stop } = job;
         return await predict(sound, { model: this.model(), name, signal: stop.signal, onSent });
       } catch (error) {
@@ -175,7 +174,7 @@ export class Batch {
     job.stop.abort();
     this.jobs = this.jobs.filter((other) => other !== job);
     job.row.remove();
-    if (this.shown === job || !this.jobs.length) this.leave();
+    if (this.shown === job || !this.jobs.length) this.close();
     this.drawProgress();
     (this.list.querySelector("button") ?? byId("choose")).focus();
   }
@@ -184,25 +183,25 @@ export class Batch {
     this.cancelAll();
     this.jobs = [];
     this.list.replaceChildren();
-    this.leave();
+    this.close();
     this.drawProgress();
     byId("choose").focus();
   }
 
-  /** Close the recording that is open; it stays in the list. */
-  leave(): void {
+  /** Close the open recording; it stays in the list. */
+  close(): void {
     this.shown = null;
     this.jobs.forEach((job) => this.drawRow(job));
-    this.onLeft();
+    this.onClose();
   }
 
   private saveAll(): void {
     const rows = this.jobs.map(({ name, state }) => ({
       name,
       prediction: state.kind === "done" ? state.prediction : null,
-      error: state.kind === "failed" ? inWords(state.error).text : null,
+      error: state.kind === "failed" ? errorText(state.error).text : null,
     }));
-    save("serein.csv", csvFile(answersCsv(rows)));
+    save("serein.csv", csvFile(predictionsCsv(rows)));
   }
 
   private drawAll(): void {
@@ -225,29 +224,29 @@ export class Batch {
     const count = this.counts();
     byId("batch").hidden = this.jobs.length === 0;
     byId("batch-progress").textContent = progressText(count);
-    const busy = count.over < count.all;
+    const busy = count.finished < count.all;
     this.bar.hidden = byId("batch-cancel").hidden = !busy;
     this.bar.max = count.all || 1;
-    this.bar.value = count.over;
+    this.bar.value = count.finished;
     this.bar.setAttribute("aria-label", t("recordings"));
     byId("batch-save").hidden = count.done === 0 || count.all < 2;
     byId("batch-clear").hidden = busy;
   }
 
-  private counts(): { all: number; done: number; failed: number; over: number } {
-    const of = (...kinds: State["kind"][]): number =>
+  private counts(): { all: number; done: number; failed: number; finished: number } {
+    const count = (...kinds: State["kind"][]): number =>
       this.jobs.filter(({ state }) => kinds.includes(state.kind)).length;
-    const [done, failed, cancelled] = [of("done"), of("failed"), of("cancelled")];
-    return { all: this.jobs.length, done, failed, over: done + failed + cancelled };
+    const [done, failed, cancelled] = [count("done"), count("failed"), count("cancelled")];
+    return { all: this.jobs.length, done, failed, finished: done + failed + cancelled };
   }
 
   private announce(finished: boolean): void {
-    if (!finished && Date.now() - this.announced < QUIET_MS) return;
+    if (!finished && Date.now() - this.announced < ANNOUNCE_EVERY_MS) return;
     if (!this.jobs.length) return;
     this.announced = Date.now();
     const state = this.shown?.state;
-    const heard = state?.kind === "done" ? emotionName(state.prediction.emotion) : "";
-    const opened = finished && heard ? ` ${this.shown?.name}: ${heard}` : "";
+    const emotion = state?.kind === "done" ? emotionName(state.prediction.emotion) : "";
+    const opened = finished && emotion ? ` ${this.shown?.name}: ${emotion}` : "";
     byId("batch-say").textContent = `${progressText(this.counts())}.${opened}`;
   }
 }

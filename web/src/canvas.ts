@@ -27,7 +27,7 @@ export function fitted(canvas: HTMLCanvasElement): [CanvasRenderingContext2D, Bo
   return [context, { left: 0, top: 0, width, height }];
 }
 
-/** Draw bars for the loudness of equal stretches, each in the colour of its moment. */
+/** Draw bars for the peaks of equal parts, each in the colour of its time. */
 export function drawWave(
   context: CanvasRenderingContext2D,
   box: Box,

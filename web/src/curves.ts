@@ -3,7 +3,7 @@
 import { font, halo, type Box, type Range } from "./canvas";
 import { colourOf, dashOf } from "./emotions";
 import { clock } from "./format";
-import type { Ink } from "./look";
+import type { Palette } from "./theme";
 import type { Segment } from "./segments";
 
 /** One moment; `values` is null where there is no speech. */
@@ -47,14 +47,14 @@ export function drawCurves(
   context: CanvasRenderingContext2D,
   box: Box,
   { points, labels, hidden, range, nameOf }: Curves,
-  ink: Ink,
+  palette: Palette,
 ): void {
   const x = (time: number): number =>
     box.left + ((time - range[0]) / (range[1] - range[0] || 1)) * box.width;
   const plot = { ...box, top: box.top + NAMES_PX, height: box.height - NAMES_PX - TIMES_PX };
   const y = (value: number): number => plot.top + (1 - value) * plot.height;
-  drawLevels(context, box, y, ink);
-  drawTimes(context, box, range, x, ink);
+  drawLevels(context, box, y, palette);
+  drawTimes(context, box, range, x, palette);
   context.save();
   context.beginPath();
   context.rect(plot.left, plot.top - 2, plot.width, plot.height + 4);
@@ -62,7 +62,7 @@ export function drawCurves(
   const shown = labels.filter((label) => !hidden.has(label));
   for (const label of shown) {
     const runs = runsOf(points, label);
-    context.strokeStyle = context.fillStyle = colourOf(label, ink.dark);
+    context.strokeStyle = context.fillStyle = colourOf(label, palette.dark);
     context.lineJoin = "round";
     context.lineWidth = 2;
     for (const run of runs) {
@@ -79,7 +79,7 @@ export function drawCurves(
   }
   context.setLineDash([]);
   context.restore();
-  nameThePeaks(context, box, { points, labels: shown, x, y, nameOf, range }, ink);
+  nameThePeaks(context, box, { points, labels: shown, x, y, nameOf, range }, palette);
 }
 
 function plateau(segment: Segment): Point[] {
@@ -126,19 +126,19 @@ function drawLevels(
   context: CanvasRenderingContext2D,
   box: Box,
   y: (value: number) => number,
-  ink: Ink,
+  palette: Palette,
 ): void {
   context.font = font(11);
   context.textAlign = "left";
   context.textBaseline = "bottom";
   for (const value of [0, 0.5, 1]) {
-    context.strokeStyle = ink.line;
+    context.strokeStyle = palette.line;
     context.lineWidth = 1;
     context.beginPath();
     context.moveTo(box.left, Math.round(y(value)) + 0.5);
     context.lineTo(box.left + box.width, Math.round(y(value)) + 0.5);
     context.stroke();
-    context.fillStyle = ink.muted;
+    context.fillStyle = palette.muted;
     if (value > 0) context.fillText(String(value), box.left + 2, y(value) + 14);
   }
 }
@@ -148,11 +148,11 @@ function drawTimes(
   box: Box,
   [from, to]: Range,
   x: (time: number) => number,
-  ink: Ink,
+  palette: Palette,
 ): void {
   const wanted = ((to - from) * TIME_PX) / box.width;
   const step = STEPS_S.find((seconds) => seconds >= wanted) ?? 3600;
-  context.fillStyle = ink.muted;
+  context.fillStyle = palette.muted;
   context.textBaseline = "bottom";
   for (let time = Math.ceil(from / step) * step; time <= to; time += step) {
     const text = clock(time, step < 1 ? 1 : 0);
@@ -177,7 +177,7 @@ function nameThePeaks(
   context: CanvasRenderingContext2D,
   box: Box,
   { points, labels, range, x, y, nameOf }: Peaks,
-  ink: Ink,
+  palette: Palette,
 ): void {
   const taken: Box[] = [];
   const best = labels
@@ -197,7 +197,7 @@ function nameThePeaks(
     const place = { left: middle - width / 2, top: y(value) - 20, width, height: 18 };
     if (taken.some((other) => overlap(other, place))) continue;
     taken.push(place);
-    halo(context, text, middle, place.top + 9, ink.ink, ink.card);
+    halo(context, text, middle, place.top + 9, palette.ink, palette.card);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { t } from "./i18n";
 
-export function takeDrops(
+export function onDrop(
   target: HTMLElement,
   words: HTMLElement,
   take: (files: File[]) => void,

@@ -1,4 +1,4 @@
-/** The emotions of `serein.emotions`: Chinese names, rough places, colours on light and dark. */
+/** The emotions of `serein.emotions`: Chinese names, coordinates, colours on light and dark. */
 
 export interface Place {
   valence: number;
@@ -25,7 +25,7 @@ export const EMOTIONS: Readonly<Record<string, Emotion>> = {
   contempt: { zh: "轻蔑", valence: -0.6, arousal: 0.2, light: "#332288", dark: "#9a8cf0" },
 };
 
-/** The service's word for an answer below the threshold that was asked for. */
+/** The service's label for a confidence below the threshold. */
 export const UNSURE = "unsure";
 
 const UNKNOWN = { light: "#6d5f4b", dark: "#c4b294" };

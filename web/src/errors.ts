@@ -1,15 +1,15 @@
-/** Failures in the words of the person before the screen. */
+/** Error messages in the language of the page. */
 
 import { ServiceError } from "./api";
 import { isKey, t } from "./i18n";
 
 export interface Failure {
   text: string;
-  /** What the service said itself, in English; it names the file's trouble. */
+  /** The message of the service, in English; it says what is wrong with the file. */
   detail: string;
 }
 
-export function inWords(error: unknown): Failure {
+export function errorText(error: unknown): Failure {
   if (error instanceof ServiceError) {
     const key = `error_${error.code}`;
     const text = isKey(key) ? t(key) : t("errorServer", { status: error.status });
@@ -26,6 +26,6 @@ const MICROPHONE: Record<string, "errorMicDenied" | "errorMicNone" | "errorMicTa
   OverconstrainedError: "errorMicNone",
 };
 
-export function microphoneInWords(error: unknown): string {
+export function microphoneErrorText(error: unknown): string {
   return t(MICROPHONE[error instanceof Error ? error.name : ""] ?? "errorMicTaken");
 }

@@ -1,12 +1,10 @@
-/** Words in two languages. */
+/** The texts of the page, in two languages. */
 
 import { EMOTIONS, UNSURE } from "./emotions";
-import { redraw } from "./look";
-import { en } from "./words/en";
+import { redraw } from "./theme";
+import { en, type Key, type Words } from "./words/en";
 import { zh } from "./words/zh";
 
-export type Key = keyof typeof en;
-export type Words = Record<Key, string>;
 export type Language = "en" | "zh";
 
 const TABLES: Record<Language, Words> = { en, zh };
@@ -18,7 +16,7 @@ export function language(): Language {
   return current;
 }
 
-/** The language of last time, or else the browser's. */
+/** The language chosen last, or else the browser's. */
 export function firstLanguage(): Language {
   const stored = localStorage.getItem(STORED);
   if (stored === "en" || stored === "zh") return stored;
@@ -29,7 +27,7 @@ export function setLanguage(next: Language): void {
   current = next;
   document.documentElement.lang = next === "zh" ? "zh-Hans" : "en";
   document.title = t("title");
-  fillWords(document);
+  translate(document);
   redraw();
 }
 
@@ -46,8 +44,8 @@ export function isKey(word: string): word is Key {
   return word in en;
 }
 
-/** Fill elements that name their words: `data-t` for text, `data-t-label` for a label. */
-export function fillWords(root: ParentNode): void {
+/** Fill elements that name their text: `data-t` for content, `data-t-label` for a label. */
+export function translate(root: ParentNode): void {
   const host = { host: location.host };
   for (const element of root.querySelectorAll<HTMLElement>("[data-t]")) {
     element.textContent = t(element.dataset["t"] as Key, host);
@@ -57,7 +55,7 @@ export function fillWords(root: ParentNode): void {
   }
 }
 
-/** Name of an answer; a word that is not known stands for itself. */
+/** The name of a predicted emotion; an unknown label stands for itself. */
 export function emotionName(emotion: string | null): string {
   if (emotion === null) return t("noSpeech");
   if (emotion === UNSURE) return t("unsure");
@@ -65,7 +63,7 @@ export function emotionName(emotion: string | null): string {
 }
 
 /** Confidence in words. */
-export function sureness(confidence: number): string {
+export function confidenceText(confidence: number): string {
   if (confidence >= 0.8) return t("sureVery");
   if (confidence >= 0.6) return t("sureFairly");
   return t(confidence >= 0.4 ? "sureBarely" : "sureGuess");

@@ -1,14 +1,14 @@
-/** One recording of a batch: how far it is, and its row in the list. */
+/** One recording of the list: its state, and its row. */
 
 import type { Prediction } from "./api";
 import { h, icon } from "./dom";
-import { inWords } from "./errors";
+import { errorText } from "./errors";
 import { clock, number } from "./format";
 import { emotionName, t } from "./i18n";
 import { dot } from "./table";
 
 export type State =
-  | { kind: "waiting" | "listening" | "converting" | "cancelled" }
+  | { kind: "waiting" | "predicting" | "converting" | "cancelled" }
   | { kind: "sending"; share: number }
   | { kind: "busy"; seconds: number }
   | { kind: "done"; prediction: Prediction }
@@ -24,45 +24,47 @@ export interface Job {
   openWhenDone: boolean;
 }
 
-export interface Wishes {
+export interface RowActions {
   open: () => void;
   remove: () => void;
   retry: () => void;
 }
 
-/** Write a job's row anew; whoever was in it stays in it. */
-export function drawRow(job: Job, shown: boolean, wishes: Wishes): void {
+/** Draw a job's row again; a focus inside it is kept. */
+export function drawRow(job: Job, shown: boolean, actions: RowActions): void {
   const { state, name, row } = job;
   const focused = row.contains(document.activeElement);
   const again = state.kind === "failed" || state.kind === "cancelled";
-  const remove = { "aria-label": t("remove", { name }), onclick: wishes.remove };
+  const remove = { "aria-label": t("remove", { name }), onclick: actions.remove };
   row.className = state.kind;
   row.replaceChildren(
-    state.kind === "done" ? answerOf(name, state.prediction, shown, wishes.open) : progressOf(job),
-    ...(again ? [button("quiet", { onclick: wishes.retry }, t("tryAgain"))] : []),
+    state.kind === "done"
+      ? predictionOf(name, state.prediction, shown, actions.open)
+      : progressOf(job),
+    ...(again ? [button("quiet", { onclick: actions.retry }, t("tryAgain"))] : []),
     button("bare", remove, icon("close")),
   );
   if (focused) row.querySelector("button")?.focus();
 }
 
-function answerOf(
+function predictionOf(
   name: string,
   { emotion, confidence, duration }: Prediction,
   shown: boolean,
   open: () => void,
 ): HTMLElement {
-  const sure = confidence === null ? "" : ` ${number(confidence)}`;
-  const words = `${emotionName(emotion)}${sure} · ${clock(duration, 0)}`;
+  const value = confidence === null ? "" : ` ${number(confidence)}`;
+  const text = `${emotionName(emotion)}${value} · ${clock(duration, 0)}`;
   return button(
     "entry",
     { "aria-current": String(shown), onclick: open },
     h("span", { class: "name" }, name),
-    h("span", { class: "state" }, dot(emotion), words),
+    h("span", { class: "state" }, dot(emotion), text),
   );
 }
 
 function progressOf({ name, state }: Job): HTMLElement {
-  const failure = state.kind === "failed" ? inWords(state.error) : null;
+  const failure = state.kind === "failed" ? errorText(state.error) : null;
   return h(
     "div",
     { class: "entry" },

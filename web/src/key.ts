@@ -1,4 +1,4 @@
-/** The key of a service that asks for one: kept until the tab is closed. */
+/** The API key, kept until the tab is closed. */
 
 import { byId } from "./dom";
 import { t } from "./i18n";
@@ -36,10 +36,10 @@ function ask(): Promise<boolean> {
     dialog.addEventListener(
       "close",
       () => {
-        const given = dialog.returnValue === "use" && field.value.trim() !== "";
-        if (given) sessionStorage.setItem(STORED, field.value.trim());
+        const entered = dialog.returnValue === "use" && field.value.trim() !== "";
+        if (entered) sessionStorage.setItem(STORED, field.value.trim());
         field.value = "";
-        resolve(given);
+        resolve(entered);
       },
       { once: true },
     );

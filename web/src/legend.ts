@@ -3,7 +3,7 @@
 import { h } from "./dom";
 import { colourOf, dashOf } from "./emotions";
 import { emotionName } from "./i18n";
-import { isDark } from "./look";
+import { isDark } from "./theme";
 import { ranked } from "./segments";
 
 export function legend(

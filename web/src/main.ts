@@ -1,28 +1,28 @@
-/** The page: its parts, and what leads from one to the other. */
+/** The page: its parts, put together. */
 
 import "./style.css";
 
 import { models, type Limits, type Model } from "./api";
 import { Batch } from "./batch";
 import { byId, h } from "./dom";
-import { takeDrops } from "./drop";
-import { inWords } from "./errors";
+import { onDrop } from "./drop";
+import { errorText } from "./errors";
 import { bytes, clock } from "./format";
 import { chooseLanguage, emotionName, firstLanguage, language, setLanguage, t } from "./i18n";
-import { Live } from "./live";
-import { isDark, onRedraw, startTheme, switchTheme } from "./look";
-import { Opened } from "./opened";
+import { LiveView } from "./live-view";
+import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
+import { RecordingView } from "./recording-view";
 import { modelFacts } from "./models";
 
-let known: Model[] = [];
-let taken: Limits = {};
-let down: unknown = null;
+let available: Model[] = [];
+let serviceLimits: Limits = {};
+let failure: unknown = null;
 
 const select = byId<HTMLSelectElement>("model");
 const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
 
-const opened = new Opened();
+const opened = new RecordingView();
 const batch = new Batch(
   () => select.value,
   (recording) => {
@@ -31,11 +31,12 @@ const batch = new Batch(
   },
   () => {
     opened.close();
-    settle();
+    updateState();
   },
 );
-const live = new Live(
-  () => known.find(({ name }) => name === select.value) ?? { name: select.value, adapts: false },
+const live = new LiveView(
+  () =>
+    available.find(({ name }) => name === select.value) ?? { name: select.value, adapts: false },
   (file) => batch.add([file], false),
   () => batch.openLast(),
 );
@@ -46,21 +47,21 @@ function add(files: readonly File[]): void {
   batch.add(files, byId("live").hidden ? undefined : false);
 }
 
-/** Go back to the first view when nothing is left to see. */
-function settle(): void {
+/** Show the first view again when there is nothing else to show. */
+function updateState(): void {
   const empty = byId("list").childElementCount === 0 && byId("live").hidden;
   document.body.dataset["state"] = empty ? "start" : "work";
 }
 
-async function meet(): Promise<void> {
+async function connect(): Promise<void> {
   try {
-    [known, taken] = await Promise.all([models(), batch.askLimits()]);
-    down = null;
+    [available, serviceLimits] = await Promise.all([models(), batch.askLimits()]);
+    failure = null;
   } catch (error) {
-    down = error;
+    failure = error;
   }
-  const chosen = known.find((model) => model.default) ?? known[0];
-  select.replaceChildren(...known.map(({ name }) => h("option", { value: name }, name)));
+  const chosen = available.find((model) => model.default) ?? available[0];
+  select.replaceChildren(...available.map(({ name }) => h("option", { value: name }, name)));
   if (chosen) select.value = chosen.name;
   draw();
 }
@@ -68,18 +69,18 @@ async function meet(): Promise<void> {
 function draw(): void {
   byId("theme").setAttribute("aria-label", t(isDark() ? "themeToLight" : "themeToDark"));
   byId("language").lang = language() === "zh" ? "en" : "zh-Hans";
-  byId("down").hidden = down === null;
-  if (down !== null) {
-    const { text, detail } = inWords(down);
+  byId("down").hidden = failure === null;
+  if (failure !== null) {
+    const { text, detail } = errorText(failure);
     byId("down-words").textContent = `${t("serviceDown")} ${text} ${detail}`;
   }
-  const { max_bytes: size, max_seconds: time } = taken;
+  const { max_bytes: size, max_seconds: time } = serviceLimits;
   byId("limits").textContent =
     size && time ? t("limits", { size: bytes(size), time: clock(time, 0) }) : "";
-  byId("privacy").textContent = t(taken.stores === true ? "privacyStored" : "privacy", {
+  byId("privacy").textContent = t(serviceLimits.stores === true ? "privacyStored" : "privacy", {
     host: location.host,
   });
-  const model = known.find(({ name }) => name === select.value);
+  const model = available.find(({ name }) => name === select.value);
   byId("model-facts").replaceChildren(...(model ? modelFacts(model, emotionName) : []));
 }
 
@@ -90,22 +91,22 @@ function openDialog(id: string): void {
 startTheme();
 onRedraw(draw);
 setLanguage(firstLanguage());
-takeDrops(drop, byId("drop-words"), add);
+onDrop(drop, byId("drop-words"), add);
 byId("choose").addEventListener("click", () => input.click());
 input.addEventListener("change", () => {
   add([...(input.files ?? [])]);
   input.value = "";
 });
 byId("record").addEventListener("click", () => {
-  batch.leave();
+  batch.close();
   document.body.dataset["state"] = "work";
   live.show();
 });
-byId("live-leave").addEventListener("click", settle);
+byId("live-leave").addEventListener("click", updateState);
 byId("theme").addEventListener("click", switchTheme);
 byId("language").addEventListener("click", () => chooseLanguage(language() === "zh" ? "en" : "zh"));
 byId("about-open").addEventListener("click", () => openDialog("about"));
 byId("about-more").addEventListener("click", () => openDialog("about"));
-byId("retry").addEventListener("click", () => void meet());
+byId("retry").addEventListener("click", () => void connect());
 select.addEventListener("change", draw);
-void meet();
+void connect();

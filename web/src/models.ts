@@ -1,4 +1,4 @@
-/** A model as its card shows it: what it knows, its licence, and how often it is right. */
+/** The facts about a model: its emotions, licence and scores. */
 
 import type { Model, Score } from "./api";
 import { h } from "./dom";
@@ -24,7 +24,7 @@ export function modelFacts(model: Model, nameOf: (label: string) => string): HTM
   ];
 }
 
-/** Scores of the precision that answers, where there are any. */
+/** Scores of the precision in use, if there are any. */
 function table({ scores, precision }: Model): HTMLElement {
   const same = scores.filter((score) => score.precision === precision);
   const heads = [t("corpus"), "UAR", "ECE", t("protocol")];

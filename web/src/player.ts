@@ -1,4 +1,4 @@
-/** The sound of a recording: seen as waveform, timeline and spectrogram, and heard. */
+/** Plays a recording, and shows its waveform, timeline and spectrogram. */
 
 import WaveSurfer from "wavesurfer.js";
 import RegionsPlugin from "wavesurfer.js/plugins/regions";
@@ -10,7 +10,7 @@ import { drawWave, type Range } from "./canvas";
 import { colourOf } from "./emotions";
 import { clock } from "./format";
 import { emotionName } from "./i18n";
-import { inkNow, type Ink } from "./look";
+import { currentPalette, type Palette } from "./theme";
 import { coarse, segmentAt, type Segment } from "./segments";
 
 export const SPECTROGRAM_UP_TO_S = 600;
@@ -18,10 +18,11 @@ export const SPECTROGRAM_UP_TO_S = 600;
 const REGIONS = 80;
 const BAR_PX = 3;
 const HIGHEST_HZ = 5500;
+const SEEK_TOLERANCE_S = 0.05; // browsers seek to a frame of the sound
 const NARROWEST_NAME_PX = 64; // a narrower region has no room for its name
 const SOUND_RGB = [0.34, 0.45, 0.57];
 
-export interface Hearing {
+export interface PlayerHandlers {
   onTime: (time: number) => void;
   onPlaying: (playing: boolean) => void;
   onView: (range: Range) => void;
@@ -40,11 +41,11 @@ export class Player {
     sound: Blob,
     private readonly timeline: readonly Segment[],
     private readonly duration: number,
-    hearing: Hearing,
+    handlers: PlayerHandlers,
   ) {
     this.segments = coarse(timeline, REGIONS);
     const long = duration > SPECTROGRAM_UP_TO_S;
-    const ink = inkNow();
+    const palette = currentPalette();
     this.wave = WaveSurfer.create({
       container,
       height: 96,
@@ -53,7 +54,7 @@ export class Player {
       dragToSeek: true,
       renderFunction: (peaks, context) => this.drawSound(peaks, context),
       plugins: long ? [this.regions] : [this.regions, spectrogram()],
-      ...colours(ink),
+      ...colours(palette),
     });
     this.wave.registerPlugin(
       TimelinePlugin.create({
@@ -62,19 +63,23 @@ export class Player {
         formatTimeCallback: (time) => clock(time, 0),
       }),
     );
-    this.wave.on("timeupdate", () => hearing.onTime(this.time));
+    this.wave.on("timeupdate", () => handlers.onTime(this.time));
     const media = this.wave.getMediaElement();
     media?.addEventListener("seeked", () => {
-      if (!media.seeking) this.target = null;
+      if (!media.seeking && Math.abs(media.currentTime - (this.target ?? 0)) < SEEK_TOLERANCE_S)
+        this.target = null;
     });
-    this.wave.on("play", () => hearing.onPlaying(true));
-    this.wave.on("pause", () => hearing.onPlaying(false));
-    this.wave.on("finish", () => hearing.onPlaying(false));
-    this.wave.on("scroll", (from, to) => hearing.onView([from, Math.min(to, duration)]));
+    this.wave.on("play", () => {
+      this.target = null;
+      handlers.onPlaying(true);
+    });
+    this.wave.on("pause", () => handlers.onPlaying(false));
+    this.wave.on("finish", () => handlers.onPlaying(false));
+    this.wave.on("scroll", (from, to) => handlers.onView([from, Math.min(to, duration)]));
     this.regions.on("region-clicked", (region, event) => {
       event.stopPropagation();
       const segment = this.segments[Number(region.id)];
-      if (segment) hearing.onSegment(segment);
+      if (segment) handlers.onSegment(segment);
     });
     this.ready = new Promise((resolve, reject) => {
       this.wave.on("error", reject); // loading itself waits for ever for what cannot be played
@@ -82,7 +87,7 @@ export class Player {
     });
   }
 
-  /** Where it is, or is about to be: while it seeks, a browser may still tell where it was. */
+  /** The position; during a seek, its target, for a browser may still report the old position. */
   get time(): number {
     return this.target ?? this.wave.getCurrentTime();
   }
@@ -116,7 +121,7 @@ export class Player {
   }
 
   redraw(): void {
-    this.wave.setOptions(colours(inkNow()));
+    this.wave.setOptions(colours(currentPalette()));
     if (this.wave.getDecodedData()) this.drawRegions();
   }
 
@@ -127,7 +132,7 @@ export class Player {
   /** Draw one canvas of the waveform; a zoomed one has several, each at its own offset. */
   private drawSound(peaks: (Float32Array | number[])[], context: CanvasRenderingContext2D): void {
     const { canvas } = context;
-    const { dark } = inkNow();
+    const { dark } = currentPalette();
     const scale = canvas.width / (parseFloat(canvas.style.width) || canvas.clientWidth || 1);
     const all = this.wave.getWrapper().scrollWidth * scale;
     const left = (parseFloat(canvas.style.left) || 0) * scale;
@@ -141,7 +146,7 @@ export class Player {
   }
 
   private drawRegions(): void {
-    const ink = inkNow();
+    const palette = currentPalette();
     this.regions.clearRegions();
     this.segments.forEach((segment, index) => {
       const share = (segment.end - segment.start) / this.duration;
@@ -153,14 +158,14 @@ export class Player {
         drag: false,
         resize: false,
         color: "transparent",
-        ...(wide ? { content: label(segment, ink) } : {}),
+        ...(wide ? { content: label(segment, palette) } : {}),
       });
-      if (region.element) edge(region.element, segment, ink);
+      if (region.element) edge(region.element, segment, palette);
     });
   }
 }
 
-function label(segment: Segment, ink: Ink): HTMLElement {
+function label(segment: Segment, palette: Palette): HTMLElement {
   const label = document.createElement("span");
   label.textContent = emotionName(segment.emotion);
   Object.assign(label.style, {
@@ -169,17 +174,17 @@ function label(segment: Segment, ink: Ink): HTMLElement {
     padding: "0 5px",
     borderRadius: "4px",
     font: "600 11px/16px system-ui, sans-serif",
-    color: segment.emotion === null ? ink.muted : ink.ink,
-    background: ink.card,
+    color: segment.emotion === null ? palette.muted : palette.ink,
+    background: palette.card,
     opacity: "0.9",
     whiteSpace: "nowrap",
   });
   return label;
 }
 
-function edge(element: HTMLElement, segment: Segment, ink: Ink): void {
+function edge(element: HTMLElement, segment: Segment, palette: Palette): void {
   Object.assign(element.style, {
-    borderTop: `3px solid ${colourOf(segment.emotion, ink.dark)}`,
+    borderTop: `3px solid ${colourOf(segment.emotion, palette.dark)}`,
     borderRadius: "0",
     boxSizing: "border-box",
     cursor: "pointer",
@@ -188,10 +193,10 @@ function edge(element: HTMLElement, segment: Segment, ink: Ink): void {
   element.title = `${clock(segment.start)} – ${clock(segment.end)}  ${name}`;
 }
 
-function colours(ink: Ink): { progressColor: string; cursorColor: string } {
+function colours(palette: Palette): { progressColor: string; cursorColor: string } {
   return {
-    progressColor: ink.dark ? "rgb(255 255 255 / 0.35)" : "rgb(20 24 40 / 0.28)",
-    cursorColor: ink.ink,
+    progressColor: palette.dark ? "rgb(255 255 255 / 0.35)" : "rgb(20 24 40 / 0.28)",
+    cursorColor: palette.ink,
   };
 }
 

@@ -1,4 +1,4 @@
-/** Answers over time: neighbours that say the same are one segment. */
+/** Predictions over time: adjacent ones of the same emotion are one segment. */
 
 export interface Segment {
   start: number;
@@ -10,7 +10,7 @@ export interface Segment {
   arousal: number | null;
 }
 
-/** Join neighbours with the same answer; their numbers are means, weighted by duration. */
+/** Merge adjacent segments of the same emotion; numbers are means, weighted by duration. */
 export function merged(timeline: readonly Segment[]): Segment[] {
   const runs: Segment[][] = [];
   for (const segment of timeline) {
@@ -21,7 +21,7 @@ export function merged(timeline: readonly Segment[]): Segment[] {
   return runs.map(mean);
 }
 
-/** At most `limit` segments for a picture: the most frequent answer of each stretch, merged. */
+/** At most `limit` segments for a picture: the most frequent emotion of each bin, merged. */
 export function coarse(timeline: readonly Segment[], limit: number): Segment[] {
   const segments = merged(timeline);
   const end = segments.at(-1)?.end ?? 0;

@@ -1,4 +1,4 @@
-/** A voice on its way to the service, and what the service says while it listens. */
+/** A live stream: sends sound to the service, and receives events. */
 
 import { streamAddress } from "./api";
 import type { Chunk } from "./microphone";
@@ -15,11 +15,11 @@ export interface Ready {
   labels: string[];
 }
 
-export interface Hearing {
+export interface StreamHandlers {
   onReady: (ready: Ready) => void;
   onEvent: (event: StreamEvent) => void;
-  /** The stream is over: as asked, never begun, with an error of the service, or lost. */
-  onOver: (how: "done" | "refused" | "lost", code: string, message: string) => void;
+  /** The stream has ended: as asked, refused at the start, or lost (perhaps with an error). */
+  onEnd: (how: "done" | "refused" | "lost", code: string, message: string) => void;
 }
 
 type Message =
@@ -27,46 +27,46 @@ type Message =
 
 export class Stream {
   private readonly socket: WebSocket;
-  private readonly early: Chunk[] = [];
+  private readonly queue: Chunk[] = [];
   private ready = false;
-  private over = false;
+  private ended = false;
 
   constructor(
     settings: Record<string, string>,
-    private readonly hearing: Hearing,
+    private readonly handlers: StreamHandlers,
   ) {
     this.socket = new WebSocket(...streamAddress(settings));
     this.socket.onmessage = ({ data }: MessageEvent<string>): void =>
-      this.take(JSON.parse(data) as Message);
+      this.receive(JSON.parse(data) as Message);
     this.socket.onclose = (): void => this.finish(this.ready ? "lost" : "refused");
   }
 
-  /** Send a chunk; what comes before the service is ready waits for it. */
+  /** Send a chunk; chunks are queued until the service is ready. */
   send(chunk: Chunk): void {
     if (this.ready) this.socket.send(chunk);
-    else this.early.push(chunk);
+    else this.queue.push(chunk);
   }
 
-  /** Ask for what is pending; `onOver` says when it has come. */
+  /** Ask for what is pending; `onEnd` is called when it has come. */
   end(): void {
-    if (this.ready && !this.over) this.socket.send(JSON.stringify({ type: "end" }));
+    if (this.ready && !this.ended) this.socket.send(JSON.stringify({ type: "end" }));
     else this.finish("done");
   }
 
-  private take(message: Message): void {
+  private receive(message: Message): void {
     if (message.type === "ready") {
       this.ready = true;
-      this.early.splice(0).forEach((chunk) => this.socket.send(chunk));
-      this.hearing.onReady(message);
+      this.queue.splice(0).forEach((chunk) => this.socket.send(chunk));
+      this.handlers.onReady(message);
     } else if (message.type === "done") this.finish("done");
     else if (message.type === "error") this.finish("lost", message.code, message.message);
-    else this.hearing.onEvent(message);
+    else this.handlers.onEvent(message);
   }
 
   private finish(how: "done" | "refused" | "lost", code = "", message = ""): void {
-    if (this.over) return;
-    this.over = true;
+    if (this.ended) return;
+    this.ended = true;
     this.socket.close();
-    this.hearing.onOver(how, code, message);
+    this.handlers.onEnd(how, code, message);
   }
 }

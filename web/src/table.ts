@@ -1,10 +1,10 @@
-/** The table of segments: what was heard when, and a way to hear it. */
+/** The table of segments; each can be played. */
 
 import { h, icon } from "./dom";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
 import { emotionName, t } from "./i18n";
-import { isDark } from "./look";
+import { isDark } from "./theme";
 import type { Segment } from "./segments";
 
 const ROWS_AT_ONCE = 100;
@@ -25,7 +25,7 @@ export function segmentTable(
     more.textContent = t("showMore", { count: Math.min(ROWS_AT_ONCE, segments.length - shown) });
   }
   showMore();
-  const heads = (["stretch", "emotion", "confidence", "valence", "arousal"] as const).map((key) =>
+  const heads = (["segment", "emotion", "confidence", "valence", "arousal"] as const).map((key) =>
     h("th", { scope: "col", class: key === "valence" || key === "arousal" ? "extra" : "" }, t(key)),
   );
   const table = h(
@@ -38,7 +38,7 @@ export function segmentTable(
   return h("div", {}, table, more);
 }
 
-/** Say which row is being heard. */
+/** Mark the row that is playing. */
 export function markRow(table: HTMLElement, time: number): void {
   for (const row of table.querySelectorAll<HTMLElement>("tr[data-start]")) {
     const inside = Number(row.dataset["start"]) <= time && time < Number(row.dataset["end"]);
@@ -56,13 +56,13 @@ export function dot(emotion: string | null): HTMLElement {
 
 function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLElement {
   const [start, end] = [clock(segment.start), clock(segment.end)];
-  const stretch = play
+  const time = play
     ? h(
         "button",
         {
           type: "button",
-          class: "stretch",
-          "aria-label": t("playStretch", { start, end }),
+          class: "segment",
+          "aria-label": t("playSegment", { start, end }),
           onclick: () => play(segment),
         },
         icon("play"),
@@ -72,7 +72,7 @@ function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLE
   return h(
     "tr",
     { "data-start": segment.start, "data-end": segment.end },
-    h("th", { scope: "row" }, stretch),
+    h("th", { scope: "row" }, time),
     h(
       "td",
       { class: segment.emotion === null ? "none" : "" },

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { coarse, merged, ranked, segmentAt } from "../src/segments";
 import { said } from "./made";
 
-test("neighbours with the same answer are one segment, with means weighted by duration", () => {
+test("neighbours of the same emotion are one segment, with means weighted by duration", () => {
   const segments = merged([
     said(0, 1, "fear", 0.6),
     said(1, 4, "fear", 0.8),
@@ -26,7 +26,7 @@ test("silence has neither confidence nor a place", () => {
   expect(only).toEqual(said(0, 2, null));
 });
 
-test("an answer that is unsure is a segment of its own", () => {
+test("an unsure prediction is a segment of its own", () => {
   const unsure = { ...said(1, 2, "fear", 0.4), emotion: "unsure" };
   expect(merged([said(0, 1, "fear"), unsure]).map(({ emotion }) => emotion)).toEqual([
     "fear",
@@ -50,7 +50,7 @@ test("an hour of changes becomes few segments without gaps, from start to end", 
   segments.slice(1).forEach((segment, index) => expect(segment.start).toBe(segments[index]?.end));
 });
 
-test("a stretch of a picture shows what fills most of it", () => {
+test("a bin of a picture shows what fills most of it", () => {
   const timeline = [said(0, 8, "anger"), said(8, 10, "fear"), said(10, 20, "sadness")];
   const emotions = coarse(timeline, 2).map(({ emotion }) => emotion);
   expect(emotions).toEqual(["anger", "sadness"]);

@@ -1,25 +1,26 @@
-/** Live: the microphone on its way to the service, and what a listener would hear just now. */
+/** The live view: sends the microphone to the service, and shows what it predicts. */
 
 import { models, ServiceError } from "./api";
 import { byId } from "./dom";
-import { microphoneInWords } from "./errors";
+import { microphoneErrorText } from "./errors";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { emotionName, sureness, t, type Key } from "./i18n";
-import { isDark, onRedraw } from "./look";
-import { LivePicture, SHOWN_S } from "./live-picture";
+import { confidenceText, emotionName, t } from "./i18n";
+import { isDark, onRedraw } from "./theme";
+import { LiveCanvas, SHOWN_S } from "./live-canvas";
 import { microphoneAllowedHere, openMicrophone, type Chunk, type Microphone } from "./microphone";
 import type { Segment } from "./segments";
 import { Stream, type StreamEvent } from "./stream";
 import { segmentTable } from "./table";
 import { wavFile } from "./wav";
+import type { Key } from "./words/en";
 
 type Phase = "idle" | "asking" | "connecting" | "on" | "cut" | "finishing" | "stopped";
 
-const QUIET_MS = 3000; // between two announcements to screen readers
-const PATIENCE_MS = 8000; // with a service that does not finish
+const ANNOUNCE_EVERY_MS = 3000; // to screen readers, at most
+const FINISH_TIMEOUT_MS = 8000;
 
-export class Live {
+export class LiveView {
   private phase: Phase = "idle";
   private problem: (() => string) | null = null;
   private microphone: Microphone | null = null;
@@ -27,16 +28,16 @@ export class Live {
   private chunks: Chunk[] = [];
   private samples = 0;
   private rate = 0;
-  /** Seconds of the recording before the present connection. */
+  /** Seconds recorded before the present connection. */
   private offset = 0;
-  private now: StreamEvent | null = null;
+  private latest: StreamEvent | null = null;
   private utterances: Segment[] = [];
-  private known = 0;
-  private said = { emotion: "", at: 0 };
-  private given = true;
+  private utterancesKnown = 0;
+  private announced = { emotion: "", at: 0 };
+  private saved = true;
 
   private readonly section = byId("live");
-  private readonly picture = new LivePicture(byId<HTMLCanvasElement>("live-canvas"));
+  private readonly canvas = new LiveCanvas(byId<HTMLCanvasElement>("live-canvas"));
   private readonly adapt = byId<HTMLInputElement>("adapt");
 
   constructor(
@@ -58,18 +59,18 @@ export class Live {
     byId("live-title").focus();
   }
 
-  /** Begin a new recording. */
+  /** Start a new recording. */
   private async start(): Promise<void> {
-    this.forget();
-    this.to("asking");
+    this.reset();
+    this.setPhase("asking");
     if (!microphoneAllowedHere()) return this.fail(() => t("errorMicInsecure"), "idle");
     try {
       this.microphone = await openMicrophone(
-        (chunk) => this.take(chunk),
-        () => this.lose(),
+        (chunk) => this.onChunk(chunk),
+        () => this.onMicrophoneLost(),
       );
     } catch (error) {
-      return this.fail(() => microphoneInWords(error), "idle");
+      return this.fail(() => microphoneErrorText(error), "idle");
     }
     this.rate = this.microphone.rate;
     this.connect();
@@ -77,17 +78,17 @@ export class Live {
 
   private stop(): void {
     this.closeMicrophone();
-    this.keep();
-    if (this.phase === "cut" || !this.stream) return this.to("stopped");
-    this.to("finishing");
+    this.saveRecording();
+    if (this.phase === "cut" || !this.stream) return this.setPhase("stopped");
+    this.setPhase("finishing");
     const stream = this.stream;
     stream.end();
     setTimeout(() => {
-      if (this.phase === "finishing" && this.stream === stream) this.to("stopped");
-    }, PATIENCE_MS);
+      if (this.phase === "finishing" && this.stream === stream) this.setPhase("stopped");
+    }, FINISH_TIMEOUT_MS);
   }
 
-  /** Make place for something else; what was recorded is kept. */
+  /** Hide the view; what was recorded is kept. */
   hide(): void {
     if (this.microphone) this.stop();
     this.section.hidden = true;
@@ -101,7 +102,7 @@ export class Live {
   private connect(): void {
     this.problem = null;
     this.offset = this.samples / this.rate;
-    this.to("connecting");
+    this.setPhase("connecting");
     const { name, adapts } = this.model();
     const settings = {
       model: name,
@@ -110,54 +111,54 @@ export class Live {
     };
     const stream = new Stream(settings, {
       onReady: ({ labels }) => {
-        this.picture.labels = labels;
-        this.to("on");
+        this.canvas.labels = labels;
+        this.setPhase("on");
       },
-      onEvent: (event) => this.hear(event),
-      onOver: (how, code, message) => {
-        if (this.stream === stream) void this.over(how, code, message);
+      onEvent: (event) => this.onEvent(event),
+      onEnd: (how, code, message) => {
+        if (this.stream === stream) void this.onStreamEnd(how, code, message);
       },
     });
     this.stream = stream;
   }
 
-  private take(chunk: Chunk): void {
+  private onChunk(chunk: Chunk): void {
     this.chunks.push(chunk);
     this.samples += chunk.length;
-    this.picture.sound(chunk, this.rate);
+    this.canvas.addSound(chunk, this.rate);
     if (this.phase === "on" || this.phase === "connecting") this.stream?.send(chunk);
     byId("live-time").textContent = t("recordedFor", { time: clock(this.samples / this.rate, 0) });
   }
 
-  private hear(event: StreamEvent): void {
-    this.known = event.utterances_known;
-    this.now = event;
-    if (event.type !== "voice") this.picture.answer(event, this.offset);
+  private onEvent(event: StreamEvent): void {
+    this.utterancesKnown = event.utterances_known;
+    this.latest = event;
+    if (event.type !== "voice") this.canvas.addEvent(event, this.offset);
     if (event.type === "utterance") {
       const [start, end] = [event.start + this.offset, event.end + this.offset];
       this.utterances.push({ ...event, start, end });
       this.drawUtterances();
     }
-    this.drawNow();
+    this.drawLatest();
     this.announce(event);
   }
 
-  private async over(
+  private async onStreamEnd(
     how: "done" | "refused" | "lost",
     code: string,
     message: string,
   ): Promise<void> {
     this.stream = null;
-    if (this.phase === "finishing" || how === "done") return this.to("stopped");
-    if (how === "refused") return this.refused();
+    if (this.phase === "finishing" || how === "done") return this.setPhase("stopped");
+    if (how === "refused") return this.explainRefusal();
     const known = code ? ` ${message}` : "";
     this.fail(() => `${t("errorLost")}${known}`, "cut");
   }
 
-  /** Find out why: a browser does not tell a page how a service refused a stream. */
-  private async refused(): Promise<void> {
+  /** Find out why a stream was refused: browsers do not tell. */
+  private async explainRefusal(): Promise<void> {
     try {
-      await models(); // asks for the key where one is wanted
+      await models(); // asks for the key where one is needed
       this.fail(() => t("errorBusyLive"), "cut");
     } catch (error) {
       const key = error instanceof ServiceError ? "error_no_key" : "errorOffline";
@@ -165,7 +166,7 @@ export class Live {
     }
   }
 
-  private lose(): void {
+  private onMicrophoneLost(): void {
     this.stop();
     this.problem = () => t("errorMicGone");
     this.draw();
@@ -173,7 +174,7 @@ export class Live {
 
   private fail(problem: () => string, phase: Phase): void {
     this.problem = problem;
-    this.to(phase);
+    this.setPhase(phase);
   }
 
   private closeMicrophone(): void {
@@ -181,10 +182,10 @@ export class Live {
     this.microphone = null;
   }
 
-  /** Give the recording to the list, as if it were a file. */
-  private keep(): void {
-    if (this.given || !this.samples) return;
-    this.given = true;
+  /** Add the recording to the list, like a file. */
+  private saveRecording(): void {
+    if (this.saved || !this.samples) return;
+    this.saved = true;
     const time = new Date().toLocaleTimeString("sv"); // 16:52:07
     const name = `${t("recordingName", { time: time.replaceAll(":", ".") })}.wav`;
     this.onRecorded(new File([wavFile(this.chunks, this.rate)], name, { type: "audio/wav" }));
@@ -195,20 +196,20 @@ export class Live {
     this.onOpen();
   }
 
-  private forget(): void {
+  private reset(): void {
     this.problem = null;
     this.chunks = [];
     this.samples = 0;
     this.offset = 0;
-    this.now = null;
+    this.latest = null;
     this.utterances = [];
-    this.known = 0;
-    this.given = false;
-    this.picture.clear();
+    this.utterancesKnown = 0;
+    this.saved = false;
+    this.canvas.clear();
     this.drawUtterances();
   }
 
-  private to(phase: Phase): void {
+  private setPhase(phase: Phase): void {
     this.phase = phase;
     this.draw();
   }
@@ -234,14 +235,14 @@ export class Live {
     }
     const canvas = byId("live-canvas");
     canvas.setAttribute("aria-label", t("liveCurvesText", { seconds: SHOWN_S }));
-    this.picture.drawSoon();
-    this.drawNow();
+    this.canvas.drawSoon();
+    this.drawLatest();
     this.drawUtterances();
   }
 
-  private drawNow(): void {
-    const event = this.phase === "on" ? this.now : null;
-    const heard = event?.type === "emotion" ? event : null;
+  private drawLatest(): void {
+    const event = this.phase === "on" ? this.latest : null;
+    const emotion = event?.type === "emotion" ? event : null;
     const waiting: Record<Phase, Key> = {
       idle: "liveLead",
       asking: "asking",
@@ -252,15 +253,16 @@ export class Live {
       stopped: "stopped",
     };
     const name = byId("live-emotion");
-    name.textContent = heard ? emotionName(heard.emotion) : t(waiting[this.phase]);
-    name.classList.toggle("waiting", heard === null);
-    const confidence = heard?.confidence ?? null;
+    name.textContent = emotion ? emotionName(emotion.emotion) : t(waiting[this.phase]);
+    name.classList.toggle("waiting", emotion === null);
+    const confidence = emotion?.confidence ?? null;
     byId("live-sure").textContent =
       confidence === null
         ? ""
-        : `${sureness(confidence)} · ${t("confidenceOf", { value: number(confidence) })}`;
-    byId("live-known").textContent = this.known > 0 ? t("adaptedBy", { count: this.known }) : "";
-    byId("live-now").style.setProperty("--emotion", colourOf(heard?.emotion ?? null, isDark()));
+        : `${confidenceText(confidence)} · ${t("confidenceOf", { value: number(confidence) })}`;
+    byId("live-known").textContent =
+      this.utterancesKnown > 0 ? t("adaptedBy", { count: this.utterancesKnown }) : "";
+    byId("live-now").style.setProperty("--emotion", colourOf(emotion?.emotion ?? null, isDark()));
     byId("live-now").dataset["phase"] = this.phase;
   }
 
@@ -272,9 +274,9 @@ export class Live {
 
   private announce(event: StreamEvent): void {
     if (event.type === "voice" || event.emotion === null) return;
-    const same = event.emotion === this.said.emotion && event.type !== "utterance";
-    if (same || Date.now() - this.said.at < QUIET_MS) return;
-    this.said = { emotion: event.emotion, at: Date.now() };
+    const same = event.emotion === this.announced.emotion && event.type !== "utterance";
+    if (same || Date.now() - this.announced.at < ANNOUNCE_EVERY_MS) return;
+    this.announced = { emotion: event.emotion, at: Date.now() };
     byId("live-say").textContent = emotionName(event.emotion);
   }
 }

@@ -1,31 +1,36 @@
-/** The answer for a whole recording: in words, and as a list of all emotions. */
+/** The prediction for a whole recording: in words, and as a list of all emotions. */
 
 import type { Prediction } from "./api";
 import { byId, h } from "./dom";
 import { colourOf, UNSURE } from "./emotions";
 import { number } from "./format";
-import { emotionName, sureness, t } from "./i18n";
-import { isDark } from "./look";
+import { emotionName, confidenceText, t } from "./i18n";
+import { isDark } from "./theme";
 import { ranked } from "./segments";
 import { dot } from "./table";
 
-export function drawAnswer(prediction: Prediction): void {
+export function drawPrediction(prediction: Prediction): void {
   const { emotion, confidence, probabilities, utterances_known } = prediction;
   const likeliest = ranked(probabilities)[0]?.[0] ?? null;
   const unsure = emotion === UNSURE;
-  byId("answer-lead").textContent = emotion === null ? "" : t(unsure ? "answerUnsure" : "answerIs");
-  const name = byId("answer-emotion");
+  byId("prediction-lead").textContent =
+    emotion === null ? "" : t(unsure ? "predictionUnsure" : "predictionIs");
+  const name = byId("prediction-emotion");
   name.textContent = emotionName(unsure ? likeliest : emotion);
-  byId("answer").style.setProperty("--emotion", colourOf(unsure ? likeliest : emotion, isDark()));
-  const facts: string[] = [];
-  if (emotion === null) facts.push(t("noSpeechLong"));
+  byId("prediction").style.setProperty(
+    "--emotion",
+    colourOf(unsure ? likeliest : emotion, isDark()),
+  );
+  const notes: string[] = [];
+  if (emotion === null) notes.push(t("noSpeechLong"));
   if (confidence !== null) {
     const value = number(confidence);
-    byId("answer-sure").textContent = `${sureness(confidence)} · ${t("confidenceOf", { value })}`;
-    facts.push(t("tenths", { tenths: Math.round(confidence * 10) }));
-  } else byId("answer-sure").textContent = "";
-  if (utterances_known > 0) facts.push(t("adaptedBy", { count: utterances_known }));
-  byId("answer-note").textContent = facts.join(" ");
+    byId("prediction-sure").textContent =
+      `${confidenceText(confidence)} · ${t("confidenceOf", { value })}`;
+    notes.push(t("calibration", { tenths: Math.round(confidence * 10) }));
+  } else byId("prediction-sure").textContent = "";
+  if (utterances_known > 0) notes.push(t("adaptedBy", { count: utterances_known }));
+  byId("prediction-note").textContent = notes.join(" ");
   byId("bars").replaceChildren(...(emotion === null ? [] : [bars(probabilities)]));
 }
 

@@ -1,11 +1,11 @@
-/** Light and dark, and who draws anew when the look or the language changes. */
+/** Light and dark colours, and what is redrawn when they or the language change. */
 
 const STORED = "serein.theme";
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 const listeners = new Set<() => void>();
 
-/** Call `draw` whenever colours or words change. */
+/** Call `draw` whenever colours or language change. */
 export function onRedraw(draw: () => void): void {
   listeners.add(draw);
 }
@@ -28,8 +28,8 @@ export function switchTheme(): void {
   applyTheme();
 }
 
-/** What canvases draw with; the style sheet holds the colours. */
-export interface Ink {
+/** The colours of canvases; the style sheet defines them. */
+export interface Palette {
   ink: string;
   muted: string;
   line: string;
@@ -37,15 +37,15 @@ export interface Ink {
   dark: boolean;
 }
 
-export function inkNow(): Ink {
+export function currentPalette(): Palette {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const [ink, muted, line, card] = [colour("ink"), colour("muted"), colour("line"), colour("card")];
   return { ink, muted, line, card, dark: isDark() };
 }
 
-/** Whether movement that is not needed should be left out. */
-export function calm(): boolean {
+/** Whether the person prefers no animations. */
+export function reducedMotion(): boolean {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 

@@ -1,34 +1,26 @@
-/** A recording that is open: the answer, and the answer over time. */
+/** The view of one recording: its prediction, as a whole and over time. */
 
 import { at, drawAffect, pathOf, plane } from "./affect";
-import { affectWords } from "./affect-words";
-import { drawAnswer } from "./answer";
-import type { Prediction } from "./api";
+import { affectLabels } from "./affect-labels";
+import { drawPrediction } from "./prediction";
+import type { Recording } from "./api";
 import { fitted, type Range } from "./canvas";
 import { drawCurves, sampled } from "./curves";
 import { byId } from "./dom";
 import { clock, number } from "./format";
 import { emotionName, t } from "./i18n";
 import { legend } from "./legend";
-import { calm, inkNow, onRedraw } from "./look";
+import { reducedMotion, currentPalette, onRedraw } from "./theme";
 import { Player, SPECTROGRAM_UP_TO_S } from "./player";
 import { merged, ranked, segmentAt, type Segment } from "./segments";
 import { markRow, segmentTable } from "./table";
-import { offerFiles } from "./take-away";
-
-export interface Recording {
-  name: string;
-  sound: Blob;
-  prediction: Prediction;
-  /** Whether the browser had to convert it for the service. */
-  converted: boolean;
-}
+import { bindSaveButtons } from "./save-files";
 
 const STEPS = 150; // of the path of affect
 const POINTS = 600; // of a curve
 const READOUT = 3; // emotions named under the curves
 
-export class Opened {
+export class RecordingView {
   private recording: Recording | null = null;
   private segments: Segment[] = [];
   private player: Player | null = null;
@@ -52,10 +44,10 @@ export class Opened {
       this.player?.zoom(Number((event.target as HTMLInputElement).value)),
     );
     this.slider.addEventListener("keydown", (event) => this.onKey(event));
-    this.curves.addEventListener("click", (event) => this.hearCurve(event));
-    this.curves.addEventListener("pointermove", (event) => this.say(this.timeAt(event)));
-    this.curves.addEventListener("pointerleave", () => this.say(this.player?.time ?? 0));
-    offerFiles(() => {
+    this.curves.addEventListener("click", (event) => this.playCurve(event));
+    this.curves.addEventListener("pointermove", (event) => this.drawReadout(this.timeAt(event)));
+    this.curves.addEventListener("pointerleave", () => this.drawReadout(this.player?.time ?? 0));
+    bindSaveButtons(() => {
       const { recording, segments, player } = this;
       const peaks = (columns: number): Float32Array | null => player?.peaks(columns) ?? null;
       return recording && { recording, segments, peaks };
@@ -75,7 +67,7 @@ export class Opened {
       onTime: (time) => this.moveTo(time),
       onPlaying: (playing) => this.showPlaying(playing),
       onView: (range) => this.view(range),
-      onSegment: (segment) => this.hear(segment),
+      onSegment: (segment) => this.play(segment),
     });
     this.player = player;
     player.ready.catch(() => {
@@ -84,7 +76,7 @@ export class Opened {
     this.draw();
     this.moveTo(0);
     const far = this.section.getBoundingClientRect().top > innerHeight / 2;
-    if (far) this.section.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    if (far) this.section.scrollIntoView({ behavior: reducedMotion() ? "auto" : "smooth" });
   }
 
   close(): void {
@@ -99,14 +91,14 @@ export class Opened {
     if (!this.recording) return;
     const { name, prediction, converted } = this.recording;
     byId("opened-name").textContent = name;
-    byId("opened-facts").textContent = t("heardWith", {
+    byId("opened-facts").textContent = t("factsOf", {
       time: clock(prediction.duration),
       model: prediction.model,
     });
     byId("opened-converted").hidden = !converted;
-    drawAnswer(prediction);
+    drawPrediction(prediction);
     this.drawLegend(prediction.probabilities);
-    const play = this.playable ? (segment: Segment): void => this.hear(segment) : null;
+    const play = this.playable ? (segment: Segment): void => this.play(segment) : null;
     byId("segments").replaceChildren(segmentTable(this.segments, t("segmentsCaption"), play));
     byId("not-playable").hidden = this.playable;
     byId("sound").hidden = !this.playable;
@@ -139,20 +131,28 @@ export class Opened {
     if (!this.recording || this.section.hidden) return;
     const { timeline, probabilities, valence, arousal } = this.recording.prediction;
     const labels = Object.keys(probabilities);
-    const ink = inkNow();
+    const palette = currentPalette();
     const curves = fitted(this.curves);
     if (curves) {
       const [context, box] = curves;
       const points = sampled(timeline, this.range, POINTS);
       const { hidden, range } = this;
-      drawCurves(context, box, { points, labels, hidden, range, nameOf: emotionName }, ink);
+      drawCurves(context, box, { points, labels, hidden, range, nameOf: emotionName }, palette);
     }
     this.curves.setAttribute("aria-label", t("curvesText"));
     const affect = fitted(this.affect);
     const whole = valence === null || arousal === null ? null : { valence, arousal };
     if (affect) {
       const [context, box] = affect;
-      drawAffect(context, plane(box), pathOf(timeline, STEPS), whole, labels, affectWords(), ink);
+      drawAffect(
+        context,
+        plane(box),
+        pathOf(timeline, STEPS),
+        whole,
+        labels,
+        affectLabels(),
+        palette,
+      );
     }
     this.affect.setAttribute(
       "aria-label",
@@ -182,7 +182,7 @@ export class Opened {
     };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
     markRow(byId("segments"), time);
-    this.say(time);
+    this.drawReadout(time);
   }
 
   private moveDot(segment: Segment | undefined): void {
@@ -195,14 +195,14 @@ export class Opened {
     here.style.transform = `translate(${x}px, ${y}px)`;
   }
 
-  /** Write what the curves say at a moment. */
-  private say(time: number): void {
+  /** Write the probabilities at a time. */
+  private drawReadout(time: number): void {
     const segment = this.recording && segmentAt(this.recording.prediction.timeline, time);
     if (!segment) return;
-    const heard = ranked(segment.probabilities)
+    const emotionsNow = ranked(segment.probabilities)
       .slice(0, READOUT)
       .map(([label, value]) => `${emotionName(label)} ${number(value)}`);
-    const emotions = heard.length ? heard.join(" · ") : t("noSpeech");
+    const emotions = emotionsNow.length ? emotionsNow.join(" · ") : t("noSpeech");
     byId("readout").textContent = t("readout", { time: clock(time), emotions });
   }
 
@@ -219,7 +219,7 @@ export class Opened {
     button.setAttribute("aria-label", t(playing ? "pause" : "play"));
   }
 
-  private hear({ start, end }: Segment): void {
+  private play({ start, end }: Segment): void {
     this.player?.play(start, end);
   }
 
@@ -230,9 +230,9 @@ export class Opened {
     return from + share * (to - from);
   }
 
-  private hearCurve(event: MouseEvent): void {
+  private playCurve(event: MouseEvent): void {
     const segment = segmentAt(this.segments, this.timeAt(event));
-    if (segment && this.playable) this.hear(segment);
+    if (segment && this.playable) this.play(segment);
   }
 
   private onKey(event: KeyboardEvent): void {

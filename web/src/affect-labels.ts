@@ -1,9 +1,9 @@
-/** The words on the plane of affect, in the language of the page. */
+/** The labels of the valence–arousal plane, in the language of the page. */
 
-import type { AffectWords } from "./affect";
+import type { AffectLabels } from "./affect";
 import { emotionName, t } from "./i18n";
 
-export function affectWords(): AffectWords {
+export function affectLabels(): AffectLabels {
   const [valence, arousal, tense, lively] = [t("valence"), t("arousal"), t("tense"), t("lively")];
   const [low, relaxed, start, end] = [t("low"), t("relaxed"), t("start"), t("end")];
   return { valence, arousal, tense, lively, low, relaxed, start, end, nameOf: emotionName };

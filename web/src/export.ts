@@ -1,11 +1,11 @@
-/** What people take away: tables as CSV, the answer as JSON, a picture as PNG. */
+/** Files to save: tables as CSV, a prediction as JSON, a picture as PNG. */
 
-import { drawAffect, pathOf, plane, type AffectWords } from "./affect";
+import { drawAffect, pathOf, plane, type AffectLabels } from "./affect";
 import type { Prediction } from "./api";
 import { drawWave, font, type Box } from "./canvas";
 import { drawCurves, sampled } from "./curves";
 import { colourOf } from "./emotions";
-import type { Ink } from "./look";
+import type { Palette } from "./theme";
 import { ranked, segmentAt, type Segment } from "./segments";
 
 const PICTURE = { width: 1600, height: 1060 };
@@ -13,20 +13,20 @@ const EDGE = 60;
 
 type Cell = string | number | null;
 
-/** One row a segment. Names are serein's own, in any language, so that programs can read them. */
+/** One row per segment. Names are serein's own, in any language, so that programs can read them. */
 export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
   const head = ["file", "start_s", "end_s", "emotion", "confidence", "valence", "arousal"];
   const rows = segments.map((segment) => [
     file,
     segment.start,
     segment.end,
-    ...answer(segment, labels),
+    ...emotionCells(segment, labels),
   ]);
   return csv([[...head, ...labels], ...rows]);
 }
 
-/** One row a recording; `error` says why one has no answer. */
-export function answersCsv(
+/** One row per recording; `error` says why one has no prediction. */
+export function predictionsCsv(
   recordings: readonly { name: string; prediction: Prediction | null; error: string | null }[],
 ): string {
   const all = recordings.flatMap(({ prediction }) => Object.keys(prediction?.probabilities ?? {}));
@@ -35,7 +35,7 @@ export function answersCsv(
   const rows = recordings.map(({ name, prediction, error }) => [
     name,
     ...(prediction
-      ? [prediction.model, prediction.duration, ...answer(prediction, labels)]
+      ? [prediction.model, prediction.duration, ...emotionCells(prediction, labels)]
       : Array<Cell>(6 + labels.length).fill(null)),
     error,
   ]);
@@ -51,41 +51,41 @@ export function jsonFile(prediction: Prediction): Blob {
   return new Blob([`${JSON.stringify(prediction, null, 2)}\n`], { type: "application/json" });
 }
 
-export interface PictureWords extends AffectWords {
+export interface PictureLabels extends AffectLabels {
   title: string;
-  answer: string;
-  sureness: string;
+  emotion: string;
+  confidenceText: string;
   honest: string;
 }
 
-/** A picture of the answer, the sound, the curves, and the path of affect. */
+/** A picture of the prediction, the sound, the curves, and the path of affect. */
 export async function picture(
   prediction: Prediction,
   peaks: Float32Array | null,
-  words: PictureWords,
-  ink: Ink,
+  words: PictureLabels,
+  palette: Palette,
 ): Promise<Blob> {
   const canvas = Object.assign(document.createElement("canvas"), PICTURE);
   const context = canvas.getContext("2d") as CanvasRenderingContext2D;
-  context.fillStyle = ink.card;
+  context.fillStyle = palette.card;
   context.fillRect(0, 0, PICTURE.width, PICTURE.height);
-  drawWords(context, prediction, words, ink);
-  drawSound(context, prediction, peaks, words, ink);
+  drawText(context, prediction, words, palette);
+  drawSound(context, prediction, peaks, words, palette);
   const labels = Object.keys(prediction.probabilities);
   const box = { left: 1010, top: 60, width: 540, height: 500 };
   const { valence, arousal } = prediction;
   const whole = valence === null || arousal === null ? null : { valence, arousal };
-  drawAffect(context, plane(box), pathOf(prediction.timeline, 150), whole, labels, words, ink);
+  drawAffect(context, plane(box), pathOf(prediction.timeline, 150), whole, labels, words, palette);
   return new Promise((resolve, reject) =>
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
   );
 }
 
-function drawWords(
+function drawText(
   context: CanvasRenderingContext2D,
   prediction: Prediction,
-  words: PictureWords,
-  ink: Ink,
+  words: PictureLabels,
+  palette: Palette,
 ): void {
   context.textBaseline = "alphabetic";
   context.textAlign = "left";
@@ -94,20 +94,20 @@ function drawWords(
     context.fillStyle = colour;
     context.fillText(text, EDGE, y, 920);
   };
-  write(words.title, 22, 500, 80, ink.muted);
-  write(words.answer, 64, 700, 165, ink.ink);
-  write(words.sureness, 24, 400, 210, ink.muted);
+  write(words.title, 22, 500, 80, palette.muted);
+  write(words.emotion, 64, 700, 165, palette.ink);
+  write(words.confidenceText, 24, 400, 210, palette.muted);
   ranked(prediction.probabilities).forEach(([label, value], index) => {
     const y = 270 + index * 40;
-    write(words.nameOf(label), 20, 400, y, ink.ink);
-    context.fillStyle = colourOf(label, ink.dark);
+    write(words.nameOf(label), 20, 400, y, palette.ink);
+    context.fillStyle = colourOf(label, palette.dark);
     context.beginPath();
     context.roundRect(EDGE + 140, y - 16, Math.max(3, value * 560), 18, 4);
     context.fill();
-    context.fillStyle = ink.muted;
+    context.fillStyle = palette.muted;
     context.fillText(value.toFixed(2), EDGE + 152 + Math.max(3, value * 560), y);
   });
-  write(words.honest, 20, 400, PICTURE.height - 34, ink.muted);
+  write(words.honest, 20, 400, PICTURE.height - 34, palette.muted);
   context.textAlign = "right";
   context.fillText("serein", PICTURE.width - EDGE, PICTURE.height - 34);
 }
@@ -116,13 +116,13 @@ function drawSound(
   context: CanvasRenderingContext2D,
   { timeline, duration, probabilities }: Prediction,
   peaks: Float32Array | null,
-  words: PictureWords,
-  ink: Ink,
+  words: PictureLabels,
+  palette: Palette,
 ): void {
   const wave: Box = { left: EDGE, top: 610, width: PICTURE.width - 2 * EDGE, height: 110 };
   if (peaks) {
     drawWave(context, wave, peaks, (share) =>
-      colourOf(segmentAt(timeline, share * duration)?.emotion ?? null, ink.dark),
+      colourOf(segmentAt(timeline, share * duration)?.emotion ?? null, palette.dark),
     );
   }
   const labels = Object.keys(probabilities);
@@ -133,11 +133,11 @@ function drawSound(
     context,
     curves,
     { points, labels, hidden: new Set(), range, nameOf: words.nameOf },
-    ink,
+    palette,
   );
 }
 
-function answer(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
+function emotionCells(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
   const { emotion, confidence, valence, arousal, probabilities } = segment;
   const values = labels.map((label) => rounded(probabilities[label] ?? null));
   return [
