@@ -77,11 +77,11 @@ def rows(mark: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in cells]
 
 
-def test_refusals_are_those_that_are() -> None:
-    assert {row[0].strip("`"): int(row[1]) for row in rows("refusals")} == STATUS
+def test_error_codes_are_those_of_the_service() -> None:
+    assert {row[0].strip("`"): int(row[1]) for row in rows("errors")} == STATUS
 
 
-def test_limits_are_those_that_are() -> None:
+def test_limits_are_those_of_the_service() -> None:
     numbers = [float(row[1].split()[0]) for row in rows("limits")]
     named = [
         *("max_megabytes", "max_seconds", "max_channels", "max_queue", "max_streams"),
@@ -100,7 +100,7 @@ def test_limits_are_those_that_are() -> None:
     assert set(named) | others == {field.name for field in fields(Settings)}
 
 
-def test_options_are_those_that_are() -> None:
+def test_options_are_those_of_the_service() -> None:
     command = [sys.executable, "-m", "serein", "serve", "--help"]
     offered = set(re.findall(r"--[a-z-]+", run(command, COLUMNS="200", TERM="dumb")))
     for option in re.findall(
