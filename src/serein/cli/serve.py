@@ -1,4 +1,4 @@
-"""The command that serves: recordings over HTTP, voices over WebSocket, and the page."""
+"""The command `serve`: recordings over HTTP, live streams over WebSocket, and the page."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from serein.serve.settings import Settings, read_key
 def serve(
     host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
     model: Annotated[
         list[str] | None,
         typer.Option(help="Bundled model, or path of a bundle; the first is the default. All."),
     ] = None,
     provider: Provider = DEFAULT_PROVIDER,
     api_key_file: Annotated[
-        Path | None, typer.Option(help="Its first line is the key that clients have to send.")
+        Path | None, typer.Option(help="File whose first line is the key that clients must send.")
     ] = None,
     allow_origin: Annotated[
-        list[str] | None, typer.Option(help="Another origin whose pages may ask.")
+        list[str] | None, typer.Option(help="Another origin whose pages may send requests.")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Another name by which it is known.")
+        list[str] | None, typer.Option(help="Another host name of the service.")
     ] = None,
     max_megabytes: Annotated[
         float, typer.Option(min=0.001, help="Largest upload.")
@@ -40,25 +40,25 @@ def serve(
         float, typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording.")
     ] = Settings.max_seconds,
     max_streams: Annotated[
-        int, typer.Option(min=0, help="Streams open at once, a worker.")
+        int, typer.Option(min=0, help="Streams open at once, per worker.")
     ] = Settings.max_streams,
     max_queue: Annotated[
-        int, typer.Option(min=1, help="Uploads in hand at once, a worker.")
+        int, typer.Option(min=1, help="Uploads in progress at once, per worker.")
     ] = Settings.max_queue,
     requests_per_minute: Annotated[
-        int, typer.Option(min=0, help="Of one client, a worker; 0: no limit.")
+        int, typer.Option(min=0, help="Per client and worker; 0: no limit.")
     ] = Settings.requests_per_minute,
     max_stream_seconds: Annotated[
         float, typer.Option(min=1, help="Longest stream.")
     ] = Settings.max_stream_seconds,
     store: Annotated[
         Path | None,
-        typer.Option(help="Keep uploads and answers in this folder; nothing is kept without it."),
+        typer.Option(help="Store uploads and predictions in this folder; without it, nothing."),
     ] = None,
 ) -> None:
-    """Serve recognition over HTTP and WebSocket, and a page that uses it.
+    """Serve predictions over HTTP and WebSocket, and a page that uses them.
 
-    Without an API key, in that file or in SEREIN_API_KEY, it listens to this machine alone.
+    Without an API key, from that file or from SEREIN_API_KEY, it listens to this machine alone.
     """
     try:
         from serein.serve.server import serve as run
