@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
-import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
@@ -53,7 +53,10 @@ class Service:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def metric(self, name: str) -> float:
-        text = httpx.get(f"{self.url}/metrics").text
+        wire = HTTPConnection(*self.address, timeout=30)
+        wire.request("GET", "/metrics")
+        text = wire.getresponse().read().decode()
+        wire.close()
         return sum(float(row.split()[-1]) for row in text.splitlines() if row.startswith(name))
 
     def wait_until(self, name: str, reached: Callable[[float], bool]) -> None:

@@ -1,4 +1,7 @@
-"""What hostile clients send: bombs, lies, drips and cut wires. The service answers on."""
+"""What hostile clients send: bombs, lies, slow and broken uploads. The service keeps working.
+
+No clock decides: a client whose limit of time failed would wait until `TIMEOUT_S`, and fail.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ import pytest
 from made_sounds import flac_silence, lying_wav, opus_silence
 
 MEGABYTE = 2**20
+TIMEOUT_S = 30
 
 
 def post(service: Any, data: bytes, kind: str = "audio/ogg") -> httpx.Response:
     return httpx.post(
-        f"{service.url}/v1/predict", content=data, headers={"content-type": kind}, timeout=30
+        f"{service.url}/v1/predict", content=data, headers={"content-type": kind}, timeout=TIMEOUT_S
     )
 
 
@@ -32,10 +36,9 @@ def memory(service: Any) -> float:
     return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
-def talk(service: Any, *pieces: bytes, pause_s: float = 0.0) -> tuple[bytes, float]:
-    """Send pieces over a bare connection; return the answer and how long it took."""
-    began = time.monotonic()
-    with socket.create_connection(service.address, timeout=15) as wire:
+def talk(service: Any, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Send pieces over a bare connection, and return the response until the service ends it."""
+    with socket.create_connection(service.address, timeout=TIMEOUT_S) as wire:
         answer = b""
         try:
             for piece in pieces:
@@ -45,7 +48,7 @@ def talk(service: Any, *pieces: bytes, pause_s: float = 0.0) -> tuple[bytes, flo
                 answer += got
         except (ConnectionResetError, BrokenPipeError):
             pass
-    return answer, time.monotonic() - began
+    return answer
 
 
 def head(length: int, kind: str = "audio/wav") -> bytes:
@@ -58,12 +61,11 @@ def head(length: int, kind: str = "audio/wav") -> bytes:
 def test_a_day_of_opus_in_a_small_file(service) -> None:
     data = opus_silence(24)
     assert len(data) < 4 * MEGABYTE
-    before, began = memory(service), time.monotonic()
+    before = memory(service)
     answer = post(service, data)
     assert code(answer) == "unreadable"
     assert "longer than 600 s" in answer.text
     assert "raise max_s" not in answer.text
-    assert time.monotonic() - began < 10
     assert memory(service) - before < 100
 
 
@@ -95,10 +97,9 @@ def test_every_cut_of_a_recording_is_answered(service, voice: Path) -> None:
 
 
 def test_too_large_is_said_before_it_is_sent(strict) -> None:
-    answer, seconds = talk(strict, head(10 * MEGABYTE))
+    answer = talk(strict, head(10 * MEGABYTE))
     assert answer.startswith(b"HTTP/1.1 413")
     assert b'"too_large"' in answer
-    assert seconds < 8
 
 
 def test_too_large_without_a_length(strict) -> None:
@@ -121,41 +122,34 @@ def test_too_large_in_a_form(strict) -> None:
 
 
 def test_an_upload_that_stops(strict) -> None:
-    answer, seconds = talk(strict, head(1000), bytes(100))
+    answer = talk(strict, head(1000), bytes(100))
     assert answer.startswith(b"HTTP/1.1 408")
     assert b'"slow_upload"' in answer
-    assert seconds < 8
 
 
-def test_an_upload_that_drips(strict) -> None:
-    answer, seconds = talk(strict, head(1000), *[bytes(10)] * 8, pause_s=0.25)
+def test_a_slow_upload(strict) -> None:
+    answer = talk(strict, head(1000), *[bytes(10)] * 8, pause_s=0.25)
     assert answer.startswith(b"HTTP/1.1 408")
-    assert seconds < 9
 
 
-def test_headers_that_drip(strict) -> None:
+def test_slow_headers(strict) -> None:
     line = b"X-Slow: 1\r\n"
-    answer, seconds = talk(strict, b"GET /healthz HTTP/1.1\r\n", *[line] * 6, pause_s=0.25)
-    assert answer == b""
-    assert seconds < 3
+    assert talk(strict, b"GET /healthz HTTP/1.1\r\n", *[line] * 6, pause_s=0.25) == b""
 
 
 def test_no_request_at_all(strict) -> None:
-    answer, seconds = talk(strict)
-    assert (answer, seconds < 3) == (b"", True)
+    assert talk(strict) == b""
 
 
-def test_second_request_that_drips(strict) -> None:
+def test_a_slow_second_request(strict) -> None:
     first = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    answer, seconds = talk(strict, first, b"GET /healthz", b" HTTP/1.1\r\nX", pause_s=0.6)
+    answer = talk(strict, first, b"GET /healthz", b" HTTP/1.1\r\nX", pause_s=0.6)
     assert answer.count(b"HTTP/1.1") == 1
-    assert seconds < 4
 
 
 def test_headers_without_end(service) -> None:
-    answer, seconds = talk(service, b"GET / HTTP/1.1\r\n", *[b"X-A: " + bytes([65]) * 30_000] * 5)
+    answer = talk(service, b"GET / HTTP/1.1\r\n", *[b"X-A: " + bytes([65]) * 30_000] * 5)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
-    assert seconds < 5
 
 
 @pytest.mark.parametrize(
@@ -171,7 +165,7 @@ def test_headers_without_end(service) -> None:
     ],
 )
 def test_what_is_not_http(strict, data: bytes) -> None:
-    answer, _ = talk(strict, data, pause_s=0.1)
+    answer = talk(strict, data, pause_s=0.1)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
 
 
@@ -190,7 +184,7 @@ def test_more_uploads_than_places(strict, voice: Path) -> None:
     try:
         for wire in wires:
             wire.sendall(head(1000) + bytes(10))
-        time.sleep(0.2)
+        strict.wait_until("serein_queue", lambda uploads: uploads == 2)
         answer = post(strict, voice.read_bytes())
     finally:
         for wire in wires:
@@ -208,14 +202,12 @@ def test_a_decoder_without_memory(strict, voice: Path) -> None:
     assert strict.metric("serein_decoder_failures_total") == before + 1
 
 
-def test_clients_that_leave_are_not_worked_for(service, voice: Path) -> None:
+def test_uploads_of_clients_that_left_are_cancelled(service, voice: Path) -> None:
     long = flac_silence(500)
     query = b"/v1/predict?window_s=0.5&hop_s=0.1"
     for _ in range(4):
         with socket.create_connection(service.address, timeout=5) as wire:
             wire.sendall(head(len(long)).replace(b"/v1/predict", query) + long)
-            time.sleep(0.05)
-    began = time.monotonic()
+            service.wait_until("serein_queue", lambda uploads: uploads > 0)
     assert post(service, voice.read_bytes()).status_code == 200
-    assert time.monotonic() - began < 5
-    assert service.metric("serein_queue") == 0
+    service.wait_until("serein_queue", lambda uploads: uploads == 0)
