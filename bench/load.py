@@ -1,8 +1,8 @@
-"""A crowd on loopback: uploads and streams at once, and a worker killed in the middle.
+"""Load test on loopback: uploads and streams at once, and a worker killed in the middle.
 
-`python bench/load.py` starts a service of two workers, sends it crowds, and writes
-results/load.json and the table in docs/SERVICE.md. Every request must get an answer or a clean
-refusal (429 or 503 with Retry-After); those refused come again until they are answered.
+`python bench/load.py` starts a service of two workers, puts it under load, and writes
+results/load.json and the table in docs/SERVICE.md. Every request must get a prediction or a clean
+error (429 or 503 with Retry-After); uploads that are refused are sent again until they get one.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ MARK = "<!-- python bench/load.py -->"
 RATE_HZ = 16_000
 BLOCK_S = 0.1
 REFUSALS = (429, 503)
-CROWDS = 3
+ROUNDS = 3
 
 
 @dataclass
-class Crowd:
-    """What became of the requests of one crowd."""
+class Outcome:
+    """What became of the requests of one load test."""
 
     uploads: Counter[str] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
@@ -51,24 +51,24 @@ class Crowd:
     took_s: float = 0.0
 
 
-async def crowd(url: str, *, uploads: int, streams: int, seconds: float) -> Crowd:
-    """Send so many uploads and streams at once, and wait until each has its answer.
+async def load(url: str, *, uploads: int, streams: int, seconds: float) -> Outcome:
+    """Send so many uploads and streams at once, and wait until each has its response.
 
     Parameters
     ----------
     url : str
-        Where the service answers.
+        Address of the service.
     uploads, streams : int
         How many.
     seconds : float
-        How long each stream speaks, in real time.
+        Length of the sound of each stream, sent in real time.
 
     Returns
     -------
-    Crowd
-        How they fared.
+    Outcome
+        What became of them.
     """
-    found, sound = Crowd(), np.resize(serein.read_audio(CLIP), round(seconds * RATE_HZ))
+    found, sound = Outcome(), np.resize(serein.read_audio(CLIP), round(seconds * RATE_HZ))
     pcm = (sound * 32767).astype("<i2").tobytes()
     limits = httpx.Limits(max_connections=None)
     start_s = time.perf_counter()
@@ -81,36 +81,36 @@ async def crowd(url: str, *, uploads: int, streams: int, seconds: float) -> Crow
     return found
 
 
-async def upload(client: httpx.AsyncClient, found: Crowd) -> None:
-    """Ask until there is an answer."""
+async def upload(client: httpx.AsyncClient, found: Outcome) -> None:
+    """Send an upload until there is a prediction."""
     body, start_s = CLIP.read_bytes(), time.perf_counter()
     while True:
         try:
-            answer = await client.post(
+            response = await client.post(
                 "/v1/predict", content=body, headers={"Content-Type": "audio/flac"}
             )
         except httpx.TransportError as error:
             found.uploads[f"lost: {type(error).__name__}"] += 1
             return
-        found.attempts[answer.status_code] += 1
-        if answer.status_code not in REFUSALS:
+        found.attempts[response.status_code] += 1
+        if response.status_code not in REFUSALS:
             break
-        if not answer.headers.get("Retry-After", "").isdigit() or "error" not in answer.json():
-            found.unclean.append(answer.text)
+        if not response.headers.get("Retry-After", "").isdigit() or "error" not in response.json():
+            found.unclean.append(response.text)
             return
-        await asyncio.sleep(int(answer.headers["Retry-After"]))
-    right = answer.status_code == 200 and answer.json()["emotion"] is not None
-    found.uploads["answered" if right else f"status {answer.status_code}"] += 1
+        await asyncio.sleep(int(response.headers["Retry-After"]))
+    right = response.status_code == 200 and response.json()["emotion"] is not None
+    found.uploads["answered" if right else f"status {response.status_code}"] += 1
     found.waited_s.append(time.perf_counter() - start_s)
 
 
-async def stream(url: str, pcm: bytes, found: Crowd) -> None:
-    """Speak in real time; note how long after its sound each event is there."""
+async def stream(url: str, pcm: bytes, found: Outcome) -> None:
+    """Send sound in real time; note the delay of each event after its sound."""
     address = url.replace("http", "ws", 1) + "/v1/stream"
     try:
         async with connect(address, open_timeout=60, ping_timeout=None) as socket:
             start_s, events = time.perf_counter(), 0
-            speaking = asyncio.create_task(speak(socket, pcm, start_s))
+            sending = asyncio.create_task(send(socket, pcm, start_s))
             try:
                 async for message in socket:
                     event = json.loads(message)
@@ -118,7 +118,7 @@ async def stream(url: str, pcm: bytes, found: Crowd) -> None:
                         found.late_s.append(time.perf_counter() - start_s - event["end"])
                     events += event["type"] in ("emotion", "utterance")
             finally:
-                await asyncio.gather(speaking, return_exceptions=True)
+                await asyncio.gather(sending, return_exceptions=True)
             done = event["type"] == "done" and events > 0
             found.streams["answered" if done else f"ended by {event}"] += 1
     except InvalidStatus as refusal:
@@ -130,8 +130,8 @@ async def stream(url: str, pcm: bytes, found: Crowd) -> None:
         found.streams[f"lost: {type(error).__name__}"] += 1
 
 
-async def speak(socket: Any, pcm: bytes, start_s: float) -> None:
-    """Send sound by the clock, then ask for what is pending."""
+async def send(socket: Any, pcm: bytes, start_s: float) -> None:
+    """Send sound in real time, then ask for what is pending."""
     block = round(BLOCK_S * RATE_HZ) * 2
     for number, at in enumerate(range(0, len(pcm), block), start=1):
         await asyncio.sleep(max(0.0, start_s + number * BLOCK_S - time.perf_counter()))
@@ -141,7 +141,7 @@ async def speak(socket: Any, pcm: bytes, start_s: float) -> None:
 
 @contextmanager
 def service(*options: str) -> Iterator[tuple[str, psutil.Process]]:
-    """Run a service of two workers; give its address and its process."""
+    """Run a service of two workers; yield its address and its process."""
     command = [sys.executable, "-m", "serein", "serve", "--port", "0", "--workers", "2", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
@@ -153,19 +153,19 @@ def service(*options: str) -> Iterator[tuple[str, psutil.Process]]:
             process.wait(30)
 
 
-def weight_mb(process: psutil.Process) -> float:
+def memory_mb(process: psutil.Process) -> float:
     """Return the resident memory of a process and all below it."""
-    family = [process, *process.children(recursive=True)]
-    return sum(member.memory_info().rss for member in family) / 2**20
+    processes = [process, *process.children(recursive=True)]
+    return sum(one.memory_info().rss for one in processes) / 2**20
 
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
-    """Return the processes that answer: those below the supervisor that have decoders."""
+    """Return the worker processes: the children of the supervisor that have decoders."""
     return [child for child in process.children() if child.children()]
 
 
-def summary(found: Crowd) -> dict[str, Any]:
-    """Return what became of a crowd as plain values."""
+def summary(found: Outcome) -> dict[str, Any]:
+    """Return the outcome as plain values."""
     late = np.percentile(found.late_s or [0], [50, 95, 99]).round(2).tolist()
     return {
         "uploads": dict(found.uploads),
@@ -180,15 +180,15 @@ def summary(found: Crowd) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, write and print."""
-    rows, weights = [], []
+    rows, memory = [], []
     with service("--requests-per-minute", "0") as (url, process):
-        for _ in range(CROWDS):
-            rows.append(summary(asyncio.run(crowd(url, uploads=200, streams=50, seconds=10))))
-            weights.append(round(weight_mb(process)))
+        for _ in range(ROUNDS):
+            rows.append(summary(asyncio.run(load(url, uploads=200, streams=50, seconds=10))))
+            memory.append(round(memory_mb(process)))
         victim = workers(process)[0].pid
         killed = asyncio.run(with_a_kill(url, victim))
-        after = summary(asyncio.run(crowd(url, uploads=20, streams=2, seconds=3)))
-    found = {"crowds": rows, "memory_mb": weights, "killed": summary(killed), "after": after}
+        after = summary(asyncio.run(load(url, uploads=20, streams=2, seconds=3)))
+    found = {"crowds": rows, "memory_mb": memory, "killed": summary(killed), "after": after}
     (ROOT / "results" / "load.json").write_text(json.dumps(found, indent=1) + "\n")
     page = ROOT / "docs" / "SERVICE.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
@@ -197,19 +197,19 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
-async def with_a_kill(url: str, victim: int) -> Crowd:
-    """Send a crowd, and kill a worker two seconds later."""
-    sent = asyncio.create_task(crowd(url, uploads=200, streams=50, seconds=10))
+async def with_a_kill(url: str, victim: int) -> Outcome:
+    """Start a load test, and kill a worker two seconds later."""
+    sent = asyncio.create_task(load(url, uploads=200, streams=50, seconds=10))
     await asyncio.sleep(2)
     os.kill(victim, signal.SIGKILL)
     return await sent
 
 
 def table(found: dict[str, Any]) -> str:
-    """Write what was found as Markdown."""
-    head = "| | uploads | refused, and came again | streams | events after their sound | unclean |"
+    """Return the table in Markdown."""
+    head = "| | uploads | refused, then retried | streams | delay of events | unclean |"
     lines = [head, "|---|---|---|---|---|---|"]
-    names = [f"crowd {number + 1}" for number in range(len(found["crowds"]))]
+    names = [f"load {number + 1}" for number in range(len(found["crowds"]))]
     for name, row in zip(
         [*names, "a worker killed", "afterwards"],
         [*found["crowds"], found["killed"], found["after"]],
@@ -220,12 +220,12 @@ def table(found: dict[str, Any]) -> str:
         cells = (counts(row["uploads"]), refused, counts(row["streams"]))
         times = f"p50 {late['p50']:.2f}, p95 {late['p95']:.2f} s"
         lines.append(f"| {name} | {' | '.join(map(str, cells))} | {times} | {row['unclean']} |")
-    weights = ", ".join(f"{weight}" for weight in found["memory_mb"])
-    return "\n".join([*lines, "", f"Memory of all processes after each crowd: {weights} MB."])
+    memory = ", ".join(map(str, found["memory_mb"]))
+    return "\n".join([*lines, "", f"Memory of all processes after each load: {memory} MB."])
 
 
 def counts(named: dict[str, int]) -> str:
-    """Say counts."""
+    """Return counts in words."""
     return ", ".join(f"{count} {name}" for name, count in sorted(named.items())) or "none"
 
 

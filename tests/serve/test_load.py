@@ -30,10 +30,10 @@ def test_more_uploads_and_streams_at_once_than_the_limits_allow(bench: ModuleTyp
     """As the bench, but smaller: most are refused at first, and all uploads are answered."""
     limits = ("--requests-per-minute", "0", "--max-queue", "16", "--max-streams", "6")
     with bench.service(*limits) as (url, process):
-        asyncio.run(bench.crowd(url, uploads=4, streams=2, seconds=1))
-        before_mb = bench.weight_mb(process)
-        found = asyncio.run(bench.crowd(url, uploads=80, streams=20, seconds=2))
-        after_mb = bench.weight_mb(process)
+        asyncio.run(bench.load(url, uploads=4, streams=2, seconds=1))
+        before_mb = bench.memory_mb(process)
+        found = asyncio.run(bench.load(url, uploads=80, streams=20, seconds=2))
+        after_mb = bench.memory_mb(process)
         children = process.children(recursive=True)
     assert len(children) > 2
     assert not psutil.wait_procs(children, timeout=20)[1]
