@@ -35,6 +35,8 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
     """Make the application."""
     metrics, recognizers = Metrics(settings.version), RecognizerPool(settings)
     decoders = DecoderPool(settings, metrics)
+    metrics.uploads.set_function(lambda: recognizers.upload_slots.used)
+    metrics.streams.set_function(lambda: recognizers.stream_slots.used)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -53,7 +55,7 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(predict_routes(settings, recognizers, decoders, metrics))
+    app.include_router(predict_routes(settings, recognizers, decoders))
     app.include_router(stream_routes(settings, recognizers, metrics))
     app.include_router(info_routes(settings, recognizers, metrics))
     mount_files(app)

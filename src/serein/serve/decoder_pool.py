@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.errors import ServiceError
-from serein.serve.decoder_process import FAILED, HEAD, INVALID, LENGTH, READY, SAMPLES
+from serein.serve.decoder_process import FAILED, HEAD, INVALID, LENGTH, READY, SAMPLES, Options
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.settings import MEGABYTE, Settings
@@ -53,17 +54,16 @@ class DecoderPool:
             if process is not None and process.returncode is not None:  # it died while it waited
                 await self._end(process)
                 process = None
-            if process is None:
-                process = await self._spawn()
+            process = process or await self._spawn()
             async with asyncio.timeout(self._settings.decoder_seconds + GRACE_S):
                 kind, payload = await self._ask(process, data)
         except (EOFError, OSError, TimeoutError, ServiceError) as error:
-            await self._drop(process)
+            await self._end(process)
             process = None
             self._failed(type(error).__name__)
             raise RequestError("decoder_failed", "the file broke the decoder") from error
         except asyncio.CancelledError:  # the client has left
-            await asyncio.shield(self._drop(process))
+            await asyncio.shield(self._end(process))
             process = None
             raise
         finally:
@@ -110,11 +110,12 @@ class DecoderPool:
     async def _spawn(self) -> Process:
         """Start a decoder and wait until it is ready."""
         settings = self._settings
+        options = Options(
+            *(settings.max_seconds, settings.max_bytes, settings.max_channels),
+            *(settings.decoder_bytes, settings.decoder_seconds),
+        )
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "serein.serve.decoder_process"),
-            *("--max-seconds", str(settings.max_seconds), "--max-bytes", str(settings.max_bytes)),
-            *("--max-channels", str(settings.max_channels)),
-            *("--memory", str(settings.decoder_bytes), "--seconds", str(settings.decoder_seconds)),
+            *(sys.executable, "-P", "-m", "serein.serve.decoder_process", json.dumps(options)),
             stdin=PIPE,
             stdout=PIPE,
             limit=MEGABYTE,
@@ -132,12 +133,9 @@ class DecoderPool:
             raise ServiceError("the decoder does not start")
         return process
 
-    async def _drop(self, process: Process | None) -> None:
-        """End a decoder that cannot be used again; the next file starts another."""
-        if process is not None:
-            await self._end(process)
-
-    async def _end(self, process: Process) -> None:
+    async def _end(self, process: Process | None) -> None:
+        if process is None:
+            return
         self._all.discard(process)
         with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):

@@ -9,7 +9,7 @@ limits of its own, so that a file that breaks its process does not affect the ne
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import signal
 import struct
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from serein.audio.read import read_audio
 from serein.defaults import Limits
@@ -32,9 +32,19 @@ NO_MEMORY = "needs more memory to decode than the service allows"
 NO_TIME = "takes longer to decode than the service allows"
 
 
+class Options(NamedTuple):
+    """Limits of a decoder; the command line holds them as JSON."""
+
+    max_seconds: float
+    max_bytes: int
+    max_channels: int
+    memory_bytes: int  # of address space
+    seconds: float  # for one file
+
+
 def main() -> None:
     """Serve requests until the other end closes."""
-    options = _options()
+    options = Options(*json.loads(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_FSIZE", 0)
@@ -49,16 +59,6 @@ def main() -> None:
             _write(replies, *_decoded(data, limits))
             return
         _run_in_fork(lambda data=data: _decoded(data, limits), replies, options)  # type: ignore[misc]
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--max-seconds", type=float, required=True)
-    parser.add_argument("--max-bytes", type=int, required=True)
-    parser.add_argument("--max-channels", type=int, required=True)
-    parser.add_argument("--memory", type=int, required=True)  # bytes of address space
-    parser.add_argument("--seconds", type=float, required=True)  # for one file
-    return parser.parse_args()
 
 
 def _read(requests: BinaryIO, max_bytes: int) -> bytes | None:
@@ -92,7 +92,7 @@ def _decoded(data: bytes, limits: Limits) -> tuple[bytes, bytes | memoryview]:
 def _run_in_fork(
     work: Callable[[], tuple[bytes, bytes | memoryview]],
     replies: BinaryIO,
-    options: argparse.Namespace,
+    options: Options,
 ) -> None:
     """Run the work in a fork, which replies; reply for it if it dies before it starts to."""
     reading, writing = os.pipe()
@@ -118,9 +118,9 @@ def _run_in_fork(
         sys.exit(1)  # half a reply: the other end cannot know where the next one begins
 
 
-def _restrict(options: argparse.Namespace) -> None:
+def _restrict(options: Options) -> None:
     """Limit this process to what decoding needs."""
-    _limit("RLIMIT_AS", options.memory)
+    _limit("RLIMIT_AS", options.memory_bytes)
     _limit("RLIMIT_CPU", max(1, round(options.seconds)))
     _limit("RLIMIT_NPROC", 0)
 

@@ -15,15 +15,12 @@ from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError, error_responses
-from serein.serve.observability import Metrics
 from serein.serve.recognizers import RecognizerPool
-from serein.serve.scheduling import Slots
 from serein.serve.schemas import HOP, UNSURE, WINDOW, PredictionBody
 from serein.serve.settings import Settings
 from serein.serve.uploads import FIELD, Store, Upload, read_upload
 
 Result = TypeVar("Result")
-RETRY_AFTER_S = 2
 FILE = {"type": "string", "format": "binary"}
 BODY = {
     "requestBody": {
@@ -40,13 +37,11 @@ BODY = {
 
 
 def predict_routes(
-    settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool, metrics: Metrics
+    settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool
 ) -> APIRouter:
     """Make the route that predicts recordings."""
     router = APIRouter()
     store = Store(settings.store)
-    slots = Slots(settings.max_queue, "uploads are in progress", RETRY_AFTER_S)
-    metrics.uploads.set_function(lambda: slots.used)
     decoded = asyncio.Semaphore(settings.decoders + 1)  # decoded sound is large: few at once
 
     async def decode_and_predict(
@@ -77,7 +72,7 @@ def predict_routes(
         """Predict the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
         recognizer = recognizers.find(model)
         _check_hop(window_s or recognizer.window_s, hop_s)
-        with slots:
+        with recognizers.upload_slots:
             upload = await read_upload(request, settings)
             notes = request.state.notes
             notes["bytes"] = len(upload.data)

@@ -17,7 +17,7 @@ from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, bundled_models, find_model, for_request
 from serein.serve.errors import RequestError
-from serein.serve.scheduling import Scheduler
+from serein.serve.scheduling import Scheduler, Slots
 from serein.serve.settings import Settings
 
 Result = TypeVar("Result")
@@ -42,6 +42,8 @@ class RecognizerPool:
             for name, bundle in read_bundles(settings.models).items()
         }
         self.default = next(iter(self.by_name))
+        self.upload_slots = Slots(settings.max_queue, "uploads are in progress", retry_after_s=2)
+        self.stream_slots = Slots(settings.max_streams, "streams are open", retry_after_s=10)
         self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 

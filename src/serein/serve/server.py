@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import logging.config
 import os
-import signal
 import socket
 from functools import partial
 
 from serein.errors import ServiceError
 from serein.inference.network import providers
 from serein.serve.app import create_app
-from serein.serve.observability import log_config
 from serein.serve.recognizers import read_bundles
 from serein.serve.settings import Settings
 from serein.serve.uploads import make_store
@@ -26,9 +23,6 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     providers(settings.provider)
     bound = _bind(host, port)
     _check_reach(bound, settings)
-    logging.config.dictConfig(log_config())
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: None)  # uvicorn raises them again when all is done
     parent = os.getpid() if workers > 1 else None
     run(partial(create_app, settings, parent), settings, bound, workers)
 

@@ -17,7 +17,6 @@ from serein.inference.stream import Event, Stream
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.recognizers import RecognizerPool
-from serein.serve.scheduling import Slots
 from serein.serve.schemas import HOP, UNSURE, WINDOW
 from serein.serve.settings import MAX_FRAME_BYTES, STOPPING, Settings
 
@@ -32,8 +31,6 @@ MAX_DELAY_S = 1.0  # no further stream is let in while streams wait longer than 
 def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metrics) -> APIRouter:
     """Make the route of live streams."""
     router = APIRouter()
-    slots = Slots(settings.max_streams, "streams are open", RETRY_AFTER_S)
-    metrics.streams.set_function(lambda: slots.used)
 
     @router.websocket("/v1/stream")
     async def stream(
@@ -50,7 +47,7 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
         if recognizers.scheduler.delay_s > MAX_DELAY_S:
             raise RequestError("busy", "streams are delayed already; retry soon", RETRY_AFTER_S)
         options: dict[str, Any] = {"rate": rate, "window_s": window_s, "hop_s": hop_s}
-        with slots:
+        with recognizers.stream_slots:
             try:
                 voice = await recognizers.run_stream(
                     lambda: Stream(recognizer, **options, adapt=adapt)

@@ -9,6 +9,7 @@ the bound, run ``tests/serve/test_server.py`` and ``tests/serve/test_hostile.py`
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from asyncio import TimerHandle, Transport
@@ -41,6 +42,8 @@ def run(
 ) -> None:
     """Serve an application on a socket until SIGTERM or SIGINT."""
     config = _config(make_app, settings, workers)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: None)  # uvicorn raises them again when all is done
     started = _run_one(config, bound) if workers == 1 else _run_many(config, bound)
     if not started:
         raise ServiceError("the service does not start; the lines above say why")
