@@ -1,4 +1,4 @@
-"""A person at the page: Chromium with a microphone that hears a file, and what is noticed."""
+"""A person at the page: Chromium with a file as its microphone, and what it complains about."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS = [
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 ]
-GRAVE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, nodes}) => `${id}: ${nodes.map(({target, any}) =>
         target + " " + any.map(({message}) => message)).join("; ")}`)"""
@@ -53,9 +53,9 @@ def spoken(file: Path, *names: str, pause_s: float = 0.8) -> Path:
 
 
 @contextmanager
-def launched(playwright: Any, heard: Path) -> Iterator[Any]:
-    """Launch Chromium, whose microphone hears a file from its beginning, again and again."""
-    options = [*OPTIONS, f"--use-file-for-fake-audio-capture={heard}"]
+def launched(playwright: Any, sound: Path) -> Iterator[Any]:
+    """Launch Chromium, whose microphone plays a file from its beginning, in a loop."""
+    options = [*OPTIONS, f"--use-file-for-fake-audio-capture={sound}"]
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
@@ -67,7 +67,7 @@ class Visitor:
 
     Attributes
     ----------
-    told : list of str
+    complaints : list of str
         What the browser complained about: errors, warnings, violations of the policy.
     asked : list of str
         Addresses that the page asked for.
@@ -75,16 +75,22 @@ class Visitor:
 
     def __init__(self, page: Any, url: str) -> None:
         self.page, self.url = page, url
-        self.told: list[str] = []
+        self.complaints: list[str] = []
         self.asked: list[str] = []
         page.set_default_timeout(15_000)
         page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.told.append(str(error)))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda asked: self.asked.append(asked.url))
 
     def _hear(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
-            self.told.append(f"{message.text} {message.location}")
+            self.complaints.append(f"{message.text} {message.location}")
+
+    def ignore_complaints(self, *expected: str) -> None:
+        """Drop complaints that hold one of these texts."""
+        self.complaints = [
+            text for text in self.complaints if not any(part in text for part in expected)
+        ]
 
     def arrive(self) -> None:
         self.page.goto(self.url)
@@ -119,13 +125,13 @@ class Visitor:
         waiting.value.save_as(file)
         return file
 
-    def grave(self) -> list[str]:
+    def violations(self) -> list[str]:
         """What axe finds that is serious or critical, once all movement is over."""
         self.page.evaluate(AXE.read_text())  # not as a script of the page: its policy forbids that
         self.page.evaluate(
             "Promise.all(document.getAnimations().map((one) => one.finished.catch(() => 0)))"
         )
-        return list(self.page.evaluate(GRAVE))
+        return list(self.page.evaluate(VIOLATIONS))
 
     def too_wide(self) -> float:
         """By how many pixels the page is wider than the window."""
@@ -152,4 +158,4 @@ def visiting(browser: Any, url: str, *, width: int = 1280, **options: Any) -> It
         context.close()
     own = (url, "blob:", "data:", url.replace("http:", "ws:"))
     assert [asked for asked in visitor.asked if not asked.startswith(own)] == []
-    assert visitor.told == []
+    assert visitor.complaints == []

@@ -42,7 +42,7 @@ def jailed(space: Path, keys: Path, tmpfs: str) -> list[str]:
 
 
 @pytest.mark.skipif(not HELD or os.geteuid() != 0, reason="needs Linux, unshare and root")
-def test_it_serves_as_a_stranger_in_a_file_system_it_cannot_write(
+def test_it_runs_without_rights_in_a_read_only_file_system(
     tmp_path: Path, voice: Path, start: Callable[..., Any]
 ) -> None:
     yaml = pytest.importorskip("yaml")

@@ -1,10 +1,11 @@
-"""The page as a person uses it: recordings go in, answers come out, and can be taken away."""
+"""The page as a person uses it: recordings go in, predictions come out, and can be saved."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
 
 
-def answered(**changes: Any) -> dict[str, Any]:
-    """An answer that no model gave."""
+def made_prediction(**changes: Any) -> dict[str, Any]:
+    """A prediction that no model made."""
     segment = {
         **{"start": 0.0, "end": 1.0, "speech": True, "emotion": "fear", "emotion_zh": "恐惧"},
         **{"confidence": 0.7, "probabilities": {"fear": 0.7, "anger": 0.3}},
@@ -79,7 +80,7 @@ def refusing(status: int, code: str, **headers: str) -> dict[str, Any]:
     }
 
 
-def test_a_recording_is_answered_as_by_the_recogniser(
+def test_a_recording_gets_the_prediction_of_the_recognizer(
     browser: Any, service: Any, talk: Path
 ) -> None:
     expected = serein.load().predict(str(talk), window_s=2.0, hop_s=0.5)
@@ -92,8 +93,8 @@ def test_a_recording_is_answered_as_by_the_recogniser(
         bars = visitor.page.locator("#bars tr")
         assert bars.count() == len(expected.probabilities)
         assert bars.first.inner_text().split() == [expected.emotion, f"{expected.confidence:.2f}"]
-        heard = [segment.emotion or "no speech" for segment in expected.timeline]
-        changes = [now for before, now in zip([None, *heard], heard, strict=False) if now != before]
+        labels = [segment.emotion or "no speech" for segment in expected.timeline]
+        changes = [label for label, _ in groupby(labels)]
         shown = visitor.page.locator("#segments tbody td:nth-child(2)").all_inner_texts()
         assert shown == changes
         assert visitor.page.locator("#wave [part~=region]").count() == len(changes)
@@ -124,9 +125,7 @@ def test_the_cursor_moves_through_all_views_while_a_segment_plays(
         assert visitor.text("#readout").startswith(visitor.text("#clock").split(" / ")[0])
 
 
-def test_what_was_heard_can_be_taken_away(
-    browser: Any, service: Any, talk: Path, tmp_path: Path
-) -> None:
+def test_predictions_can_be_saved(browser: Any, service: Any, talk: Path, tmp_path: Path) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.give(talk)
         visitor.wait_opened("talk.wav")
@@ -159,7 +158,7 @@ def test_one_bad_file_does_not_stop_the_others(browser: Any, service: Any, tmp_p
         assert "no speech in this recording" in visitor.text("#prediction-note")
         assert visitor.focused()["id"] == "opened-name"
         everything = rows(visitor.saved("#batch-save", tmp_path))
-        visitor.told[:] = [told for told in visitor.told if "422" not in told]  # as it should be
+        visitor.ignore_complaints("422")
     assert [row["file"] for row in everything] == [FAST.name, "notes.wav", "silence.flac"]
     assert [bool(row["error"]) for row in everything] == [False, True, False]
     assert everything[2]["emotion"] == "no speech"
@@ -179,7 +178,7 @@ def test_a_busy_service_is_waited_for_and_a_batch_can_be_cancelled(
         assert states == ["cancelled", "cancelled"]
         visitor.page.locator("#list button:text-is('Try again')").first.click()
         visitor.wait_opened(FAST.name)
-        visitor.told[:] = [told for told in visitor.told if "50" not in told and "42" not in told]
+        visitor.ignore_complaints("503", "429")
 
 
 def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any) -> None:
@@ -191,12 +190,12 @@ def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any)
         expected = serein.load().predict(str(FAST), window_s=2.0, hop_s=0.5)
         assert visitor.text("#prediction-emotion").casefold() == expected.emotion
         assert sum("/v1/predict" in asked for asked in visitor.asked) == 2
-        visitor.told[:] = [told for told in visitor.told if "422" not in told]
+        visitor.ignore_complaints("422")
 
 
-def test_what_the_browser_cannot_play_is_still_answered(browser: Any, service: Any) -> None:
+def test_what_the_browser_cannot_play_is_still_predicted(browser: Any, service: Any) -> None:
     with visiting(browser, service.url) as visitor:
-        visitor.page.route("**/v1/predict?*", answering({"json": answered()}))
+        visitor.page.route("**/v1/predict?*", answering({"json": made_prediction()}))
         visitor.give({"name": "old.aiff", "mimeType": "audio/aiff", "buffer": b"FORM....AIFF"})
         visitor.wait_opened("old.aiff")
         visitor.page.wait_for_selector("#not-playable")
@@ -206,20 +205,20 @@ def test_what_the_browser_cannot_play_is_still_answered(browser: Any, service: A
         ]
 
 
-def test_an_hour_with_words_that_the_page_does_not_know(
+def test_an_hour_with_labels_that_the_page_does_not_know(
     browser: Any, service: Any, tmp_path: Path
 ) -> None:
     hour = tmp_path / "hour.flac"
     soundfile.write(hour, np.zeros(8000 * 3600, dtype=np.int16), 8000)
     words = ("awe", "unsure", None, "boredom")
-    (template,) = answered()["timeline"]
+    (template,) = made_prediction()["timeline"]
     timeline = [
         template
         | {"start": at / 2, "end": (at + 1) / 2, "emotion": words[at % 4], "speech": at % 4 != 2}
         | {"probabilities": {"awe": 0.6, "boredom": 0.4} if at % 4 != 2 else {}}
         for at in range(7200)
     ]
-    whole = answered(
+    whole = made_prediction(
         duration=3600.0,
         emotion="awe",
         probabilities={"awe": 0.6, "boredom": 0.4},

@@ -26,8 +26,8 @@ UNTRANSLATED = r"""() => [...document.querySelectorAll("body *")]
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     file = tmp_path_factory.mktemp("access") / "microphone.wav"
-    heard = spoken(file, "espeak-german")
-    with launched(playwright, heard) as opened:
+    sound = spoken(file, "espeak-german")
+    with launched(playwright, sound) as opened:
         yield opened
 
 
@@ -53,17 +53,17 @@ def test_every_view_fits_and_is_accessible(
     with visiting(browser, service.url, width=width, **options) as visitor:
         page = visitor.page
         assert page.get_attribute("html", "data-theme") == theme
-        assert visitor.grave() == []
+        assert visitor.violations() == []
         assert visitor.too_wide() <= 0
         open_voices(visitor)
         page.click("#model-facts summary")
-        assert visitor.grave() == []
+        assert visitor.violations() == []
         assert visitor.too_wide() <= 0
         page.click("#about-more")
-        assert visitor.grave() == []
+        assert visitor.violations() == []
         page.keyboard.press("Escape")
         page.click("#record")
-        assert visitor.grave() == []
+        assert visitor.violations() == []
         assert visitor.too_wide() <= 0
 
 

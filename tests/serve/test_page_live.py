@@ -1,4 +1,4 @@
-"""The page while it listens: the microphone goes in, emotions and utterances come out."""
+"""The live view of the page: the microphone goes in, emotions and utterances come out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listen(visitor: Any) -> None:
     visitor.page.click("#live-start")
 
 
-def test_a_voice_is_heard_live_and_kept_as_a_recording(
+def test_a_live_stream_is_predicted_and_kept_as_a_recording(
     browser: Any, service: Any, tmp_path: Path
 ) -> None:
     with visiting(browser, service.url) as visitor:
@@ -46,7 +46,7 @@ def test_a_voice_is_heard_live_and_kept_as_a_recording(
         visitor.page.wait_for_selector("#utterances tbody tr")
         cells = visitor.page.locator("#utterances tbody tr").first.inner_text().split()
         assert cells[3] in KNOWN
-        assert visitor.grave() == []
+        assert visitor.violations() == []
         visitor.page.click("#live-stop")
         visitor.page.wait_for_selector("#live-now[data-phase=stopped]")
         visitor.page.click("#live-open")
@@ -124,4 +124,4 @@ def test_a_service_that_is_full_says_so(browser: Any, start_with: Any) -> None:
         listen(second)
         second.page.wait_for_selector("#live-problem:has-text('takes no further live streams')")
         assert second.page.is_visible("#live-again")
-        second.told[:] = [told for told in second.told if "503" not in told]  # as it should be
+        second.ignore_complaints("503")

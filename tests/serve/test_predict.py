@@ -1,4 +1,4 @@
-"""POST /v1/predict: the same answers as at home, and a clear word where there is none."""
+"""POST /v1/predict: the predictions of the recognizer, and a clear error where there is none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wave(samples: np.ndarray, rate: int = 16_000, **options: str) -> bytes:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("model", ["multi", "emodb"])
-def test_answers_are_the_recognisers_own(service, sample: Path, model: str) -> None:
+def test_predictions_are_those_of_the_recognizer(service, sample: Path, model: str) -> None:
     own = load(model, threads=1).predict(sample).to_dict() | {"file": None}
     assert post(service, sample.read_bytes(), model=model).json() == own
 
