@@ -20,7 +20,7 @@ from serein.analysis.occlusion import BANDS_HZ, explain
 from serein.analysis.picture import draw_explanation
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
-from serein.features.feature_groups import MEASURES
+from serein.features.feature_groups import GROUPS
 from serein.features.frontend import FrontEnd
 from serein.features.spectral import hz_from_mel, mel_from_hz
 from serein.inference.bundle import write_bundle
@@ -332,7 +332,7 @@ def explanation(seconds: float, hop_s: float = 0.1, groups: int = 0) -> Explanat
         0.8,
         tuple(map(Moment, starts, ends, wave)),
         tuple(map(Band, BANDS_HZ, BANDS_HZ[1:], np.linspace(-0.9, 0.95, 8).tolist())),
-        tuple(FeatureGroup(name, 2, 0.3) for name in list(MEASURES)[:groups]),
+        tuple(FeatureGroup(name, 2, 0.3) for name in list(GROUPS)[:groups]),
         "" if groups else "no named features: the input of this model is a log-mel spectrogram",
         4 * hop_s,
         hop_s,

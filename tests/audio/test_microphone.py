@@ -9,9 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from serein.audio.microphone import CHUNK_S, LostSoundWarning, Microphone, input_devices
+from serein.audio.microphone import (
+    CHUNK_S,
+    LostSoundWarning,
+    Microphone,
+    Playback,
+    input_devices,
+)
+from serein.audio.read import read_audio
 from serein.errors import AudioError, MissingExtraError
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+VOICE = SAMPLES / "espeak-english-fast-high.flac"
 
 
 class PortAudioError(Exception):
@@ -181,7 +192,7 @@ def test_a_loss_of_unknown_length_is_said(sound: Sound, at_s: tuple[float, float
 def test_what_is_not_taken_in_time_is_lost_and_the_time_stays_right(
     sound: Sound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serein.audio.microphone.LONGEST_WAIT_S", 3 * CHUNK_S)
+    monkeypatch.setattr("serein.audio.microphone.MAX_QUEUE_S", 3 * CHUNK_S)
     with Microphone() as microphone:
         for number in range(1, 6):
             sound.hear(np.full(1600, number))
@@ -206,7 +217,8 @@ def test_unplugged_is_an_error_after_what_was_heard(sound: Sound) -> None:
 
 
 def test_silence_of_the_system_is_an_error(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serein.audio.microphone.STALL_S", 0.3)
+    monkeypatch.setattr("serein.audio.microphone.POLL_S", 1e-4)
+    monkeypatch.setattr("serein.audio.microphone.STALL_S", 3e-4)
     with Microphone() as microphone, pytest.raises(AudioError, match="gives no more sound"):
         next(iter(microphone))
 
@@ -268,3 +280,77 @@ def test_without_portaudio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtraError, match="apt install libportaudio2"):
         input_devices()
+
+
+# --- a file as if it were a microphone ---
+
+
+@pytest.fixture
+def half_second(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "half.wav", np.zeros(8000, np.float32), 16_000)
+    return tmp_path / "half.wav"
+
+
+@pytest.mark.parametrize("chunk_s", [0.01, 0.1, 0.37, 1.0])
+def test_the_chunks_are_the_recording(chunk_s: float) -> None:
+    source = Playback(VOICE, chunk_s=chunk_s)
+    chunks = list(source)
+    assert np.array_equal(np.concatenate(chunks), read_audio(VOICE))
+    assert {chunk.size for chunk in chunks[:-1]} == {round(chunk_s * source.rate)}
+    assert chunks[0].dtype == np.float32
+    assert (source.losses, source.lost_s, source.behind_s) == (0, 0.0, 0.0)
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("serein.audio.microphone.time", made)
+    return made
+
+
+def test_realtime_keeps_to_the_clock_however_long_the_taker_takes(
+    half_second: Path, clock: Clock
+) -> None:
+    began_s, heard = clock.now_s, 0
+    for chunk in Playback(half_second, chunk_s=0.02, realtime=True):
+        heard += chunk.size
+        assert clock.now_s - began_s == pytest.approx(heard / 16_000)
+        clock.sleep(0.01)
+    assert clock.now_s - began_s == pytest.approx(0.51)
+
+
+def test_realtime_says_by_how_much_it_is_behind(half_second: Path, clock: Clock) -> None:
+    source = Playback(half_second, chunk_s=0.1, realtime=True)
+    chunks = iter(source)
+    next(chunks)
+    clock.sleep(0.35)
+    next(chunks)
+    assert source.behind_s == pytest.approx(0.25)
+
+
+def test_stop_ends_a_playback(half_second: Path) -> None:
+    with Playback(half_second) as source:
+        chunks = iter(source)
+        next(chunks)
+        source.stop()
+        assert list(chunks) == []
+
+
+def test_what_cannot_be_played(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="no such file"):
+        Playback(tmp_path / "gone.wav")
+    with pytest.raises(ValueError, match=r"chunk_s is 0; allowed: 0\.01 to 1"):
+        Playback(VOICE, chunk_s=0)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from serein.audio.frames import frames, pre_emphasis, window
 from serein.audio.read import RATE_HZ, read_audio
 from serein.errors import AudioError
-from serein.features.cepstral import COLUMNS, deltas, levinson, lpc, lpcc, mfcc, plp
+from serein.features.cepstral import deltas, levinson, lpc, lpcc, mfcc, plp
+from serein.features.feature_sets import SETS
 
 Array = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -233,9 +234,9 @@ def test_vowels_differ_more_than_voices(analyse: Callable[[Array], Array]):
 @pytest.mark.parametrize("samples", [1600, 1759, 1760, 481_000])
 def test_shapes(name: str, samples: int):
     found = SERIES[name](noise(samples))
-    assert found.shape == (1 + samples // 160, len(COLUMNS[name]))
+    assert found.shape == (1 + samples // 160, len(SETS[name].columns))
     assert found.dtype == np.float32
-    assert COLUMNS[name][0] == f"{name}_1"
+    assert SETS[name].columns[0] == f"{name}_1"
 
 
 @pytest.mark.parametrize("name", SERIES)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.errors import AudioError
-from serein.features.formants import COLUMNS, formants
+from serein.features.feature_sets import SETS
+from serein.features.formants import formants
 from serein.features.pitch import f0
 
 Array = npt.NDArray[np.float32]
@@ -84,7 +85,7 @@ def test_neither_level_nor_offset_matters(level_db: float, offset: float):
 def test_rows_are_sorted_and_within_the_ceiling():
     noise = 0.1 * np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32)
     table = formants(noise, highest_hz=5000)
-    assert table.shape == (101, 10) == (101, len(COLUMNS["formants"]))
+    assert table.shape == (101, 10) == (101, len(SETS["formants"].columns))
     assert table.dtype == np.float32
     hz, width_hz = table[:, :5], table[:, 5:]
     assert np.all((hz == 0) | ((hz > 90) & (hz < 5000)))

@@ -8,7 +8,7 @@ import scipy.signal
 
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError
-from serein.features.loudness import COLUMNS, balance, loudness
+from serein.features.loudness import BALANCE, balance, loudness
 
 TIME_S = np.arange(RATE_HZ) / RATE_HZ
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(4 * RATE_HZ)).astype(np.float32)
@@ -19,7 +19,7 @@ def tone(hz: float, gain: float = 0.1) -> np.ndarray:
 
 
 def means(signal: np.ndarray) -> dict[str, float]:
-    return dict(zip(COLUMNS["balance"], balance(signal)[5:-5].mean(axis=0).tolist(), strict=True))
+    return dict(zip(BALANCE, balance(signal)[5:-5].mean(axis=0).tolist(), strict=True))
 
 
 def test_loudness_grows_with_the_cube_root_of_power() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.errors import AudioError
-from serein.features.pitch import COLUMNS, f0, intensity, pauses, speaking_rate
+from serein.features.feature_sets import SETS
+from serein.features.pitch import f0, intensity, pauses, speaking_rate
 
 Array = npt.NDArray[np.float32]
 
@@ -53,7 +54,7 @@ def beats(syllables: int, seconds: float) -> Array:
 @pytest.mark.parametrize("hz", [77, 100, 133.3, 200, 261.6, 350, 440, 500])
 def test_the_pitch_of_a_steady_sound(voice: Callable[[float], Array], hz: float):
     found = f0(voice(hz))
-    assert found.shape == (51, len(COLUMNS["f0"]))
+    assert found.shape == (51, len(SETS["f0"].columns))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[3:-3, 0], hz, rtol=0.005)
     assert found[3:-3, 1].min() > 0.98
@@ -131,7 +132,7 @@ def test_what_is_no_signal(function: Callable[[Array], object]):
 def test_the_intensity_of_a_tone():
     """A sine of amplitude 0.5 has a mean square of 1/8: 84.9 dB above 2e-5."""
     level = intensity(tone(200, 1.0))
-    assert level.shape == (101, len(COLUMNS["intensity"]))
+    assert level.shape == (101, len(SETS["intensity"].columns))
     np.testing.assert_allclose(level[6:-6, 0], 10 * np.log10(0.125 / 4e-10), atol=0.01)
     np.testing.assert_allclose(intensity(0.1 * tone(200, 1.0))[6:-6], level[6:-6] - 20, atol=0.01)
 

@@ -95,7 +95,7 @@ def test_neither_level_nor_offset_nor_polarity_matters(level_db: float, offset: 
 @pytest.mark.parametrize("silent", [0.0, 0.4])
 def test_silence_has_nothing_to_measure(silent: float):
     table = voice_quality(np.full(8000, silent, np.float32))
-    assert table.shape == (51, 4) == (51, len(COLUMNS["voice_quality"]))
+    assert table.shape == (51, 4) == (51, len(COLUMNS))
     assert table.dtype == np.float32
     assert not table.any()
 

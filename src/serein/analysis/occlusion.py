@@ -30,7 +30,7 @@ from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
 from serein.audio.frames import window as taper
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.errors import AudioError, SettingError, check_name, check_range
-from serein.features.feature_groups import measures
+from serein.features.feature_groups import group_columns
 from serein.features.frontend import FRAME, FrontEnd, frame_rms, loud_rms
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, model_of
@@ -253,7 +253,7 @@ class _NamedFeatures:
             note = "no features: their importance needs other recordings as a background"
             return cls(front_end, {}, none, 0, note)
         others = _vectors(front_end, background, model.window)
-        groups = measures(front_end)
+        groups = group_columns(front_end)
         draws = max(1, MAX_FEATURE_QUERIES // (len(groups) * windows))
         return cls(front_end, groups, others, min(len(others), draws), "")
 

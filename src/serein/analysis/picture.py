@@ -13,9 +13,9 @@ from serein.audio.frames import frame_times
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.emotions import EMOTIONS
 from serein.errors import MissingExtraError
-from serein.features.descriptors import power_spectrogram
 from serein.features.formants import formants
 from serein.features.pitch import f0
+from serein.features.spectral import power_spectrogram
 from serein.inference.prediction import Segment
 
 try:

@@ -1,9 +1,9 @@
-"""What a recording's container tells before it is decoded: foreign formats and files cut short.
+"""Checks a recording's container before it is decoded: unsupported formats, truncated files.
 
-libsndfile decodes what it finds and is silent about most losses: it clamps a WAV to the bytes
-that are there, reads a WAV from a pipe (size 0) as empty, takes an Ogg stream without an end for
-a shorter one, and guesses how long an MP3 without a Xing tag is, then stops there. The checks
-below run first, on a few hundred bytes, and tell libsndfile the truth where they can.
+libsndfile reports few losses: it cuts a WAV to the bytes that are there, reads a WAV from a pipe
+(size 0) as empty, takes an Ogg stream without an end for a shorter one, and stops where it guesses
+that an MP3 without a Xing tag ends. These checks run first, on a few hundred bytes, and correct
+what they can.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from serein.errors import AudioError
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
 AGAIN = "copy or record it again"
 
-FOREIGN = {  # (position, magic bytes) -> what it is
+UNSUPPORTED = {  # (position, magic bytes) -> what it is
     (4, b"ftyp"): "MP4 (M4A, AAC)",
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "ASF (WMA)",
     (0, b"\x1a\x45\xdf\xa3"): "Matroska (WebM)",
@@ -31,15 +31,15 @@ Order = Literal["little", "big"]
 IFF_ORDER: dict[bytes, Order] = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}
 MAX_CHUNKS = 1000  # before the sound; more is an attack
 MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
-SLACK_BYTES = 64  # some writers count the 44-byte header as sound
-UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is what a writer to a pipe fills in
+TOLERANCE_BYTES = 64  # some writers count the 44-byte header as sound
+UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is that of a writer to a pipe
 
 
 class Source:
-    """A binary file as libsndfile reads it through soundfile: from here on, without a name.
+    """A binary file as libsndfile reads it through soundfile, from its present position on.
 
-    It has no ``name``, so that soundfile cannot guess a format from one; it keeps what the file
-    raises, which C code would swallow; and it can correct two false claims about length.
+    It has no ``name``, from which soundfile would guess a format; it keeps errors of the file,
+    which C code would lose; and it can correct two wrong statements of length.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -55,7 +55,7 @@ class Source:
         self._unknown = range(0)
 
     def read_at(self, position: int, count: int) -> bytes:
-        """Read up to ``count`` bytes from ``position``; fewer only at the end of the file."""
+        """Read ``count`` bytes from ``position``; fewer only at the end of the file."""
         data = b""
         try:
             self._file.seek(self.start + position)
@@ -70,30 +70,30 @@ class Source:
         self._unknown = range(position, position + 4)
 
     def hide_length(self) -> None:
-        """Seem 1000 times longer, so that a length guessed from the size never cuts the sound.
+        """Pretend to be 1000 times longer, so that a length guessed from the size cuts nothing.
 
-        What is just before the seeming end is what is just before the end: a tag may stand there.
+        Before the pretended end are the bytes before the real one, where a tag may be.
         """
         self.has_length = False
         self._end = 1000 * self.size
 
     def raise_failure(self) -> None:
-        """Raise what went wrong while libsndfile read, if something did."""
+        """Raise the error that libsndfile met while it read, if any."""
         if self.failure is not None:
             raise self.failure
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as a binary file does."""
+        """Move the position, as a binary file does."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def tell(self) -> int:
-        """Tell the position in bytes."""
+        """Return the position in bytes."""
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer, as a binary file does; a failure is kept and looks like the end."""
+        """Fill the buffer, as a binary file does; an error is kept and looks like the end."""
         view = memoryview(buffer).cast("B")
         at = self._place()
         try:
@@ -109,7 +109,7 @@ class Source:
         return len(data)
 
     def _place(self) -> int:
-        """Tell where the position is in the file: near its seeming end is near its end."""
+        """Return the position in the real file, which differs near the pretended end."""
         to_end = self._end - self._position
         return self.size - to_end if to_end <= self.size < self._position else self._position
 
@@ -137,7 +137,7 @@ def opened(source: object, max_bytes: int) -> Iterator[Source]:
 
 
 def name_of(source: object) -> str:
-    """Tell what error messages call a source: its path, ``<bytes>``, ``<array>``, ``<file>``."""
+    """Return the name of a source in errors: its path, ``<bytes>`` or ``<file>``."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -147,9 +147,9 @@ def name_of(source: object) -> str:
 
 
 def check_container(source: Source) -> None:
-    """Refuse what libsndfile cannot decode or would silently cut short; correct false lengths."""
+    """Refuse what libsndfile cannot decode or would cut short; correct wrong lengths."""
     head = source.read_at(_tag_bytes(source.read_at(0, 10)), 256)
-    _refuse_foreign(head, source.label)
+    _refuse_unsupported(head, source.label)
     if head[:4] in (*IFF_ORDER, b".snd"):
         _check_chunks(source, head)
     elif head.startswith(b"OggS"):
@@ -215,7 +215,7 @@ def _check_size(name: str, size: int, max_bytes: int) -> None:
 
 
 def _tag_bytes(head: bytes) -> int:
-    """Tell how long the ID3v2 tag before an MP3 is; 0 without one."""
+    """Return the size of the ID3v2 tag before an MP3, 0 without one."""
     if len(head) < 10 or not head.startswith(b"ID3"):
         return 0
     size = 0
@@ -229,9 +229,11 @@ def _is_mpeg_frame(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
 
 
-def _refuse_foreign(head: bytes, name: str) -> None:
-    """Name the formats that phones and browsers record and libsndfile does not know."""
-    kind = next((FOREIGN[key] for key in FOREIGN if head[key[0] :].startswith(key[1])), None)
+def _refuse_unsupported(head: bytes, name: str) -> None:
+    """Refuse formats that phones and browsers record and libsndfile does not decode, by name."""
+    kind = next(
+        (UNSUPPORTED[key] for key in UNSUPPORTED if head[key[0] :].startswith(key[1])), None
+    )
     if _is_mpeg_frame(head) and head[1] & 0xF6 == 0xF0:
         kind = "AAC"
     if kind:
@@ -239,7 +241,7 @@ def _refuse_foreign(head: bytes, name: str) -> None:
 
 
 def _check_chunks(source: Source, head: bytes) -> None:
-    """Compare what a WAV, AIFF or AU claims as the size of its sound with what is there."""
+    """Compare the size of the sound stated in a WAV, AIFF or AU with what is there."""
     if head.startswith(b".snd"):
         field, claimed = 8, int.from_bytes(head[8:12])
         there = source.size - int.from_bytes(head[4:8])
@@ -248,7 +250,7 @@ def _check_chunks(source: Source, head: bytes) -> None:
         there = source.size - field - 4
     if claimed == 0 and head.startswith(b"RIFF") and not _adds_up(source, head):
         source.hide_size(field)  # written to a pipe, or by a recorder that died
-    elif claimed < UNKNOWN_BYTES and claimed > there + SLACK_BYTES:
+    elif claimed < UNKNOWN_BYTES and claimed > there + TOLERANCE_BYTES:
         raise AudioError(
             f"{source.label}: is truncated: the header promises {claimed} bytes of sound, {there} "
             f"are there; {AGAIN}"
@@ -256,12 +258,12 @@ def _check_chunks(source: Source, head: bytes) -> None:
 
 
 def _adds_up(source: Source, head: bytes) -> bool:
-    """Tell whether the size of the whole WAV, as it stands in its head, is its size."""
+    """Tell whether a WAV is as long as its header states."""
     return 0 <= source.size - 8 - int.from_bytes(head[4:8], "little") <= 1
 
 
 def _sound_size(source: Source, order: Order) -> tuple[int, int]:
-    """Find the chunk with the sound: where its size stands, and that size in bytes."""
+    """Find the chunk with the sound: position of its size, and the size in bytes."""
     position = 12
     for _ in range(MAX_CHUNKS):
         chunk = source.read_at(position, 8)
@@ -269,7 +271,7 @@ def _sound_size(source: Source, order: Order) -> tuple[int, int]:
         if chunk[:4] in (b"data", b"SSND"):
             return position + 4, size
         position += 8 + size + size % 2
-    return position, UNKNOWN_BYTES  # none: libsndfile says what is wrong
+    return position, UNKNOWN_BYTES  # none: libsndfile reports the error
 
 
 def _check_last_page(source: Source) -> None:

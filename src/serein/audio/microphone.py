@@ -1,7 +1,7 @@
-"""A microphone, chunk by chunk. Needs the extra [mic].
+"""A microphone, chunk by chunk, and a file as if it were one. Extra [mic].
 
-Conventions: a chunk is one-dimensional, float32, mono, full scale is -1 to 1. What a microphone
-loses is filled with silence, so that counting samples tells the time.
+A chunk is one-dimensional, float32, mono; full scale is -1 to 1. Lost sound is replaced by silence,
+so that the count of samples is the time.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, MissingExtraError
+from serein.errors import AudioError, MissingExtraError, check_range, reason_of
 
 CHUNK_S = 0.1
-LONGEST_WAIT_S = 30.0  # sound that waits to be taken; what comes when it is full is lost
-LONGEST_GAP_S = 60.0  # that is filled: the night that a computer slept is not
+MAX_QUEUE_S = 30.0  # sound that waits to be taken; beyond it, new sound is lost
+MAX_GAP_S = 60.0  # a longer gap, such as a suspended computer's, is not filled with silence
 STALL_S = 5.0
 POLL_S = 0.2  # how soon a stop is noticed where no sound comes
-LOOK = "`serein listen --devices` lists the microphones"
-NONE = "plug one in, or permit programs to use it in the system's settings"
+LIST_THEM = "`serein listen --devices` lists the microphones"
+NO_MICROPHONE = "no microphone: plug one in, or permit programs to use it in the system's settings"
 
 
 class LostSoundWarning(RuntimeWarning):
-    """A microphone's sound came faster than it was taken, and some of it is lost."""
+    """A microphone's sound came faster than it was taken, and some is lost."""
 
 
 @dataclass(frozen=True)
 class InputDevice:
-    """A microphone, or another input that sounds like one."""
+    """A microphone, or another input of sound."""
 
     number: int
     name: str
@@ -75,21 +75,20 @@ def input_devices() -> list[InputDevice]:
 
 
 class Microphone:
-    """A microphone that is open within ``with``, and is iterated over for its chunks.
+    """A microphone: open it in a ``with`` statement and iterate over its chunks.
 
-    It iterates until `stop` is called. Where sound is lost, by the system or because chunks were
-    not taken for 30 s, there is a `LostSoundWarning`, and silence in its place.
+    The iteration ends when `stop` is called. Lost sound, by the system or because chunks were not
+    taken for 30 s, gives a `LostSoundWarning` and silence in its place.
 
     Parameters
     ----------
     device : str or int, optional
-        Number, or a part of the name, of one of `input_devices`; the system's own choice if not
-        given.
+        Number, or part of the name, of one of `input_devices`; the system's default if None.
 
     Attributes
     ----------
     name : str
-        What the system calls it.
+        Its name in the system.
     rate : int
         Sampling rate of the chunks in Hz: 16 000 where the device offers it, else its own.
     losses : int
@@ -119,11 +118,9 @@ class Microphone:
         self.name: str = found["name"]
         self.losses = 0
         self._chunk = round(CHUNK_S * self.rate)
-        self._waiting: queue.Queue[tuple[int, Signal]] = queue.Queue(
-            round(LONGEST_WAIT_S / CHUNK_S)
-        )
+        self._waiting: queue.Queue[tuple[int, Signal]] = queue.Queue(round(MAX_QUEUE_S / CHUNK_S))
         self._lost = 0  # samples
-        self._unfilled = 0  # of them, those whose silence is not in the queue yet
+        self._unfilled = 0  # lost samples whose silence is not in the queue yet
         self._next_s: float | None = None
         self._stopped = False
         self._stream: Any = None
@@ -135,7 +132,7 @@ class Microphone:
 
     @property
     def behind_s(self) -> float:
-        """Seconds of sound that have come and were not yet taken."""
+        """Seconds of sound that wait to be taken."""
         return self._waiting.qsize() * self._chunk / self.rate
 
     def __enter__(self) -> Self:
@@ -146,14 +143,14 @@ class Microphone:
                 channels=self._channels,
                 dtype="float32",
                 blocksize=self._chunk,
-                callback=self._heard,
+                callback=self._receive,
             )
             self._stream.start()
         except (self._sound.PortAudioError, ValueError) as cause:
             self._close()
             raise AudioError(
-                f"the microphone {self.name!r} cannot be opened ({_reason(cause)}): close programs "
-                f"that use it, or take another: {LOOK}"
+                f"the microphone {self.name!r} cannot be opened ({reason_of(cause)}): close "
+                f"programs that use it, or take another: {LIST_THEM}"
             ) from cause
         return self
 
@@ -167,7 +164,7 @@ class Microphone:
     def __iter__(self) -> Iterator[Signal]:
         if self._stream is None:
             raise AudioError("the microphone is not open: use it in a with statement")
-        losses = lost = 0  # that have been told
+        losses = lost = 0  # that were warned of
         while (taken := self._take()) is not None:
             silent, chunk = taken
             if self.losses > losses:
@@ -178,8 +175,8 @@ class Microphone:
             yield chunk
 
     def _take(self) -> tuple[int, Signal] | None:
-        """Wait for the next chunk and the count of samples lost before it; None at the end."""
-        polls = 0  # counted, not timed: a computer that slept is not a microphone that stalled
+        """Wait for the count of lost samples and the chunk after them; None at the end."""
+        polls = 0  # not a time: it would pass while a computer is suspended
         while not self._stopped:
             try:
                 return self._waiting.get(timeout=POLL_S)
@@ -192,8 +189,8 @@ class Microphone:
                     ) from None
         return None
 
-    def _heard(self, block: Any, frames: int, times: Any, status: Any) -> None:
-        """Keep a block, (frames, channels). PortAudio's thread calls this: it never waits."""
+    def _receive(self, block: Any, frames: int, times: Any, status: Any) -> None:
+        """Queue a block, (frames, channels). PortAudio's thread calls this, so it never waits."""
         if status.input_overflow:
             self._lose(self._gap(times.inputBufferAdcTime))
         self._next_s = times.inputBufferAdcTime + frames / self.rate
@@ -210,8 +207,8 @@ class Microphone:
         self._unfilled += samples
 
     def _gap(self, begins_s: float) -> int:
-        """Count the samples between the last block and one that begins now; 0 if not known."""
-        if self._next_s is None or not 0 < begins_s - self._next_s < LONGEST_GAP_S:
+        """Count the samples between the last block and one that begins now; 0 if unknown."""
+        if self._next_s is None or not 0 < begins_s - self._next_s < MAX_GAP_S:
             return 0
         return round((begins_s - self._next_s) * self.rate)
 
@@ -225,17 +222,17 @@ class Microphone:
         )
 
     def _found(self) -> Any:
-        """Ask the system for the microphone."""
+        """Look the microphone up in the system."""
         try:
             return self._sound.query_devices(self._device, "input")
         except (self._sound.PortAudioError, ValueError) as cause:
             if not input_devices():
-                raise AudioError(f"no microphone: {NONE}") from cause
+                raise AudioError(NO_MICROPHONE) from cause
             named = "" if self._device is None else f" {self._device!r}"
-            raise AudioError(f"no microphone{named} ({_reason(cause)}): {LOOK}") from cause
+            raise AudioError(f"no microphone{named} ({reason_of(cause)}): {LIST_THEM}") from cause
 
     def _layout(self, found: Any) -> tuple[int, int]:
-        """Choose sampling rate and channels: what serein uses, or what the device offers."""
+        """Choose sampling rate and channels: 16 kHz mono, or what the device offers."""
         own = round(found["default_samplerate"])
         most = min(2, found["max_input_channels"])
         layouts = [(rate, channels) for rate in (RATE_HZ, own) for channels in (1, most)]
@@ -255,7 +252,7 @@ class Microphone:
 
 
 def _sounddevice() -> Any:
-    """Import sounddevice, which looks for the library PortAudio as it is imported."""
+    """Import sounddevice, which loads the library PortAudio."""
     try:
         import sounddevice
     except ImportError as cause:
@@ -269,13 +266,8 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _reason(cause: Exception) -> str:
-    """Tell what PortAudio said, on one line."""
-    return " ".join(str(cause).split()).rstrip(".:")
-
-
 def _default_number(sound: Any) -> int | None:
-    """Tell which device the system would choose; None if it has none to choose."""
+    """Return the number of the system's default device, if any."""
     try:
         number: int = sound.query_devices(None, "input")["index"]
     except (sound.PortAudioError, ValueError):
@@ -284,16 +276,16 @@ def _default_number(sound: Any) -> int | None:
 
 
 class Playback:
-    """A file as chunks, paced by the clock or as fast as they are taken.
+    """A recording in chunks, in real time or as fast as they are taken.
 
     Parameters
     ----------
     file : str or path
-        Whatever `read_audio` reads.
+        A recording that `read_audio` reads.
     chunk_s : float
-        Length of a chunk in seconds.
+        Length of a chunk in seconds, 0.01 to 1.
     realtime : bool
-        Whether a chunk comes only when a microphone would have heard all of it.
+        Whether each chunk comes at the time at which a microphone would give it.
     limits : Limits
         What is accepted as a recording.
 
@@ -308,8 +300,8 @@ class Playback:
     ------
     AudioError
         If the file cannot be read, or is outside the limits.
-    ValueError
-        If `chunk_s` is not from 0.01 to 1.
+    SettingError
+        If `chunk_s` is out of range.
 
     Examples
     --------
@@ -317,7 +309,7 @@ class Playback:
     [12800, 12800, 6400]
     """
 
-    losses, lost_s = 0, 0.0  # a file loses nothing; asked where it may be a microphone
+    losses, lost_s = 0, 0.0  # as `Microphone` has them; a file loses nothing
 
     def __init__(
         self,
@@ -327,8 +319,7 @@ class Playback:
         realtime: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        if not 0.01 <= chunk_s <= 1:
-            raise ValueError(f"chunk_s is {chunk_s}; allowed: 0.01 to 1 s")
+        check_range("chunk_s", chunk_s, 0.01, 1)
         self.name = os.fspath(file)
         self.rate = RATE_HZ
         self.behind_s = 0.0
@@ -358,7 +349,7 @@ class Playback:
             yield chunk
 
     def _wait_until(self, due_s: float) -> None:
-        """Sleep until a moment of the clock, so that errors of single sleeps do not add up."""
+        """Sleep until a time of the clock, so that errors of sleeping do not add up."""
         early_s = due_s - time.monotonic()
         self.behind_s = max(0.0, -early_s)
         if early_s > 0:

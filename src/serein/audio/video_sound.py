@@ -1,8 +1,7 @@
-"""The sound of a video -> a signal; and the one place where a video is opened. Extra [face].
+"""Opens a video, and reads its sound as a signal. Extra [face].
 
-A video is a stranger's file. It is opened as the format that its first bytes name, through the
-bytes alone: no address, playlist or second file that it may name is ever followed. Time 0 is the
-start of the container, for the sound and for the pictures, so that they share one timeline.
+Videos are untrusted: the first bytes decide the format, and no address, playlist or second file
+that a video names is opened. Time 0 is the start of the container, for sound and pictures alike.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from serein.audio.container import AGAIN, Source, opened
 from serein.audio.read import Signal, check_layout, collect
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, MissingExtraError, VideoError
+from serein.errors import AudioError, MissingExtraError, VideoError, reason_of
 
 VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
@@ -37,9 +36,17 @@ VIDEOS: Formats = {  # (position, magic bytes) -> what FFmpeg calls the format
     (0, b"\x00\x00\x01\xba"): "mpeg",
     (188, b"G"): "mpegts",  # and at 0: see format_of
 }
-NOT_VIDEO = (b"M4A ", b"M4B ", b"M4P ", b"heic", b"heix", b"mif1", b"avif")  # MP4's kin
-KNOWS_ITS_END = ("mov", "matroska")  # their headers tell the duration exactly, if at all
-SLACK_S = 0.5  # tracks may end a little before the whole
+NOT_VIDEO = (
+    b"M4A ",
+    b"M4B ",
+    b"M4P ",
+    b"heic",
+    b"heix",
+    b"mif1",
+    b"avif",
+)  # MP4 too
+EXACT_DURATION = ("mov", "matroska")  # their headers state the duration exactly, if at all
+TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
 
 
@@ -53,17 +60,17 @@ class OpenVideo:
 
     @property
     def start_s(self) -> float:
-        """Where the container's own clock starts, in seconds: time 0 of serein's timeline."""
+        """Start of the container's clock in seconds: time 0 of serein's timeline."""
         return (self.container.start_time or 0) / 1e6
 
     @property
     def duration_s(self) -> float:
-        """What the header promises, in seconds; 0 if it does not say."""
+        """Duration stated in the header, in seconds; 0 if it is not."""
         return max(0.0, (self.container.duration or 0) / 1e6)
 
 
 def is_video(source: VideoSource) -> bool:
-    """Tell whether a file is a video, by its content."""
+    """Tell by its content whether a file is a video."""
     with opened(source, DEFAULT_LIMITS.max_bytes) as file:
         if format_of(file, VIDEOS) is None:
             return False
@@ -104,7 +111,7 @@ def opened_video(
     max_pixels: int = MAX_PIXELS,
     formats: Formats = VIDEOS,
 ) -> Iterator[OpenVideo]:
-    """Open a video, and close it."""
+    """Open a video within a ``with`` statement."""
     av = _av()
     with opened(source, max_bytes) as file:
         kind = format_of(file, formats)
@@ -125,7 +132,7 @@ def opened_video(
             raise
         except (av.FFmpegError, ValueError, MemoryError) as cause:
             raise VideoError(
-                f"{file.label}: has a damaged or truncated header ({_reason(cause)}); {AGAIN}"
+                f"{file.label}: has a damaged or truncated header ({reason_of(cause)}); {AGAIN}"
             ) from cause
         with container:
             yield OpenVideo(container, file.label, kind)
@@ -143,14 +150,14 @@ def format_of(file: Source, formats: Formats) -> str | None:
 
 
 def picture_streams(video: OpenVideo) -> list[Any]:
-    """Give the tracks of pictures, without the cover of an album."""
+    """List the picture tracks, without the cover of an album."""
     av = _av()
     cover = av.stream.Disposition.attached_pic
     return [stream for stream in video.container.streams.video if not stream.disposition & cover]
 
 
 def codec_of(video: OpenVideo, stream: Any) -> Any:
-    """Give the decoder of a track, or refuse a track that FFmpeg knows none for."""
+    """Return the decoder of a track; refuse a track without one."""
     if stream.codec_context is None:
         raise VideoError(
             f"{video.name}: has a track of {stream.type} in a form that is not known; {CONVERT}"
@@ -159,7 +166,7 @@ def codec_of(video: OpenVideo, stream: Any) -> Any:
 
 
 def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
-    """Decode one track, frame by frame."""
+    """Decode a track frame by frame."""
     av, reached_s = _av(), 0.0
     try:
         for packet in video.container.demux():
@@ -170,10 +177,10 @@ def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
         raise
     except (av.FFmpegError, ValueError, MemoryError) as cause:
         raise VideoError(
-            f"{video.name}: is damaged after {reached_s:.2f} s ({_reason(cause)}); {AGAIN}"
+            f"{video.name}: is damaged after {reached_s:.2f} s ({reason_of(cause)}); {AGAIN}"
         ) from cause
     missing_s = video.duration_s - reached_s
-    if video.format in KNOWS_ITS_END and missing_s > SLACK_S:
+    if video.format in EXACT_DURATION and missing_s > TOLERANCE_S:
         raise VideoError(
             f"{video.name}: is truncated: the header promises {video.duration_s:.2f} s, "
             f"{reached_s:.2f} s are there; {AGAIN}"
@@ -181,7 +188,7 @@ def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
 
 
 class _Bytes(io.RawIOBase):
-    """What PyAV may see of a file: its bytes, without a name from which it could guess."""
+    """A file for PyAV, without a name, so that it cannot guess a format from one."""
 
     def __init__(self, file: Source) -> None:
         self._file = file
@@ -215,20 +222,20 @@ def _av() -> Any:
 
 
 def _refuse(url: str, flags: int, options: object) -> Any:
-    """Answer a container that names another file."""
+    """Refuse to open another file that a container names."""
     raise VideoError(f"the video wants to open another file ({url[:80]}), which is not followed")
 
 
 def _end_s(packet: Any) -> float:
-    """Tell where a packet ends on the container's clock."""
+    """Return the end of a packet on the container's clock, in seconds."""
     if packet.pts is None:
         return 0.0
     return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
 def _check_duration(video: OpenVideo, limits: Limits) -> None:
-    """Refuse what the header says is too long, before an hour of it is decoded."""
-    if video.duration_s > limits.max_s + SLACK_S:
+    """Refuse a video that is too long by its header, before it is decoded."""
+    if video.duration_s > limits.max_s + TOLERANCE_S:
         raise VideoError(
             f"{video.name}: lasts {video.duration_s:.1f} s; at most {limits.max_s:g} s are read: "
             "cut it into pieces, or raise max_s in the limits"
@@ -236,7 +243,7 @@ def _check_duration(video: OpenVideo, limits: Limits) -> None:
 
 
 def _blocks(video: OpenVideo, stream: Any, rate: int) -> Iterator[Signal]:
-    """Decode to float32, (samples, channels), led by silence up to the first frame."""
+    """Decode to float32, (samples, channels), with silence up to the first frame."""
     resampler = _av().AudioResampler(format="fltp", rate=rate)
     started = False
     for frame in decoded(video, stream):
@@ -250,7 +257,7 @@ def _blocks(video: OpenVideo, stream: Any, rate: int) -> Iterator[Signal]:
 
 
 def _silence(video: OpenVideo, frame: Any, rate: int) -> Iterator[Signal]:
-    """Give a second at a time, so that a start in a thousand years meets the limit."""
+    """Yield silence a second at a time, so that a very late start meets the limit."""
     late_s = (frame.time or 0.0) - video.start_s
     left = round(late_s * rate)
     while left > 0:
@@ -259,15 +266,10 @@ def _silence(video: OpenVideo, frame: Any, rate: int) -> Iterator[Signal]:
 
 
 def _floats(resampler: Any, frame: Any, name: str) -> list[Signal]:
-    """Convert one frame to float32, (channels, samples) each."""
+    """Convert a frame to pieces of float32, (channels, samples)."""
     try:
         return [piece.to_ndarray() for piece in resampler.resample(frame)]
     except (_av().FFmpegError, ValueError) as cause:
         raise VideoError(
-            f"{name}: changes the layout of its sound midway ({_reason(cause)}); {CONVERT}"
+            f"{name}: changes the layout of its sound midway ({reason_of(cause)}); {CONVERT}"
         ) from cause
-
-
-def _reason(cause: BaseException) -> str:
-    """Tell what FFmpeg said, without its number and function."""
-    return str(getattr(cause, "strerror", None) or cause).rstrip(".")

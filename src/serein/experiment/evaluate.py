@@ -34,7 +34,7 @@ from serein.experiment.prepare import (
 )
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
-from serein.features.feature_groups import measures
+from serein.features.feature_groups import group_columns
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),
@@ -224,7 +224,7 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
     elif front is None or front.width is not None:
         return {}
     else:
-        groups = measures(front)
+        groups = group_columns(front)
     first = 0
     for name, width in prepared.widths.items():
         if name != "voice":

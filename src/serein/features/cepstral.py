@@ -1,8 +1,7 @@
-"""Cepstra and linear prediction: MFCC, LPC, LPCC, PLP, and how any series moves.
+"""Cepstra and linear prediction: MFCC, LPC, LPCC, PLP, and the deltas of any series.
 
-Conventions: series are (time, column), float32, on the frame grid of `serein.audio.frames`: 25 ms
-every 10 ms, silence beyond the ends; a row tells of its own frame only. Functions of a signal
-raise `AudioError` for what `check_signal` refuses.
+Series are (time, column), float32, on the frame grid of `serein.audio.frames`: 25 ms every 10 ms,
+silence beyond the ends. A row depends on its own frame only.
 """
 
 from __future__ import annotations
@@ -23,26 +22,25 @@ from serein.audio.frames import (
     window,
 )
 from serein.audio.read import check_signal
-from serein.features.descriptors import BANDS, BINS, BINS_HZ, numbered
-from serein.features.spectral import mel_filters
+from serein.errors import SettingError, check_range
+from serein.features.spectral import (
+    BANDS,
+    BINS,
+    BINS_HZ,
+    MIN_POWER,
+    equal_loudness,
+    mel_filters,
+)
 
-QUIET = 1e-10  # power: librosa's floor under logarithms
-DITHER = 1e-12  # white noise 120 dB under the frame: the model of a pure tone stays stable
+DITHER = 1e-12  # white noise 120 dB under the frame keeps the model of a pure tone stable
 BARK_BANDS = 21  # 0 to 8000 Hz is 19.7 Bark; bands lie 0.98 Bark apart
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "mfcc": numbered("mfcc", 13),
-    "lpc": numbered("lpc", 16),
-    "lpcc": numbered("lpcc", 13),
-    "plp": numbered("plp", 13),
-}
 
 
 def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
     """Compute mel-frequency cepstral coefficients.
 
-    The cosine transform of mel power in dB, with no lower limit but -100 dB: librosa's default cuts
-    80 dB under the recording's peak, so that a row would hang on the rest of the recording.
+    The cosine transform of mel power in dB, at least -100 dB. librosa's default is at least 80 dB
+    under the recording's peak, so that a row would depend on the rest of the recording.
 
     Parameters
     ----------
@@ -56,11 +54,11 @@ def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
     Returns
     -------
     ndarray of float32, shape (1 + samples // 160, count)
-        In dB; the first column is overall level.
+        In dB; the first column is the overall level.
 
     Raises
     ------
-    ValueError
+    SettingError
         If count or bands is out of range.
 
     References
@@ -74,13 +72,13 @@ def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
     >>> mfcc(np.zeros(16_000, np.float32)).shape
     (101, 13)
     """
-    _check("bands", bands, 1, BINS)
-    _check("count", count, 1, bands)
+    check_range("bands", bands, 1, BINS)
+    check_range("count", count, 1, bands)
     filters, cosines = mel_filters(bands), _cosines(bands, count)
 
     def analyse(cut: Array) -> Array:
         mel = power_spectra(cut) @ filters
-        return 10 * np.log10(np.maximum(mel, np.float32(QUIET))) @ cosines
+        return 10 * np.log10(np.maximum(mel, np.float32(MIN_POWER))) @ cosines
 
     return per_block(check_signal(signal), analyse)
 
@@ -95,20 +93,19 @@ def _cosines(bands: int, count: int) -> Array:
 
 
 def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
-    """Fit a line (parabola, ...) to the frames around each, and take its derivative.
+    """Compute the derivative of a polynomial fitted to the frames around each.
 
-    Near the ends the first and last full stretches count, so a straight line keeps its slope. A
-    series shorter than `width` is fitted over the largest odd stretch it has; one that is too short
-    for that too has no movement: 0.
+    Near the ends, the first and last full windows are used, so a straight line keeps its slope. In
+    a series shorter than `width`, the window is its largest odd length; too short a series gives 0.
 
     Parameters
     ----------
     series : ndarray of float, shape (time, columns)
-        Any series.
+        A series.
     order : int
-        Which derivative, and the degree of the fit: 1 is velocity, 2 acceleration.
+        Of the derivative and of the polynomial: 1 for velocity, 2 for acceleration.
     width : int
-        Frames that are fitted, odd, more than `order`.
+        Length of the window in frames, odd, more than `order`.
 
     Returns
     -------
@@ -117,7 +114,7 @@ def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
 
     Raises
     ------
-    ValueError
+    SettingError
         If the series is not 2-D, or order or width is out of range.
 
     References
@@ -132,9 +129,11 @@ def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     if series.ndim != 2:
-        raise ValueError(f"series has {series.ndim} dimensions; allowed: 2, (time, columns)")
+        raise SettingError(f"series has {series.ndim} dimensions; allowed: 2, (time, columns)")
     if order < 1 or width % 2 == 0 or width <= order:
-        raise ValueError(f"order is {order}, width {width}; allowed: 1 up, and odd above the order")
+        raise SettingError(
+            f"order is {order}, width {width}; allowed: 1 up, and odd above the order"
+        )
     length = min(width, len(series) - 1 + len(series) % 2)
     if length <= order:
         return np.zeros(series.shape, np.float32)
@@ -147,14 +146,14 @@ def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
 
 @lru_cache(maxsize=8)
 def _derivative(order: int, length: int) -> tuple[float, ...]:
-    """Weigh the frames of a stretch: least-squares polynomial, its highest derivative."""
+    """Compute the weights of a window's frames: least-squares polynomial, highest derivative."""
     powers = np.vander(np.arange(length) - length // 2, order + 1, increasing=True)
     weights: list[float] = (factorial(order) * np.linalg.pinv(powers)[order]).tolist()
     return tuple(weights)
 
 
 def levinson(autocorrelation: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
-    """Solve the normal equations of linear prediction, for many frames at once.
+    """Solve the normal equations of linear prediction: (…, lags) to predictors and errors.
 
     J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975,
     equations 38a to 38e.
@@ -174,25 +173,25 @@ def levinson(autocorrelation: npt.NDArray[np.floating]) -> tuple[Doubles, Double
 
 
 def lpc(signal: Array, *, order: int = 16) -> Array:
-    """Predict each sample from those before: the autocorrelation method.
+    """Compute linear prediction coefficients by the autocorrelation method.
 
-    Hamming windows after pre-emphasis by 0.97.
+    With pre-emphasis by 0.97 and Hamming windows.
 
     Parameters
     ----------
     signal : ndarray of float32, shape (samples,)
         Mono at 16 kHz.
     order : int
-        Samples that predict, 1 to 100.
+        Number of coefficients, 1 to 100.
 
     Returns
     -------
     ndarray of float32, shape (1 + samples // 160, order)
-        Column k weighs the sample k before: A(z) = 1 - sum a_k z^-k. 0 in silence.
+        Column k is a_k of A(z) = 1 - sum a_k z^-k, in which k is from 1; 0 in silence.
 
     Raises
     ------
-    ValueError
+    SettingError
         If the order is out of range.
 
     References
@@ -204,14 +203,14 @@ def lpc(signal: Array, *, order: int = 16) -> Array:
     >>> lpc(np.zeros(16_000, np.float32)).shape
     (101, 16)
     """
-    _check("order", order, 1, 100)
+    check_range("order", order, 1, 100)
     lifted = pre_emphasis(check_signal(signal))
     return per_block(lifted, lambda cut: _predictor(cut, order).astype(np.float32))
 
 
 def _predictor(cut: Array, order: int) -> Doubles:
-    """Predict frames, shape (frames, 400) to (frames, order)."""
-    windowed = (cut * window("hamming", FRAME)).astype(np.float64)  # voices span 60 dB and more
+    """Fit linear prediction to frames: (frames, 400) to (frames, order)."""
+    windowed = (cut * window("hamming", FRAME)).astype(np.float64)
     lags = [
         np.einsum("tn,tn->t", windowed[:, k:], windowed[:, : FRAME - k]) for k in range(order + 1)
     ]
@@ -227,9 +226,9 @@ def lpcc(signal: Array, *, order: int = 16, count: int = 13) -> Array:
     signal : ndarray of float32, shape (samples,)
         Mono at 16 kHz.
     order : int
-        Samples that predict, 1 to 100.
+        Number of coefficients, 1 to 100.
     count : int
-        Coefficients, 1 to 100, from the first on: the zeroth, level, is left out.
+        Coefficients, 1 to 100; the zeroth, level, is left out.
 
     Returns
     -------
@@ -238,7 +237,7 @@ def lpcc(signal: Array, *, order: int = 16, count: int = 13) -> Array:
 
     Raises
     ------
-    ValueError
+    SettingError
         If order or count is out of range.
 
     References
@@ -250,14 +249,14 @@ def lpcc(signal: Array, *, order: int = 16, count: int = 13) -> Array:
     >>> lpcc(np.zeros(16_000, np.float32)).shape
     (101, 13)
     """
-    _check("order", order, 1, 100)
-    _check("count", count, 1, 100)
+    check_range("order", order, 1, 100)
+    check_range("count", count, 1, 100)
     lifted = pre_emphasis(check_signal(signal))
     return per_block(lifted, lambda cut: _cepstrum(_predictor(cut, order), count))
 
 
 def _cepstrum(coefficients: Doubles, count: int) -> Array:
-    """Turn predictors into the cepstra of 1 / A(z), recursively."""
+    """Turn predictors into the cepstra of 1 / A(z): (frames, order) to (frames, count)."""
     order = coefficients.shape[1]
     cepstrum = np.zeros((len(coefficients), count))
     for n in range(1, count + 1):
@@ -268,7 +267,7 @@ def _cepstrum(coefficients: Doubles, count: int) -> Array:
 
 
 def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
-    """Compute perceptual linear prediction cepstra: what an ear leaves of a spectrum.
+    """Compute perceptual linear prediction (PLP) cepstra.
 
     Hamming windows; power in critical bands; equal loudness; cube root; all-pole model; cepstrum.
 
@@ -279,7 +278,7 @@ def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
     order : int
         Of the all-pole model, 1 to 19.
     count : int
-        Coefficients, 1 to 100, from the first on: the zeroth, level, is left out.
+        Coefficients, 1 to 100; the zeroth, level, is left out.
 
     Returns
     -------
@@ -288,7 +287,7 @@ def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
 
     Raises
     ------
-    ValueError
+    SettingError
         If order or count is out of range.
 
     References
@@ -301,33 +300,28 @@ def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
     >>> plp(np.zeros(16_000, np.float32)).shape
     (101, 13)
     """
-    _check("order", order, 1, BARK_BANDS - 2)
-    _check("count", count, 1, 100)
-    return per_block(check_signal(signal), lambda cut: _perceived(cut, order, count))
+    check_range("order", order, 1, BARK_BANDS - 2)
+    check_range("count", count, 1, 100)
+    return per_block(check_signal(signal), lambda cut: _plp(cut, order, count))
 
 
-def _perceived(cut: Array, order: int, count: int) -> Array:
+def _plp(cut: Array, order: int, count: int) -> Array:
     """Turn frames into PLP cepstra."""
-    loudness = np.cbrt(power_spectra(cut, shape="hamming").astype(np.float64) @ _ear())
-    loudness[:, 0], loudness[:, -1] = loudness[:, 1], loudness[:, -2]  # the ends are not measured
+    loudness = np.cbrt(power_spectra(cut, shape="hamming").astype(np.float64) @ _critical_bands())
+    loudness[:, 0], loudness[:, -1] = loudness[:, 1], loudness[:, -2]  # as in the paper
     lags = np.fft.irfft(loudness, axis=1)[:, : order + 1]
     lags[:, 0] *= 1 + DITHER
     return _cepstrum(levinson(lags)[0], count)
 
 
 @lru_cache(maxsize=1)
-def _ear() -> Doubles:
-    """Build critical bands, weighted by equal loudness at 40 dB, shape (201, bands)."""
+def _critical_bands() -> Doubles:
+    """Build critical bands, weighted by equal loudness, shape (201, bands)."""
     bark = 6 * np.arcsinh(BINS_HZ.astype(np.float64) / 600)
     centres = np.linspace(0, bark[-1], BARK_BANDS)
     apart = centres - bark[:, None]  # a tone reaches further up than down
     slopes = np.minimum(10 ** np.minimum(2.5 * (apart + 0.5), 0), 10 ** -np.maximum(apart - 0.5, 0))
     bands = np.where((apart >= -1.3) & (apart <= 2.5), slopes, 0.0)
-    squared = (2 * np.pi * 600 * np.sinh(centres / 6)) ** 2
-    hearing = (squared + 56.8e6) * squared**2 / (squared + 6.3e6) ** 2 / (squared + 0.38e9)
-    return bands * hearing / (squared**3 + 9.58e26)  # the last factor: high tones, above 5 kHz
-
-
-def _check(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise ValueError(f"{name} is {value}; allowed: {least} to {most}")
+    hz = 600 * np.sinh(centres / 6)
+    above_5_khz = 1 / ((2 * np.pi * hz) ** 6 + 9.58e26)
+    return bands * equal_loudness(hz) * above_5_khz

@@ -1,9 +1,8 @@
-"""The expert set: some hundred measures of how a voice was used, each with a name and a meaning.
+"""The expert set: some hundred measures of a voice, each with a name and a meaning.
 
-In the spirit of eGeMAPS (F. Eyben et al., IEEE Transactions on Affective Computing 7(2), 2016): few
-measures, chosen for what is known of emotion in voices, rather than thousands. It is a work of its
-own, free under this project's licence, and gives other numbers; `bench/expert.py` holds the two
-side by side.
+Like eGeMAPS (F. Eyben et al., IEEE Transactions on Affective Computing 7(2), 2016), it has few
+measures, chosen for what is known of emotion in voices. It is written anew, under this project's
+licence, and gives other numbers; `bench/expert.py` compares the two.
 """
 
 from __future__ import annotations
@@ -26,60 +25,23 @@ from serein.features.descriptors import describe
 from serein.features.formants import formants
 from serein.features.functionals import pool
 from serein.features.pitch import f0
+from serein.features.spectral import MIN_POWER
 
 HARMONICS = ("h1_h2_db", "h1_a3_db", "f1_level_db", "f2_level_db", "f3_level_db")
 LENGTH = 960  # samples: 60 ms, several periods of the lowest voice
-FFT = 2048
-HALF_WIDTH = 0.25  # of F0: how far from its place a harmonic is looked for
-FLOOR = 1e-10
-LOWEST_DB = -100.0
-
-
-def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
-    """Compare the harmonics under F0, its double and the formants with the first.
-
-    H. M. Hanson, "Glottal characteristics of female speakers: acoustic correlates", Journal of the
-    Acoustical Society of America 101(1), 1997.
-    """
-    signal = check_signal(signal)
-    result = np.zeros((len(f0_hz), len(HARMONICS)), dtype=np.float32)
-    cut = frames(signal, LENGTH)
-    voiced = np.flatnonzero(f0_hz)
-    for first in range(0, voiced.size, BLOCK_FRAMES):
-        rows = voiced[first : first + BLOCK_FRAMES]
-        level_db = 10 * np.log10(power_spectra(cut[rows], fft_size=FFT) + np.float32(FLOOR))
-        result[rows] = _compare(level_db, f0_hz[rows], formants_hz[rows, :3])
-    return result
-
-
-def _compare(level_db: Array, f0_hz: Array, formants_hz: Array) -> Array:
-    first_db = _peak_db(level_db, f0_hz, f0_hz)
-    h1_h2 = first_db - _peak_db(level_db, 2 * f0_hz, f0_hz)
-    number = np.maximum(1, np.round(formants_hz / f0_hz[:, None]))
-    strongest = [_peak_db(level_db, n * f0_hz, f0_hz) - first_db for n in number.T]
-    levels = np.where(formants_hz > 0, np.stack(strongest, axis=1), 0)
-    result: Array = np.column_stack([h1_h2, -levels[:, 2], levels]).astype(np.float32)
-    return np.maximum(result, LOWEST_DB, out=result)
-
-
-def _peak_db(level_db: Array, centre_hz: Array, f0_hz: Array) -> Array:
-    """Highest level within a quarter of F0 around a frequency, frame by frame."""
-    bins = np.arange(level_db.shape[1]) * RATE_HZ / FFT
-    near = np.abs(bins - centre_hz[:, None]) <= HALF_WIDTH * f0_hz[:, None]
-    near[:, -1] |= ~near.any(axis=1)  # beyond the spectrum: its end
-    return np.max(level_db, axis=1, where=near, initial=-np.inf)
-
-
+FFT_SIZE = 2048
+SEARCH_WIDTH = 0.25  # of F0, on each side of a harmonic
+MIN_LEVEL_DB = -100.0
 SEMITONE_ZERO_HZ = 27.5  # A0, the lowest key of a piano
 LEVELS = ("mean", "std", "p20", "p50", "p80", "range")
 SLOPES = ("rise_mean", "rise_std", "fall_mean", "fall_std")
 SPREAD = ("mean", "std")
 MFCC = 12
-DIP = 0.05  # of the greatest loudness: between two peaks it falls at least by this
+MIN_DIP = 0.05  # of the greatest loudness, between two peaks
 
-VOICE = (*voice_quality.COLUMNS["voice_quality"], *HARMONICS)
-VOICE += tuple(f"{kind}{k}_hz" for kind in "fb" for k in (1, 2, 3))
-SPECTRUM = (*loudness.COLUMNS["balance"], "flux")
+FORMANTS = tuple(f"{kind}{k}_hz" for kind in "fb" for k in (1, 2, 3))
+VOICE = (*voice_quality.COLUMNS, *HARMONICS, *FORMANTS)
+SPECTRUM = (*loudness.BALANCE, "flux")
 CEPSTRUM = tuple(f"mfcc_{k}" for k in range(1, MFCC + 1))
 RHYTHM = (
     "loudness_peaks_per_s",
@@ -109,8 +71,44 @@ COLUMNS = (
 """Names of the columns, in order."""
 
 
+def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
+    """Compute `HARMONICS`, levels of harmonics relative to the first, (frames, 5); 0 if unvoiced.
+
+    H. M. Hanson, "Glottal characteristics of female speakers: acoustic correlates", Journal of the
+    Acoustical Society of America 101(1), 1997.
+    """
+    signal = check_signal(signal)
+    result = np.zeros((len(f0_hz), len(HARMONICS)), dtype=np.float32)
+    cut = frames(signal, LENGTH)
+    voiced = np.flatnonzero(f0_hz)
+    for first in range(0, voiced.size, BLOCK_FRAMES):
+        rows = voiced[first : first + BLOCK_FRAMES]
+        power = power_spectra(cut[rows], fft_size=FFT_SIZE)
+        level_db = 10 * np.log10(power + np.float32(MIN_POWER))
+        result[rows] = _relative_levels(level_db, f0_hz[rows], formants_hz[rows, :3])
+    return result
+
+
+def _relative_levels(level_db: Array, f0_hz: Array, formants_hz: Array) -> Array:
+    first_db = _peak_db(level_db, f0_hz, f0_hz)
+    h1_h2 = first_db - _peak_db(level_db, 2 * f0_hz, f0_hz)
+    number = np.maximum(1, np.round(formants_hz / f0_hz[:, None]))
+    strongest = [_peak_db(level_db, n * f0_hz, f0_hz) - first_db for n in number.T]
+    levels = np.where(formants_hz > 0, np.stack(strongest, axis=1), 0)
+    result: Array = np.column_stack([h1_h2, -levels[:, 2], levels]).astype(np.float32)
+    return np.maximum(result, MIN_LEVEL_DB, out=result)
+
+
+def _peak_db(level_db: Array, centre_hz: Array, f0_hz: Array) -> Array:
+    """Find the highest level within a quarter of F0 around a frequency, (frames,)."""
+    bins = np.arange(level_db.shape[1]) * RATE_HZ / FFT_SIZE
+    near = np.abs(bins - centre_hz[:, None]) <= SEARCH_WIDTH * f0_hz[:, None]
+    near[:, -1] |= ~near.any(axis=1)  # above the spectrum: its last bin
+    return np.max(level_db, axis=1, where=near, initial=-np.inf)
+
+
 def expert(signal: Array) -> Array:
-    """Describe a recording by the expert set.
+    """Compute the expert set of a recording.
 
     Parameters
     ----------
@@ -120,13 +118,13 @@ def expert(signal: Array) -> Array:
     Returns
     -------
     numpy.ndarray
-        Shape (len(COLUMNS),), float32. Measures of the voice are 0 where nothing is voiced. F0 is
-        in semitones above 27.5 Hz, slopes in units per second.
+        Shape (len(COLUMNS),), float32. Measures of the voice are 0 if nothing is voiced. F0 is in
+        semitones above 27.5 Hz, slopes are per second.
 
     Raises
     ------
     AudioError
-        If the signal is not one.
+        If `signal` is not a mono signal at 16 kHz.
 
     Examples
     --------
@@ -174,7 +172,7 @@ def _pooled(series: Array, *, gaps: bool = False) -> Array:
 
 
 def _contour(series: Array) -> Array:
-    """Levels of a contour, and mean and deviation of its rising and falling slopes per second."""
+    """Compute `LEVELS` and `SLOPES` of a contour, (frames, 1)."""
     if len(series) < 2:
         return np.zeros(len(LEVELS) + len(SLOPES), np.float32)
     steps = np.diff(series[:, 0]) * FRAMES_PER_S
@@ -189,13 +187,13 @@ def _mean_std(values: npt.NDArray[np.floating]) -> tuple[float, float]:
 def _rhythm(voiced: Flags, loud: Array) -> Array:
     seconds = len(voiced) / FRAMES_PER_S
     smooth = np.convolve(loud, np.hanning(9) / np.hanning(9).sum(), mode="same")
-    stretches, gaps = _stretches_s(voiced), _stretches_s(~voiced)
+    voiced_s, unvoiced_s = _durations_s(voiced), _durations_s(~voiced)
     return np.array(
         [
-            _peaks(smooth.tolist(), DIP * float(smooth.max())) / seconds,
-            len(stretches) / seconds,
-            *_mean_std(stretches),
-            *_mean_std(gaps),
+            _peaks(smooth.tolist(), MIN_DIP * float(smooth.max())) / seconds,
+            len(voiced_s) / seconds,
+            *_mean_std(voiced_s),
+            *_mean_std(unvoiced_s),
             voiced.mean(),
         ],
         dtype=np.float32,
@@ -203,7 +201,7 @@ def _rhythm(voiced: Flags, loud: Array) -> Array:
 
 
 def _peaks(level: list[float], dip: float) -> int:
-    """Count the peaks of a curve that are parted by dips of at least so much."""
+    """Count the peaks of a curve between which it falls by at least `dip`."""
     count, rising, extreme = 0, True, 0.0
     for value in [*level, 0.0] if dip > 0 else []:
         extreme = max(extreme, value) if rising else min(extreme, value)
@@ -214,6 +212,6 @@ def _peaks(level: list[float], dip: float) -> int:
     return count
 
 
-def _stretches_s(flags: Flags) -> npt.NDArray[np.float64]:
+def _durations_s(flags: Flags) -> npt.NDArray[np.float64]:
     """Give the lengths of the runs of True, in seconds."""
     return np.diff(runs(flags), axis=1).ravel() / FRAMES_PER_S

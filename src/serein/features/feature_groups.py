@@ -1,4 +1,4 @@
-"""What the columns of a vector measure, in plain words: loudness, pitch, formants and so on."""
+"""Groups of features by what they measure: loudness, pitch, formants and so on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from serein.features.feature_sets import SETS
 from serein.features.frontend import FrontEnd
 
-MEASURES = {  # what a column measures, by how its name begins; the first that fits
+GROUPS = {  # group -> start of a column's name; the first match counts
     "rhythm and pauses": r"syllables|pause|(un)?voiced_s|loudness_peaks",
     "pitch (F0)": r"f0_",
     "voicing": r"voicing",
@@ -31,17 +31,17 @@ MEASURES = {  # what a column measures, by how its name begins; the first that f
 }
 
 
-def measures(front_end: FrontEnd) -> dict[str, list[int]]:
-    """Group the columns of a front end's vector by what they measure."""
+def group_columns(front_end: FrontEnd) -> dict[str, list[int]]:
+    """Group the columns of a front end's vector: group -> their numbers."""
     columns: list[str] = []
     for name in front_end.sets:
         times = 1 if SETS[name].vector is not None else len(front_end.functionals)
         columns += SETS[name].columns * times
     groups: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
-        groups.setdefault(_measure(column.removeprefix("expert_")), []).append(number)
+        groups.setdefault(_group(column.removeprefix("expert_")), []).append(number)
     return groups
 
 
-def _measure(column: str) -> str:
-    return next((name for name, words in MEASURES.items() if re.match(words, column)), column)
+def _group(column: str) -> str:
+    return next((name for name, words in GROUPS.items() if re.match(words, column)), column)

@@ -1,4 +1,4 @@
-"""Every feature set by its name: what its columns are, and how it is computed."""
+"""SETS: every feature set by its name; one or several computed for a signal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import numpy as np
 from serein.audio.frames import Array
 from serein.audio.read import check_signal
 from serein.features import cepstral, descriptors, expert, formants, loudness, pitch, voice_quality
+from serein.features.descriptors import numbered
 from serein.features.functionals import normalise_utterance, pool
-
-MEL_BANDS = 40
+from serein.features.spectral import (
+    BANDS,
+    BINS_HZ,
+    MIN_POWER,
+    mel_spectrogram,
+    power_spectrogram,
+)
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """What is known of a feature set.
+    """A feature set: the names of its columns, and the function that computes it.
 
     Attributes
     ----------
@@ -37,65 +43,52 @@ class FeatureSet:
     zeros_are_gaps: bool = False
 
 
-def _mfcc_change(order: int) -> Callable[[Array], Array]:
+def _mfcc_deltas(order: int) -> Callable[[Array], Array]:
     return lambda signal: cepstral.deltas(cepstral.mfcc(signal), order=order)
 
 
 def _rhythm(signal: Array) -> Array:
-    return np.array(
-        [*pitch.speaking_rate(signal).values(), *pitch.pauses(signal).values()], np.float32
-    )
+    measures = pitch.speaking_rate(signal) | pitch.pauses(signal)
+    return np.array(list(measures.values()), np.float32)
 
 
-def _decades(power: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Take the logarithm to base 10 of a power series, 100 dB deep."""
-    return lambda signal: np.log10(np.maximum(power(signal), 1e-10))
+def _log10(power: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda signal: np.log10(np.maximum(power(signal), MIN_POWER))
 
 
+_BINS = tuple(f"power_{round(hz)}_hz" for hz in BINS_HZ)
+_MELS = numbered("mel", BANDS)
+_MFCC = numbered("mfcc", 13)
 _RHYTHM = (
     *("syllables_per_s", "syllables_per_voiced_s"),
     *("pauses_per_s", "pause_mean_s", "pause_share"),
 )
-_MFCC = tuple(cepstral.COLUMNS["mfcc"])
+_FORMANTS = tuple(f"{kind}{k}_hz" for kind in "fb" for k in range(1, 6))  # and their bandwidths
 
 SETS: dict[str, FeatureSet] = {
     **{name: FeatureSet(columns) for name, columns in descriptors.COLUMNS.items()},
-    "power": FeatureSet(
-        tuple(f"power_{round(hz)}_hz" for hz in descriptors.BINS_HZ), descriptors.power_spectrogram
-    ),
-    "mel": FeatureSet(
-        tuple(f"mel_{k}" for k in range(1, MEL_BANDS + 1)), descriptors.mel_spectrogram
-    ),
-    "log_power": FeatureSet(
-        tuple(f"log_power_{round(hz)}_hz" for hz in descriptors.BINS_HZ),
-        _decades(descriptors.power_spectrogram),
-    ),
-    "log_mel": FeatureSet(
-        tuple(f"log_mel_{k}" for k in range(1, MEL_BANDS + 1)),
-        _decades(descriptors.mel_spectrogram),
-    ),
+    "power": FeatureSet(_BINS, power_spectrogram),
+    "mel": FeatureSet(_MELS, mel_spectrogram),
+    "log_power": FeatureSet(tuple(f"log_{name}" for name in _BINS), _log10(power_spectrogram)),
+    "log_mel": FeatureSet(tuple(f"log_{name}" for name in _MELS), _log10(mel_spectrogram)),
     "mfcc": FeatureSet(_MFCC, cepstral.mfcc),
-    "mfcc_delta": FeatureSet(tuple(f"{name}_delta" for name in _MFCC), _mfcc_change(1)),
-    "mfcc_delta2": FeatureSet(tuple(f"{name}_delta2" for name in _MFCC), _mfcc_change(2)),
-    "lpc": FeatureSet(tuple(cepstral.COLUMNS["lpc"]), cepstral.lpc),
-    "lpcc": FeatureSet(tuple(cepstral.COLUMNS["lpcc"]), cepstral.lpcc),
-    "plp": FeatureSet(tuple(cepstral.COLUMNS["plp"]), cepstral.plp),
-    "f0": FeatureSet(tuple(pitch.COLUMNS["f0"]), pitch.f0, zeros_are_gaps=True),
-    "intensity": FeatureSet(tuple(pitch.COLUMNS["intensity"]), pitch.intensity),
-    "formants": FeatureSet(
-        tuple(formants.COLUMNS["formants"]), formants.formants, zeros_are_gaps=True
-    ),
+    "mfcc_delta": FeatureSet(tuple(f"{name}_delta" for name in _MFCC), _mfcc_deltas(1)),
+    "mfcc_delta2": FeatureSet(tuple(f"{name}_delta2" for name in _MFCC), _mfcc_deltas(2)),
+    "lpc": FeatureSet(numbered("lpc", 16), cepstral.lpc),
+    "lpcc": FeatureSet(numbered("lpcc", 13), cepstral.lpcc),
+    "plp": FeatureSet(numbered("plp", 13), cepstral.plp),
+    "f0": FeatureSet(("f0_hz", "voicing"), pitch.f0, zeros_are_gaps=True),
+    "intensity": FeatureSet(("intensity_db",), pitch.intensity),
+    "formants": FeatureSet(_FORMANTS, formants.formants, zeros_are_gaps=True),
     "voice_quality": FeatureSet(
-        tuple(voice_quality.COLUMNS["voice_quality"]),
-        voice_quality.voice_quality,
-        zeros_are_gaps=True,
+        voice_quality.COLUMNS, voice_quality.voice_quality, zeros_are_gaps=True
     ),
-    "loudness": FeatureSet(loudness.COLUMNS["loudness"], loudness.loudness),
-    "balance": FeatureSet(loudness.COLUMNS["balance"], loudness.balance),
+    "loudness": FeatureSet(("loudness",), loudness.loudness),
+    "balance": FeatureSet(loudness.BALANCE, loudness.balance),
     "rhythm": FeatureSet(_RHYTHM, vector=_rhythm),
     "expert": FeatureSet(tuple(f"expert_{name}" for name in expert.COLUMNS), vector=expert.expert),
 }
-"""Name -> what it is; those of `descriptors` share one spectrogram."""
+"""Name -> feature set; those of `descriptors` share one spectrogram."""
 
 
 def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
@@ -117,7 +110,7 @@ def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
     Raises
     ------
     AudioError
-        If the signal is not one.
+        If `signal` is not a mono signal at 16 kHz.
 
     Examples
     --------
@@ -129,8 +122,7 @@ def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
     shared = descriptors.describe(signal, [name for name in names if name in descriptors.COLUMNS])
     found = {}
     for name in names:
-        about = SETS[name]
-        compute = about.vector or about.series
+        compute = SETS[name].vector or SETS[name].series
         found[name] = shared[name] if compute is None else compute(signal)
     return found
 
@@ -151,8 +143,8 @@ def describe(
     names : sequence of str
         Keys of `SETS`.
     functionals : sequence of str, optional
-        How series are pooled; a series is given if there are none. Sets that describe whole
-        recordings stay as they are.
+        How series are pooled; not pooled if None. Sets that describe whole recordings are vectors
+        already.
     utterance_normalisation : bool
         Whether each column of a series is first brought to mean 0 and variance 1.
 
@@ -164,21 +156,18 @@ def describe(
     Raises
     ------
     AudioError
-        If the signal is not one.
+        If `signal` is not a mono signal at 16 kHz.
     """
-    parts = []
-    for name, values in series(signal, names).items():
-        about = SETS[name]
-        if about.vector is None:
-            gaps = about.zeros_are_gaps
-            rows = (
-                normalise_utterance(values, zeros_are_gaps=gaps)
-                if utterance_normalisation
-                else values
-            )
-            if functionals is not None:
-                rows = pool(rows, functionals=functionals, zeros_are_gaps=gaps)
-            parts.append(rows)
-        else:
-            parts.append(values)
-    return np.concatenate(parts, axis=-1)
+
+    def prepared(name: str, values: Array) -> Array:
+        gaps = SETS[name].zeros_are_gaps
+        if SETS[name].vector is not None:
+            return values
+        if utterance_normalisation:
+            values = normalise_utterance(values, zeros_are_gaps=gaps)
+        if functionals is None:
+            return values
+        return pool(values, functionals=functionals, zeros_are_gaps=gaps)
+
+    computed = series(signal, names).items()
+    return np.concatenate([prepared(name, values) for name, values in computed], axis=-1)

@@ -1,11 +1,9 @@
-"""Formants: the resonances of the vocal tract, from linear prediction.
+"""Formants, the resonances of the vocal tract, from linear prediction; numpy and soxr alone.
 
-numpy and soxr alone. The polynomial's roots are the eigenvalues of its companion matrix; LAPACK
-finds those of a second of frames in 1.3 ms.
-
-On voiced frames of 80 clips of EmoDB the median difference from Praat is 0.4 % for F1 and 0.5 % for
-F2. Means over clips rank with openSMILE's eGeMAPS at 0.3 to 0.5 only, and so do Praat's: openSMILE
-analyses without pre-emphasis, and misses the first formant of synthetic vowels by 20 % and more.
+On voiced frames of 80 clips of EmoDB, the median difference from Praat is 0.4 % for F1 and 0.5 %
+for F2. Means over clips have a rank correlation with openSMILE's eGeMAPS of only 0.3 to 0.5, as
+have those of Praat: openSMILE has no pre-emphasis, and is wrong by 20 % and more on synthetic
+vowels' F1.
 """
 
 from __future__ import annotations
@@ -27,53 +25,48 @@ from serein.audio.frames import (
     pre_emphasis,
 )
 from serein.audio.read import RATE_HZ, check_signal
+from serein.errors import SettingError
 
 Numbers = npt.NDArray[np.intp]
 
-# What the series holds, column by column, with its unit.
-COLUMNS: dict[str, dict[str, str]] = {
-    "formants": {f"f{k}_hz": "Hz, 0 where not found" for k in range(1, 6)}
-    | {f"b{k}_hz": "bandwidth in Hz, 0 where not found" for k in range(1, 6)}
-}
-
-WINDOW_S = 0.05  # a Gaussian's; it weighs about 25 ms
+WINDOW_S = 0.05  # of a Gaussian window, which weighs about 25 ms
 PRE_EMPHASIS_HZ = 50.0
-LOWEST_HZ = 90.0  # what lies lower is the voice's own pitch, or rumble
-EDGE_HZ = 50.0  # so near to the ceiling it is the slope of the spectrum
-WIDEST_HZ = 2000.0  # nor is what is wider a resonance
+LOWEST_HZ = 90.0  # lower ones are the pitch, or rumble
+EDGE_HZ = 50.0  # nearer to the ceiling, they are the slope of the spectrum
+WIDEST_HZ = 2000.0  # wider ones are no resonance
 CACHED = 128  # frames whose prediction errors stay in the processor's cache: a third faster
-MARGIN = 1600  # samples: what a block is resampled with on each side, so that none has a seam
-QUIET_DB = 60.0  # frames further under the loudest, or under 16-bit noise, have no formants
-NOISE = 1e-10  # mean square of rounding to 16 bits
+MARGIN = 1600  # samples on each side of a block, so that resampling leaves no seam
+RANGE_DB = 60.0  # frames further under the loudest have no formants
+ROUNDING_POWER = 1e-10  # mean square of rounding to 16 bits: nor have frames below it
 
 
 def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Array:
     """Find the formants of each frame.
 
-    The signal is brought to twice the ceiling, lifted by 6 dB an octave above 50 Hz and cut into
-    Gaussian frames; linear prediction by Burg's method of twice as many coefficients as formants
-    gives a polynomial; a pair of its roots is a formant.
+    The signal is resampled to twice the ceiling, pre-emphasised above 50 Hz and cut into Gaussian
+    frames. Burg's method fits linear prediction with twice as many coefficients as formants; each
+    pair of roots of its polynomial is a formant.
 
     Parameters
     ----------
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz.
     count : int
-        How many formants lie below the ceiling, 1 to 8.
+        Number of formants below the ceiling, 1 to 8.
     highest_hz : float
-        That ceiling, 1000 to 8000 Hz: with five formants 5000 suits a man's voice, 5500 a woman's.
+        The ceiling, 1000 to 8000 Hz: for five formants, 5000 for a man's voice, 5500 for a woman's.
 
     Returns
     -------
     numpy.ndarray
         Shape (1 + samples // 160, 2 * count), float32: the frequencies in Hz from the lowest up,
-        then their bandwidths in Hz; 0 where not found, and where silent.
+        then their bandwidths in Hz; 0 where not found and in silence.
 
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
-    ValueError
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
+    SettingError
         If the count or the ceiling is not allowed.
 
     References
@@ -89,7 +82,7 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     (101, 10)
     """
     if not (1 <= count <= 8 and 1000 <= highest_hz <= RATE_HZ / 2):
-        raise ValueError(
+        raise SettingError(
             f"{count} formants below {highest_hz} Hz; allowed: 1 to 8 below 1000 to "
             f"{RATE_HZ // 2} Hz"
         )
@@ -98,31 +91,27 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     audible = _audible(checked)
     mean = checked.mean()
     for first in range(0, len(table), BLOCK_FRAMES):
-        heard = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
-        if heard.size:
-            cut = _cut(checked, mean, heard, 2 * highest_hz)
+        loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
+        if loud.size:
+            cut = _cut(checked, mean, loud, 2 * highest_hz)
             few = [_burg(part, 2 * count) for part in np.array_split(cut, 1 + len(cut) // CACHED)]
-            table[heard] = _resonances(np.concatenate(few), 2 * highest_hz, count)
+            table[loud] = _resonances(np.concatenate(few), 2 * highest_hz, count)
     return table
 
 
 def _audible(signal: Array) -> Flags:
-    """Tell the frames that are loud enough to have formants."""
-
-    def analyse(block: Array) -> Array:
-        return block.var(axis=1)
-
-    power = per_block(signal, analyse)
-    return power > max(NOISE, float(power.max()) * 10 ** (-QUIET_DB / 10))
+    """Tell which frames are loud enough to have formants."""
+    power = per_block(signal, lambda block: block.var(axis=1))
+    return power > max(ROUNDING_POWER, float(power.max()) * 10 ** (-RANGE_DB / 10))
 
 
 def _cut(signal: Array, mean: np.float32, numbers: Numbers, rate: float) -> Array:
-    """Cut these frames, at most a block apart, out of the signal resampled and lifted."""
+    """Cut frames, at most a block apart, from the resampled and pre-emphasised signal."""
     start = max(int(numbers[0]) * HOP - MARGIN, 0)
     piece = signal[start : int(numbers[-1]) * HOP + MARGIN] - mean
     if rate != RATE_HZ:
         piece = soxr.resample(piece, RATE_HZ, rate, quality="MQ")
-    # 6 dB an octave above 50 Hz, against the fall of the glottal pulse's spectrum
+    # 6 dB an octave above 50 Hz, against the slope of the glottal pulse's spectrum
     lifted = pre_emphasis(piece, coefficient=np.exp(-2 * np.pi * PRE_EMPHASIS_HZ / rate))
     length = round(WINDOW_S * rate)
     padded = np.pad(lifted, (length // 2, length + 2))
@@ -140,7 +129,7 @@ def _gauss(length: int) -> Array:
 
 
 def _burg(cut: Array, order: int) -> Doubles:
-    """Fit linear prediction to each row, (frames, order): x[n] is about the sum of a[k] x[n-k]."""
+    """Fit linear prediction to each row: (frames, samples) to predictors (frames, order)."""
     forward, backward = cut[:, 1:].copy(), cut[:, :-1].copy()
     a = np.zeros((len(cut), order))
     for k in range(order):
@@ -161,7 +150,7 @@ def _dot(left: Array, right: Array) -> Doubles:
 
 
 def _resonances(a: Doubles, rate: float, count: int) -> Array:
-    """Turn polynomials into frequencies and bandwidths, (frames, 2 * count)."""
+    """Turn predictors into frequencies and bandwidths, (frames, 2 * count)."""
     order = a.shape[1]
     companion = np.zeros((len(a), order, order))
     companion[:, 0] = a

@@ -1,7 +1,7 @@
 """From a series to one vector: functionals over time; utterance normalisation of a series.
 
-Where a measure does not exist in a frame (F0 of a pause, formants of silence) the series holds 0;
-with ``zeros_are_gaps`` those frames are left out, column by column.
+Where there is nothing to measure in a frame (F0 of a pause, formants of silence), a series has 0;
+``zeros_are_gaps`` leaves out those frames, column by column.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from serein.audio.frames import FRAMES_PER_S, Array, Doubles
-from serein.errors import unknown_name
+from serein.errors import check_name
 
 
 def _percentile(percent: float) -> Callable[[Doubles], Doubles]:
@@ -19,7 +19,7 @@ def _percentile(percent: float) -> Callable[[Doubles], Doubles]:
 
 
 def _moment(series: Doubles, power: int) -> Doubles:
-    """ScaledNetwork central moment; 0 for a constant column."""
+    """Compute the standardised central moment of each column; 0 if it is constant."""
     centred = series - series.mean(axis=0)
     spread = np.sqrt(np.mean(centred**2, axis=0))
     scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
@@ -27,7 +27,7 @@ def _moment(series: Doubles, power: int) -> Doubles:
 
 
 def _slope(series: Doubles) -> Doubles:
-    """Slope of the straight line through the frames, per second."""
+    """Compute the slope of the regression line of each column, per second."""
     time_s = np.arange(len(series)) / FRAMES_PER_S
     centred = time_s - time_s.mean()
     spread = float(centred @ centred)
@@ -47,7 +47,7 @@ FUNCTIONALS: dict[str, Callable[[Doubles], Doubles]] = {
     "kurtosis": lambda series: _moment(series, 4),
     "slope": _slope,
 }
-"""Functional -> function of (time, feature); "range" is from the 20th to the 80th percentile."""
+"""Name -> function of (time, feature); "range" is from the 20th to the 80th percentile."""
 
 DEFAULT_FUNCTIONALS = ("mean", "std", "p20", "p80")
 
@@ -58,7 +58,7 @@ def pool(
     functionals: Sequence[str] = DEFAULT_FUNCTIONALS,
     zeros_are_gaps: bool = False,
 ) -> Array:
-    """Summarise a series over time.
+    """Pool a series over time to one vector.
 
     Parameters
     ----------
@@ -67,17 +67,17 @@ def pool(
     functionals : sequence of str
         Keys of `FUNCTIONALS`.
     zeros_are_gaps : bool
-        Whether 0 means "not measurable here".
+        Whether 0 means that there was nothing to measure.
 
     Returns
     -------
     numpy.ndarray
         Shape (functionals x features,), float32: all features of the first functional, then of the
-        next. 0 where nothing was measured.
+        next; 0 where nothing was measured.
 
     Raises
     ------
-    ValueError
+    SettingError
         If a functional is unknown.
 
     Examples
@@ -87,8 +87,7 @@ def pool(
     [150.0, 200.0]
     """
     for name in functionals:
-        if name not in FUNCTIONALS:
-            raise ValueError(unknown_name("functional", name, FUNCTIONALS))
+        check_name("functional", name, FUNCTIONALS)
     values = series.astype(np.float64)
     if not zeros_are_gaps:
         each = [FUNCTIONALS[name](values) for name in functionals]

@@ -1,4 +1,4 @@
-"""How loud a voice sounds, and how its energy lies over the frequencies, frame by frame."""
+"""Loudness, and the balance of energy over frequency, of each frame."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ import numpy.typing as npt
 
 from serein.audio.frames import Array, per_block, power_spectra
 from serein.audio.read import check_signal
-from serein.features.descriptors import BINS_HZ, QUIET
-from serein.features.spectral import mel_filters
+from serein.features.spectral import BINS_HZ, MIN_POWER, equal_loudness, mel_filters
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "loudness": ("loudness",),
-    "balance": ("alpha_ratio_db", "hammarberg_db", "slope_0_500_db_khz", "slope_500_1500_db_khz"),
-}
+BALANCE = ("alpha_ratio_db", "hammarberg_db", "slope_0_500_db_khz", "slope_500_1500_db_khz")
 BANDS = 26
 COMPRESSION = 0.33  # Stevens's power law: perceived loudness is about the cube root of power
 
 
 def loudness(signal: Array) -> Array:
-    """Measure perceived loudness: mel bands, weighted as the ear does, compressed and summed.
+    """Measure perceived loudness: mel bands, weighted by equal loudness, compressed and summed.
 
     Parameters
     ----------
@@ -32,13 +28,13 @@ def loudness(signal: Array) -> Array:
     Returns
     -------
     numpy.ndarray
-        Shape (1 + samples // 160, 1), float32, 0 and above; comparable between recordings of equal
+        Shape (1 + samples // 160, 1), float32, at least 0; comparable between recordings of equal
         gain.
 
     Raises
     ------
     AudioError
-        If the signal is not one.
+        If `signal` is not a mono signal at 16 kHz.
 
     References
     ----------
@@ -51,7 +47,7 @@ def loudness(signal: Array) -> Array:
     >>> bool(loudness(tone)[50] > loudness(0.1 * tone)[50])
     True
     """
-    weights = _hearing()
+    weights = _weighted_filters()
 
     def of_power(power: Array) -> Array:
         return np.sum((power @ weights) ** COMPRESSION, axis=1, keepdims=True, dtype=np.float32)
@@ -60,7 +56,7 @@ def loudness(signal: Array) -> Array:
 
 
 def balance(signal: Array) -> Array:
-    """Measure how the energy lies over the frequencies.
+    """Measure how the energy is spread over the frequencies.
 
     Parameters
     ----------
@@ -78,7 +74,7 @@ def balance(signal: Array) -> Array:
     Raises
     ------
     AudioError
-        If the signal is not one.
+        If `signal` is not a mono signal at 16 kHz.
 
     References
     ----------
@@ -92,7 +88,7 @@ def balance(signal: Array) -> Array:
     """
 
     def of_power(power: Array) -> Array:
-        level_db = 10 * np.log10(np.maximum(power, QUIET))
+        level_db = 10 * np.log10(np.maximum(power, MIN_POWER))
         columns = [
             _level_db(power, 50, 1000) - _level_db(power, 1000, 5000),
             level_db[:, _between(0, 2000)].max(axis=1)
@@ -100,7 +96,7 @@ def balance(signal: Array) -> Array:
             level_db[:, _between(0, 500)] @ _slope_weights(0, 500),
             level_db[:, _between(500, 1500)] @ _slope_weights(500, 1500),
         ]
-        sounding = power.max(axis=1, keepdims=True) > QUIET
+        sounding = power.max(axis=1, keepdims=True) > MIN_POWER
         return np.where(sounding, np.stack(columns, axis=1), 0).astype(np.float32)
 
     return _from_power(signal, of_power)
@@ -111,12 +107,11 @@ def _from_power(signal: Array, of_power: Callable[[Array], Array]) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _hearing() -> Array:
-    """Mel filters, each weighted by how well the ear hears its centre."""
+def _weighted_filters() -> Array:
+    """Build mel filters, each weighted by the equal loudness at its centre."""
     filters = mel_filters(BANDS)
-    squared = (2 * np.pi * (BINS_HZ @ filters) / filters.sum(axis=0)) ** 2
-    heard = (squared + 56.8e6) * squared**2 / ((squared + 6.3e6) ** 2 * (squared + 0.38e9))
-    return (filters * heard).astype(np.float32)
+    centres_hz = (BINS_HZ @ filters) / filters.sum(axis=0)
+    return (filters * equal_loudness(centres_hz)).astype(np.float32)
 
 
 def _between(low_hz: float, high_hz: float) -> npt.NDArray[np.bool_]:
@@ -125,7 +120,7 @@ def _between(low_hz: float, high_hz: float) -> npt.NDArray[np.bool_]:
 
 def _level_db(power: Array, low_hz: float, high_hz: float) -> Array:
     energy = power[:, _between(low_hz, high_hz)].sum(axis=1)
-    return 10 * np.log10(np.maximum(energy, QUIET))
+    return 10 * np.log10(np.maximum(energy, MIN_POWER))
 
 
 def _slope_weights(low_hz: float, high_hz: float) -> npt.NDArray[np.float32]:

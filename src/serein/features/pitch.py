@@ -1,7 +1,6 @@
-"""Pitch and rhythm: fundamental frequency, intensity, syllable rate and pauses.
+"""Pitch and rhythm: fundamental frequency, intensity, speaking rate and pauses; numpy alone.
 
-All of it is numpy. `bench/praat.py` holds Boersma's method, as written here, against Praat; the
-network swift_f0 was tried in its place, and was less exact and slower.
+`bench/praat.py` compares F0 with Praat's; the network swift_f0 was less exact and slower.
 """
 
 from __future__ import annotations
@@ -13,38 +12,33 @@ import numpy.typing as npt
 
 from serein.audio.frames import BLOCK_FRAMES, HOP, Array, Flags, per_block
 from serein.audio.read import RATE_HZ, check_signal
+from serein.errors import SettingError
 
-# What each series holds, column by column, with its unit.
-COLUMNS: dict[str, dict[str, str]] = {
-    "f0": {"f0_hz": "Hz, 0 where unvoiced", "voicing": "share, 0 to 1"},
-    "intensity": {"intensity_db": "dB re 2e-5 of full scale, at least 0"},
-}
-
-CANDIDATES = 8  # lags kept of each frame; Boersma keeps 15, and the last ones never win
+CANDIDATES = 8  # lags of each frame; Boersma keeps 15, of which the last never win
 CACHED = 128  # frames whose spectra stay in the processor's cache: a fifth faster
 VOICING_THRESHOLD = 0.45
 SILENCE_THRESHOLD = 0.03
 OCTAVE_COST = 0.01
-JUMP_COST = 0.35  # for each octave between two voiced frames
+OCTAVE_JUMP_COST = 0.35  # for each octave between two voiced frames
 VOICING_COST = 0.14  # for a change between voiced and unvoiced
-TAPS = 12  # samples each side that the autocorrelation is interpolated from
-REFERENCE = 2e-5  # Praat's too: a full-scale square wave has 94 dB
-SPEECH_DB = 25.0  # what lies further under the loudest is taken for a pause
+TAPS = 12  # samples on each side for the interpolation of the autocorrelation
+REFERENCE = 2e-5  # of full scale, as in Praat: a full-scale square wave has 94 dB
+SPEECH_RANGE_DB = 25.0  # frames further under the loudest are pauses
 
 
 def f0(signal: Array, *, lowest_hz: float = 75, highest_hz: float = 600) -> Array:
     """Track the fundamental frequency of the voice.
 
-    Each frame is three of the longest periods under a Hann window; its autocorrelation, divided by
-    the window's own, has a peak at the period. Of all peaks, the path that is strong and smooth
-    over the whole signal is taken.
+    A frame is three of the longest periods under a Hann window. Its autocorrelation, divided by the
+    window's, has a peak at the period. Dynamic programming finds the path of peaks that is strong
+    and smooth over the whole signal.
 
     Parameters
     ----------
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz.
     lowest_hz, highest_hz : float
-        Where the voice may lie, 40 to 1000 Hz, at least an octave.
+        Search range, 40 to 1000 Hz, at least an octave.
 
     Returns
     -------
@@ -55,8 +49,8 @@ def f0(signal: Array, *, lowest_hz: float = 75, highest_hz: float = 600) -> Arra
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
-    ValueError
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
+    SettingError
         If the range is not allowed.
 
     References
@@ -71,7 +65,7 @@ def f0(signal: Array, *, lowest_hz: float = 75, highest_hz: float = 600) -> Arra
     [200.0, 1.0]
     """
     if not 40 <= lowest_hz <= highest_hz / 2 <= 500:
-        raise ValueError(
+        raise SettingError(
             f"pitch between {lowest_hz} and {highest_hz} Hz; allowed: 40 to 1000 Hz, at least an "
             "octave"
         )
@@ -86,7 +80,7 @@ def f0(signal: Array, *, lowest_hz: float = 75, highest_hz: float = 600) -> Arra
 
 
 def _candidates(signal: Array, lowest_hz: float, highest_hz: float) -> Array:
-    """Find (frames, candidates, 3): frequency in Hz, strength, score; the first is unvoiced."""
+    """Find frequency in Hz, strength and score, (frames, candidates, 3); the first is unvoiced."""
     length = 2 * round(1.5 * RATE_HZ / lowest_hz)
     shortest, longest = int(RATE_HZ / highest_hz), int(RATE_HZ / lowest_hz) + 1
     mean = signal.mean()
@@ -101,7 +95,7 @@ def _candidates(signal: Array, lowest_hz: float, highest_hz: float) -> Array:
         table = np.zeros((len(block), CANDIDATES + 1, 3), dtype=np.float32)
         table[:, 1:, 0] = np.where(inside, RATE_HZ / lag, 0)
         table[:, 1:, 1] = np.where(inside, strength, 0)
-        table[:, 1:, 2] = np.where(inside, score, -10)  # a lag that is none is never chosen
+        table[:, 1:, 2] = np.where(inside, score, -10)  # a lag out of range is never chosen
         quiet = 2 - loud * (1 + VOICING_THRESHOLD) / SILENCE_THRESHOLD
         table[:, 0, 2] = VOICING_THRESHOLD + np.maximum(0, quiet)
         return table
@@ -116,14 +110,14 @@ def _candidates(signal: Array, lowest_hz: float, highest_hz: float) -> Array:
 
 @lru_cache(maxsize=4)
 def _hann(length: int, fft_size: int, lags: int) -> tuple[Array, Array]:
-    """Make the window, and one over its normalised autocorrelation."""
+    """Make the window, and the reciprocal of its normalised autocorrelation."""
     weights = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
     own = np.fft.irfft(np.abs(np.fft.rfft(weights, fft_size)) ** 2)[:lags]
     return weights.astype(np.float32), (own[0] / own).astype(np.float32)
 
 
 def _autocorrelation(centred: Array, lags: int) -> Array:
-    """Compute the normalised autocorrelation (frames, lags), equation 9; 0 where silent."""
+    """Compute the normalised autocorrelation, (frames, lags), equation 9; 0 in silence."""
     length = centred.shape[1]
     fft_size = -(-(length + lags) // 64) * 64
     weights, unbias = _hann(length, fft_size, lags)
@@ -134,7 +128,7 @@ def _autocorrelation(centred: Array, lags: int) -> Array:
 
 @lru_cache(maxsize=1)
 def _sinc() -> Array:
-    """Build the windowed sinc that gives 9 points within a sample of a lag, (taps, points)."""
+    """Build the windowed sinc for 9 points within a sample of a lag, (taps, points)."""
     distance = np.arange(-TAPS, TAPS + 1)[:, None] - np.linspace(-1, 1, 9)
     taper = 0.5 + 0.5 * np.cos(np.pi * distance / (TAPS + 2))
     return (np.sinc(distance) * taper).astype(np.float32)
@@ -143,8 +137,8 @@ def _sinc() -> Array:
 def _peaks(r: Array, shortest: int, longest: int) -> tuple[Array, Array]:
     """Find the highest peaks of each row: lag in samples and height, (frames, candidates).
 
-    A parabola through three samples is off by some per cent where the voice has high partials, so
-    the few peaks that are kept are first interpolated to a quarter of a sample.
+    Peaks are interpolated to a quarter of a sample before a parabola is fitted: a parabola through
+    three samples is wrong by some per cent where the voice has high partials.
     """
     middle = r[:, shortest : longest + 1]
     around = r[:, shortest - 1 : longest], r[:, shortest + 1 : longest + 2]
@@ -162,7 +156,7 @@ def _peaks(r: Array, shortest: int, longest: int) -> tuple[Array, Array]:
 
 
 def _parabola(values: Array, top: npt.NDArray[np.intp]) -> tuple[Array, Array]:
-    """Put a parabola through the points around each top: where it peaks, and how high."""
+    """Fit a parabola to the three points around each top: offset and height of its peak."""
     at = [np.take_along_axis(values, (top + k)[..., None], -1)[..., 0] for k in (-1, 0, 1)]
     bend = np.minimum(at[0] - 2 * at[1] + at[2], -1e-12)
     offset = np.clip((at[0] - at[2]) / (2 * bend), -1, 1)
@@ -174,7 +168,7 @@ def _best_path(frequency: Array, score: Array) -> npt.NDArray[np.intp]:
     total = score[0]
     came_from = np.zeros(score.shape, dtype=np.int8)
     for first in range(1, len(score), BLOCK_FRAMES):
-        cost = _steps(frequency[first - 1 : first + BLOCK_FRAMES])
+        cost = _transition_costs(frequency[first - 1 : first + BLOCK_FRAMES])
         for number, step in enumerate(cost, start=first):
             reached = total - step
             came_from[number] = reached.argmax(axis=1)
@@ -186,20 +180,21 @@ def _best_path(frequency: Array, score: Array) -> npt.NDArray[np.intp]:
     return path
 
 
-def _steps(frequency: Array) -> Array:
-    """Compute what it costs to go on, (frames - 1, to, from)."""
+def _transition_costs(frequency: Array) -> Array:
+    """Compute the cost of each transition, (frames - 1, to, from)."""
     voiced = frequency > 0
     octave = np.log2(np.where(voiced, frequency, 1))
-    jump = JUMP_COST * np.abs(octave[1:, :, None] - octave[:-1, None, :])
+    jump = OCTAVE_JUMP_COST * np.abs(octave[1:, :, None] - octave[:-1, None, :])
     before, after = voiced[:-1, None, :], voiced[1:, :, None]
     result: Array = np.where(before & after, jump, VOICING_COST * (before != after))
     return result.astype(np.float32, copy=False)
 
 
 def intensity(signal: Array) -> Array:
-    """Measure how loud the sound is.
+    """Measure the intensity.
 
-    Mean square about the mean, under a Kaiser window of 85 ms: no glottal cycle above 75 Hz shows.
+    Mean square about the mean, under a Kaiser window of 85 ms, which no glottal cycle above 75 Hz
+    passes.
 
     Parameters
     ----------
@@ -210,12 +205,12 @@ def intensity(signal: Array) -> Array:
     -------
     numpy.ndarray
         Shape (1 + samples // 160, 1), float32, in dB above 2e-5 of full scale: 94 for a full-scale
-        square wave, 0 for silence and whatever is below.
+        square wave, at least 0.
 
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
 
     References
     ----------
@@ -241,27 +236,27 @@ def intensity(signal: Array) -> Array:
 
 
 def speaking_rate(signal: Array, *, dip_db: float = 2.0) -> dict[str, float]:
-    """Count the nuclei of syllables: peaks of intensity in the voice.
+    """Measure the speaking rate by counting syllable nuclei: peaks of intensity.
 
-    A peak counts if it is voiced, less than 25 dB under the loudest hundredth of the sound, and
-    the intensity dips between it and the next.
+    A peak counts if it is voiced, less than 25 dB under the 99th percentile, and the intensity dips
+    between it and the next.
 
     Parameters
     ----------
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz.
     dip_db : float
-        How deep the dip must be, in dB.
+        Least depth of the dip, in dB.
 
     Returns
     -------
     dict of str to float
-        ``syllables_per_s`` of the whole, and ``syllables_per_voiced_s``; 0 without voice.
+        ``syllables_per_s`` of the signal and ``syllables_per_voiced_s``; 0 without voice.
 
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
 
     References
     ----------
@@ -284,7 +279,7 @@ def speaking_rate(signal: Array, *, dip_db: float = 2.0) -> dict[str, float]:
 
 
 def _nuclei(level: Array, dip_db: float) -> list[int]:
-    """Find the frames of peaks with a dip before the next peak that counts."""
+    """Find the frames of peaks between which the level dips."""
     middle = level[1:-1]
     peaks = 1 + np.flatnonzero((middle > level[:-2]) & (middle >= level[2:]) & _loud(level)[1:-1])
     kept: list[int] = []
@@ -297,20 +292,20 @@ def _nuclei(level: Array, dip_db: float) -> list[int]:
 
 
 def _loud(level: Array) -> Flags:
-    """Tell the frames of speech from pauses by how far they lie under the loudest hundredth."""
+    """Tell the frames of speech: those less than 25 dB under the 99th percentile."""
     loudest = float(np.percentile(level, 99))
-    return level > max(loudest - SPEECH_DB, 0.0)
+    return level > max(loudest - SPEECH_RANGE_DB, 0.0)
 
 
 def pauses(signal: Array, *, shortest_s: float = 0.25) -> dict[str, float]:
-    """Measure the pauses between the first and the last sound.
+    """Measure the pauses between the first and the last sound of a signal.
 
     Parameters
     ----------
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz.
     shortest_s : float
-        What lasts less is a stop consonant rather than a pause, in seconds.
+        Least duration in seconds; a shorter gap is a stop consonant.
 
     Returns
     -------
@@ -321,7 +316,7 @@ def pauses(signal: Array, *, shortest_s: float = 0.25) -> dict[str, float]:
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
 
     References
     ----------

@@ -1,20 +1,26 @@
-"""The mel filter bank and the log-mel spectrogram; numpy alone, for inference runs them."""
+"""Spectrograms: power, mel and log-mel; numpy alone, for inference runs them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import FRAME, HOP, Array, frames, power_spectra
-from serein.audio.read import RATE_HZ
+from serein.audio.frames import FRAME, HOP, Array, Doubles, frames, per_block, power_spectra
+from serein.audio.read import RATE_HZ, check_signal
+from serein.errors import check_range
 
+BINS = FRAME // 2 + 1
+BINS_HZ = (np.arange(BINS) * RATE_HZ / FRAME).astype(np.float32)
+BANDS = 40  # of `mel_spectrogram` and MFCC
+MIN_POWER = 1e-10  # librosa's floor under logarithms
 FEW_FRAMES = 16
 DYNAMIC_RANGE = 8.0  # in log10 of power: 80 dB under the peak
 
 
-def mel_from_hz(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def mel_from_hz(hz: npt.ArrayLike) -> Doubles:
     """Convert frequency to mel on Slaney's scale: linear below 1 kHz, logarithmic above.
 
     M. Slaney, "Auditory Toolbox, version 2", Interval Research technical report 1998-010.
@@ -25,7 +31,7 @@ def mel_from_hz(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.where(frequency < 1000, linear, above)
 
 
-def hz_from_mel(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def hz_from_mel(mel: npt.ArrayLike) -> Doubles:
     """Convert mel on Slaney's scale to frequency in Hz; the inverse of `mel_from_hz`."""
     value = np.asarray(mel, dtype=np.float64)
     return np.where(value < 15, value * 200 / 3, 1000 * 6.4 ** ((value - 15) / 27))
@@ -65,12 +71,32 @@ def mel_filters(bands: int = 80, fft_size: int = FRAME, rate_hz: int = RATE_HZ) 
     return result
 
 
+def power_spectrogram(signal: Array) -> Array:
+    """Compute the power spectrogram, shape (frames, BINS)."""
+    return per_block(check_signal(signal), power_spectra)
+
+
+def mel_spectrogram(signal: Array, *, bands: int = BANDS) -> Array:
+    """Compute the mel spectrogram (power), shape (frames, bands)."""
+    check_range("bands", bands, 1, BINS)
+    return per_block(check_signal(signal), lambda cut: power_spectra(cut) @ mel_filters(bands))
+
+
+def equal_loudness(hz: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Weigh the power at each frequency as the ear does at 40 dB.
+
+    H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the Acoustical
+    Society of America 87(4), 1990, equation 4.
+    """
+    squared = (2 * np.pi * hz) ** 2
+    return (squared + 56.8e6) * squared**2 / ((squared + 6.3e6) ** 2 * (squared + 0.38e9))
+
+
 def log_mel(signal: Array, *, bands: int = 80) -> Array:
     """Compute the log-mel spectrogram as the Whisper encoders expect it.
 
-    Periodic Hann windows of 25 ms every 10 ms, centred, with reflected edges; power through mel
-    filters; log10; cut off 80 dB under the loudest cell; scaled so that the loudest cell of a
-    full-scale voice lies near 1.5. The signal is not padded to 30 s.
+    Hann windows of 25 ms every 10 ms, with reflected edges; power through mel filters; log10, at
+    least 8 (80 dB) under its maximum; plus 4, divided by 4. The signal is not padded to 30 s.
 
     Parameters
     ----------
@@ -94,7 +120,7 @@ def log_mel(signal: Array, *, bands: int = 80) -> Array:
     (100, 80)
     """
     power = power_spectra(frames(signal, pad="reflect")[: signal.size // HOP])
-    level = np.log10(np.maximum(_mel(power, mel_filters(bands)), 1e-10))
+    level = np.log10(np.maximum(_mel(power, mel_filters(bands)), MIN_POWER))
     level = np.maximum(level, level.max() - DYNAMIC_RANGE)
     return ((level + 4) / 4).astype(np.float32, copy=False)
 

@@ -1,12 +1,12 @@
-"""Voice quality: jitter, shimmer and the harmonics-to-noise ratio, frame by frame.
+"""Voice quality of each frame: jitter, shimmer and the harmonics-to-noise ratio.
 
-Jitter and shimmer compare each glottal cycle with the next, so the cycles are marked one by one:
-from the strongest peak of a voiced stretch outwards, each mark lies where the waveform around the
-last one comes again.
+Jitter and shimmer compare each glottal cycle with the next. The cycles are marked one by one: from
+the strongest peak of a voiced run outwards, each mark is where the waveform around the last mark
+repeats.
 
-Means over each of 80 clips of EmoDB rank as Praat's do: 0.96 for jitter, 0.87 for shimmer, 0.85 for
-the ratio. With openSMILE's eGeMAPS it is 0.45, 0.71, 0.71, and 0.96 for ``hnr_acf_db``; Praat's own
-have 0.41, 0.58, 0.57 there.
+Rank correlation of the means over 80 clips of EmoDB: with Praat 0.96 for jitter, 0.87 for shimmer,
+0.85 for the ratio; with openSMILE's eGeMAPS 0.45, 0.71, 0.71, and 0.96 for ``hnr_acf_db``, where
+Praat's own have 0.41, 0.58, 0.57.
 """
 
 from __future__ import annotations
@@ -17,28 +17,21 @@ import numpy as np
 
 from serein.audio.frames import BLOCK_FRAMES, HOP, Array, Doubles, frame_count, frames, runs, window
 from serein.audio.read import RATE_HZ, check_signal
+from serein.errors import SettingError
 from serein.features.pitch import f0
 
-# What the series holds, column by column, with its unit.
-COLUMNS: dict[str, dict[str, str]] = {
-    "voice_quality": {
-        "jitter_local": "share of the period, 0 where unvoiced",
-        "shimmer_db": "dB, 0 where unvoiced",
-        "hnr_db": "dB, 0 where unvoiced",
-        "hnr_acf_db": "dB, 0 where unvoiced; lower by what the window takes, as GeMAPS has it",
-    }
-}
+COLUMNS = ("jitter_local", "shimmer_db", "hnr_db", "hnr_acf_db")
 
-NEAR = (0.8, 1.25)  # how much shorter or longer than the pitch says a cycle may be
-LEAST_MATCH = 0.3  # normalised cross-correlation of two cycles
-MOST_CHANGE = 1.3  # two periods that differ more are no pair: a mark was missed
-MOST_RATIO_DB = 20 * np.log10(1.6)  # nor do amplitudes, as Praat has it
-REACH = 0.04 * RATE_HZ  # a frame tells of the cycles within 40 ms of its centre
+PERIOD_RANGE = (0.8, 1.25)  # length of a cycle relative to the period of the pitch
+MIN_CORRELATION = 0.3  # of two cycles
+MAX_PERIOD_RATIO = 1.3  # of two cycles: above it, a mark is missing
+MAX_RATIO_DB = 20 * np.log10(1.6)  # of two amplitudes, as in Praat
+REACH = 0.04 * RATE_HZ  # samples: a frame measures the cycles within 40 ms of its centre
 ACF_WINDOW = 960  # samples: 60 ms
 
 
 class _Cycles(NamedTuple):
-    """Pairs of cycles that follow each other: sums are taken over these."""
+    """Pairs of successive cycles, of which each frame averages those around it."""
 
     at: Doubles  # samples: the mark between the two
     period: Doubles  # samples: mean of the two
@@ -61,24 +54,24 @@ def voice_quality(
     signal : numpy.ndarray
         Shape (samples,), float32, mono at 16 kHz.
     pitch : numpy.ndarray, optional
-        What `serein.features.pitch.f0` gave for it, shape (1 + samples // 160, 2); found here if
-        left out.
+        Result of `serein.features.pitch.f0` for the signal, shape (1 + samples // 160, 2);
+        computed here if None.
     lowest_hz, highest_hz : float
-        Where the voice may lie if it is: as in `f0`.
+        Search range of `f0`, if it is computed here.
 
     Returns
     -------
     numpy.ndarray
         Shape (1 + samples // 160, 4), float32, 0 where unvoiced: the mean difference of
         neighbouring periods as a share of the period, and that of neighbouring amplitudes in dB,
-        both over 80 ms; the harmonics-to-noise ratio in dB, -30 to 50; and the same from a plain
-        autocorrelation over 60 ms, which the window lowers the more the lower the voice.
+        both over 80 ms; the harmonics-to-noise ratio in dB, -30 to 50; the same from a plain
+        autocorrelation over 60 ms, as in GeMAPS, which is lower for low voices.
 
     Raises
     ------
     AudioError
-        If it is not a finite mono signal at 16 kHz of at least 0.1 s.
-    ValueError
+        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
+    SettingError
         If the pitch is not the signal's, or the range is not allowed.
 
     References
@@ -99,12 +92,12 @@ def voice_quality(
     if pitch is None:
         pitch = f0(checked, lowest_hz=lowest_hz, highest_hz=highest_hz)
     if pitch.shape != (frame_count(checked.size), 2):
-        raise ValueError(
+        raise SettingError(
             f"pitch has shape {pitch.shape}; need ({frame_count(checked.size)}, 2): what f0 gives "
             "for the same signal"
         )
     voiced = np.flatnonzero(pitch[:, 0])
-    # An offset would pass for a part of the amplitude that never shimmers.
+    # Without the mean, which would count as an amplitude without shimmer.
     jitter, shimmer_db = _around(_pairs(checked - checked.mean(), pitch[:, 0]), len(pitch))
     table = np.zeros((len(pitch), 4), dtype=np.float32)
     table[voiced, 0] = jitter[voiced]
@@ -115,17 +108,17 @@ def voice_quality(
 
 
 def _ratio_db(r: Array) -> Doubles:
-    """Turn a normalised autocorrelation at the period into harmonics over noise, equation 4."""
+    """Turn the autocorrelation at the period into the harmonics-to-noise ratio, equation 4."""
     share = np.clip(r.astype(np.float64), 1e-3, 1 - 1e-5)
     return 10 * np.log10(share / (1 - share))
 
 
 def _plain_autocorrelation(signal: Array, f0_hz: Array) -> Array:
-    """Compute r at the period within 60 ms, not corrected for the window, shape (frames,)."""
+    """Compute the autocorrelation at the period over 60 ms, without a correction, (frames,)."""
     lags = np.rint(RATE_HZ / np.maximum(f0_hz, 1)).astype(np.intp)
     cut = frames(signal, ACF_WINDOW)
     r = np.zeros(len(f0_hz), dtype=np.float32)
-    # All frames of one lag at once, so that a slice shifts them.
+    # Frames of equal lag together: a slice shifts them all.
     for lag in np.unique(lags[f0_hz > 0]).tolist():
         at = np.flatnonzero((lags == lag) & (f0_hz > 0))
         for few in np.array_split(at, 1 + len(at) // BLOCK_FRAMES):
@@ -152,7 +145,7 @@ def _around(pairs: _Cycles, total: int) -> tuple[Doubles, Doubles]:
 
 
 def _pairs(signal: Array, f0_hz: Array) -> _Cycles:
-    """Mark the cycles of each voiced stretch and compare neighbours."""
+    """Mark the cycles of each voiced run and compare neighbours."""
     found = [
         _compare(signal, _marks(signal, f0_hz, first, end))
         for first, end in runs(f0_hz > 0).tolist()
@@ -162,7 +155,7 @@ def _pairs(signal: Array, f0_hz: Array) -> _Cycles:
 
 
 def _marks(signal: Array, f0_hz: Array, first: int, end: int) -> Doubles:
-    """Walk from the middle of a stretch of frames to both ends, one mark a cycle, in samples."""
+    """Mark the cycles of a run of frames from its middle to both ends, in samples."""
     periods = RATE_HZ / f0_hz[first:end].astype(np.float64)
     low, high = max(0, first * HOP - HOP // 2), min(signal.size, end * HOP - HOP // 2)
     half = int(periods[len(periods) // 2] / 2) + 1
@@ -184,9 +177,9 @@ def _marks(signal: Array, f0_hz: Array, first: int, end: int) -> Doubles:
 
 
 def _next_cycle(signal: Array, at: int, period: float, way: int) -> float:
-    """Find how far on the cycle around a sample comes again, in samples; 0 if it does not."""
+    """Find after how many samples the cycle around a sample repeats; 0 if it does not."""
     half = int(period / 2) + 1
-    nearest, farthest = int(NEAR[0] * period), int(NEAR[1] * period) + 1
+    nearest, farthest = int(PERIOD_RANGE[0] * period), int(PERIOD_RANGE[1] * period) + 1
     first = at - half + (nearest if way > 0 else -farthest)
     if min(at - half, first) < 0 or max(at + half, first + 2 * half + farthest - nearest) >= (
         signal.size
@@ -198,7 +191,7 @@ def _next_cycle(signal: Array, at: int, period: float, way: int) -> float:
     energy = np.correlate(others * others, np.ones_like(cycle), "valid")
     match = product / np.sqrt(np.maximum(energy * np.dot(cycle, cycle), 1e-20))
     top = int(match[1:-1].argmax()) + 1
-    if match[top] < LEAST_MATCH:
+    if match[top] < MIN_CORRELATION:
         return 0.0
     left, middle, right = match[top - 1 : top + 2].tolist()
     offset = 0.5 * (left - right) / min(left - 2 * middle + right, -1e-9)
@@ -212,10 +205,10 @@ def _compare(signal: Array, marks: Doubles) -> Doubles:
         return np.empty((5, 0))
     period = np.diff(marks)
     before, after = period[:-1], period[1:]
-    good = np.maximum(before, after) < MOST_CHANGE * np.minimum(before, after)
+    good = np.maximum(before, after) < MAX_PERIOD_RATIO * np.minimum(before, after)
     level_db = _levels_db(signal, marks)
     ratio_db = np.abs(np.diff(level_db))
-    alike = ratio_db < MOST_RATIO_DB
+    alike = ratio_db < MAX_RATIO_DB
     change = np.abs(after - before)
     table = np.stack([marks[1:-1], (before + after) / 2, change, ratio_db * alike, alike])
     return table[:, good]
@@ -224,7 +217,7 @@ def _compare(signal: Array, marks: Doubles) -> Doubles:
 def _levels_db(signal: Array, marks: Doubles) -> Doubles:
     """Measure the level of each cycle in dB: mean square of one period centred on its mark.
 
-    Mean square rather than peak: of the measures tried, it agrees best with both Praat and GeMAPS.
+    Mean square agrees better with Praat and GeMAPS than peaks do.
     """
     half = np.diff(marks) / 2
     low = max(int(marks[0] - half[0]), 0)
