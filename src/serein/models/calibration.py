@@ -47,7 +47,7 @@ class TemperatureScaled(LogProbabilityClassifier):
         is_augmented: npt.ArrayLike | None = None,
         **per_sample: Any,
     ) -> Self:
-        """Learn classifier and temperature; the latter from held-out samples that are not augmented."""
+        """Learn the classifier, and the temperature from held-out samples without augmentations."""
         finite = "allow-nan" if get_tags(self.estimator).input_tags.allow_nan else True
         vectors, labels = validate_data(self, X, y, dtype="numeric", ensure_all_finite=finite)
         check_classification_targets(labels)
