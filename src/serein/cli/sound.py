@@ -41,11 +41,7 @@ def features(
     from serein.tables import check_table
 
     check_table(out, (".csv", ".parquet", ".npz"))
-    extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache)
-    try:
-        extractor.fit()
-    except ValueError as error:
-        raise SereinError(str(error)) from error
+    extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache).fit()
     files, failed = _listed(inputs)
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
     with running_on(engine, address=address, jobs=jobs), progress_bar("features") as progress:

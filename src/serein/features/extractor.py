@@ -16,7 +16,7 @@ import numpy.typing as npt
 from serein.audio.frames import Array
 from serein.audio.read import check_signal
 from serein.engine import each
-from serein.errors import MissingExtraError, SereinError, renamed, unknown_name
+from serein.errors import MissingExtraError, SereinError, SettingError, check_name, renamed
 from serein.features.feature_cache import default_cache, remembered
 from serein.features.feature_sets import SETS, describe
 from serein.features.functionals import DEFAULT_FUNCTIONALS
@@ -86,14 +86,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Check the settings; nothing is learnt."""
         del X, y
         if isinstance(self.sets, str) or not self.sets:
-            raise ValueError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
+            raise SettingError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
         if len(set(self.sets)) < len(self.sets):
-            raise ValueError(f"sets is {', '.join(self.sets)}; name each once")
+            raise SettingError(f"sets is {', '.join(self.sets)}; name each once")
         for name in self.sets:
-            if name not in SETS:
-                raise ValueError(unknown_name("feature set", name, SETS))
+            check_name("feature set", name, SETS)
             if not self.pooled and SETS[name].vector is not None:
-                raise ValueError(f"{name} describes whole recordings; it has no frames")
+                raise SettingError(f"{name} describes whole recordings; it has no frames")
         return self
 
     def transform(self, X: Iterable[Recording]) -> Array | list[Array]:

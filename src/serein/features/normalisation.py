@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import MissingExtraError, unknown_name
+from serein.errors import MissingExtraError, SettingError, check_name
 
 try:
     from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -66,7 +66,7 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
             return scaled
         names = np.asarray(speakers)
         if names.shape != (len(X),):
-            raise ValueError(f"speakers has shape {names.shape}; X has {len(X)} clips")
+            raise SettingError(f"speakers has shape {names.shape}; X has {len(X)} clips")
         for name in np.unique(names):
             clips = names == name
             if clips.sum() > 1:
@@ -90,8 +90,7 @@ REDUCTIONS: dict[str, Callable[[int], Any]] = {
 
 def reduction(name: str, count: int) -> Pipeline:
     """Make a step that scales features and leaves few of them."""
-    if name not in REDUCTIONS:
-        raise ValueError(unknown_name("reduction", name, REDUCTIONS))
+    check_name("reduction", name, REDUCTIONS)
     if count < 1:
-        raise ValueError(f"count is {count}; need at least 1")
+        raise SettingError(f"count is {count}; need at least 1")
     return make_pipeline(StandardScaler(), REDUCTIONS[name](count))
