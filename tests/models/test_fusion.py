@@ -354,8 +354,8 @@ def test_a_hybrid_is_trained_stopped_and_calibrated_by_speakers():
     plan = Training(epochs=6, batch_size=32, patience=2, device="cpu")
     hybrid = HybridFusion("gated", size=16, training=plan, members=2, calibration_folds=2)
     hybrid.fit(X, y, groups=speakers)
-    assert len(hybrid.modules_) == 2
-    assert "valid_loss" in hybrid.histories_[1][0]
+    assert len(hybrid.networks_) == 2
+    assert "valid_loss" in hybrid.networks_[1].history_[0]
     assert hybrid.temperature_ != 1.0
 
 

@@ -7,8 +7,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx.compose
 from sklearn.kernel_approximation import Nystroem
 
 from serein.errors import BundleError
@@ -17,7 +15,6 @@ from serein.experiment.export.graph_writer import (
     register_classifier,
     register_transformer,
 )
-from serein.experiment.export.torch_graph import module_graph
 from serein.models.fusion import EarlyFusion, HybridFusion, LateFusion
 from serein.models.fusion.classifier import TINY, FusionClassifier
 from serein.models.fusion.early import Blocks
@@ -146,16 +143,9 @@ def _early(fusion: EarlyFusion, write: Writer) -> None:
 
 def _hybrid(fusion: HybridFusion, write: Writer) -> None:
     blocks, flags = _blocks(fusion, write, weighted=False)
-    row = write("Concat", *blocks, *flags, axis=1)
-    series = write("Unsqueeze", row, write.constant(np.array([1])))
-    width = sum(len(mean) for mean in fusion.blocks_.mean_.values()) + len(flags)
-    members = []
-    for module in fusion.modules_:
-        prefix = write.scope.get_unique_operator_name("network") + "_"
-        graph = onnx.compose.add_prefix(module_graph(module, width), prefix).graph
-        write("Identity", series, to=graph.input[0].name)
-        write.embed(graph)
-        members.append(write("Softmax", graph.output[0].name, axis=1))
+    row = write.variable(len(fusion.networks_[0].module_.mean))
+    write("Concat", *blocks, *flags, to=row.full_name, axis=1)
+    members = [write.inner(network, row) for network in fusion.networks_]
     logs = write("Log", write("Max", write("Mean", *members), write.constant([TINY])))
     cooled = write("Mul", logs, write.constant([1 / fusion.temperature_]))
     _or_prior(fusion, write("Softmax", cooled, axis=1), flags, write)

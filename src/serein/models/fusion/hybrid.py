@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from scipy.special import log_softmax, logsumexp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -17,12 +15,9 @@ from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import FusionClassifier, fitted
 from serein.models.fusion.columns import ColumnFusion
 from serein.models.fusion.early import Blocks
-from serein.models.fusion.modalities import Flags, Floats, Modalities, Targets
-from serein.models.fusion.network import ATTENTIONS, HEADS, FusionNetwork
-from serein.training.device import seeded
-from serein.training.factory import make_trainer
-from serein.training.holdout import Samples, held_out
-from serein.training.initialise import initialise
+from serein.models.fusion.modalities import Floats, Modalities, Targets
+from serein.models.fusion.network import ATTENTIONS, HEADS, FusionArchitecture
+from serein.models.network_classifier import NetworkClassifier
 from serein.training.plan import Training
 
 
@@ -53,10 +48,8 @@ class HybridFusion(FusionClassifier):
 
     Attributes
     ----------
-    modules_ : list of torch.nn.Module
-        The trained `FusionNetwork` s.
-    histories_ : list of list of dict
-        The learning curve of each, as `NetworkClassifier` has it.
+    networks_ : list of NetworkClassifier
+        One a member, on the scaled blocks side by side.
     blocks_ : Blocks
         Scaling and reduction of the modalities.
     temperature_ : float
@@ -92,22 +85,24 @@ class HybridFusion(FusionClassifier):
         if self.calibration_folds:
             self._learn_calibrated(samples, targets)
             return
-        plan = self._plan()
         random = check_random_state(self.random_state)
         seeds = random.randint(2**31 - 1, size=self.members + 1).tolist()
         self.blocks_ = Blocks(self.reduction, {}, seeds.pop()).fit(samples)
-        inputs = self._inputs(samples)
-        inputs["weight"] = (targets.weight / targets.weight.mean()).astype(np.float32)
-        y = targets.index.astype(np.int64)
-        self.modules_: list[FusionNetwork] = []
-        self.histories_: list[list[dict[str, Any]]] = []
+        rows = self._rows(samples)
+        names = ("attention", "size", "dropout", "modality_dropout")
+        settings = {name: getattr(self, name) for name in names}
+        widths = tuple(len(mean) for mean in self.blocks_.mean_.values())
+        network = NetworkClassifier(
+            FusionArchitecture(widths, **settings),
+            self._plan(),
+            scaling=np.outer([1.0, -1.0], np.ones(rows.shape[1])),  # none: blocks are scaled
+        )
+        known = {"sample_weight": targets.weight, "groups": targets.groups}
+        self.networks_ = [
+            clone(network).set_params(random_state=seed).fit(rows, targets.labels, **known)
+            for seed in seeds
+        ]
         self.temperature_ = 1.0
-        for seed in seeds:
-            aside = np.zeros(len(y), bool)
-            if plan.patience > 0:
-                random = np.random.RandomState(seed)
-                aside = held_out(y, targets.groups, plan.held_out, random)
-            self._train(plan, seed, inputs, y, aside)
 
     def _learn_calibrated(self, samples: Modalities, targets: Targets) -> None:
         """Learn inside `TemperatureScaled`, and take over what it found."""
@@ -115,50 +110,17 @@ class HybridFusion(FusionClassifier):
         calibrated = TemperatureScaled(plain, folds=self.calibration_folds)
         found = fitted(calibrated, samples.columns, targets)
         hybrid = found.estimator_.estimator_
-        self.modules_, self.histories_ = hybrid.modules_, hybrid.histories_
-        self.blocks_, self.temperature_ = hybrid.blocks_, found.temperature_
+        self.networks_, self.blocks_ = hybrid.networks_, hybrid.blocks_
+        self.temperature_ = found.temperature_
 
-    def _train(
-        self,
-        plan: Training,
-        seed: int,
-        inputs: Samples,
-        y: npt.NDArray[np.int64],
-        aside: Flags,
-    ) -> None:
-        """Train one network."""
-        device = torch.device(
-            "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
-        )
-        with seeded(device, seed):
-            network = FusionNetwork(
-                [len(mean) for mean in self.blocks_.mean_.values()],
-                len(self.classes_),
-                attention=self.attention,
-                size=self.size,
-                dropout=self.dropout,
-                modality_dropout=self.modality_dropout,
-            )
-            initialise(network, plan.initialisation)
-            train = {name: values[~aside] for name, values in inputs.items()}
-            apart = {name: values[aside] for name, values in inputs.items()}
-            valid = (apart, y[aside]) if aside.any() else None
-            trainer = make_trainer(network, plan, int((~aside).sum()), device=device, valid=valid)
-            trainer.learn(train, y[~aside])
-        self.modules_.append(network.eval().cpu())
-        self.histories_.append(trainer.curves())
-
-    def _inputs(self, samples: Modalities) -> Samples:
-        rows = np.hstack([self.blocks_.transform(samples, weighted=False), samples.present])
-        series = rows[:, None, :].astype(np.float32)
-        return {"series": series, "lengths": np.ones(len(rows), dtype=np.int64)}
+    def _rows(self, samples: Modalities) -> Floats:
+        """Lay out blocks, and whether each modality is there, as the network takes them."""
+        return np.hstack([self.blocks_.transform(samples, weighted=False), samples.present])
 
     def _log_proba(self, samples: Modalities) -> Floats:
-        series = torch.as_tensor(self._inputs(samples)["series"])
-        with torch.inference_mode():
-            logits = [module(series).double().numpy() for module in self.modules_]
-        each = log_softmax(np.stack(logits), axis=2)
-        mean = logsumexp(each, axis=0) - np.log(len(logits))
+        rows = self._rows(samples)
+        each = [network.predict_log_proba(rows) for network in self.networks_]
+        mean = logsumexp(each, axis=0) - np.log(len(each))
         result: Floats = log_softmax(mean / self.temperature_, axis=1)
         return result
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from serein.models.blueprint import Architecture
 
 HEADS = 4
 
@@ -124,3 +127,19 @@ class FusionNetwork(nn.Module):
         drawn = torch.rand(present.shape).to(present.device).masked_fill(~present, -1.0)
         stays = drawn == drawn.max(dim=1, keepdim=True).values
         return present & (stays | (drawn >= self.modality_dropout))
+
+
+@dataclass
+class FusionArchitecture(Architecture):
+    """Settings of a `FusionNetwork` over blocks of these widths."""
+
+    widths: tuple[int, ...]
+    attention: str = "gated"
+    size: int = 64
+    dropout: float = 0.3
+    modality_dropout: float = 0.2
+
+    def build(self, inputs: int, classes: int) -> FusionNetwork:
+        """Make the network with fresh weights."""
+        del inputs
+        return FusionNetwork(classes=classes, **self.get_params())
