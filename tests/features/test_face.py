@@ -11,7 +11,7 @@ from serein.audio.video_sound import read_video_sound
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, MissingExtraError, VideoError
 from serein.features import face_models
-from serein.features.face import FUNCTIONAL_COLUMNS, FaceSeries, describe_face
+from serein.features.face import FaceSeries, describe_face
 from serein.features.face_models import EXPRESSIONS, ExpressionReader, FaceFinder
 from serein.features.video import VideoLimits
 
@@ -77,7 +77,6 @@ def test_no_face_is_an_answer():
         assert series.found == 0
         assert series.faces.tolist() == [0]
         assert series.pooled() is None
-        assert np.isnan(series.functionals()).all()
 
 
 def test_a_still_image_is_one_row():
@@ -136,7 +135,6 @@ def made_series(rows):
 
 def test_names_are_the_house_names():
     assert set(EXPRESSIONS) <= set(EMOTIONS)
-    assert len(FUNCTIONAL_COLUMNS) == len(set(FUNCTIONAL_COLUMNS)) == 28
 
 
 def test_pooling_is_the_mean_over_the_frames_with_a_face():
@@ -148,14 +146,6 @@ def test_pooling_is_the_mean_over_the_frames_with_a_face():
     assert series.pooled(0.0, 2.0)["anger"] == pytest.approx(0.2)
     assert series.pooled(1.0, 2.0) is None
     assert series.pooled(50.0) is None
-
-
-def test_functionals_by_hand():
-    found = dict(zip(FUNCTIONAL_COLUMNS, made_series([0.0, None, 1.0]).functionals(), strict=True))
-    assert found["face_anger_mean"] == pytest.approx(0.5)
-    assert found["face_anger_std"] == pytest.approx(0.5)
-    assert found["face_neutral_p80"] == pytest.approx(0.8)
-    assert found["face_fear_mean"] == 0
 
 
 def test_no_frames_are_an_empty_series():

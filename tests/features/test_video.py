@@ -9,7 +9,7 @@ import pytest
 
 from made_videos import CONTAINERS, chirp, clip, greys, sound_alone
 from serein.errors import AudioError, VideoError
-from serein.features.video import VideoLimits, frames, is_still
+from serein.features.video import VideoLimits, is_still, sample_frames
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
 
@@ -18,7 +18,7 @@ UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 
 def times(data, **more):
-    return [time_s for time_s, _ in frames(data, **more)]
+    return [time_s for time_s, _ in sample_frames(data, **more)]
 
 
 def picture_file(codec, picture, pix_fmt):
@@ -56,7 +56,7 @@ def test_samples_are_even_whatever_the_frame_rate(fps, per_s):
 
 
 def test_each_picture_stands_at_its_own_time():
-    for time_s, picture in frames(clip(greys(50)), per_s=5):
+    for time_s, picture in sample_frames(clip(greys(50)), per_s=5):
         assert picture.shape == (48, 64, 3)
         assert picture.dtype == np.uint8
         assert picture.mean() == pytest.approx(round(time_s * 25), abs=3)
@@ -82,17 +82,17 @@ def test_pictures_and_sound_share_time_0():
 
 def test_large_pictures_are_scaled_down():
     data = clip(greys(2, size=(360, 1280)))
-    assert {picture.shape for _, picture in frames(data)} == {(180, 640, 3)}
-    assert {picture.shape for _, picture in frames(data, max_side=100)} == {(28, 100, 3)}
+    assert {picture.shape for _, picture in sample_frames(data)} == {(180, 640, 3)}
+    assert {picture.shape for _, picture in sample_frames(data, max_side=100)} == {(28, 100, 3)}
 
 
 def test_pictures_are_turned_upright():
     left_red = np.zeros((48, 64, 3), np.uint8)
     left_red[:, :32, 0] = 250
     data = clip([left_red] * 3)
-    (_, plain), *_ = frames(data)
+    (_, plain), *_ = sample_frames(data)
     place = data.index(UPRIGHT, data.index(b"tkhd"))  # a quarter turn clockwise for the player
-    (_, turned), *_ = frames(data[:place] + QUARTER_TURN + data[place + len(UPRIGHT) :])
+    (_, turned), *_ = sample_frames(data[:place] + QUARTER_TURN + data[place + len(UPRIGHT) :])
     np.testing.assert_array_equal(turned, np.rot90(plain, -1))
     assert turned[5, 24, 0] > 200  # left went up
     assert turned[-5, 24, 0] < 50
@@ -105,7 +105,7 @@ def test_a_still_image_is_one_picture_at_0(codec, pix_fmt):
     picture = np.full((40, 60, 3), (200, 100, 50), np.uint8)
     data = picture_file(codec, picture, pix_fmt)
     assert is_still(data)
-    [(time_s, found)] = frames(data)
+    [(time_s, found)] = sample_frames(data)
     assert time_s == 0
     np.testing.assert_allclose(found, picture, atol=6)
 
@@ -119,27 +119,27 @@ def test_a_video_is_no_still():
 
 def test_a_claim_of_huge_pictures_is_refused():
     with pytest.raises(VideoError, match=r"4096 x 4096|at most 4096"):
-        list(frames(png(30_000, 30_000)))
-    with pytest.raises(VideoError, match="pictures of 64 x 48 points; need at most 50"):
-        list(frames(clip(greys(2)), limits=VideoLimits(max_side=50)))
-    with pytest.raises(VideoError, match="pictures of 4200 x 64 points; need at most 4096"):
-        list(frames(clip(greys(2, size=(64, 4200)))))
+        list(sample_frames(png(30_000, 30_000)))
+    with pytest.raises(VideoError, match="pictures of 64 x 48 pixels; need at most 50"):
+        list(sample_frames(clip(greys(2)), limits=VideoLimits(max_side=50)))
+    with pytest.raises(VideoError, match="pictures of 4200 x 64 pixels; need at most 4096"):
+        list(sample_frames(clip(greys(2, size=(64, 4200)))))
 
 
 def test_limits_hold():
     data = clip(greys(50))
     with pytest.raises(VideoError, match="longer than 1 s"):
-        list(frames(data, limits=VideoLimits(max_s=1.0)))
+        list(sample_frames(data, limits=VideoLimits(max_s=1.0)))
     with pytest.raises(VideoError, match="more than 20 pictures"):
-        list(frames(data, limits=VideoLimits(max_frames=20)))
+        list(sample_frames(data, limits=VideoLimits(max_frames=20)))
     with pytest.raises(AudioError, match="at most 100 are read"):
-        list(frames(data, limits=VideoLimits(max_bytes=100)))
+        list(sample_frames(data, limits=VideoLimits(max_bytes=100)))
 
 
 @pytest.mark.parametrize("per_s", [0, -1, 61, float("nan"), float("inf")])
 def test_a_rate_must_be_one(per_s):
     with pytest.raises(VideoError, match="per_s is"):
-        frames(b"not looked at", per_s=per_s)
+        sample_frames(b"not looked at", per_s=per_s)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_a_rate_must_be_one(per_s):
 )
 def test_what_holds_no_picture_is_an_error(bad, message):
     with pytest.raises(VideoError, match=message):
-        list(frames(bad))
+        list(sample_frames(bad))
 
 
 def test_sound_alone_has_no_pictures():
     with pytest.raises(VideoError, match="no pictures, only sound"):
-        list(frames(sound_alone(chirp(), form="matroska")))
+        list(sample_frames(sound_alone(chirp(), form="matroska")))
 
 
 def test_damage_is_an_error_or_pictures():

@@ -24,7 +24,7 @@ VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
 
 CONVERT = "convert it to MP4, for instance with: ffmpeg -i video.xyz video.mp4"
-VIDEOS: Formats = {  # (position, magic bytes) -> what FFmpeg calls the format
+VIDEOS: Formats = {  # (position, magic bytes) -> FFmpeg's name of the format
     (4, b"ftyp"): "mov",
     (4, b"moov"): "mov",
     (4, b"mdat"): "mov",

@@ -1,8 +1,7 @@
-"""What finds a face in a picture, and what reads its expression. Extra [face].
+"""The detector of faces and the classifier of their expression. Extra [face].
 
-The detector is OpenCV's cascade of frontal faces, which OpenCV 4 ships; the expression model is a
-small convolutional network that serein ships. Both run on one CPU thread and give the same answer
-each time.
+The detector is OpenCV's cascade of frontal faces, which OpenCV 4 contains; the classifier a small
+convolutional network in this folder. Both run on one CPU thread and are deterministic.
 
 References
 ----------
@@ -21,23 +20,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
+from serein.audio.frames import Array
+from serein.audio.voice import open_session
 from serein.errors import MissingExtraError, VideoError
 
-Array = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.int64]
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-"""What the network tells apart, in its order, by serein's names."""
+"""The classes of the network, in its order."""
 
 MODEL = Path(__file__).with_name("face_expression.onnx")
 CASCADE = "haarcascade_frontalface_alt2.xml"
-SIDE = 64  # of the picture that the network sees
-MARGIN = 0.1  # of the box, on each side: the network was trained with a little more than the face
-MIN_FACE = 0.08  # of the shorter side of the picture; smaller ones say little and cost much
-MIN_POINTS = 24
+INPUT_SIDE = 64  # pixels of the network's input
+MARGIN = 0.1  # of the box, on each side, as the network was trained
+MIN_FACE = 0.08  # of the shorter side of the picture
+MIN_PIXELS = 24
 
 
 class FaceFinder:
@@ -54,8 +53,8 @@ class FaceFinder:
         self._cascade = self._cv2.CascadeClassifier(str(Path(folder) / CASCADE))
 
     def find(self, grey: Grey) -> Boxes:
-        """Find the faces of a picture."""
-        least = max(MIN_POINTS, round(MIN_FACE * min(grey.shape)))
+        """Find faces: boxes (faces, 4) of left, top, width, height in pixels, largest first."""
+        least = max(MIN_PIXELS, round(MIN_FACE * min(grey.shape)))
         found = self._cascade.detectMultiScale(
             grey, scaleFactor=1.15, minNeighbors=4, minSize=(least, least)
         )
@@ -65,29 +64,23 @@ class FaceFinder:
 
 
 class ExpressionReader:
-    """Reads the expression of a face as probabilities of `EXPRESSIONS`."""
+    """Classifies the expression of a face."""
 
     def __init__(self) -> None:
         self._cv2 = _cv2()
         if not MODEL.is_file():
             raise VideoError(f"{MODEL.name} is missing beside {__name__}; install serein again")
-        onnxruntime.disable_telemetry_events()  # Windows knows no variable
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._network = onnxruntime.InferenceSession(
-            str(MODEL), options, providers=["CPUExecutionProvider"]
-        )
+        self._network = open_session(MODEL.read_bytes())
         self._input = self._network.get_inputs()[0].name
 
     def read(self, grey: Grey, box: Boxes) -> Array:
-        """Read one face."""
+        """Return the probabilities of `EXPRESSIONS` for the face in a box, shape (7,)."""
         left, top, width, height = (int(value) for value in box)
-        more = round(MARGIN * width)
-        rows = slice(max(0, top - more), top + height + more)
-        columns = slice(max(0, left - more), left + width + more)
+        margin = round(MARGIN * width)
+        rows = slice(max(0, top - margin), top + height + margin)
+        columns = slice(max(0, left - margin), left + width + margin)
         face = self._cv2.resize(
-            grey[rows, columns], (SIDE, SIDE), interpolation=self._cv2.INTER_AREA
+            grey[rows, columns], (INPUT_SIDE, INPUT_SIDE), interpolation=self._cv2.INTER_AREA
         )
         scaled = face.astype(np.float32) / np.float32(127.5) - np.float32(1)
         answer: Any = self._network.run(None, {self._input: scaled[None, None]})
@@ -95,7 +88,7 @@ class ExpressionReader:
 
 
 def grey_of(picture: npt.NDArray[np.uint8], max_side: int) -> Grey:
-    """Make a picture grey and at most so large."""
+    """Convert a picture to grey, scaled down to at most `max_side` pixels a side."""
     cv2 = _cv2()
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
@@ -103,8 +96,7 @@ def grey_of(picture: npt.NDArray[np.uint8], max_side: int) -> Grey:
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    result: Grey = grey
-    return result
+    return grey
 
 
 def _cv2() -> Any:

@@ -1,9 +1,8 @@
 """The pictures of a video, a few a second. Extra [face].
 
-Pictures are sampled by their timestamps, so it does not matter whether the video has 10, 25 or 120
-frames a second, or a rate that varies; a still image is a video of one picture at 0 s. They are
-made smaller on the way, because a face is found as well in 640 points as in 4096, and turned
-upright where the camera noted how it was held.
+Pictures are sampled by their timestamps, whatever the frame rate; a still image is a video of one
+picture at 0 s. They are scaled down, for a face is found in 640 pixels as well as in 4096, and
+rotated upright as the camera noted.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from serein.errors import VideoError
 Picture = npt.NDArray[np.uint8]
 Timed = tuple[float, Picture]
 
-STILLS: Formats = {  # (position, magic bytes) -> what FFmpeg calls the format
+STILLS: Formats = {  # (position, magic bytes) -> FFmpeg's name of the format
     (0, b"\x89PNG\r\n\x1a\n"): "png_pipe",
     (0, b"\xff\xd8\xff"): "jpeg_pipe",
     (8, b"WEBPVP8"): "webp_pipe",
@@ -45,11 +44,11 @@ MAX_PER_S = 60.0
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """What is accepted as the pictures of a video."""
+    """Limits of the pictures of a video."""
 
     max_s: float = 3600.0
-    max_side: int = 4096  # points, as stored
-    max_frames: int = 500_000  # decoded, not sampled: an hour at 120 a second, and some more
+    max_side: int = 4096  # pixels, as stored
+    max_frames: int = 500_000  # decoded: more than an hour at 120 a second
     max_bytes: int = 2 * 2**30
 
 
@@ -57,23 +56,23 @@ DEFAULT_VIDEO_LIMITS = VideoLimits()
 
 
 def is_still(source: VideoSource) -> bool:
-    """Tell whether a file is a still image that `frames` reads (PNG, JPEG, WebP, BMP)."""
+    """Tell whether a file is a still image that `sample_frames` reads (PNG, JPEG, WebP, BMP)."""
     with opened(source, DEFAULT_VIDEO_LIMITS.max_bytes) as file:
         return format_of(file, STILLS) is not None
 
 
-def frames(
+def sample_frames(
     source: VideoSource,
     *,
     per_s: float = 5.0,
     max_side: int = 640,
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
 ) -> Iterator[Timed]:
-    """Sample the pictures of a video evenly in time."""
+    """Sample the pictures of a video evenly in time: time in seconds, RGB picture."""
     if not 0 < per_s <= MAX_PER_S:
         raise VideoError(f"per_s is {per_s}; need more than 0 and at most {MAX_PER_S:g} a second")
     if max_side < 16:
-        raise VideoError(f"max_side is {max_side}; need at least 16 points")
+        raise VideoError(f"max_side is {max_side}; need at least 16 pixels")
     return _frames(source, per_s, max_side, limits)
 
 
@@ -94,7 +93,7 @@ def _frames(
 
 
 def _picture_stream(video: OpenVideo, limits: VideoLimits) -> Any:
-    """Find the track of pictures, and check what its header claims."""
+    """Find the picture track, and check its header."""
     stream = next(iter(picture_streams(video)), None)
     if stream is None:
         raise VideoError(
@@ -107,7 +106,7 @@ def _picture_stream(video: OpenVideo, limits: VideoLimits) -> Any:
 
 
 def _timed(video: OpenVideo, stream: Any, limits: VideoLimits) -> Iterator[tuple[float, Any]]:
-    """Decode the pictures with their time in seconds, never backwards."""
+    """Decode the pictures with their times in seconds, which never decrease."""
     still = video.format.endswith("_pipe")
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     last_s = -inf
@@ -136,11 +135,11 @@ def _check_size(name: str, picture: Any, limits: VideoLimits) -> None:
     if not (width and height):  # FFmpeg gave up before it knew
         raise VideoError(
             f"{name}: has pictures that are damaged, or larger than {limits.max_side} x "
-            f"{limits.max_side} points; {AGAIN}, or scale it down"
+            f"{limits.max_side} pixels; {AGAIN}, or scale it down"
         )
     if max(width, height) > limits.max_side:
         raise VideoError(
-            f"{name}: has pictures of {width} x {height} points; need at most {limits.max_side} "
+            f"{name}: has pictures of {width} x {height} pixels; need at most {limits.max_side} "
             "a side: scale it down, for instance with: ffmpeg -i large.mp4 -vf scale=1280:-2 "
             "small.mp4"
         )
@@ -148,13 +147,13 @@ def _check_size(name: str, picture: Any, limits: VideoLimits) -> None:
 
 def _too_long(name: str, limits: VideoLimits) -> VideoError:
     return VideoError(
-        f"{name}: lasts longer than {limits.max_s:g} s, the most that is watched; cut it into "
+        f"{name}: lasts longer than {limits.max_s:g} s, the most that is read; cut it into "
         "pieces, or raise max_s in the limits"
     )
 
 
 def _upright(frame: Any, max_side: int) -> Picture:
-    """Convert to RGB, scaled down and turned as the camera noted."""
+    """Convert a picture to RGB, scaled down and rotated as the camera noted."""
     scale = min(1.0, max_side / max(frame.width, frame.height))
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
     small = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
