@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import doctest
 import html.parser
+import importlib.util
 import os
 import re
 import shlex
@@ -128,6 +129,17 @@ def test_every_link_inside_leads_somewhere(linked: dict[Path, Links]) -> None:
                 assert unquote(parts.fragment) in linked[target].places, (file.name, place)
             checked += 1
     assert checked > 1000
+
+
+def test_every_public_name_is_under_its_heading(linked: dict[Path, Links]) -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/site/reference.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    places = next(links.places for file, links in linked.items() if file.name == "python.html")
+    for section, modules in reference.REFERENCE.items():
+        assert re.sub(r"\W+", "-", section.lower()) in places
+        for module, names in modules.items():
+            assert {f"{module}.{name}" for name in names} <= places, module
 
 
 def test_every_command_name_and_card_has_its_place(linked: dict[Path, Links]) -> None:

@@ -15,13 +15,12 @@ from serein.evaluation.metrics import (
     auc,
     auc_macro,
     brier,
+    class_scores,
     concordance,
     confusion_matrix,
     expected_calibration_error,
-    f1s,
     log_loss,
     overall_scores,
-    precisions,
     recalls,
     roc_curve,
     uar,
@@ -135,11 +134,11 @@ def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
     }
     assert {name: float(value) for name, value in found.items()} == pytest.approx(expected)
     np.testing.assert_allclose(
-        precisions(truth, answer, CLASSES),
+        class_scores(confusion_matrix(truth, answer, CLASSES))["precision"],
         sklearn_metrics.precision_score(truth, answer, average=None, **oracle),
     )
     np.testing.assert_allclose(
-        f1s(truth, answer, CLASSES),
+        class_scores(confusion_matrix(truth, answer, CLASSES))["f1"],
         sklearn_metrics.f1_score(truth, answer, average=None, **oracle),
     )
     assert log_loss(truth, probabilities) == pytest.approx(

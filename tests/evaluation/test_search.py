@@ -395,8 +395,8 @@ def test_a_storage_with_other_data_is_refused(tmp_path: Path, which: int):
     ("changed", "error", "message"),
     [
         ({"method": "bayes"}, ValueError, "unknown search method 'bayes'; known: bayesian, "),
-        ({"random_state": -1}, ValueError, "random_state is -1; need a whole number from 0"),
-        ({"trials": 0}, ValueError, "trials is 0; need at least 1"),
+        ({"random_state": -1}, ValueError, "random_state is -1; allowed: 0 or more"),
+        ({"trials": 0}, ValueError, "trials is 0; allowed: 1 or more"),
         ({"folds": 7}, ProtocolError, "7 folds of 6 speakers; allowed: 2 to 6 folds"),
         ({"space": {}}, ValueError, "the search space is"),
         ({"start": ({"aa": 1},)}, ValueError, "start: unknown parameter 'aa'; known: a, b"),

@@ -26,7 +26,7 @@ from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance
-from serein.errors import ProtocolError, SettingError, unknown_name
+from serein.errors import ProtocolError, SettingError, check_name, renamed
 from serein.evaluation.comparison import change
 from serein.evaluation.fairness import GROUPINGS, fairness
 from serein.evaluation.metrics import Floats
@@ -67,8 +67,7 @@ def stress(
     **options: Any,
 ) -> StressReport:
     """Test a model on recordings of speakers that it was not trained on."""
-    if overlap not in OVERLAPS:
-        raise SettingError(unknown_name("speaker overlap", overlap, OVERLAPS))
+    check_name("speaker overlap", overlap, OVERLAPS)
     clips, notes = known_emotions(corpus, labels, name)
     known = {clip.speaker for clip in clips} & set(trained_on)
     if known and overlap == "refuse":
@@ -87,6 +86,7 @@ def stress(
     return _report(model, clips, notes, about, stamped=shared, **options)
 
 
+@renamed(workers="threads", tick="progress")
 def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressReport:
     """Test the robustness of a bundled model, or a bundle; it may predict "no speech".
 
@@ -140,6 +140,7 @@ def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressRep
     )
 
 
+@renamed(judged="result", workers="threads", tick="progress")
 def stress_folds(
     fitted: Any,
     front: Callable[[Signal], npt.NDArray[np.float32]],

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import comb
-from typing import Any, NamedTuple
+from math import comb, isnan
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import check_name
 from serein.evaluation.comparison import holm
 from serein.evaluation.metrics import (
     Floats,
@@ -27,6 +27,7 @@ from serein.evaluation.metrics import (
 from serein.evaluation.result import Result
 
 Counts = npt.NDArray[np.int64]
+Value = TypeVar("Value", float, "Difference")
 
 DRAWS = 2000
 MIN_CLIPS = 10  # of a group that is tested
@@ -123,8 +124,7 @@ def fairness(
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2), 1979.
     """
-    if by not in GROUPINGS:
-        raise SettingError(unknown_name("group to compare", by, GROUPINGS))
+    check_name("group to compare", by, GROUPINGS)
     column, unit = GROUPINGS[by]
     unknown = np.full(len(result.truth), "")
     values = result.speakers if column == "speakers" else result.about.get(column, unknown)
@@ -213,14 +213,10 @@ def _groups(
         rows = after[:1, family] if permutation.groups == 2 else after[:, family]
         after[:, family] = _corrected(rows)
     groups = []
-    for number, (value, band, p), corrected in zip(tested, tests, after, strict=True):
+    for number, (value, band, p), corrected in zip(tested.tolist(), tests, after, strict=True):
         columns = zip(value.tolist(), band.tolist(), p.tolist(), corrected.tolist(), strict=True)
-        found = [
-            Difference(gap, (low, high), raw, by_holm) for gap, (low, high), raw, by_holm in columns
-        ]
-        verdict = OUTSIDE if found[0].outside else WITHIN
-        verdict = verdict if permutation.can_tell(int(number)) else TOO_FEW
-        mine, cells = values == names[number], permutation.cells(int(number))
+        found = [Difference(gap, (low, high), *ps) for gap, (low, high), *ps in columns]
+        mine, cells = values == names[number], permutation.cells(number)
         recall, precision = _shares(cells)
         groups.append(
             Group(
@@ -229,14 +225,22 @@ def _groups(
                 speakers=len(np.unique(result.speakers[mine])),
                 uar=float(overall_scores(cells)["uar"]),
                 uar_difference=found[0],
-                recall=_named(result.labels, recall),
+                recall=_known(result.labels, recall.tolist()),
                 recall_difference=_known(result.labels, found[1 : 1 + classes]),
-                precision=_named(result.labels, precision),
+                precision=_known(result.labels, precision.tolist()),
                 precision_difference=_known(result.labels, found[1 + classes :]),
-                verdict=DISJOINT if np.isnan(value[0]) else verdict,
+                verdict=_verdict(found[0], permutation.can_tell(number)),
             )
         )
     return tuple(groups)
+
+
+def _verdict(difference: Difference, can_tell: bool) -> str:
+    if isnan(difference.value):
+        return DISJOINT
+    if not can_tell:
+        return TOO_FEW
+    return OUTSIDE if difference.outside else WITHIN
 
 
 def _notes(
@@ -281,10 +285,8 @@ def _corrected(p: Floats) -> Floats:
     return corrected
 
 
-def _named(labels: tuple[str, ...], values: Floats) -> dict[str, float]:
-    pairs = zip(labels, values.tolist(), strict=True)
-    return {label: value for label, value in pairs if not np.isnan(value)}
-
-
-def _known(labels: tuple[str, ...], found: list[Difference]) -> dict[str, Difference]:
-    return {label: gap for label, gap in zip(labels, found, strict=True) if not np.isnan(gap.value)}
+def _known(labels: tuple[str, ...], values: list[Value]) -> dict[str, Value]:
+    """Give each label its value; NaN is none."""
+    plain = [value if isinstance(value, float) else value.value for value in values]
+    found = zip(labels, values, plain, strict=True)
+    return {label: value for label, value, number in found if not isnan(number)}

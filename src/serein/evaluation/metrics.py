@@ -152,44 +152,21 @@ def confidence_gaps(truth: Indices, probabilities: Floats, bins: int) -> tuple[I
     return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - correct
 
 
-def precisions(truth: Indices, prediction: Indices, classes: int) -> Floats:
-    """Give each class's precision: the share of the predictions of it that are correct.
-
-    Parameters
-    ----------
-    truth, prediction : numpy.ndarray
-        Shape (samples,), class numbers.
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (classes,), 0 to 1; 0 for a class that is never predicted.
-    """
-    return class_scores(confusion_matrix(truth, prediction, classes))["precision"]
-
-
-def f1s(truth: Indices, prediction: Indices, classes: int) -> Floats:
-    """Give each class's F1: the harmonic mean of its recall and its precision.
-
-    Parameters
-    ----------
-    truth, prediction : numpy.ndarray
-        Shape (samples,), class numbers.
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (classes,), 0 to 1; NaN for a class that is neither true nor predicted.
-    """
-    return class_scores(confusion_matrix(truth, prediction, classes))["f1"]
-
-
 def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
-    """Compute recall, precision and F1 of each class from confusion matrices."""
+    """Compute recall, precision and F1 of each class from confusion matrices.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (..., classes, classes), as `confusion_matrix` gives it.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        ``recall``, ``precision`` and ``f1``, each (..., classes), 0 to 1. Recall is NaN for a class
+        without clips, F1 for one that is neither true nor predicted; precision is 0 for a class
+        that is never predicted.
+    """
     hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
     true, predicted = cells.sum(axis=-1), cells.sum(axis=-2)
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
 from serein.errors import ProtocolError, unknown_name
 
@@ -186,7 +186,7 @@ def leave_one_sentence_out(
             f"{len(distinct)} sentence(s): leaving one out needs at least 2; use another protocol"
         )
     if speaker_overlap == "allow":
-        return [(np.flatnonzero(spoken != one), np.flatnonzero(spoken == one)) for one in distinct]
+        return list(LeaveOneGroupOut().split(spoken, groups=spoken))
     count = min(folds, len(np.unique(names)))
     groups = speaker_k_fold(speakers, sentences, folds=count, random_state=random_state)
     crossed = [
@@ -222,7 +222,7 @@ def leave_one_corpus_out(corpora: Sequence[str]) -> list[Fold]:
             f"{', '.join(known)} is the only corpus; leaving one out needs at least 2: name more "
             "under data.corpora"
         )
-    return [(np.flatnonzero(names != one), np.flatnonzero(names == one)) for one in known]
+    return list(LeaveOneGroupOut().split(names, groups=names))
 
 
 def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:

@@ -4,50 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serein.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 NONE = "–"
 
 
 def fill(template: str, **values: Any) -> str:
-    """Fill in a template."""
-    filled = environment().get_template(template)
-    from jinja2 import UndefinedError
-
+    """Fill in a template; a value that is missing raises LookupError."""
     try:
-        return filled.render(**values)
-    except UndefinedError as error:
-        raise LookupError(f"{template}: {error}") from error
-
-
-def environment() -> Environment:
-    """Make the environment of the templates."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
     except ImportError as error:
         raise MissingExtraError("the report", "sound") from error
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("serein.evaluation.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
-        "score": score,
-        "signed": signed,
-        "percent": percent,
-        "span": span,
-        "p_value": p_value,
-        "position": position,
-        "sentence": sentence,
-    }
-    return made
+    filters = (score, signed, percent, span, p_value, position, sentence)
+    environment.filters |= {one.__name__: one for one in filters}
+    try:
+        return environment.get_template(template).render(**values)
+    except UndefinedError as error:
+        raise LookupError(f"{template}: {error}") from error
 
 
 def score(value: float | None, digits: int = 3) -> str:

@@ -14,6 +14,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from serein.engine import each, parallel
-from serein.errors import SettingError, unknown_name
+from serein.errors import SettingError, check_name, check_range
 from serein.evaluation.cross_validation import Augmented, fit_part
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import Fold, check_folds, speaker_k_fold
@@ -169,12 +170,9 @@ def search(
     MissingExtraError
         If Optuna is not installed.
     """
-    if method not in METHODS:
-        raise SettingError(unknown_name("search method", method, METHODS))
-    if trials < 1:
-        raise SettingError(f"trials is {trials}; need at least 1")
-    if random_state < 0:
-        raise SettingError(f"random_state is {random_state}; need a whole number from 0")
+    check_name("search method", method, METHODS)
+    check_range("trials", trials, 1, inf)
+    check_range("random_state", random_state, 0, inf)
     spans = read_space(space)
     fixed = [read_values(spans, values, "start") for values in start]
     points = grid(spans, random_state=random_state) if method == "grid" else []

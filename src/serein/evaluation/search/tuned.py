@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from serein.errors import SettingError, unknown_name
+from serein.errors import check_name
 from serein.evaluation.search.search import Candidate, candidates_of, fit_arguments, search
 from serein.evaluation.search.space import read_space
 
@@ -120,8 +120,7 @@ class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _candidates(self) -> Candidate:
         known = self.estimator.get_params()
         for name in read_space(self.space):
-            if name not in known:
-                raise SettingError(unknown_name("parameter", name, known))
+            check_name("parameter", name, known)
         return candidates_of(self.estimator)
 
     def _fitted(self) -> Any:
