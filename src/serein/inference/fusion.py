@@ -63,6 +63,7 @@ class FusionRecognizer(Recognizer):
         for name in list(self.widths)[1:]:
             self._columns[name] = slice(first, first + self.widths[name])
             first += self.widths[name]
+        self._width = first
 
     @cached_property
     def sentence_encoder(self) -> SentenceEncoder:
@@ -114,19 +115,20 @@ class FusionRecognizer(Recognizer):
         signal = None if source is None else read_source(source, rate, self.limits)
         units = read_openface(face) if isinstance(face, (str, os.PathLike)) else face
         samples = signal.size if signal is not None else _samples(units)
-        model = self._model
-        grid = self._grid(window_s, hop_s)
-        words = {} if text is None else {"text": self._sentence(text)}
-        whole = _averaged(
-            [
-                (end - start, self._subsets(sound, _face(units) | words))
-                for start, end, sound in self._windows(signal, samples, model.window, model.hop)
+        model, grid = self._model, self._grid(window_s, hop_s)
+        known = _face(units) | ({} if text is None else {"text": self._sentence(text)})
+        usual = [
+            (span, self._subsets(sound, known, _face(units, *span)))
+            for span, sound in _windows(signal, samples, model.window, model.hop)
+        ]
+        whole = _averaged([(end - start, found[0]) for (start, end), found in usual])
+        segments = [(span, found[1]) for span, found in usual]
+        if grid != (model.window, model.hop):
+            segments = [
+                (span, self._subsets(sound, _face(units, *span))[0])
+                for span, sound in _windows(signal, samples, *grid)
             ]
-        )
-        timeline = tuple(
-            self._segment((start, end), self._subsets(sound, _face(units, start, end)))
-            for start, end, sound in self._windows(signal, samples, *grid)
-        )
+        timeline = tuple(self._segment(span, found) for span, found in segments)
         joint = self._segment((0.0, samples / RATE_HZ), whole)
         if text is not None:
             said = replace(joint.modalities["words"], text=text)
@@ -160,33 +162,25 @@ class FusionRecognizer(Recognizer):
         vector: Array = self.sentence_encoder([text])[0]
         return vector
 
-    def _windows(
-        self, signal: Signal | None, samples: int, window: int, hop: int
-    ) -> Iterator[tuple[float, float, Signal | None]]:
-        """Cut a recording into windows: the stretch each stands for, and its sound."""
-        starts = window_starts(samples, window, hop)
-        bounds = segment_bounds(starts, window, samples)
-        for start, span in zip(starts, bounds, strict=True):
-            yield *span, None if signal is None else signal[start : start + window]
-
-    def _subsets(self, sound: Signal | None, given: Mapping[str, Array]) -> Subsets:
+    def _subsets(self, sound: Signal | None, *given: Mapping[str, Array]) -> list[Subsets]:
         """Predict for one window from every set of modalities; without speech there is no voice."""
         model, network = self._model, cast("FusedNetwork", self._model.network)
-        features = None if sound is None or is_silent(sound) else model.front_end(sound)
-        names = (*(() if features is None else ("voice",)), *given)
-        parts = subsets(names)
-        width = 1 + sum(self.widths.values()) - self.widths["voice"]
-        rows = np.full((len(parts), width), np.nan, np.float32)
-        for row, subset in zip(rows, parts, strict=True):
-            row[0] = "voice" in subset
-            for name in set(subset) - {"voice"}:
-                row[self._columns[name]] = given[name]
-        if features is None:
-            features = model.front_end(_some_sound())
+        silent = sound is None or is_silent(sound)
+        voice = () if silent else ("voice",)
+        parts = [
+            (number, part) for number, one in enumerate(given) for part in subsets([*voice, *one])
+        ]
+        rows = np.full((len(parts), self._width), np.nan, np.float32)
+        for row, (number, part) in zip(rows, parts, strict=True):
+            row[0] = "voice" in part
+            for name in set(part) - {"voice"}:
+                row[self._columns[name]] = given[number][name]
+        features = model.front_end(_some_sound() if sound is None or silent else sound)
         probabilities, speech = network.predict_fused(features, rows)
-        found = dict(zip(parts, probabilities, strict=True))
-        if speech < model.speech_threshold:
-            found = {subset: row for subset, row in found.items() if "voice" not in subset}
+        found: list[Subsets] = [{} for _ in given]
+        for (number, part), row in zip(parts, probabilities, strict=True):
+            if "voice" not in part or speech >= model.speech_threshold:
+                found[number][part] = row
         return found
 
     def _segment(self, bounds: tuple[float, float], given: Subsets) -> Segment:
@@ -207,6 +201,15 @@ class FusionRecognizer(Recognizer):
                 TITLES[name]: value / total if total else 0.0 for name, value in values.items()
             },
         )
+
+
+def _windows(
+    signal: Signal | None, samples: int, window: int, hop: int
+) -> Iterator[tuple[tuple[float, float], Signal | None]]:
+    """Cut a recording into windows: the stretch each stands for, and its sound."""
+    starts = window_starts(samples, window, hop)
+    for start, span in zip(starts, segment_bounds(starts, window, samples), strict=True):
+        yield span, None if signal is None else signal[start : start + window]
 
 
 def face_features(means: npt.ArrayLike) -> Array:
