@@ -34,10 +34,9 @@ PAIRED = (
 class Comparison:
     """How a second system differs from a first on the same clips.
 
-    `score`: one of `PAIRED`; `first, second`: the scores; `interval_95`: of the difference, second
-    less first, by speaker-level bootstrap; NaN with one speaker; `p_value`: two-sided: how often
-    swapping the two systems' predictions for whole speakers, at random, gives a difference as
-    large; `speakers`: how many there are.
+    The interval is of the difference, second less first, by speaker-level bootstrap; NaN with one
+    speaker. `p_value` is two-sided: how often swapping the two systems' predictions for whole
+    speakers, at random, gives a difference as large.
     """
 
     score: str
@@ -57,10 +56,8 @@ class Comparison:
 class Change:
     """What one condition, such as added noise, does to the predictions of one model.
 
-    `uar, clean_uar, difference`: UAR under the condition, without it, and the first less the
-    second; `interval_95`: of the difference, by speaker-level bootstrap; None with one speaker;
-    `unchanged`: share of clips whose predicted class stays; `recall`: of each class under the
-    condition.
+    The interval is of the difference to the clean UAR, by speaker-level bootstrap; None with one
+    speaker. `unchanged` is the share of clips whose predicted class stays.
     """
 
     uar: float
@@ -79,15 +76,10 @@ def compare(
     draws: int = 2000,
     random_state: int = 0,
 ) -> Comparison:
-    """Compare two systems by a paired permutation test over speakers.
+    """Compare two systems on the same clips by a paired permutation test over speakers.
 
-    `first, second`: predictions for the same clips, in the same or another order; `score`: one of
-    `PAIRED`; `draws`: resamples for the interval; `random_state`: seed.
-
-    Returns: difference, interval and p-value.
-
-    Source: R. A. Fisher, "The Design of Experiments", 1935, section 21; E. W. Noreen,
-    "Computer-Intensive Methods for Testing Hypotheses", 1989 (approximate randomisation).
+    R. A. Fisher, "The Design of Experiments", 1935, section 21; E. W. Noreen, "Computer-Intensive
+    Methods for Testing Hypotheses", 1989 (approximate randomisation).
     """
     if score not in PAIRED:
         raise ProtocolError(unknown_name("score", score, PAIRED))
@@ -148,12 +140,11 @@ def aligned(first: Result, second: Result) -> Result:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for having made several tests.
 
-    `p_values`: one a test.
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6(2), 1979.
 
-    Returns: in the same order, at most 1.
-
-    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
-    of Statistics 6(2), 1979.
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
     """
     given = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(given)

@@ -24,13 +24,8 @@ class Reliability:
 def reliability(truth: Indices, probabilities: Floats, *, bins: int = 10) -> Reliability:
     """Compare confidence with accuracy, over bins of equal width.
 
-    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes), rows
-    summing to 1; `bins`: number of bins of confidence between 0 and 1.
-
-    Returns: the points of a reliability diagram.
-
-    Source: M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The
-    Statistician 32, 1983.
+    M. H. DeGroot, S. E. Fienberg, "The comparison and evaluation of forecasters", The Statistician
+    32, 1983.
     """
     place, gap = confidence_gaps(truth, probabilities, bins)
     confidence = probabilities.max(axis=1)
@@ -68,12 +63,11 @@ class RiskCoverage:
 def risk_coverage(truth: Indices, probabilities: Floats) -> RiskCoverage:
     """Trace risk against coverage as the threshold of the reject option falls.
 
-    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes).
+    Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
 
-    Returns: a step for each distinct confidence.
-
-    Source: Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS
-    2017.
+    >>> curve = risk_coverage(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
+    >>> curve.coverage.tolist(), curve.risk.tolist(), curve.at(0.7)
+    ([0.5, 1.0], [0.0, 0.5], (0.5, 1.0))
     """
     confidence = probabilities.max(axis=1)
     wrong = probabilities.argmax(axis=1) != truth

@@ -90,12 +90,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Fairness:
-    """How the groups of one kind compare.
-
-    `by, unit`: the kind of group, and what is permuted: speakers, or clips within their true class;
-    `groups`: sorted by name; empty if there is nothing to compare; `notes`: what was left out, and
-    how p was corrected.
-    """
+    """How the groups of one kind compare; no group if there is nothing to compare."""
 
     by: str
     unit: str
@@ -113,16 +108,10 @@ def fairness(
     """Compare each group with everybody else, and with random groups of its size.
 
     Gender and language belong to speakers, whose clips are alike: whole speakers are permuted.
-    Speaker and sentence belong to clips: clips are permuted within their true class.
+    Speaker and sentence belong to clips: clips are permuted within their true class. Where many
+    groups are compared, there are more permutations than `draws`.
 
-    `result`: predictions, with the column among its `about`; `by`: one of `GROUPINGS`; `draws`:
-    permutations; more where many groups are compared; `random_state`: seed.
-
-    Returns: a `Group` for each value that occurs at least `MIN_CLIPS` times.
-
-    Source: P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 3rd edition, 2005.
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6(2), 1979.
+    P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 3rd edition, 2005.
     """
     check_name("group to compare", by, GROUPINGS)
     column, unit = GROUPINGS[by]

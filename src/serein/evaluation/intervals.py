@@ -111,14 +111,9 @@ def speaker_intervals(
     draws: int = 2000,
     random_state: int = 0,
 ) -> dict[str, Floats]:
-    """Bootstrap intervals of every score, resampling whole speakers.
+    """Bootstrap every score over speakers: both ends, (2,), or of each class, (2, classes).
 
-    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes); `speakers`:
-    shape (samples,), who speaks; `level`: coverage, 0 to 1; `draws`: number of resamples;
-    `random_state`: seed.
-
-    Returns: score to shape (2,), lower and upper end; those of each class to (2, classes). NaN with
-    a single speaker, of whom nothing says how others would differ.
+    NaN with a single speaker, of whom nothing says how others would differ.
     """
     sums = SpeakerSums.of(truth, probabilities, speakers)
     people = len(sums.sums)
@@ -140,14 +135,9 @@ def speaker_interval(
     draws: int = 2000,
     random_state: int = 0,
 ) -> Interval:
-    """Bootstrap interval of any score of predictions, resampling whole speakers.
+    """Bootstrap any score of (truth, prediction) over speakers; NaN with a single speaker.
 
-    `score`: (truth, prediction) -> float, such as `serein.evaluation.metrics.uar` or, of
-    dimensions, `serein.evaluation.metrics.concordance`; `truth, prediction`: shape (samples,),
-    class numbers, or values of a dimension; `speakers`: shape (samples,), who speaks; `level`:
-    coverage, 0 to 1; `draws`: number of resamples; `random_state`: seed.
-
-    Returns: lower and upper end; NaN with a single speaker.
+    Truth and prediction are class numbers, or values of a dimension such as valence.
     """
     members = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
     generator = np.random.default_rng(random_state)
@@ -180,14 +170,13 @@ def expanded_percentile(scores: Floats, speakers: int, level: float = 0.95) -> F
 
 
 def wilson(correct: int, clips: int, *, level: float = 0.95) -> Interval:
-    """Interval of the share of correct predictions among clips of one speaker.
+    """Interval of the share of correct predictions, over further clips of one speaker.
 
-    `correct, clips`: correct predictions, of how many; `level`: coverage, 0 to 1.
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA
+    22(158), 1927.
 
-    Returns: lower and upper end. It speaks of further clips of this speaker, not of other speakers.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    JASA 22(158), 1927.
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
     """
     if not 0 <= correct <= clips or clips == 0:
         raise SettingError(

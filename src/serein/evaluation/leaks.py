@@ -41,13 +41,9 @@ def find_leaks(
     speakers: Strings,
     folds: Sequence[Fold],
 ) -> list[str]:
-    """Look for everything by which test data leak into training.
+    """Look for everything by which test data leak into training; say each in a sentence.
 
-    `estimator`: not fitted, as it will be cloned for each fold; `X`: shape (samples, features), as
-    the estimator will get it; series are padded with NaN; `speakers`: shape (samples,); `folds`:
-    index arrays.
-
-    Returns: a sentence a leak, each saying what to do; empty if none is found.
+    Selecting samples or features by their labels before the split cannot be found here.
     """
     rows = np.asarray(X, dtype=np.float32)
     found = (

@@ -59,10 +59,8 @@ ALWAYS = (
 def write_report(folder: str | Path) -> Path:
     """Write the page of a folder: of its result, its robustness test, or both.
 
-    `folder`: holds ``result.json`` and ``predictions.csv``, and if there ``curves.csv``; or
-    ``stress.json``.
-
-    Returns: of ``report.html`` in it; the same files give the same bytes.
+    The folder holds ``result.json`` and ``predictions.csv``, maybe ``curves.csv``; or
+    ``stress.json``. The same files give the same bytes.
     """
     folder = Path(folder)
     target = folder / REPORT

@@ -30,18 +30,19 @@ def _if_it_has(name: str) -> Callable[[Any], Any]:
 class Tuned(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier whose settings are searched inside its training data, in folds of speakers.
 
-    `fit` searches, then fits the best settings on everything. Cross-validating it is nested search:
-    the settings of each fold are chosen without the fold's test speakers.
+    `fit` searches as `serein.evaluation.search.search` does, then fits the best settings on
+    everything. Cross-validating it is nested search: the settings of each fold are chosen without
+    the fold's test speakers. `candidate` makes an unfitted classifier of values, by default by
+    setting parameters of `estimator`; `final` makes the one that is fitted in the end.
 
-    `estimator`: whose settings are searched; other parameters stay; `space`: as
-    `serein.evaluation.search.space.read_space` takes it; `method`: one of
-    `serein.evaluation.search.search.METHODS`; `trials`: trials in all; `folds`: inner folds; no
-    group is divided between them; `start`: values tried first; the default ``({},)`` is the
-    estimator as it is; `random_state`: seed of the folds and of the choices; `candidate`: from
-    values to an unfitted classifier; sets the estimator's parameters, if not given; `final`: from
-    the best values to what is fitted in the end; as `candidate`, if not given; `best_params_`: the
-    values found; `search_`: all trials; `estimator_`: the best, fitted on all training samples;
-    `classes_`: its labels.
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> X = np.concatenate([np.zeros((6, 1)), np.ones((6, 1))])
+    >>> y = ["calm"] * 6 + ["angry"] * 6
+    >>> tuned = Tuned(
+    ...     KNeighborsClassifier(9), {"n_neighbors": [1, 3]}, method="grid", folds=2, start=()
+    ... )
+    >>> tuned.fit(X, y, groups=[1, 2, 3] * 4).search_.tried
+    2
     """
 
     def __init__(
