@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,22 +29,6 @@ from serein.recordings import recordings
 Array = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How far the probabilities of two recognizers are apart on the same signals."""
-
-    signals: int
-    largest: float
-    mean: float
-    same_prediction: float
-
-    def __str__(self) -> str:
-        return (
-            f"parity over {self.signals} signals: largest probability difference "
-            f"{self.largest:.2g}, mean {self.mean:.2g}, same prediction {self.same_prediction:.1%}"
-        )
-
-
 def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] = ()) -> str:
     """Write a bundle anew."""
     original = read_bundle(find_model(model))
@@ -60,22 +43,24 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
         made = read_bundle(_written(original, folder, graph, int8=int8))
         if out.suffix == ".zip":
             zip_bundle(folder, out)
-    parity = measure_parity(Recognizer(original), Recognizer(made), test_signals(audio))
+    parity = _parity(Recognizer(original), Recognizer(made), _test_signals(audio))
     before, after = len(original.files[file]), len(graph)
     return f"written: {out} ({after / 1e6:.1f} MB, was {before / 1e6:.1f} MB)\n{parity}"
 
 
-def measure_parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> Parity:
+def _parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> str:
     """Compare two recognizers of the same labels, without the gates for silence and speech."""
-    rows = [
-        np.stack([model_of(one).of_signal(signal) for signal in signals]) for one in (first, second)
-    ]
+    models = [model_of(one) for one in (first, second)]
+    rows = [np.stack([model.of_signal(signal) for signal in signals]) for model in models]
     gap = np.abs(rows[0] - rows[1])
-    same = rows[0].argmax(axis=1) == rows[1].argmax(axis=1)
-    return Parity(len(signals), float(gap.max()), float(gap.mean()), float(same.mean()))
+    same = np.mean(rows[0].argmax(axis=1) == rows[1].argmax(axis=1))
+    return (
+        f"parity over {len(signals)} signals: largest probability difference {gap.max():.2g}, "
+        f"mean {gap.mean():.2g}, same prediction {same:.1%}"
+    )
 
 
-def test_signals(audio: Sequence[Path]) -> list[Array]:
+def _test_signals(audio: Sequence[Path]) -> list[Array]:
     """Read the given recordings, or make artificial sounds."""
     files = [file for entry in audio for file in recordings(entry)]
     if files:

@@ -6,8 +6,7 @@ threshold than float64: at a tree's split, in a vote of an SVM, and for equally 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def join(
         encoder = onnx.load_from_string(encoder)
     if encoder is None:
         encoder = _pass_through(heads.get(SPEECH) or next(iter(heads.values())))
-    joined = _unified(encoder)
+    joined, outputs = _unified(encoder), []
     if others:
         _add_others(joined, others)
     for name, head in heads.items():
@@ -71,19 +70,18 @@ def join(
                 f"head {name!r} gives {[output.name for output in head.graph.output]}; "
                 f"it must give {name!r} alone"
             )
-        prefix = f"{HEAD}_{name}_"
-        joined = onnx.compose.merge_models(
-            joined,
-            _unified(onnx.compose.add_prefix(head, prefix)),
-            io_map=[(ROW if others and name == PROBABILITY else VECTOR, prefix + INPUT)],
-            outputs=[*(other.name for other in joined.graph.output), prefix + name],
-        )
+        prefix, source = f"{HEAD}_{name}_", ROW if others and name == PROBABILITY else VECTOR
+        part = _unified(onnx.compose.add_prefix(head, prefix)).graph
+        joined.graph.node.append(onnx.helper.make_node("Identity", [source], [prefix + INPUT]))
+        joined.graph.node.extend(part.node)
+        joined.graph.initializer.extend(part.initializer)
         joined.graph.node.append(onnx.helper.make_node("Identity", [prefix + name], [name]))
-        kept = [output for output in joined.graph.output if output.name != prefix + name]
-        output = copy.deepcopy(head.graph.output[0])
-        del joined.graph.output[:]
-        joined.graph.output.extend([*kept, output])
-    return _finished(joined, list(heads))
+        outputs.append(head.graph.output[0])
+    del joined.graph.output[:]
+    joined.graph.output.extend(outputs)
+    del joined.graph.value_info[:]  # shapes of single parts; onnxruntime infers those of the whole
+    onnx.checker.check_model(joined)
+    return bytes(joined.SerializeToString())
 
 
 def _add_others(encoder: ModelProto, width: int) -> None:
@@ -108,16 +106,6 @@ def _add_others(encoder: ModelProto, width: int) -> None:
     graph.output.append(onnx.helper.make_tensor_value_info(ROW, float32, ["rows", "columns"]))
 
 
-def _finished(joined: ModelProto, names: Iterable[str]) -> bytes:
-    kept = {output.name: copy.deepcopy(output) for output in joined.graph.output}
-    del joined.graph.output[:]
-    joined.graph.output.extend(kept[name] for name in names)
-    joined = _unified(joined)
-    del joined.graph.value_info[:]  # shapes of single parts; onnxruntime infers those of the whole
-    onnx.checker.check_model(joined)
-    return bytes(joined.SerializeToString())
-
-
 def _unified(model: ModelProto) -> ModelProto:
     """Bring a model to this module's operator sets and file version."""
     main = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -137,21 +125,14 @@ def _unified(model: ModelProto) -> ModelProto:
 
 
 def _pass_through(head: ModelProto) -> ModelProto:
-    dims = [
-        dim.dim_param or dim.dim_value for dim in head.graph.input[0].type.tensor_type.shape.dim
-    ]
-    return _model([onnx.helper.make_node("Identity", [INPUT], [VECTOR])], dims, dims)
-
-
-def _model(nodes: list[Any], source: list[Any], target: list[Any]) -> ModelProto:
-    """Make a model from ``input`` to ``vector``."""
-    float32 = onnx.TensorProto.FLOAT
-    graph = onnx.helper.make_graph(
-        nodes,
-        "serein",
-        [onnx.helper.make_tensor_value_info(INPUT, float32, source)],
-        [onnx.helper.make_tensor_value_info(VECTOR, float32, target)],
-    )
+    """Make a model whose vector is its input, of the shape that a head takes."""
+    values = []
+    for name in (INPUT, VECTOR):
+        values.append(onnx.ValueInfoProto())
+        values[-1].CopyFrom(head.graph.input[0])
+        values[-1].name = name
+    node = onnx.helper.make_node("Identity", [INPUT], [VECTOR])
+    graph = onnx.helper.make_graph([node], "serein", values[:1], values[1:])
     opsets = [onnx.helper.make_opsetid(*entry) for entry in OPSETS.items()]
     return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
