@@ -205,17 +205,17 @@ def keep(result: Result, name: str, folder: Path) -> None:
 
 
 def all_there(folder: Path, names: list[str]) -> bool:
-    """Say whether all answers of a part are there."""
+    """Say whether all predictions of a part are there."""
     return all((folder / f"{name}.csv").exists() for name in names)
 
 
 def read_result(folder: Path, names: list[str]) -> Result:
-    """Read answers; those of several seeds are one result, in which a clip occurs once a seed."""
+    """Read predictions; several seeds are one result, in which a clip occurs once a seed."""
     tables = [read_answers(folder / f"{name}.csv") for name in names]
     files = [f"{seed}/{name}" for seed, table in enumerate(tables) for name in table[:, 0]]
-    _, speakers, fold, truth, answers = np.concatenate(tables).T
+    _, speakers, fold, truth, predicted = np.concatenate(tables).T
     labels = np.unique(truth)
-    certain = np.eye(len(labels))[np.searchsorted(labels, answers)]
+    certain = np.eye(len(labels))[np.searchsorted(labels, predicted)]
     return Result(
         PROTOCOL,
         tuple(labels.tolist()),
@@ -228,7 +228,7 @@ def read_result(folder: Path, names: list[str]) -> Result:
 
 
 def measured(folder: Path) -> list[Row]:
-    """Score all answers that are there: every number of the documents."""
+    """Score all predictions that are there: every number of the documents."""
     rows = []
     there = [name for name in TITLES if all_there(folder, [name])]
     results = {name: read_result(folder, [name]) for name in there}
@@ -288,8 +288,8 @@ def markdown(rows: list[Row]) -> str:
     lines = table_head(("modalities", "method", "UAR", "accuracy", "over the better single", "p"))
     lines += [table_line(row) for row in rows if not row["system"].startswith("few-")]
     clips = {(row["clips"], row["speakers"]) for row in rows}
-    told = ", ".join(f"{many} clips of {people} speakers" for many, people in sorted(clips))
-    return "\n".join([*lines, "", f"RAVDESS, 8 emotions, {PROTOCOL}; {told}."])
+    counts = ", ".join(f"{many} clips of {people} speakers" for many, people in sorted(clips))
+    return "\n".join([*lines, "", f"RAVDESS, 8 emotions, {PROTOCOL}; {counts}."])
 
 
 def few_markdown(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""docs/FUSION.md and results/fusion.json say what the answers in results/fusion say."""
+"""docs/FUSION.md and results/fusion.json hold the scores of the predictions in results/fusion."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def rows() -> dict[str, dict[str, Any]]:
     return {row["system"]: row for row in found}
 
 
-def answers(name: str) -> list[dict[str, str]]:
+def predictions(name: str) -> list[dict[str, str]]:
     with (FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as text:
         return list(csv.DictReader(text))
 
 
-def test_the_numbers_and_the_document_are_those_of_the_answers(bench, rows):
+def test_the_numbers_and_the_document_are_those_of_the_predictions(bench, rows):
     assert bench.measured(FOLDER) == list(rows.values())
     document = (ROOT / "docs/FUSION.md").read_text(encoding="utf-8")
     assert bench.markdown(list(rows.values())) in document
@@ -43,7 +43,7 @@ def test_the_numbers_and_the_document_are_those_of_the_answers(bench, rows):
 def test_another_library_scores_the_same(bench, rows):
     assert set(bench.TITLES) <= set(rows)
     for name in bench.TITLES:
-        table = answers(name)
+        table = predictions(name)
         truth, answer = [row["truth"] for row in table], [row["answer"] for row in table]
         assert rows[name]["uar"] == pytest.approx(balanced_accuracy_score(truth, answer), abs=1e-4)
         assert rows[name]["accuracy"] == pytest.approx(accuracy_score(truth, answer), abs=1e-4)
@@ -57,18 +57,18 @@ def test_the_mean_of_the_seeds_is_the_uar(bench, rows):
 
 
 def test_no_actor_is_in_two_folds():
-    table = answers("voice")
+    table = predictions("voice")
     actors = {(row["speaker"], row["fold"]) for row in table}
     assert len(table) == 1440
     assert len(actors) == len({speaker for speaker, _ in actors}) == 24
 
 
 def test_half_of_the_faces_are_missing(bench):
-    whole, half = answers("late-product"), answers("half-late-product")
+    whole, half = predictions("late-product"), predictions("half-late-product")
     changed = [
         first["answer"] != second["answer"] for first, second in zip(whole, half, strict=True)
     ]
-    voice = [row["answer"] for row in answers("voice")]
+    voice = [row["answer"] for row in predictions("voice")]
     alone = np.array([row["answer"] for row in half]) == voice
     assert 0 < np.mean(changed) < 0.5
     assert alone[changed].all()  # without a face the answer is the voice's own

@@ -1,4 +1,4 @@
-"""Fusion of modalities: made-up senses that know different things, gaps of every kind, no leaks."""
+"""Fusion of made modalities that carry different information; gaps of every kind, no leaks."""
 
 from itertools import combinations
 from typing import Any, ClassVar
@@ -31,8 +31,8 @@ PLAN = Training(epochs=15, batch_size=32, learning_rate=0.01, device="cpu")
 NAMES = ("voice", "face", "words")
 
 
-def senses(samples: int = 240, seed: int = 0) -> tuple[dict[str, Array], Array, Array]:
-    """Four classes of two bits: voice hears the one, face sees the other, words know a little."""
+def made(samples: int = 240, seed: int = 0) -> tuple[dict[str, Array], Array, Array]:
+    """Four classes of two bits: one in the voice, one in the face, a little of both in words."""
     generator = np.random.default_rng(seed)
     bits = generator.integers(2, size=(samples, 2))
     speakers = np.arange(samples) % 8
@@ -71,14 +71,14 @@ def title(estimator: Any) -> str:
 
 @pytest.fixture(scope="module", params=every(), ids=title)
 def fitted(request) -> Any:
-    X, y, speakers = senses()
+    X, y, speakers = made()
     gaps = np.arange(0, len(y), 9)
     X = without(without(X, "face", gaps), "words", gaps + 1)
     return request.param.fit(X, y, groups=speakers)
 
 
-def test_it_is_better_than_any_sense_alone(fitted):
-    X, y, _ = senses(400, seed=1)
+def test_it_is_better_than_any_modality_alone(fitted):
+    X, y, _ = made(400, seed=1)
     whole = (fitted.predict(X) == y).mean()
     alone = [(fitted.predict({name: X[name]}) == y).mean() for name in NAMES]
     assert max(alone) < 0.6
@@ -87,7 +87,7 @@ def test_it_is_better_than_any_sense_alone(fitted):
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
 def test_any_subset_gets_probabilities(fitted, size: int):
-    X, _, _ = senses(40, seed=2)
+    X, _, _ = made(40, seed=2)
     for names in combinations(NAMES, size):
         gaps = {name: X[name] if name in names else np.full_like(X[name], np.nan) for name in X}
         p = fitted.predict_proba(gaps)
@@ -100,14 +100,14 @@ def test_any_subset_gets_probabilities(fitted, size: int):
 
 
 def test_a_gap_changes_only_its_own_sample(fitted):
-    X, _, _ = senses(30, seed=3)
+    X, _, _ = made(30, seed=3)
     some = fitted.predict_proba(without(X, "voice", slice(10)))
     assert np.allclose(some[10:], fitted.predict_proba(X)[10:])
     assert not np.allclose(some[:10], fitted.predict_proba(X)[:10], atol=1e-3)
 
 
 def test_contributions_are_shares_of_what_is_there(fitted):
-    X, _, _ = senses(40, seed=4)
+    X, _, _ = made(40, seed=4)
     X = without(without(X, "face", slice(10)), "voice", slice(5))
     X["words"][0] = np.nan
     shares = fitted.contributions(X)
@@ -116,11 +116,11 @@ def test_contributions_are_shares_of_what_is_there(fitted):
     assert (shares >= 0).all()
     assert (shares[~present] == 0).all()
     assert np.allclose(shares.sum(axis=1), present.any(axis=1))
-    assert np.allclose(shares[1:5], present[1:5])  # words alone give all of the answer
+    assert np.allclose(shares[1:5], present[1:5])  # where words are alone
 
 
-def test_evidence_adds_up_to_the_answer(fitted):
-    X, _, _ = senses(30, seed=5)
+def test_evidence_adds_up_to_the_prediction(fitted):
+    X, _, _ = made(30, seed=5)
     X = without(X, "face", slice(10))
     log_p = fitted.predict_log_proba(X)
     best = log_p.argmax(axis=1)
@@ -128,22 +128,22 @@ def test_evidence_adds_up_to_the_answer(fitted):
     assert np.allclose(fitted.evidence(X).sum(axis=1), gained, atol=1e-6)
 
 
-def test_evidence_is_with_the_senses_that_know(fitted):
-    X, y, _ = senses(200, seed=6)
+def test_evidence_is_with_the_informative_modalities(fitted):
+    X, y, _ = made(200, seed=6)
     right = fitted.predict(X) == y
     voice, face, words = fitted.contributions(X)[right].mean(axis=0)
     assert words < min(voice, face)
 
 
 @pytest.mark.parametrize("estimator", every(), ids=title)
-def test_the_same_seed_gives_the_same_answers(estimator):
-    X, y, speakers = senses(96)
+def test_the_same_seed_gives_the_same_predictions(estimator):
+    X, y, speakers = made(96)
     first = clone(estimator).fit(X, y, groups=speakers).predict_proba(X)
     assert np.array_equal(first, clone(estimator).fit(X, y, groups=speakers).predict_proba(X))
 
 
 def test_the_registry_makes_estimators():
-    X, y, speakers = senses(96)
+    X, y, speakers = made(96)
     for make in FUSIONS.values():
         settings = {"training": PLAN} if make is HybridFusion else {}
         assert make(**settings).fit(X, y, groups=speakers).score(X, y) > 0.8
@@ -163,14 +163,14 @@ def test_the_registry_makes_estimators():
 )
 @pytest.mark.parametrize("when", ["fit", "predict"])
 def test_wrong_samples_are_refused(change, says: str, when: str):
-    X, y, speakers = senses(48)
+    X, y, speakers = made(48)
     late = LateFusion(folds=2).fit(X, y, groups=speakers)
     with pytest.raises(ValueError, match=says):
         late.fit(change(X), y) if when == "fit" else late.predict(change(X))
 
 
 def test_an_unknown_or_changed_modality_is_refused():
-    X, y, speakers = senses(48)
+    X, y, speakers = made(48)
     late = LateFusion(folds=2).fit(X, y, groups=speakers)
     with pytest.raises(ValueError, match="unknown modality 'vioce'; known: voice"):
         late.predict({"vioce": X["voice"]})
@@ -178,8 +178,8 @@ def test_an_unknown_or_changed_modality_is_refused():
         late.predict({"face": X["face"][:, :4]})
 
 
-def test_what_cannot_be_learnt_from_is_refused():
-    X, y, speakers = senses(48)
+def test_data_that_cannot_be_trained_on_are_refused():
+    X, y, speakers = made(48)
     bare = {name: np.where(np.arange(48)[:, None] == 7, np.nan, X[name]) for name in X}
     with pytest.raises(ValueError, match="1 samples have no modality at all, row 7"):
         EarlyFusion().fit(bare, y)
@@ -215,13 +215,13 @@ def test_what_cannot_be_learnt_from_is_refused():
     ],
 )
 def test_wrong_settings_are_refused(estimator, says: str):
-    X, y, speakers = senses(48)
+    X, y, speakers = made(48)
     with pytest.raises(ValueError, match=says):
         estimator.fit(X, y, groups=speakers)
 
 
 class Spy(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Remembers whom it learnt from; the first feature of a sample is its speaker."""
+    """Remembers its training speakers; the first feature of a sample is its speaker."""
 
     seen: ClassVar[list[tuple[str, set[float]]]] = []
 
@@ -236,8 +236,8 @@ class Spy(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
 
 
-def test_weights_are_learnt_on_speakers_that_were_not_heard():
-    X, y, speakers = senses(80)
+def test_rules_are_learnt_on_unseen_speakers():
+    X, y, speakers = made(80)
     X = {name: np.column_stack([speakers, array]) for name, array in X.items()}
     Spy.seen = []
     LateFusion(Spy(), folds=4).fit(X, y, groups=speakers)
@@ -246,10 +246,10 @@ def test_weights_are_learnt_on_speakers_that_were_not_heard():
     assert not any(asked)
 
 
-def test_copies_are_learnt_from_and_set_no_weights():
-    X, y, speakers = senses(120)
-    copies = {name: np.random.default_rng(1).permutation(array) for name, array in X.items()}
-    whole = {name: np.concatenate([X[name], copies[name]]) for name in X}
+def test_augmented_data_are_trained_on_and_set_no_weights():
+    X, y, speakers = made(120)
+    augmented = {name: np.random.default_rng(1).permutation(array) for name, array in X.items()}
+    whole = {name: np.concatenate([X[name], augmented[name]]) for name in X}
     is_augmented = np.arange(240) >= 120
     late = LateFusion(folds=3)
     both = np.tile(speakers, 2)
@@ -260,8 +260,8 @@ def test_copies_are_learnt_from_and_set_no_weights():
     assert (late.classes_[held.truth] == y).all()
 
 
-def test_another_rule_needs_no_other_experts():
-    X, y, speakers = senses(96)
+def test_another_rule_needs_no_other_classifiers():
+    X, y, speakers = made(96)
     product = LateFusion(rule="product", folds=3).fit(X, y, groups=speakers)
     stacked = product.with_rule("stacked")
     anew = LateFusion(rule="stacked", folds=3).fit(X, y, groups=speakers)
@@ -270,7 +270,7 @@ def test_another_rule_needs_no_other_experts():
     assert product.rule == "product"
 
 
-def known_answers(samples: int = 2000) -> HeldOut:
+def held_out(samples: int = 2000) -> HeldOut:
     """Two modalities that err independently: calibrated log probabilities of three classes."""
     generator = np.random.default_rng(0)
     truth = generator.integers(3, size=samples)
@@ -280,14 +280,14 @@ def known_answers(samples: int = 2000) -> HeldOut:
     return HeldOut(log_p, truth, np.ones(samples), np.arange(samples), np.log(np.full(3, 1 / 3)))
 
 
-def test_the_product_finds_that_independent_experts_count_fully():
-    rule = Product.learn(known_answers())
+def test_exponents_of_independent_experts_are_one():
+    rule = Product.learn(held_out())
     assert isinstance(rule, Product)
     assert rule.exponents == pytest.approx([1, 1], abs=0.1)
 
 
-def test_a_product_of_experts_that_say_the_same_counts_them_once():
-    held = known_answers()
+def test_exponents_of_the_same_expert_twice_add_up_to_one():
+    held = held_out()
     twice = HeldOut(held.log_p[[0, 0]], held.truth, held.weight, held.groups, held.log_prior)
     rule = Product.learn(twice)
     assert isinstance(rule, Product)
@@ -295,8 +295,8 @@ def test_a_product_of_experts_that_say_the_same_counts_them_once():
 
 
 @pytest.mark.parametrize("learn", [WeightedMean.learn, Product.learn, Stacked.learn])
-def test_a_modality_that_knows_nothing_is_not_listened_to(learn):
-    held = known_answers()
+def test_noise_gets_no_weight(learn):
+    held = held_out()
     noise = np.random.default_rng(1).permutation(held.log_p[1])
     rule = learn(HeldOut(np.stack([held.log_p[0], noise]), *list(vars(held).values())[1:]))
     alone = held.log_p[0].argmax(axis=1)
@@ -304,8 +304,8 @@ def test_a_modality_that_knows_nothing_is_not_listened_to(learn):
     assert (fused == held.truth).mean() > (alone == held.truth).mean() - 0.01
 
 
-def test_blocks_are_on_an_equal_footing():
-    X, _, _ = senses()
+def test_blocks_have_the_same_variance_or_that_of_their_weights():
+    X, _, _ = made()
     samples = Modalities.read(X)
     columns = Blocks({"voice": 10}).fit(samples).transform(samples)
     assert columns.shape == (240, 18)
@@ -317,7 +317,7 @@ def test_blocks_are_on_an_equal_footing():
 
 
 def test_a_reduction_is_a_number_a_share_or_a_transformer():
-    X, _, _ = senses()
+    X, _, _ = made()
     samples = Modalities.read(X)
     nystroem = Nystroem(n_components=7, random_state=0)
     blocks = Blocks({"voice": 0.5, "face": nystroem}).fit(samples)
@@ -336,21 +336,21 @@ def test_dropout_takes_one_modality_from_samples_that_have_several():
 
 
 def test_early_fusion_keeps_the_scale_that_blocks_were_given():
-    X, y, speakers = senses()
-    loud = EarlyFusion(BlockRidge(0.1), weights={"face": 100.0}).fit(X, y, groups=speakers)
-    quiet = EarlyFusion(BlockRidge(0.1), weights={"face": 0.01}).fit(X, y, groups=speakers)
-    assert loud.contributions(X)[:, 1].mean() > quiet.contributions(X)[:, 1].mean() + 0.2
+    X, y, speakers = made()
+    heavy = EarlyFusion(BlockRidge(0.1), weights={"face": 100.0}).fit(X, y, groups=speakers)
+    light = EarlyFusion(BlockRidge(0.1), weights={"face": 0.01}).fit(X, y, groups=speakers)
+    assert heavy.contributions(X)[:, 1].mean() > light.contributions(X)[:, 1].mean() + 0.2
 
 
 def test_early_fusion_is_calibrated_on_other_speakers():
-    X, y, speakers = senses()
+    X, y, speakers = made()
     early = EarlyFusion().fit(X, y, groups=speakers)
     assert isinstance(early.estimator_, TemperatureScaled)
-    assert early.estimator_.speaker_prior_ is not None  # it was told who speaks
+    assert early.estimator_.speaker_prior_ is not None  # speakers were handed on
 
 
 def test_a_hybrid_is_trained_stopped_and_calibrated_by_speakers():
-    X, y, speakers = senses(120)
+    X, y, speakers = made(120)
     plan = Training(epochs=6, batch_size=32, patience=2, device="cpu")
     hybrid = HybridFusion("gated", size=16, training=plan, members=2, calibration_folds=2)
     hybrid.fit(X, y, groups=speakers)
@@ -360,7 +360,7 @@ def test_a_hybrid_is_trained_stopped_and_calibrated_by_speakers():
 
 
 def test_classes_of_a_part_of_the_speakers_do_no_harm():
-    X, y, speakers = senses(120)
+    X, y, speakers = made(120)
     keep = (y != "rage") | (speakers == 0)  # one speaker alone has it
     late = LateFusion(rule="stacked", folds=3)
     late.fit(part(X, keep), y[keep], groups=speakers[keep])

@@ -1,4 +1,4 @@
-"""Few labels and two views: what the one is sure of teaches the other."""
+"""Self-training and co-training: few labels, two views that are independent within a class."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_modalities_may_be_missing_everywhere(method):
     assert model.contributions(X).shape == (120, 2)
 
 
-def test_a_view_learns_only_from_what_it_sees():
+def test_a_view_is_trained_on_its_own_modalities():
     X, y, speakers = views(120, 5)
     X["words"] = np.random.default_rng(0).standard_normal((120, 2))
     model = CoTraining(LATE, views=["voice", ["face", "words"]], threshold=0.5, rounds=1)
@@ -141,14 +141,14 @@ def test_found_labels_set_no_weights_of_modalities():
     assert len(model.estimator_.held_out_.truth) == len(known(part))
 
 
-def test_teachers_who_disagree_give_no_label():
+def test_where_teachers_disagree_there_is_no_label():
     rows = np.array([4, 5, 6])
     first = (rows, np.array([0, 0, 1]), np.array([0.9, 0.8, 0.95]))
     second = (rows, np.array([1, 0, 1]), np.array([0.9, 0.7, 0.5]))
     found, classes = most_confident([first, second], np.array([2, 2]), 0.6)
     assert dict(zip(found.tolist(), classes.tolist(), strict=True)) == {5: 0, 6: 1}
     found, _ = most_confident([first], np.array([1, 1]), 0.6)
-    assert sorted(found.tolist()) == [4, 6]  # the surest of each class
+    assert sorted(found.tolist()) == [4, 6]  # the most confident of each class
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class LateFusion(FusionClassifier):
     estimators_ : dict of str to TemperatureScaled
         Fitted on all training samples that have the modality.
     held_out_ : HeldOut
-        Their predictions for training speakers in folds without these speakers, copies left out.
+        Their predictions for training speakers in folds without these; augmented data left out.
     rules_ : dict of tuple of str to rule
         Modalities -> `WeightedMean`, `Stacked` or `Product`.
     classes_, modalities_, widths_, prior_

@@ -137,12 +137,12 @@ class Targets:
         elif sample_weight is not None:
             weight = check_weights(sample_weight, samples)
         speakers = np.arange(samples) if groups is None else _column(groups, samples, "groups")
-        copies = (
+        augmented = (
             np.zeros(samples)
             if is_augmented is None
             else _column(is_augmented, samples, "is_augmented")
         )
-        return cls(classes, index, weight, speakers, copies.astype(bool))
+        return cls(classes, index, weight, speakers, augmented.astype(bool))
 
     def __len__(self) -> int:
         return len(self.index)

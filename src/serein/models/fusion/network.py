@@ -35,7 +35,7 @@ class Gated(nn.Module):
 class CrossModal(nn.Module):
     """Cross-modal attention: each token attends to the tokens of the other modalities.
 
-    A learnt key and value are always there, for where all others are missing.
+    A learned key and value are always there, for where all others are missing.
 
     Y.-H. Tsai, S. Bai, P. Liang, J. Kolter, L.-P. Morency, R. Salakhutdinov, "Multimodal
     Transformer for unaligned multimodal language sequences", ACL 2019, section 3.1; here over one
