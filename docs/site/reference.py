@@ -37,7 +37,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.features.encoder": ("SpeechEncoder",),
         "serein.features.feature_sets": ("FeatureSet", "series", "describe"),
         "serein.features.functionals": ("pool",),
-        "serein.features.normalisation": ("SpeakerScaler",),
+        "serein.features.normalisation": ("SpeakerNormaliser",),
         "serein.features.spectral": ("mel_filters", "log_mel"),
         "serein.features.cepstral": ("mfcc", "deltas", "lpc", "lpcc", "plp"),
         "serein.features.pitch": ("f0", "intensity", "speaking_rate", "pauses"),

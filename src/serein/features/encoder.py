@@ -1,9 +1,8 @@
-"""A pre-trained speech encoder as front end: the signal's hidden states, pooled over time.
+"""A pre-trained speech encoder as front end: hidden states, pooled over time. Extra [train].
 
-An encoder is found in a local folder, in a folder of weights, or, if that is asked for, on the
-model hub; it is cut after the last layer asked for and gives one vector a recording: the mean and
-the standard deviation over time of each layer's hidden states. Needs the extra [train]; a trained
-bundle does not.
+The encoder is found in a local folder, in a folder of weights or, if allowed, on the model hub.
+It is cut after the last layer used, and gives one vector a recording: mean and standard deviation
+over time of the hidden states of each layer.
 """
 
 from __future__ import annotations
@@ -16,16 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from serein.audio.frames import Array
 from serein.errors import EncoderError, MissingExtraError, renamed
 from serein.features.frontend import FrontEnd
 
 if TYPE_CHECKING:
     from torch import nn
-
-Array = npt.NDArray[np.float32]
 
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
@@ -37,30 +32,30 @@ class SpeechEncoder:
     Parameters
     ----------
     name : str or path
-        A folder in transformers' layout, or a name on the model hub such as
+        A folder in transformers' layout, or a name on the model hub, such as
         ``"openai/whisper-base"`` or ``"microsoft/wavlm-large"``.
     layers : sequence of int
-        Which hidden states, counted from 1 (after the first transformer layer).
+        Layers whose hidden states are used, from 1.
     level, trim
         Settings of the `FrontEnd`.
     weights : path, optional
-        A folder that is searched for `name` first.
+        A folder in which `name` is looked for first.
     pool_after : int
         For Whisper: temporal pooling with stride 2 after this layer (frames are averaged two by
         two), so that the layers after it take half the time; 0 for no pooling.
     download : bool
-        Whether a hub name may be fetched. If not, it must be on this machine already.
+        Whether an encoder may be downloaded; if not, it must be on this machine.
 
     Attributes
     ----------
     front_end : FrontEnd
-        Turns a signal into the network's input.
+        Computes the network's input from a signal.
     network : torch.nn.Module
         (batch, time, band) or (batch, samples) in, (batch, dimensions) out.
     dimensions : int
         Length of the vector: 2 x width x layers.
     fingerprint : str
-        Names the weights and settings; equal fingerprints give equal vectors.
+        Identifies weights and settings: equal fingerprints give equal vectors.
 
     Raises
     ------
@@ -91,7 +86,18 @@ class SpeechEncoder:
         self.fingerprint = _fingerprint(folder, self.layers, pool_after, self.front_end)
 
     def __call__(self, signal: Array) -> Array:
-        """Describe one signal."""
+        """Compute the vector of a signal.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (dimensions,), float32.
+        """
         import torch
 
         with torch.inference_mode():
@@ -101,7 +107,7 @@ class SpeechEncoder:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Keep torch to one thread a call while several recordings are described side by side."""
+    """Limit torch to one thread a call while recordings are processed in parallel."""
     import torch
 
     before = torch.get_num_threads()
@@ -113,7 +119,7 @@ def one_thread_each() -> Iterator[None]:
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
-    """Say where an encoder is: a local folder, else its name on the hub."""
+    """Find an encoder: a local folder, else its name on the hub."""
     last = Path(name).name
     places = [Path(name)]
     if weights is not None:

@@ -1,6 +1,6 @@
-"""Pre-trained encoders as torch modules: cut after the last layer wanted, pooled over time.
+"""Pre-trained encoders as torch modules: cut after the last layer used, pooled over time.
 
-All of them export to one ONNX graph with free batch and time axes.
+All export to an ONNX graph with dynamic batch and time axes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) ->
 
 
 def _load(kind: Any, source: str, spare: tuple[str, ...], *, download: bool) -> Any:
-    """Load weights, never from a pickle, and refuse a network that stays partly random.
+    """Load weights from safetensors, and refuse a network that lacks some.
 
-    Weights whose names begin as in `spare` may be missing: no pooled state depends on them.
+    Weights whose names start as in `spare` may be missing: no pooled state depends on them.
     """
     model, report = kind.from_pretrained(
         source,
@@ -73,7 +73,7 @@ class PooledWhisper(nn.Module):
     def __init__(self, encoder: Any, layers: tuple[int, ...], pool_after: int = 0) -> None:
         super().__init__()
         self.rates: torch.Tensor
-        self.wanted = layers
+        self.used = layers
         self.pool_after = pool_after
         self.conv1 = _as_linear(encoder.conv1)
         self.conv2 = _as_linear(encoder.conv2)
@@ -89,14 +89,14 @@ class PooledWhisper(nn.Module):
         states = []
         for number, block in enumerate(self.blocks, start=1):
             hidden = block(hidden, None)
-            if number in self.wanted:
+            if number in self.used:
                 states.append(hidden)
             if number == self.pool_after:
                 hidden = _pooled_in_twos(hidden)
         return pool(states)
 
     def _positions(self, length: int) -> torch.Tensor:
-        # Whisper's table of positions is this formula; computed, it costs no megabytes.
+        # Whisper's table of positions is this formula, which takes no megabytes.
         angle = torch.arange(length, dtype=torch.float32)[:, None] * self.rates
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
@@ -106,19 +106,19 @@ class PooledWaveform(nn.Module):
 
     def __init__(self, model: Any, layers: tuple[int, ...]) -> None:
         super().__init__()
-        self.wanted = layers
+        self.used = layers
         self.model = model
-        # One layer more than wanted: the last state of these models may carry a final norm.
+        # One layer more than used: the last state of these models may have a final norm.
         self.model.encoder.layers = model.encoder.layers[: max(layers) + 1]
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Map (batch, samples) to (batch, 2 x width x layers)."""
         states = self.model(signal, output_hidden_states=True).hidden_states
-        return pool(states[layer] for layer in self.wanted)
+        return pool(states[layer] for layer in self.used)
 
 
 def pool(states: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Take mean and standard deviation over time of each state, side by side."""
+    """Compute mean and standard deviation over time of each state, side by side."""
     parts = []
     for state in states:
         mean = state.mean(dim=1)
@@ -135,7 +135,7 @@ def _as_linear(conv: nn.Conv1d) -> nn.Linear:
 
 
 def _pooled_in_twos(series: torch.Tensor) -> torch.Tensor:
-    """Average frames two by two; a last one without a partner stays as it is."""
+    """Average frames two by two; the last of an odd number stays."""
     padded = torch.cat([series, series[:, -1:]], dim=1)
     return (padded[:, :-1:2] + padded[:, 1::2]) / 2
 

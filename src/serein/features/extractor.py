@@ -1,4 +1,4 @@
-"""FeatureExtractor: recordings in, a table of named features out, as a scikit-learn transformer."""
+"""FeatureExtractor: a scikit-learn transformer of recordings to named features. Extra [sound]."""
 
 from __future__ import annotations
 
@@ -27,29 +27,28 @@ except ImportError as error:
     raise MissingExtraError("feature extraction", "sound") from error
 
 Recording = str | os.PathLike[str] | Array
-EDITION = 1  # raised whenever the same settings would give other numbers
+EDITION = 1  # raised when the same settings give other numbers
 
 
 @renamed(per_utterance="utterance_normalisation")
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn signals or files into features; it learns nothing, so nothing can leak.
+    """Compute features of signals or files; it learns nothing, so nothing can leak.
 
     Parameters
     ----------
     sets : sequence of str
-        Keys of `SETS`: ``mfcc``, ``f0``, ``formants``, ``expert`` and so on.
+        Keys of `serein.features.feature_sets.SETS`: ``mfcc``, ``f0``, ``expert`` and so on.
     pooled : bool
-        One vector a recording; if False, a series (time, feature) at 100 frames a second.
+        Whether the result is one vector a recording; else a series at 100 frames a second.
     functionals : sequence of str
-        How series are pooled: keys of `serein.features.functionals.FUNCTIONALS`. The set
-        ``expert`` brings its own.
+        How series are pooled: keys of `serein.features.functionals.FUNCTIONALS`.
     utterance_normalisation : bool
         Whether each series is first brought to mean 0 and variance 1, each recording by itself.
     jobs : int or None
-        Processes, as joblib counts them: None is 1, -1 is all cores.
+        Parallel processes, as joblib counts them: None is 1, -1 is all cores.
     cache : path, False or None
-        Folder where features of files are kept by content; None is the user's cache folder, False
-        keeps none. Signals are never kept.
+        Folder in which features of files are cached by content; None is the user's cache folder,
+        False is no cache. Features of signals are not cached.
     progress : callable, optional
         Called with (recordings done, recordings in all).
 
@@ -83,7 +82,23 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.progress = progress
 
     def fit(self, X: Iterable[Recording] | None = None, y: Any = None) -> Self:
-        """Check the settings; nothing is learnt."""
+        """Check the settings; nothing is learned.
+
+        Parameters
+        ----------
+        X, y : ignored
+            For pipelines.
+
+        Returns
+        -------
+        FeatureExtractor
+            Itself.
+
+        Raises
+        ------
+        SettingError
+            If a feature set is unknown, named twice or has no series.
+        """
         del X, y
         if isinstance(self.sets, str) or not self.sets:
             raise SettingError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
@@ -96,7 +111,23 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Iterable[Recording]) -> Array | list[Array]:
-        """Describe recordings."""
+        """Compute the features of recordings.
+
+        Parameters
+        ----------
+        X : iterable of array or path
+            Signals, shape (samples,), float32, mono at 16 kHz, or audio files.
+
+        Returns
+        -------
+        numpy.ndarray or list of numpy.ndarray
+            Shape (recordings, features), float32; without `pooled`, a list of (time, feature).
+
+        Raises
+        ------
+        AudioError
+            If a recording cannot be read; `each` yields the error instead.
+        """
         found = []
         for row in self.each(X):
             if isinstance(row, SereinError):
@@ -107,7 +138,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(found, np.float32).reshape(-1, len(self.get_feature_names_out()))
 
     def each(self, X: Iterable[Recording]) -> Iterator[Array | SereinError]:
-        """Describe recordings one after the other; a bad one does not stop the others.
+        """Compute the features of recordings one by one; errors do not stop the others.
 
         Parameters
         ----------
@@ -117,7 +148,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Yields
         ------
         numpy.ndarray or SereinError
-            For each recording, in order.
+            The features or the error of each recording, in order.
         """
         self.fit()
         entries = [X] if isinstance(X, (str, os.PathLike)) else list(X)
@@ -131,7 +162,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             yield row
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
-        """Name every column, with its unit.
+        """Return the names of the columns, with their units.
 
         Parameters
         ----------
@@ -176,7 +207,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _described(
     entry: Recording, settings: dict[str, Any], folder: Path | None
 ) -> Array | SereinError:
-    """Describe one recording; a function of its own, so that joblib can send it elsewhere."""
+    """Compute the features of one recording; at module level, for other processes."""
 
     def features(signal: Array) -> Array:
         return describe(

@@ -1,7 +1,6 @@
-"""Vectors of recordings, computed once: a file's content and the extractor's settings are the key.
+"""Cache of features: the key is the content of a file and the settings of the extractor.
 
-Each vector is its own small file, written whole or not at all, so a run killed at any moment goes
-on where it was.
+Each array is a file of its own and written atomically, so an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from serein.errors import SereinError
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
-FEW = 40  # files are described sooner than other processes have started
-WRITTEN = {  # kind -> names of its files, below the cache; `evaluate` and `stress` keep theirs here
+MIN_FOR_PROCESSES = 40  # files: fewer are faster in one process
+CACHE_FILES = {  # kind -> names of its files below the cache, those of training and stress too
     "features": r"features/[^/]+/([0-9a-f]{64}\.npy|tmp\w+\.part)",
     "training": r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|log/events\.out\.[^/]+)",
     "stress": r"stress/[^/]+/[0-9a-f]{20}\.csv",
@@ -35,18 +34,18 @@ WRITTEN = {  # kind -> names of its files, below the cache; `evaluate` and `stre
 
 
 class Extractor(Protocol):
-    """What turns a signal into a vector."""
+    """Computes features of a signal."""
 
     @property
     def fingerprint(self) -> str:
-        """Names the settings: equal fingerprints give equal arrays."""
+        """Identifies the settings: equal fingerprints give equal arrays."""
 
     def __call__(self, signal: Array) -> Array:
-        """Describe a signal: (samples,) to (features,)."""
+        """Compute the features, (features,) or (time, features), of a signal, (samples,)."""
 
 
 def default_cache() -> Path:
-    """Say where features are kept: ``$SEREIN_CACHE``, else the user's cache folder."""
+    """Return the folder of the cache: ``$SEREIN_CACHE``, else the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(named) if named else Path(home) / "serein"
@@ -60,7 +59,7 @@ def extract(
     processes: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Array]:
-    """Describe recordings, taking from the cache what is there."""
+    """Compute the features of recordings, or read them from the cache."""
     folder = (cache or default_cache()) / "features" / extractor.fingerprint
     found = []
     for array in _each(files, extractor, folder, processes=processes):
@@ -74,21 +73,21 @@ def _each(
 ) -> Iterator[Array]:
     if processes or engine().name == "ray":
         work = partial(remembered, describe=extractor, folder=folder)
-        yield from each(work, files, jobs=-1 if len(files) > FEW else 1)
+        yield from each(work, files, jobs=-1 if len(files) > MIN_FOR_PROCESSES else 1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(lambda file: remembered(file, extractor, folder), files)
 
 
 def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | None = None) -> Array:
-    """Describe one recording, or take what was kept of its content."""
+    """Compute the features of a recording, or read them from the cache; no folder, no cache."""
     if folder is None:
         return describe(read_audio(file))
     try:
         with file.open("rb") as content:
             key = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
-        return describe(read_audio(file))  # which says what is wrong with it
+        return describe(read_audio(file))  # which raises the error
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{key}.npy"
     if kept.is_file():
@@ -101,22 +100,22 @@ def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | No
 
 
 def kept_files(cache: Path) -> dict[str, list[Path]]:
-    """List what serein has written into a cache; links are not followed, and not listed."""
+    """List the files of serein in a cache: kind -> files; links are neither followed nor listed."""
     files = [file for file in _files(cache) if not file.is_symlink()]
     found = {
         kind: [file for file in files if re.fullmatch(name, file.relative_to(cache).as_posix())]
-        for kind, name in WRITTEN.items()
+        for kind, name in CACHE_FILES.items()
     }
     if not any(found.values()) and not _may_be_cache(cache):
         raise SereinError(
             f"{cache} is no cache of serein: it holds none of its files "
-            f"({', '.join(f'{kind}/' for kind in WRITTEN)}); name one that does with --cache"
+            f"({', '.join(f'{kind}/' for kind in CACHE_FILES)}); name one that does with --cache"
         )
     return found
 
 
 def clear_cache(cache: Path) -> int:
-    """Delete what serein has written into a cache, and nothing else."""
+    """Delete the files of serein in a cache; return how many other files are left."""
     kept = kept_files(cache)
     try:
         for file in (file for files in kept.values() for file in files):
@@ -124,14 +123,14 @@ def clear_cache(cache: Path) -> int:
     except OSError as error:
         raise SereinError(f"{error.filename}: cannot be deleted ({error.strerror})") from error
     for folder, _, _ in os.walk(cache, topdown=False):
-        if Path(folder).relative_to(cache).parts[:1] in {(kind,) for kind in WRITTEN}:
-            with suppress(OSError):  # which is not empty
+        if Path(folder).relative_to(cache).parts[:1] in {(kind,) for kind in CACHE_FILES}:
+            with suppress(OSError):  # it is not empty
                 Path(folder).rmdir()
     return len(_files(cache))
 
 
 def _files(folder: Path) -> list[Path]:
-    """List files and links below a folder, following none of them."""
+    """List files and links below a folder, without following links."""
     found = []
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if Path(place, name).is_symlink()]
@@ -142,4 +141,4 @@ def _files(folder: Path) -> list[Path]:
 def _may_be_cache(folder: Path) -> bool:
     if not folder.exists():
         return True
-    return folder.is_dir() and {entry.name for entry in folder.iterdir()} <= set(WRITTEN)
+    return folder.is_dir() and {entry.name for entry in folder.iterdir()} <= set(CACHE_FILES)

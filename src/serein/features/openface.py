@@ -1,8 +1,7 @@
-"""Action units of a face from the tables that OpenFace 2 writes (FeatureExtraction's CSV).
+"""Action units of a face from the tables of OpenFace 2 (FeatureExtraction's CSV).
 
-Many corpora come with these tables instead of their videos. Intensities (``AU01_r``, 0 to 5) and
-presences (``AU01_c``, 0 or 1) of facial action units; a frame in which OpenFace lost the face is
-NaN. Needs no extra.
+Many corpora have these tables instead of their videos: intensities (``AU01_r``, 0 to 5) and
+presences (``AU01_c``, 0 or 1) of facial action units. They are NaN where OpenFace lost the face.
 
 References
 ----------
@@ -24,10 +23,8 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import VideoError
-
-Array = npt.NDArray[np.float32]
-Values = npt.NDArray[np.float64]
+from serein.audio.frames import Array, Doubles
+from serein.errors import VideoError, reason_of
 
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 INTENSITIES = tuple(f"AU{unit:02}_r" for unit in UNITS)
@@ -36,8 +33,8 @@ ACTION_UNITS = (*INTENSITIES, *PRESENCES)
 """The 35 columns of `ActionUnits.mean`, in order."""
 
 FRAME = ("timestamp", "confidence", "success")
-MAX_ROWS = 500_000  # an hour at 120 frames a second, and some more
-MAX_LINE_CHARACTERS = 100_000  # the widest table that OpenFace writes has about 7000
+MAX_ROWS = 500_000  # more than an hour at 120 frames a second
+MAX_LINE_CHARACTERS = 100_000  # OpenFace's widest table has about 7000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +46,16 @@ class ActionUnits:
     time_s : ndarray of float64, shape (frames,)
         Seconds from the start of the video.
     confidence : ndarray of float32, shape (frames,)
-        How sure OpenFace is of the face, 0 to 1.
+        OpenFace's confidence in the face, 0 to 1.
     success : ndarray of bool, shape (frames,)
-        Whether it followed the face there.
+        Whether it tracked the face.
     intensities : ndarray of float32, shape (frames, 17)
-        `INTENSITIES`, 0 to 5; NaN where it did not.
+        `INTENSITIES`, 0 to 5; NaN where the face was lost.
     presences : ndarray of float32, shape (frames, 18)
-        `PRESENCES`, 0 or 1; NaN where it did not.
+        `PRESENCES`, 0 or 1; NaN where the face was lost.
     """
 
-    time_s: Values
+    time_s: Doubles
     confidence: Array
     success: npt.NDArray[np.bool_]
     intensities: Array
@@ -66,11 +63,11 @@ class ActionUnits:
 
     @property
     def found(self) -> float:
-        """Share of the frames in which the face was followed, 0 to 1."""
+        """Share of the frames in which the face was tracked, 0 to 1."""
         return float(self.success.mean())
 
     def mean(self) -> Array:
-        """Average each action unit over the frames in which the face was followed.
+        """Average each action unit over the frames in which the face was tracked.
 
         Returns
         -------
@@ -90,8 +87,7 @@ def read_openface(path: str | os.PathLike[str]) -> ActionUnits:
     ----------
     path : str or PathLike
         A CSV file of OpenFace's FeatureExtraction or FaceLandmarkVidMulti. Spaces in the names of
-        columns do not matter. Of several faces, the one followed in most frames is read, and of
-        equals the one with the lowest number.
+        columns do not matter. Of several faces, the one tracked in most frames is read.
 
     Returns
     -------
@@ -110,9 +106,8 @@ def read_openface(path: str | os.PathLike[str]) -> ActionUnits:
         with Path(name).open(newline="", encoding="utf-8-sig") as file:
             table = _one_face(_cells(csv.reader(_lines(file, name)), name))
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        reason = getattr(cause, "strerror", None) or cause
         raise VideoError(
-            f"{name}: cannot be read as a table ({reason}); need a CSV file that OpenFace wrote"
+            f"{name}: cannot be read as a table ({reason_of(cause)}); need a CSV file of OpenFace"
         ) from cause
     if not len(table):
         raise VideoError(f"{name}: has no rows below its names; run OpenFace on the video again")
@@ -120,21 +115,21 @@ def read_openface(path: str | os.PathLike[str]) -> ActionUnits:
 
 
 def _check_file(name: str) -> None:
-    """Refuse a pipe or device, which could block."""
+    """Refuse a pipe or device, which may block."""
     if Path(name).exists() and not Path(name).is_file():
         raise VideoError(f"{name}: is no file; give the path of one CSV file that OpenFace wrote")
 
 
 def _lines(file: TextIO, name: str) -> Iterator[str]:
-    """Read line by line, and refuse a line that no table of OpenFace has."""
+    """Read line by line, and refuse a line that is too long."""
     while line := file.readline(MAX_LINE_CHARACTERS):
         if len(line) == MAX_LINE_CHARACTERS:
             raise _not_openface(name, f"a line of {MAX_LINE_CHARACTERS} characters or more")
         yield line
 
 
-def _cells(rows: Iterator[list[str]], name: str) -> Iterator[tuple[str, Values]]:
-    """Give the face's number and the wanted cells of each row."""
+def _cells(rows: Iterator[list[str]], name: str) -> Iterator[tuple[str, Doubles]]:
+    """Yield the number of the face and the wanted cells of each row."""
     header = [word.strip() for word in next(rows, [])]
     wanted = (*FRAME, *ACTION_UNITS)
     missing = [column for column in wanted if column not in header]
@@ -155,7 +150,7 @@ def _cells(rows: Iterator[list[str]], name: str) -> Iterator[tuple[str, Values]]
 
 
 def _number(cell: str, name: str, line: int) -> float:
-    """Read one cell; what is not finite is not there."""
+    """Read a cell; NaN if it is not finite."""
     try:
         value = float(cell)
     except ValueError as cause:
@@ -165,17 +160,17 @@ def _number(cell: str, name: str, line: int) -> float:
     return value if isfinite(value) else nan
 
 
-def _one_face(cells: Iterator[tuple[str, Values]]) -> Values:
-    """Keep the rows of the face that is followed in most frames, (frames, columns)."""
-    rows, followed = list(cells), Counter[str]()
+def _one_face(cells: Iterator[tuple[str, Doubles]]) -> Doubles:
+    """Keep the rows of the face that is tracked in most frames, (frames, columns)."""
+    rows, tracked = list(cells), Counter[str]()
     for face, values in rows:
-        followed[face] += int(values[2] == 1)
-    best = min(followed, key=lambda face: (-followed[face], len(face), face), default="")
+        tracked[face] += int(values[2] == 1)
+    best = min(tracked, key=lambda face: (-tracked[face], len(face), face), default="")
     return np.array([values for face, values in rows if face == best])
 
 
-def _action_units(table: Values) -> ActionUnits:
-    """Cut the table into its parts, and make lost frames NaN."""
+def _action_units(table: Doubles) -> ActionUnits:
+    """Split the table into its parts; lost frames become NaN."""
     units = table[:, len(FRAME) :].astype(np.float32)
     success = (table[:, 2] == 1) & np.isfinite(units).all(axis=1)
     units[~success] = np.nan
