@@ -1,14 +1,14 @@
-"""The emotions serein knows: one canonical name each, its other names, and its rough place.
+"""Emotions: canonical names, aliases, Chinese names, valence and arousal.
 
-Corpora name the same state differently ("happy", "happiness", "joy"). `canonical_emotion` brings
-any of these words to one name, so that corpora can be compared and merged.
+Corpora name the same emotion differently ("happy", "happiness", "joy"). `canonical_emotion` maps
+all names to one, so that corpora can be compared and merged.
 
 Valence (unpleasant -1 to pleasant +1) and arousal (sleepy -1 to excited +1) are rough placements
 on the circumplex of affect [1]_, which orders states on a circle: pleasure 0°, excitement 45°,
 arousal 90°, distress 135°, displeasure 180°, depression 225°, sleepiness 270°, relaxation 315°.
-Disgust and contempt are not among the words of that study and are placed by judgement on its
-unpleasant side, and neutral in the middle. They are a read-out of the emotion's name, for plots
-and for mixing probabilities into two numbers, not a measurement of a voice.
+Disgust and contempt are not in that study and are placed by judgement on its unpleasant side, and
+neutral in the middle. The places follow from the name of an emotion, for plots and averages; they
+are not measured in a voice.
 
 References
 ----------
@@ -83,7 +83,7 @@ EMOTIONS: dict[str, Emotion] = {
 
 
 def canonical_emotion(word: str) -> str:
-    """Bring a word for an emotion to its canonical name.
+    """Map a word for an emotion to its canonical name.
 
     `word`: A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
     space, hyphen or underscore between two words do not matter.
@@ -97,7 +97,7 @@ def canonical_emotion(word: str) -> str:
 
 
 def in_chinese(name: str) -> str:
-    """Give the Chinese name of an emotion.
+    """Return the Chinese name of an emotion.
 
     `name`: A canonical name or an alias.
 
@@ -107,10 +107,9 @@ def in_chinese(name: str) -> str:
 
 
 def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None:
-    """Mix the probabilities of emotions into valence and arousal.
+    """Compute valence and arousal from the probabilities of emotions.
 
-    The mean of the emotions' fixed places, weighted by probability: derived, not measured, so it
-    says no more than the probabilities do.
+    The mean of the emotions' fixed places, weighted by probability; it is derived, not measured.
 
     `probabilities`: canonical name or alias -> probability, 0 to 1. A word that is not known has no
     place, and is left out of the mean.

@@ -1,23 +1,23 @@
-"""Everything that serein raises on purpose.
+"""The errors of serein: all that it raises on purpose.
 
 ::
 
-    SereinError                 catch this one to catch them all
-    ├── SettingError            a parameter or option outside what is allowed
+    SereinError                 base of all
+    ├── SettingError            a parameter or option with a value that is not allowed
     ├── AudioError              a recording that cannot be read, or is outside the limits
-    │   └── VideoError          the same of a video, a picture or a table of a face
-    ├── TextError               words that cannot be judged, or are outside the limits
-    ├── CorpusError             a corpus folder or table that does not add up
+    │   └── VideoError          the same for a video, a picture or a table of a face
+    ├── TextError               a text that cannot be used, or is outside the limits
+    ├── CorpusError             an invalid folder or table of a corpus
     ├── RecipeError             a recipe file with a wrong key or value
-    ├── ProtocolError           an evaluation that could not be honest, so is not run
+    ├── ProtocolError           an evaluation protocol that leaks or does not fit the data
     ├── EncoderError            a pre-trained encoder that cannot be found or used
-    ├── BundleError             a model bundle that is damaged, unknown or not to be trusted
-    ├── ServiceError            a service that cannot start with what it was given
-    ├── ResultsError            a table of results that cannot be written, or gone on with
-    ├── EngineError             a cluster, or what else work should run on, that is not there
-    └── MissingExtraError       an optional part is not installed; names the pip line
+    ├── BundleError             a model bundle that is damaged, of an unknown format or unsafe
+    ├── ServiceError            a service that cannot start with its settings
+    ├── ResultsError            a table of results that cannot be written or resumed
+    ├── EngineError             a cluster or device that is missing or cannot be used
+    └── MissingExtraError       an optional part that is not installed
 
-A message says what came, what is allowed and what to do.
+A message says what was given, what is allowed and what to do.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class VideoError(AudioError):
 
 
 class TextError(SereinError, ValueError):
-    """Words that cannot be judged, or are outside the limits."""
+    """A text that cannot be used, or is outside the limits."""
 
 
 class CorpusError(SereinError, ValueError):
-    """A corpus folder or table that does not add up."""
+    """An invalid folder or table of a corpus."""
 
 
 class RecipeError(SereinError, ValueError):
@@ -60,7 +60,7 @@ class RecipeError(SereinError, ValueError):
 
 
 class ProtocolError(SereinError, ValueError):
-    """An evaluation that could not be honest, and so is not run."""
+    """An evaluation protocol that leaks, or does not fit the data."""
 
 
 class EncoderError(SereinError, ValueError):
@@ -68,19 +68,19 @@ class EncoderError(SereinError, ValueError):
 
 
 class BundleError(SereinError, ValueError):
-    """A model bundle that is damaged, of an unknown format, or not to be trusted."""
+    """A model bundle that is damaged, of an unknown format, or unsafe."""
 
 
 class ServiceError(SereinError, ValueError):
-    """A service that cannot start with what it was given."""
+    """A service that cannot start with its settings."""
 
 
 class ResultsError(SereinError, ValueError):
-    """A table of results that cannot be written, or gone on with."""
+    """A table of results that cannot be written or resumed."""
 
 
 class EngineError(SereinError, ValueError):
-    """A cluster, or what else work should run on, that is not there or cannot be used."""
+    """A cluster or device that is missing or cannot be used."""
 
 
 class MissingExtraError(SereinError, ImportError):

@@ -1,4 +1,4 @@
-"""Which files are recordings: told by name alone, nothing is opened."""
+"""Finds recordings in folders, by the extensions of their names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VIDEO_EXTENSIONS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 
 
 def recordings(entry: str | Path, *, videos: bool = False) -> list[Path]:
-    """Take a file as it is, and a folder as the recordings in it."""
+    """List the recordings of a folder; a file is a list of itself."""
     entry = Path(entry)
     if not entry.is_dir():
         return [entry]

@@ -1,11 +1,11 @@
-"""Ground floor: a folder of recordings becomes a table of who said what, and in which emotion.
+"""Corpora: from a folder of recordings to a table of utterances with speakers and emotions.
 
 - `serein.corpora.spec`: `CorpusSpec`, which turns a folder into a list of `Utterance`.
-- `serein.corpora.catalogue`: `CORPORA`, each one's file names, official counts, licence.
+- `serein.corpora.catalogue`: `CORPORA`, with file names, official counts and licence of each.
 - `serein.corpora.corpus`: `Corpus`, the table: load, filter, merge, count.
-- `serein.corpora.validation`: `Validation`, what does not add up in a corpus.
+- `serein.corpora.validation`: `Validation`, the errors and warnings of a corpus.
 
-No sound is decoded here: a corpus is names, labels and paths.
+No sound is decoded here: a corpus is paths and labels.
 """
 
 from serein.corpora.catalogue import CORPORA

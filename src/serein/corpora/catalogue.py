@@ -1,4 +1,4 @@
-"""The corpora serein knows: how their files are named, how many there are, under which licence.
+"""CORPORA: file names, official counts and licence of each known corpus.
 
 A new corpus is one function and one entry.
 """
@@ -208,4 +208,4 @@ _SPECS = (
 )
 
 CORPORA: dict[str, CorpusSpec] = {spec.name: spec for spec in _SPECS}
-"""Corpus name -> what is known of it."""
+"""Name of the corpus -> its specification."""

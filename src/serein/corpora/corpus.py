@@ -1,7 +1,7 @@
-"""A corpus as a table: one row for each recording, with its speaker and its emotion.
+"""Corpus: a table of recordings with their speakers and emotions.
 
-A `Corpus` comes from a folder whose layout serein knows (`Corpus.load`) or from any CSV file
-(`Corpus.from_csv`). It never changes: filtering, mapping and merging give a new one.
+It is read from the folder of a known corpus (`Corpus.load`) or from a CSV file (`Corpus.from_csv`).
+It is immutable: filtering, mapping and merging return a new one.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Corpus:
     Parameters
     ----------
     name : str
-        Name of the corpus; of all of them, joined by ``+``, after a merge.
+        Name of the corpus; of merged ones, joined by ``+``.
     utterances : tuple of Utterance
         The rows.
     licence : str
         Licence of the recordings.
     root : Path, optional
-        The folder they were found in; None after merging different folders.
+        Their folder; None after merging different folders.
     unparsed : tuple of Path
-        Audio files in the folder whose names say nothing.
+        Audio files in the folder with unknown names.
     left_out : tuple of Path
         Audio files of other parts of the release, such as song.
     official : bool
-        Whether this is a corpus of the catalogue as it was loaded, so that `validate` can compare
-        it with the official counts. Filtering, mapping or merging ends that.
+        Whether this is a whole corpus of the catalogue, which `validate` compares with the official
+        counts; not after filtering, mapping or merging.
 
     Examples
     --------
@@ -68,15 +68,15 @@ class Corpus:
 
     @classmethod
     def load(cls, name: str, folder: str | Path) -> Corpus:
-        """Read a corpus of the catalogue from its folder, whatever its sub-folders.
+        """Read a corpus of the catalogue from its folder and sub-folders.
 
         Parameters
         ----------
         name : str
             A key of `serein.corpora.CORPORA`.
         folder : str or Path
-            The corpus, or a folder that holds it in a sub-folder of that name. The recordings may
-            be WAV, FLAC, Ogg, Opus or MP3. Hidden files are passed over.
+            Its folder, or the folder above one of its name. Recordings may be WAV, FLAC, Ogg, Opus
+            or MP3. Hidden files are ignored.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class Corpus:
         Raises
         ------
         CorpusError
-            If the name is unknown, the folder is missing, or no file is named as in that corpus.
+            If the name is unknown, the folder is missing, or no file has a name of that corpus.
         """
         if name not in CORPORA:
             raise CorpusError(unknown_name("corpus", name, CORPORA))
@@ -121,7 +121,7 @@ class Corpus:
         path : str or Path
             A UTF-8 text file with cells separated by commas, semicolons or tabs. Its columns
             ``file``, ``emotion`` and ``speaker`` are needed; ``gender``, ``intensity``, ``text``,
-            ``language`` and ``corpus`` are used if there; others are passed over.
+            ``language`` and ``corpus`` are used if present; others are ignored.
         name : str, optional
             Name of the corpus; the table's stem if not given. Where a speaker does not begin
             with it (or with the row's ``corpus``), it is put in front.
@@ -214,7 +214,7 @@ class Corpus:
         speakers : iterable of str, optional
             Speakers to keep.
         predicate : callable, optional
-            Says of an utterance whether to keep it.
+            From an utterance to whether it is kept.
 
         Returns
         -------
@@ -263,7 +263,7 @@ class Corpus:
         return self._with(replace(row, emotion=emotion) for row, emotion in pairs if emotion)
 
     def merge(self, *others: Corpus, name: str | None = None) -> Corpus:
-        """Put corpora one after the other; ``Corpus.merge(a, b, c)`` reads well too.
+        """Concatenate corpora; ``Corpus.merge(a, b, c)`` works too.
 
         Parameters
         ----------
@@ -328,14 +328,14 @@ class Corpus:
         return {key: counted[key] for key in order}
 
     def validate(self) -> Validation:
-        """Look for what does not add up: duplicates, missing or empty files, lone emotions.
+        """Check the corpus: duplicates, missing or empty files, speakers with one emotion.
 
-        Files of equal size are read, to compare their contents.
+        Files of equal size are read to compare their contents.
 
         Returns
         -------
         Validation
-            What was found; print its ``summary()``.
+            The result; print its ``summary()``.
 
         Raises
         ------
@@ -352,8 +352,8 @@ class Corpus:
 
     def _known_speakers(self, speakers: Iterable[str]) -> set[str]:
         people = set(_words(speakers))
-        for stranger in sorted(people - set(self.speakers)):
-            raise CorpusError(unknown_name(f"speaker of {self.name}", stranger, self.speakers))
+        for unknown in sorted(people - set(self.speakers)):
+            raise CorpusError(unknown_name(f"speaker of {self.name}", unknown, self.speakers))
         return people
 
     def _with(self, rows: Iterable[Utterance]) -> Corpus:
@@ -361,12 +361,12 @@ class Corpus:
 
 
 def _words(words: Iterable[str]) -> Iterable[str]:
-    """Take a single word for a list of one, not for its letters."""
+    """Make a list of a single word."""
     return (words,) if isinstance(words, str) else words
 
 
 def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give each row with its line number; cells are stripped, column names in lower case."""
+    """Yield each row with its line number; cells are stripped, column names in lower case."""
     text = _csv_text(path)
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
     reader = csv.DictReader(

@@ -1,7 +1,7 @@
-"""What is known of one corpus, and how a folder is read with it.
+"""CorpusSpec: how the files of a corpus are named, its official counts and its licence.
 
-Corpora keep their labels in their file names. A `CorpusSpec` turns one such name into an
-`Utterance`, and a folder into a list of them. No recording is opened here.
+A `CorpusSpec` reads an `Utterance` from a file name, and the utterances of a folder. No recording
+is opened.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from serein.recordings import EXTENSIONS, find_recordings
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording of one person, with what is known of it.
+    """One recording of one speaker, and its labels.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ class Utterance:
     corpus : str
         Name of the corpus.
     speaker : str
-        Who speaks, prefixed by the corpus: ``"ravdess-01"``.
+        The speaker, prefixed by the corpus: ``"ravdess-01"``.
     emotion : str
         Canonical emotion, a key of `serein.emotions.EMOTIONS`.
     gender : str, optional
         Usually ``"female"`` or ``"male"``.
     intensity : str, optional
-        How strongly it is acted, in the corpus's own words.
+        Intensity of the acted emotion, in the words of the corpus.
     text : str, optional
-        What is said.
+        The transcript.
     language : str, optional
         ISO 639-1 code.
     """
@@ -53,7 +53,7 @@ class Utterance:
 
 
 class Fields(NamedTuple):
-    """What a file name says; the speaker is without the corpus's prefix."""
+    """The labels in a file name; the speaker is without the prefix of the corpus."""
 
     speaker: str
     emotion: str
@@ -63,9 +63,9 @@ class Fields(NamedTuple):
 
 
 class SideTable(NamedTuple):
-    """A table in the release that says what the file names do not.
+    """A table of the release with labels that are not in the file names.
 
-    Its `key` column holds what group `group` of the name's match holds (0: the whole stem).
+    Its column `key` holds the group `group` of the match of a file name (0: the whole stem).
     """
 
     file: str
@@ -76,7 +76,7 @@ class SideTable(NamedTuple):
     text: str | None = None
 
     def read(self, folder: Path) -> dict[str, tuple[str | None, str | None]]:
-        """Find the table in, above or below a folder: key -> (gender, text); empty if not there."""
+        """Find the table in, above or below a folder: key -> (gender, text); empty if missing."""
         places = (
             folder,
             folder.absolute().parent,
@@ -105,7 +105,7 @@ class SideTable(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a folder holds: utterances, files of other parts of the release, unknown names."""
+    """The content of a folder: utterances, files of other parts of the release, unknown names."""
 
     utterances: tuple[Utterance, ...]
     left_out: tuple[Path, ...]
@@ -114,28 +114,28 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CorpusSpec:
-    """What is known of one corpus.
+    """The file names, official counts and licence of one corpus.
 
     Parameters
     ----------
     name, title : str
         Short name, as in `serein.corpora.CORPORA`, and full name.
     pattern : re.Pattern
-        Matches the whole stem of a recording's file name.
+        Matches the stem of a recording's file name.
     fields : callable
-        From the match and the path to `Fields`, or None if the path does not say enough.
+        From the match and the path to `Fields`, or None if labels are missing.
     example : str
         One official file name.
     counts : mapping of str to int
-        Official number of recordings of each canonical emotion.
+        Official number of recordings of each emotion.
     speakers : int
         Official number of speakers.
     language : str
         ISO 639-1 code.
     licence, citation, url : str
-        Licence of the recordings, the paper to cite, the official page.
+        Licence of the recordings, paper to cite, official page.
     left_out : re.Pattern, optional
-        Stems that belong to the release but not to this corpus, such as song.
+        Matches stems of the release that are not of this corpus, such as song.
     side_table : SideTable, optional
         A table in the release that adds gender or text.
     """
@@ -162,19 +162,19 @@ class CorpusSpec:
     def utterance(
         self, path: Path, details: Mapping[str, tuple[str | None, str | None]] | None = None
     ) -> Utterance | None:
-        """Read an utterance off a path; the file itself is not opened.
+        """Read the labels in a path; the file is not opened.
 
         Parameters
         ----------
         path : Path
             A recording, with any extension.
         details : mapping, optional
-            What `SideTable.read` gave.
+            As `SideTable.read` returns it.
 
         Returns
         -------
         Utterance or None
-            None if the file is not named as in this corpus.
+            None if the file name is not one of this corpus.
 
         Examples
         --------
@@ -202,22 +202,22 @@ class CorpusSpec:
         )
 
     def read(self, folder: Path) -> Found:
-        """Sort the audio files of a folder, whatever its sub-folders.
+        """Find the recordings of the corpus in a folder and its sub-folders.
 
         Parameters
         ----------
         folder : Path
-            Where the recordings are. Hidden files and links to a folder already seen are ignored.
+            The folder. Hidden files, and links to folders already seen, are ignored.
 
         Returns
         -------
         Found
-            Each part sorted by file name.
+            Sorted by file name.
 
         Raises
         ------
         CorpusError
-            If the folder cannot be read, or no file in it is named as in this corpus.
+            If the folder cannot be read, or has no file with a name of this corpus.
         """
         try:
             paths = sorted(find_recordings(folder), key=lambda path: (path.name, path.as_posix()))

@@ -1,8 +1,8 @@
-"""What does not add up in a corpus: copies, holes, empty files, names that say nothing.
+"""Validation of a corpus: duplicates, missing and empty files, unknown names.
 
-A copy inside one speaker only weighs that recording double: a warning. A copy under another
-speaker or another emotion makes a score wrong: an error, like any difference from the official
-release.
+A duplicate of the same speaker and emotion is a warning: the recording counts twice. A duplicate
+under another speaker or emotion makes a score wrong and is an error, as is any difference from the
+official release.
 """
 
 from __future__ import annotations
@@ -25,7 +25,27 @@ _SHOWN = 5  # how many examples a sentence gives
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What was found in a corpus."""
+    """The result of validating a corpus.
+
+    Attributes
+    ----------
+    corpus : str
+        Name of the corpus.
+    n_utterances, n_speakers, n_emotions : int
+        Counts.
+    duplicates : list of tuple of Utterance
+        Groups of utterances whose files have the same content.
+    missing, unexpected : dict of str to int
+        Emotion -> recordings fewer or more than in the official release.
+    empty : tuple of Path
+        Files of 0 bytes.
+    single_emotion_speakers : tuple of str
+        Speakers with a single emotion.
+    unparsed, left_out : tuple of Path
+        Audio files with unknown names, and of other parts of the release.
+    spec : CorpusSpec, optional
+        The official corpus that it was compared with.
+    """
 
     corpus: str
     n_utterances: int
@@ -47,11 +67,11 @@ class Validation:
 
     @property
     def copies(self) -> int:
-        """How many files could go without losing a recording."""
+        """Number of files that duplicate another."""
         return sum(len(group) - 1 for group in self.duplicates)
 
     def errors(self) -> list[str]:
-        """Say what makes a score on this corpus wrong or not comparable."""
+        """List what makes a score on this corpus wrong or not comparable."""
         found = [] if self.n_utterances else ["there are no utterances"]
         found += _conflicts(self.duplicates, "emotion", lambda row: row.emotion)
         found += _conflicts(self.duplicates, "speaker", lambda row: row.speaker)
@@ -60,7 +80,7 @@ class Validation:
         return found + self._differences()
 
     def warnings(self) -> list[str]:
-        """Say what is odd, but leaves scores right."""
+        """List what is unusual but leaves scores right."""
         found = []
         if self.duplicates:
             is_or_are = "is a copy" if self.copies == 1 else "are copies"
@@ -78,11 +98,11 @@ class Validation:
         return found
 
     def problems(self) -> list[str]:
-        """Say all that does not add up, errors first."""
+        """List errors, then warnings."""
         return self.errors() + self.warnings()
 
     def summary(self) -> str:
-        """Put size, verdict and problems into a text to print."""
+        """Return a text with the size, the verdict and all problems."""
         size = f"{self.n_utterances} utterances, {self.n_speakers} speakers"
         verdict = "ok" if self.ok else "not ok"
         lines = [f"{self.corpus}: {size}, {self.n_emotions} emotions: {verdict}"]
@@ -115,7 +135,7 @@ def validate(
     unparsed: tuple[Path, ...] = (),
     left_out: tuple[Path, ...] = (),
 ) -> Validation:
-    """Look for what does not add up; `Corpus.validate` calls this."""
+    """Validate utterances; `Corpus.validate` calls this."""
     counts = Counter(row.emotion for row in utterances)
     official = spec.counts if spec else counts
     emotions = _by(utterances, lambda row: row.speaker)
@@ -140,7 +160,7 @@ def validate(
 
 
 def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:
-    """Find utterances whose files hold the same bytes."""
+    """Find groups of utterances whose files have the same content."""
     same_size = _by(utterances, lambda row: _size(row.path)).items()
     candidates = [row for size, rows in same_size if size and len(rows) > 1 for row in rows]
     groups = _by(candidates, lambda row: _sha256(row.path)).values()
@@ -184,12 +204,12 @@ def _conflicts(
 
 
 def _group(rows: Sequence[Utterance]) -> str:
-    """Name equal files, by their whole paths where the names are equal too, and what they are."""
+    """Name equal files, by their paths if their names are equal too, and their labels."""
     short = len({row.path.name for row in rows}) == len(rows)
     names = " = ".join(row.path.name if short else str(row.path) for row in rows)
-    said = dict.fromkeys(f"{row.speaker} {row.emotion}" for row in rows)
+    labels = dict.fromkeys(f"{row.speaker} {row.emotion}" for row in rows)
     text = f', "{rows[0].text}"' if rows[0].text else ""
-    return f"{names} ({' / '.join(said)}{text})"
+    return f"{names} ({' / '.join(labels)}{text})"
 
 
 def _count(things: Sequence[object], noun: str) -> str:
