@@ -77,7 +77,7 @@ def test_a_fair_model_stays_within_chance_in_95_of_100() -> None:
     flagged = {by: 0 for by in ("gender", "sentence")}
     for seed in range(150):
         for by in flagged:
-            told = fairness(result(seed, speakers=16, each=20), by, draws=300)
+            told = fairness(result(seed, speakers=16, each=20), by, draws=100)
             flagged[by] += OUTSIDE in verdicts(told).values()
     assert 2 <= flagged["gender"] <= 13
     assert flagged["sentence"] <= 13

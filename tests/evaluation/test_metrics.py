@@ -117,7 +117,7 @@ def judged(draw: st.DrawFn) -> tuple[Array, Array]:
     return truth, shares / shares.sum(axis=1, keepdims=True)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(judged())
 def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
     truth, probabilities = case
@@ -154,7 +154,7 @@ def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(judged())
 def test_the_area_is_scikit_learns(case: tuple[Array, Array]):
     truth, probabilities = case

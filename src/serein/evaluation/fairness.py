@@ -19,7 +19,7 @@ from serein.errors import check_name
 from serein.evaluation.comparison import holm
 from serein.evaluation.metrics import (
     Floats,
-    class_scores,
+    class_recalls,
     confusion_matrices,
     mean_present,
     overall_scores,
@@ -255,7 +255,7 @@ def _notes(
 
 def _shares(cells: Counts) -> tuple[Floats, Floats]:
     """Give each class's recall and precision; NaN if it is never true, or never predicted."""
-    return class_scores(cells)["recall"], class_scores(cells.swapaxes(-1, -2))["recall"]
+    return class_recalls(cells), class_recalls(cells.swapaxes(-1, -2))
 
 
 def _differences(mine: Counts, rest: Counts) -> Floats:

@@ -65,7 +65,7 @@ def recalls(truth: Indices, prediction: Indices, classes: int) -> Floats:
     numpy.ndarray
         Shape (classes,), 0 to 1; NaN for a class without clips.
     """
-    return class_scores(confusion_matrix(truth, prediction, classes))["recall"]
+    return class_recalls(confusion_matrix(truth, prediction, classes))
 
 
 def uar(truth: Indices, prediction: Indices) -> float:
@@ -152,6 +152,12 @@ def confidence_gaps(truth: Indices, probabilities: Floats, bins: int) -> tuple[I
     return np.minimum((confidence * bins).astype(np.intp), bins - 1), confidence - correct
 
 
+def class_recalls(cells: npt.NDArray[Any]) -> Floats:
+    """Compute the recall of each class from confusion matrices; NaN for one without clips."""
+    hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
+    return _ratio(hits, cells.sum(axis=-1), np.nan)
+
+
 def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
     """Compute recall, precision and F1 of each class from confusion matrices.
 
@@ -170,7 +176,7 @@ def class_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
     hits = np.diagonal(cells, axis1=-2, axis2=-1).astype(np.float64)
     true, predicted = cells.sum(axis=-1), cells.sum(axis=-2)
     return {
-        "recall": _ratio(hits, true, np.nan),
+        "recall": class_recalls(cells),
         "precision": _ratio(hits, predicted, 0.0),
         "f1": _ratio(2 * hits, true + predicted, np.nan),
     }
