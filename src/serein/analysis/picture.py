@@ -163,7 +163,7 @@ def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "
     explanation : Explanation
         Of this signal.
     title : str
-        Written above, before the answer: the recording's name.
+        Written above, before the prediction: the recording's name.
 
     Returns
     -------
@@ -261,12 +261,12 @@ def _signed(value: float) -> str:
 
 
 def _headline(explanation: Explanation, title: str) -> str:
-    answer = explanation.prediction
-    said = f"{answer.emotion} {answer.confidence:.2f}"
-    if explanation.emotion != answer.emotion:
-        said += f"; explained: {explanation.emotion} {explanation.probability:.2f}"
+    prediction = explanation.prediction
+    text = f"{prediction.emotion} {prediction.confidence:.2f}"
+    if explanation.emotion != prediction.emotion:
+        text += f"; explained: {explanation.emotion} {explanation.probability:.2f}"
     name = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
-    return f"{name}: {said}" if name else said
+    return f"{name}: {text}" if name else text
 
 
 def _legend(explanation: Explanation) -> str:

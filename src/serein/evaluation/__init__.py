@@ -1,1 +1,1 @@
-"""First floor: how good, and for whom; any estimator, any labels."""
+"""Evaluation of any estimator on unseen speakers. Needs [sound]; search needs [train]."""

@@ -1,8 +1,8 @@
-"""Cross-validation in which no speaker is ever on both sides.
+"""Speaker-independent cross-validation.
 
 A protocol gives folds; `cross_validate` refuses folds that share a speaker, fits a fresh copy of
-the estimator for each, and pools the answers for unseen speakers into one `Result`. The folds run
-one after the other, or where `serein.engine.running_on` says.
+the estimator for each, and pools the predictions for unseen speakers into one `Result`. The folds
+run one after the other, or in parallel on `serein.engine.running_on`.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def speaker_intervals(
 ) -> dict[str, Floats]:
     """Bootstrap every score over speakers: both ends, (2,), or of each class, (2, classes).
 
-    NaN with a single speaker, of whom nothing says how others would differ.
+    NaN with a single speaker.
     """
     sums = SpeakerSums.of(truth, probabilities, speakers)
     people = len(sums.sums)

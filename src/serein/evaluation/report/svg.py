@@ -123,8 +123,8 @@ def _inline(svg: str, key: str, words: str) -> str:
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", body)
     body = re.sub(r"\s*\n\s*", "\n", body)
     box = re.search(r'viewBox="([^"]*)"', svg)
-    viewed, said = box.group(1) if box else "", html.escape(words)
+    view, label = box.group(1) if box else "", html.escape(words)
     return (
-        f'<svg role="img" aria-label="{said}" viewBox="{viewed}" width="{WIDTH_PX}">'
-        f"<title>{said}</title>{body}"
+        f'<svg role="img" aria-label="{label}" viewBox="{view}" width="{WIDTH_PX}">'
+        f"<title>{label}</title>{body}"
     )
