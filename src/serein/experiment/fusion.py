@@ -153,7 +153,7 @@ def _split(fusion: Fusion) -> tuple[dict[str, Any], dict[str, Any]]:
     return own, {key: value for key, value in settings if key in known}
 
 
-def other_modalities(recipe: Recipe, corpus: Corpus) -> dict[str, Array]:
+def other_modalities(recipe: Recipe, corpus: Corpus, *, may_lack: bool = False) -> dict[str, Array]:
     """Describe face and text of each clip: name -> (clips, features), NaN where it has none."""
     found = {}
     if recipe.face:
@@ -161,7 +161,7 @@ def other_modalities(recipe: Recipe, corpus: Corpus) -> dict[str, Array]:
     if recipe.text:
         found["text"] = _texts(corpus, SentenceEncoder(recipe.text.encoder))
     for name, array in found.items():
-        if np.isnan(array[:, 0]).all():
+        if np.isnan(array[:, 0]).all() and not may_lack:
             raise CorpusError(f"no clip of {corpus.name} has a {name}: see [{name}] of the recipe")
     return found
 

@@ -237,7 +237,8 @@ def prepare(
     if more is not None:
         voices = stack(describe(more, front, cache, progress_bar), front)
         speakers = np.array([clip.speaker for clip in more])
-        unlabelled = Unlabelled(beside(voices, other_modalities(recipe, more)), speakers)
+        rest = other_modalities(recipe, more, may_lack=True)
+        unlabelled = Unlabelled(beside(voices, rest), speakers)
     return Prepared(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
         *(augmented, public, widths_of(X, modalities), unlabelled),
