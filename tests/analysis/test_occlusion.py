@@ -20,7 +20,7 @@ from serein.analysis.occlusion import BANDS_HZ, explain
 from serein.analysis.picture import draw_explanation
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
-from serein.features.feature_groups import GROUPS
+from serein.features.feature_sets import GROUPS
 from serein.features.frontend import FrontEnd
 from serein.features.spectral import hz_from_mel, mel_from_hz
 from serein.inference.bundle import write_bundle

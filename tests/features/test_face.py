@@ -10,9 +10,13 @@ from made_videos import VOICE, clip, scene
 from serein.audio.video_sound import read_video_sound
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, MissingExtraError, VideoError
-from serein.features import face_models
-from serein.features.face import FaceSeries, describe_face
-from serein.features.face_models import EXPRESSIONS, ExpressionReader, FaceFinder
+from serein.features.face import (
+    EXPRESSIONS,
+    ExpressionReader,
+    FaceFinder,
+    FaceSeries,
+    describe_face,
+)
 from serein.features.video import VideoLimits
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
@@ -228,9 +232,9 @@ def test_without_opencv_the_extra_is_named(monkeypatch):
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(face_models, "MODEL", tmp_path / "face_expression.onnx")
+    monkeypatch.setattr("serein.features.face.MODEL", tmp_path / "face_expression.onnx")
     with pytest.raises(VideoError, match=r"face_expression\.onnx is missing"):
         ExpressionReader()
-    monkeypatch.setattr(face_models, "CASCADE", "no_such_cascade.xml")
+    monkeypatch.setattr("serein.features.face.CASCADE", "no_such_cascade.xml")
     with pytest.raises(VideoError, match=r"opencv-python-headless<5"):
         FaceFinder()

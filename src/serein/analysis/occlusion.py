@@ -30,7 +30,7 @@ from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
 from serein.audio.frames import window as taper
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.errors import AudioError, SettingError, check_name, check_range
-from serein.features.feature_groups import group_columns
+from serein.features.feature_sets import group_columns
 from serein.features.frontend import FRAME, FrontEnd, frame_rms, loud_rms
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, model_of

@@ -1,13 +1,13 @@
-"""File, bytes or array -> clean float32 mono signal at 16 kHz.
+"""Audio: from a file, bytes or an array to a float32 mono signal at 16 kHz, and its processing.
 
-``read``       decode within limits, mono, resample; ``check_signal`` is the one validator
-``container``  what a recording's container tells before it is decoded: foreign, cut short
-``frames``     windows, overlapping frames, the short-time Fourier transform and back
+``read``         decoding within limits, mixing to mono, resampling; `check_signal`; chunks
+``container``    checks of a file before it is decoded: unsupported or truncated
 ``video_sound``  the sound of a video
-``denoise``    spectral subtraction, Wiener, adaptive cancellation
-``voice``      where speech is
-``record``     a microphone, chunk by chunk; ``play`` a file as if it were one
-``augment``    changed copies: noise, overlay, stretch, pitch, speed, gain, shuffle, room
-``channel``    lines, codecs, microphones; ``chain`` calls all of these by name
-``nonspeech``  sounds that are not speech, drawn from a seed
+``frames``       windows, overlapping frames and their spectra
+``denoise``      spectral subtraction, Wiener filter, adaptive cancellation
+``voice``        voice activity detection
+``microphone``   a microphone, chunk by chunk; a file as if it were one
+``augment``      augmentations; ``channel``: telephone, codecs, filters; ``chain``: all by name
+``conditions``   conditions of the robustness test
+``nonspeech``    synthetic sounds that are not speech
 """

@@ -36,9 +36,9 @@ UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is that of a writer to
 
 
 class Source:
-    """A binary file as libsndfile reads it through soundfile, from its present position on.
+    """A binary file as libsndfile and FFmpeg read it, from its present position on.
 
-    It has no ``name``, from which soundfile would guess a format; it keeps errors of the file,
+    It has no ``name``, from which they would guess a format; it keeps errors of the file,
     which C code would lose; and it can correct two wrong statements of length.
     """
 
@@ -91,6 +91,12 @@ class Source:
     def tell(self) -> int:
         """Return the position in bytes."""
         return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Read from the position, as a binary file does."""
+        data = self.read_at(self._position, self.size - self._position if size < 0 else size)
+        self._position += len(data)
+        return data
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer, as a binary file does; an error is kept and looks like the end."""

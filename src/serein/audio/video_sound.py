@@ -6,7 +6,6 @@ that a video names is opened. Time 0 is the start of the container, for sound an
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -122,7 +121,7 @@ def opened_video(
             )
         try:
             container = av.open(
-                _Bytes(file),
+                file,
                 format=kind,
                 metadata_errors="replace",
                 options={"max_pixels": str(max_pixels)},
@@ -185,31 +184,6 @@ def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
             f"{video.name}: is truncated: the header promises {video.duration_s:.2f} s, "
             f"{reached_s:.2f} s are there; {AGAIN}"
         )
-
-
-class _Bytes(io.RawIOBase):
-    """A file for PyAV, without a name, so that it cannot guess a format from one."""
-
-    def __init__(self, file: Source) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        here = self._file.tell()
-        data = self._file.read_at(here, self._file.size - here if size < 0 else size)
-        self._file.seek(here + len(data))
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
 
 
 def _av() -> Any:

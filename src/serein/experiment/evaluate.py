@@ -34,7 +34,7 @@ from serein.experiment.prepare import (
 )
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
-from serein.features.feature_groups import group_columns
+from serein.features.feature_sets import group_columns
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),

@@ -1,9 +1,11 @@
-"""SETS: every feature set by its name; one or several computed for a signal."""
+"""SETS: every feature set by its name; one or several computed for a signal; groups of columns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from serein.features.spectral import (
     mel_spectrogram,
     power_spectrogram,
 )
+
+if TYPE_CHECKING:
+    from serein.features.frontend import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -171,3 +176,43 @@ def describe(
 
     computed = series(signal, names).items()
     return np.concatenate([prepared(name, values) for name, values in computed], axis=-1)
+
+
+GROUPS = {  # group -> start of a column's name; the first match counts
+    "rhythm and pauses": r"syllables|pause|(un)?voiced_s|loudness_peaks",
+    "pitch (F0)": r"f0_",
+    "voicing": r"voicing",
+    "loudness": r"loudness|intensity|rms_energy",
+    "jitter": r"jitter",
+    "shimmer": r"shimmer",
+    "harmonics to noise": r"hnr",
+    "harmonics, formant levels": r"h1_|f\d_level",
+    "formants": r"f\d_hz",
+    "formant bandwidths": r"b\d_hz",
+    "spectral balance": r"alpha_ratio|hammarberg|slope_",
+    "spectral change": r"(spectral_)?flux",
+    "spectral contrast": r"spectral_contrast",
+    "spectral shape": r"spectral_|zero_crossing_rate",
+    "changes of MFCC": r"mfcc_\d+_delta",
+    "MFCC": r"mfcc_",
+    "linear prediction": r"lpcc?_",
+    "perceptual prediction": r"plp_",
+    "chroma": r"chroma",
+    "spectrum": r"(log_)?(power|mel)_",
+}
+
+
+def group_columns(front_end: FrontEnd) -> dict[str, list[int]]:
+    """Group the columns of a front end's vector: group -> their numbers."""
+    columns: list[str] = []
+    for name in front_end.sets:
+        times = 1 if SETS[name].vector is not None else len(front_end.functionals)
+        columns += SETS[name].columns * times
+    groups: dict[str, list[int]] = {}
+    for number, column in enumerate(columns):
+        groups.setdefault(_group(column.removeprefix("expert_")), []).append(number)
+    return groups
+
+
+def _group(column: str) -> str:
+    return next((name for name, words in GROUPS.items() if re.match(words, column)), column)
