@@ -66,9 +66,8 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
             *("leave_one_sentence_out", "leave_one_corpus_out", "train_and_test"),
         ),
         "serein.evaluation.metrics": (
-            *("confusion_matrix", "recalls", "uar", "accuracy", "class_scores"),
-            *("expected_calibration_error", "log_loss", "brier", "roc_curve", "auc", "auc_macro"),
-            *("concordance",),
+            *("confusion_matrix", "class_scores", "uar", "expected_calibration_error"),
+            "concordance",
         ),
         "serein.evaluation.result": ("Result",),
         "serein.evaluation.result_file": ("Record", "read_record", "write_record"),

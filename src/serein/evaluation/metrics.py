@@ -1,8 +1,10 @@
-"""Scores of a classifier. Reference before estimate; classes are column numbers.
+"""Scores of a classifier. Reference before estimate.
 
-UAR, unweighted average recall, is the mean of the classes' recalls: a class with few clips counts
-as much as one with many, and guessing gives one over the number of classes. Means over classes are
-over those that are true somewhere: a class that no sample is of has no recall to average.
+Conventions: `truth` and `prediction` are class numbers, (samples,); `probabilities` are (samples,
+classes), rows summing to 1. UAR, unweighted average recall, is the mean of the classes' recalls: a
+class with few clips counts as much as one with many, and guessing gives one over the number of
+classes. Means over classes are over those that are true somewhere: a class that no sample is of has
+no recall to average.
 """
 
 from __future__ import annotations
@@ -51,20 +53,7 @@ def confusion_matrices(
 
 
 def recalls(truth: Indices, prediction: Indices, classes: int) -> Floats:
-    """Give each class's recall: the share of its clips that are predicted as it.
-
-    Parameters
-    ----------
-    truth, prediction : numpy.ndarray
-        Shape (samples,), class numbers.
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (classes,), 0 to 1; NaN for a class without clips.
-    """
+    """Give each class's recall, the share of its clips that are predicted; NaN without clips."""
     return class_recalls(confusion_matrix(truth, prediction, classes))
 
 
@@ -99,18 +88,7 @@ def uar(truth: Indices, prediction: Indices) -> float:
 
 
 def accuracy(truth: Indices, prediction: Indices) -> float:
-    """Share of correct predictions, 0 to 1.
-
-    Parameters
-    ----------
-    truth, prediction : numpy.ndarray
-        Shape (samples,), class numbers.
-
-    Returns
-    -------
-    float
-        0 to 1.
-    """
+    """Share of correct predictions, 0 to 1."""
     return float(np.mean(truth == prediction))
 
 
@@ -200,20 +178,7 @@ def overall_scores(cells: npt.NDArray[Any]) -> dict[str, Floats]:
 
 
 def log_loss(truth: Indices, probabilities: Floats) -> float:
-    """Mean negative log-probability of the true class, in nats.
-
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes), rows summing to 1.
-
-    Returns
-    -------
-    float
-        From 0; log(classes) for guessing evenly.
-    """
+    """Mean negative log-probability of the true class, in nats; log(classes) for guessing."""
     return float(np.mean(log_losses(truth, probabilities)))
 
 
@@ -225,22 +190,8 @@ def log_losses(truth: Indices, probabilities: Floats) -> Floats:
 
 
 def brier(truth: Indices, probabilities: Floats) -> float:
-    """Mean squared distance of the probabilities from the truth.
+    """Mean squared distance of the probabilities from the truth, 0 to 2; half of it is also in use.
 
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes), rows summing to 1.
-
-    Returns
-    -------
-    float
-        0 to 2, as in the paper; half of it is also in use.
-
-    References
-    ----------
     G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
     Review 78(1), 1950.
     """
@@ -257,22 +208,8 @@ def briers(truth: Indices, probabilities: Floats) -> Floats:
 def roc_curve(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     """Trace the true-positive rate against the false-positive rate as the threshold falls.
 
-    Parameters
-    ----------
-    positive : numpy.ndarray
-        Shape (samples,), whether a sample is of the class.
-    score : numpy.ndarray
-        Shape (samples,), the higher the likelier.
-
-    Returns
-    -------
-    false_positive_rate, true_positive_rate : numpy.ndarray
-        Shape (points,), 0 to 1; points on the line between their neighbours are left out.
-
-    Raises
-    ------
-    SettingError
-        If all samples are of the class, or none is.
+    `positive` says which samples are of the class, `score` how likely each is. Points on the line
+    between their neighbours are left out.
     """
     if positive.all() or not positive.any():
         raise SettingError("a ROC curve needs samples of the class and samples of others")
@@ -283,23 +220,10 @@ def roc_curve(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[Floats, F
 
 
 def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
-    """Area under the ROC curve: how often a sample of the class scores above one of another.
+    """Area under the ROC curve; NaN if all samples are of the class, or none is.
 
-    Parameters
-    ----------
-    positive : numpy.ndarray
-        Shape (samples,), whether a sample is of the class.
-    score : numpy.ndarray
-        Shape (samples,), the higher the likelier.
-
-    Returns
-    -------
-    float
-        0 to 1; 0.5 for guessing; NaN if all samples are of the class, or none is.
-
-    References
-    ----------
-    T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006.
+    It is how often a sample of the class scores above one of another; 0.5 for guessing. T. Fawcett,
+    "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006.
     """
     if positive.all() or not positive.any():
         return float("nan")
@@ -308,20 +232,7 @@ def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
 
 
 def auc_macro(truth: Indices, probabilities: Floats) -> float:
-    """Mean over the classes of one class's AUC against all others.
-
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes).
-
-    Returns
-    -------
-    float
-        0 to 1, over the classes that some samples are of and some are not; NaN if there is none.
-    """
+    """Mean over the classes of one class's AUC against all others; NaN if no class has one."""
     areas = np.array([auc(truth == number, row) for number, row in enumerate(probabilities.T)])
     return float(mean_present(areas, ~np.isnan(areas)))
 

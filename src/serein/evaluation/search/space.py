@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -64,10 +64,6 @@ class Span:
         """Return the value of a stored label."""
         return label
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -98,10 +94,6 @@ class Choice:
     def value(self, label: Any) -> Any:
         """Return the option of a stored label."""
         return self.options[self.labels.index(label)]
-
-    def plain(self) -> list[Any]:
-        """Return it as plain data."""
-        return self.labels
 
 
 Space = dict[str, Span | Choice]
