@@ -9,6 +9,7 @@ A page of docs/ may hold two kinds of mark:
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -33,6 +34,7 @@ CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
     pages = {"reference/commands.md": commands_page(), "reference/python.md": python_page()}
+    pages["reference/modules.md"] = modules_page()
     pages |= {card_place(card): card.read_text(encoding="utf-8") for card in CARDS}
     for place, text in pages.items():
         files.append(File.generated(config, place, content=text))
@@ -125,3 +127,29 @@ def python_page() -> str:
                 f"::: {module}.{name}\n    options:\n      heading_level: 3\n" for name in names
             ]
     return "\n".join(lines)
+
+
+def modules_page() -> str:
+    """Return the page that lists every public name of every module."""
+    package = ROOT / "src/serein"
+    lines = ["# Modules", "", "Every public name, with what its docstring says first.", ""]
+    for file in sorted(package.rglob("*.py")):
+        place = file.relative_to(package.parent).with_suffix("").as_posix().replace("/", ".")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [line for node in tree.body for line in listed(node)]
+        if names:
+            lines += [f"## {place}", "", first_line(tree), "", *names, ""]
+    return "\n".join(lines)
+
+
+def listed(node: ast.stmt) -> list[str]:
+    """Return the line of a public class or function; none for all else."""
+    if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name.startswith("_"):
+        return []
+    arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef) else ""
+    return [f"- `{node.name}{arguments}`: {first_line(node)}"]
+
+
+def first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> str:
+    """Return the first line of a docstring, fit for Markdown."""
+    return (ast.get_docstring(node) or "").split("\n")[0].replace("<", "&lt;")

@@ -43,29 +43,14 @@ class FeatureGroup:
 class Explanation:
     """What speaks for an emotion in a recording, and what against it.
 
-    Attributes
-    ----------
-    prediction : Prediction
-        What the recognizer predicted.
-    emotion : str
-        The emotion that is explained: the predicted one, unless another was given.
-    probability : float
-        Of that emotion in the prediction, 0 to 1.
-    moments : tuple of Moment
-        In order of time, each `hop_s` long. Moments without speech, and those of a long recording
-        that the budget excluded, are left out.
-    bands : tuple of Band
-        In order of frequency.
-    features : tuple of FeatureGroup
-        The most important first, for or against; empty where `note` says why.
-    note : str
-        Why there are no features; empty if there are.
-    window_s, hop_s : float
-        Length of the occluded stretches, and the step from one to the next, in seconds.
-    examined_s : float
-        Length of the examined part of the recording.
-    questions : int
-        Number of predictions beyond the one explained.
+    `prediction`: what the recognizer predicted; `emotion`: the emotion that is explained: the
+    predicted one, unless another was given; `probability`: of that emotion in the prediction, 0 to
+    1; `moments`: in order of time, each `hop_s` long. Moments without speech, and those of a long
+    recording that the budget excluded, are left out; `bands`: in order of frequency; `features`:
+    the most important first, for or against; empty where `note` says why; `note`: why there are no
+    features; empty if there are; `window_s, hop_s`: length of the occluded stretches, and the step
+    from one to the next, in seconds; `examined_s`: length of the examined part of the recording;
+    `questions`: number of predictions beyond the one explained.
     """
 
     prediction: Prediction
@@ -83,15 +68,10 @@ class Explanation:
     def strongest(self, count: int = 3) -> tuple[Moment, ...]:
         """Join neighbouring moments at least half as important as the most important one.
 
-        Parameters
-        ----------
-        count : int
-            How many are returned at most.
+        `count`: how many are returned at most.
 
-        Returns
-        -------
-        tuple of Moment
-            The strongest first, for or against, each with the importance of its strongest moment.
+        Returns: the strongest first, for or against, each with the importance of its strongest
+        moment.
         """
         most = max((abs(moment.importance) for moment in self.moments), default=0.0)
         runs: list[Moment] = []

@@ -51,24 +51,9 @@ BAR_INCHES = 0.26
 def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "") -> Figure:
     """Draw a recording.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    timeline : sequence of Segment
-        As a `Prediction` holds it.
-    title : str
-        Written above.
+    `timeline`: as a `Prediction` holds it; `title`: written above.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Save it with ``savefig``.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not one.
+    Returns: save it with ``savefig``.
     """
     signal = check_signal(signal)
     figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
@@ -156,24 +141,10 @@ def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
 def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "") -> Figure:
     """Draw what speaks for an emotion and what against it.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    explanation : Explanation
-        Of this signal.
-    title : str
-        Written above, before the prediction: the recording's name.
+    `explanation`: of this signal; `title`: written above, before the prediction: the recording's
+    name.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Save it with ``savefig``.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not one.
+    Returns: save it with ``savefig``.
     """
     signal = check_signal(signal)
     tables = [_bands(explanation), _features(explanation)]

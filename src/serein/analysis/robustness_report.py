@@ -25,24 +25,11 @@ CLEAN = "clean"
 class StressReport:
     """Robustness of a model under conditions, and fairness between groups of people.
 
-    Attributes
-    ----------
-    name : str
-        Of the model.
-    title : str
-        Model, corpus and speakers, in words; stamped if the model was trained on some of them.
-    clean : Result
-        Predictions for the recordings as they are.
-    changed : mapping of str to Result
-        Predictions under each condition.
-    changes : mapping of str to Change
-        What each condition changes.
-    fairness : mapping of str to Fairness
-        By gender, language, speaker and sentence, for the recordings as they are.
-    conditions : mapping of str to Condition
-        How the recordings were changed.
-    notes : tuple of str
-        What was left out, and why.
+    `name`: of the model; `title`: model, corpus and speakers, in words; stamped if the model was
+    trained on some of them; `clean`: predictions for the recordings as they are; `changed`:
+    predictions under each condition; `changes`: what each condition changes; `fairness`: by gender,
+    language, speaker and sentence, for the recordings as they are; `conditions`: how the recordings
+    were changed; `notes`: what was left out, and why.
     """
 
     name: str
@@ -89,15 +76,9 @@ class StressReport:
     def write(self, folder: str | Path) -> Path:
         """Write ``stress.json``, and every prediction to ``stress-predictions.csv`` beside it.
 
-        Parameters
-        ----------
-        folder : str or path
-            Made if it is not there.
+        `folder`: made if it is not there.
 
-        Returns
-        -------
-        pathlib.Path
-            Of ``stress.json``.
+        Returns: of ``stress.json``.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -116,28 +116,13 @@ class Found(NamedTuple):
 class CorpusSpec:
     """The file names, official counts and licence of one corpus.
 
-    Parameters
-    ----------
-    name, title : str
-        Short name, as in `serein.corpora.CORPORA`, and full name.
-    pattern : re.Pattern
-        Matches the stem of a recording's file name.
-    fields : callable
-        From the match and the path to `Fields`, or None if labels are missing.
-    example : str
-        One official file name.
-    counts : mapping of str to int
-        Official number of recordings of each emotion.
-    speakers : int
-        Official number of speakers.
-    language : str
-        ISO 639-1 code.
-    licence, citation, url : str
-        Licence of the recordings, paper to cite, official page.
-    left_out : re.Pattern, optional
-        Matches stems of the release that are not of this corpus, such as song.
-    side_table : SideTable, optional
-        A table in the release that adds gender or text.
+    `name, title`: short name, as in `serein.corpora.CORPORA`, and full name; `pattern`: matches the
+    stem of a recording's file name; `fields`: from the match and the path to `Fields`, or None if
+    labels are missing; `example`: one official file name; `counts`: official number of recordings
+    of each emotion; `speakers`: official number of speakers; `language`: ISO 639-1 code; `licence,
+    citation, url`: licence of the recordings, paper to cite, official page; `left_out`: matches
+    stems of the release that are not of this corpus, such as song; `side_table`: A table in the
+    release that adds gender or text.
     """
 
     name: str
@@ -164,23 +149,9 @@ class CorpusSpec:
     ) -> Utterance | None:
         """Read the labels in a path; the file is not opened.
 
-        Parameters
-        ----------
-        path : Path
-            A recording, with any extension.
-        details : mapping, optional
-            As `SideTable.read` returns it.
+        `path`: A recording, with any extension; `details`: as `SideTable.read` returns it.
 
-        Returns
-        -------
-        Utterance or None
-            None if the file name is not one of this corpus.
-
-        Examples
-        --------
-        >>> from serein.corpora import CORPORA
-        >>> CORPORA["emodb"].utterance(Path("wav/03a01Fa.wav")).emotion
-        'happiness'
+        Returns: none if the file name is not one of this corpus.
         """
         match = self.pattern.fullmatch(path.stem)
         fields = self.fields(match, path) if match else None
@@ -204,20 +175,9 @@ class CorpusSpec:
     def read(self, folder: Path) -> Found:
         """Find the recordings of the corpus in a folder and its sub-folders.
 
-        Parameters
-        ----------
-        folder : Path
-            The folder. Hidden files, and links to folders already seen, are ignored.
+        `folder`: the folder. Hidden files, and links to folders already seen, are ignored.
 
-        Returns
-        -------
-        Found
-            Sorted by file name.
-
-        Raises
-        ------
-        CorpusError
-            If the folder cannot be read, or has no file with a name of this corpus.
+        Returns: sorted by file name.
         """
         try:
             paths = sorted(find_recordings(folder), key=lambda path: (path.name, path.as_posix()))

@@ -28,25 +28,12 @@ BY_CLASS = ("recall", "precision", "f1", "auc")
 class Result:
     """Predictions for unseen speakers, and their scores.
 
-    Attributes
-    ----------
-    protocol : str
-        How it was measured, in words.
-    labels : tuple of str
-        Classes, in the order of the columns.
-    truth : numpy.ndarray
-        Shape (samples,), class numbers.
-    probabilities : numpy.ndarray
-        Shape (samples, classes).
-    speakers : numpy.ndarray
-        Shape (samples,).
-    fold : numpy.ndarray
-        Shape (samples,), in which fold each sample was tested.
-    about : mapping of numpy.ndarray
-        More that is known of each sample, a column a name: ``file``, ``corpus``, ``gender``,
-        ``language``, ``text``; an empty string where it is not known.
-    leaks : tuple of str
-        What was allowed by name and would have been refused otherwise; every title is stamped.
+    `protocol`: how it was measured, in words; `labels`: classes, in the order of the columns;
+    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes); `speakers`:
+    shape (samples,); `fold`: shape (samples,), in which fold each sample was tested; `about`: more
+    that is known of each sample, a column a name: ``file``, ``corpus``, ``gender``, ``language``,
+    ``text``; an empty string where it is not known; `leaks`: what was allowed by name and would
+    have been refused otherwise; every title is stamped.
     """
 
     protocol: str
@@ -72,15 +59,9 @@ class Result:
     def subset(self, rows: npt.NDArray[Any]) -> Result:
         """Keep some samples.
 
-        Parameters
-        ----------
-        rows : numpy.ndarray
-            Indices or a mask.
+        `rows`: indices or a mask.
 
-        Returns
-        -------
-        Result
-            The same protocol over fewer samples.
+        Returns: the same protocol over fewer samples.
         """
         return replace(
             self,
@@ -91,12 +72,9 @@ class Result:
     def scores(self) -> Plain:
         """Return all scores as plain values, each with its 95 % interval by speaker.
 
-        Returns
-        -------
-        dict
-            Each of `OVERALL` and ``NAME_interval_95`` (None with a single speaker, or where there
-            is no such score), ``recall``, ``by_class``, ``confusion``, ``clips`` and ``speakers``.
-            A class without clips has no recall and is in no mean.
+        Returns: each of `OVERALL` and ``NAME_interval_95`` (None with a single speaker, or where
+        there is no such score), ``recall``, ``by_class``, ``confusion``, ``clips`` and
+        ``speakers``. A class without clips has no recall and is in no mean.
         """
         sums = SpeakerSums.of(self.truth, self.probabilities, self.speakers)
         found = sums.scores(np.ones((1, len(sums.sums))))
@@ -124,11 +102,8 @@ class Result:
     def by_speaker(self) -> dict[str, Plain]:
         """Score each speaker.
 
-        Returns
-        -------
-        dict
-            Speaker to ``clips``, ``uar``, ``accuracy`` and ``accuracy_interval_95``: Wilson's, over
-            further clips of this speaker.
+        Returns: speaker to ``clips``, ``uar``, ``accuracy`` and ``accuracy_interval_95``: Wilson's,
+        over further clips of this speaker.
         """
         described = {}
         for name in np.unique(self.speakers):

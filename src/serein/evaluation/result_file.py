@@ -22,12 +22,7 @@ ABOUT = ("file", "corpus", "gender", "language", "text")
 class Record:
     """A result read from disk.
 
-    Attributes
-    ----------
-    document : dict
-        What ``result.json`` holds.
-    result : Result
-        The raw predictions.
+    `document`: what ``result.json`` holds; `result`: the raw predictions.
     """
 
     document: dict[str, Any]
@@ -42,20 +37,11 @@ class Record:
 def write_record(result: Result, document: dict[str, Any], folder: str | Path) -> Path:
     """Write a result.
 
-    Parameters
-    ----------
-    result : Result
-        The raw predictions; its columns ``about`` are written too.
-    document : dict
-        Plain values: ``name`` and whatever else is known; format and version, protocol, labels and
-        leaks are added.
-    folder : str or path
-        Made if it is not there.
+    `result`: the raw predictions; its columns ``about`` are written too; `document`: plain values:
+    ``name`` and whatever else is known; format and version, protocol, labels and leaks are added;
+    `folder`: made if it is not there.
 
-    Returns
-    -------
-    pathlib.Path
-        Of ``result.json``.
+    Returns: of ``result.json``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,20 +81,9 @@ def write_predictions(result: Result, target: Path) -> None:
 def read_record(place: str | Path) -> Record:
     """Read a result back.
 
-    Parameters
-    ----------
-    place : str or path
-        Its folder, or the ``result.json`` in it.
+    `place`: its folder, or the ``result.json`` in it.
 
-    Returns
-    -------
-    Record
-        Document and raw predictions.
-
-    Raises
-    ------
-    ProtocolError
-        If a file is missing or damaged, or of another version.
+    Returns: document and raw predictions.
     """
     place = Path(place)
     folder = place.parent if place.name == RESULT else place

@@ -37,22 +37,9 @@ class FusionRecognizer(Recognizer):
 
     With the voice alone it is a `Recognizer` like any other.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        Made by ``serein train`` from a recipe with ``[face]`` or ``[text]``.
-    **options
-        As `Recognizer` takes them.
-
-    Attributes
-    ----------
-    widths : dict of str to int
-        The modalities that it was trained on, and how many features each has.
-
-    Raises
-    ------
-    BundleError
-        If the bundle holds no sound fusion.
+    `bundle`: made by ``serein train`` from a recipe with ``[face]`` or ``[text]``; `**options`: as
+    `Recognizer` takes them; `widths`: the modalities that it was trained on, and how many features
+    each has.
     """
 
     def __init__(self, bundle: Bundle, **options: Any) -> None:
@@ -84,30 +71,11 @@ class FusionRecognizer(Recognizer):
     ) -> Prediction:
         """Predict for one recording and what else is known of it; one of the three may be enough.
 
-        Parameters
-        ----------
-        source : path, bytes, binary file or array, optional
-            The recording.
-        rate, window_s, hop_s
-            As `Recognizer.predict` takes them.
-        face : path or ActionUnits, optional
-            A table of OpenFace 2, of the same stretch of time.
-        text : str, optional
-            What is said. It counts for the whole, not for the segments of the timeline.
+        `source`: the recording; `rate, window_s, hop_s`: as `Recognizer.predict` takes them;
+        `face`: A table of OpenFace 2, of the same stretch of time; `text`: what is said. It counts
+        for the whole, not for the segments of the timeline.
 
-        Returns
-        -------
-        Prediction
-            Its `modalities` hold the prediction from each alone.
-
-        Raises
-        ------
-        AudioError, VideoError, TextError
-            If one cannot be read.
-        SettingError
-            If nothing is given, or a modality that the model was not trained on.
-        EncoderError
-            If the sentence encoder is another than in training.
+        Returns: its `modalities` hold the prediction from each alone.
         """
         self._check_given(source, face, text)
         if source is not None and face is None and text is None:

@@ -40,18 +40,9 @@ REQUIRED: dict[str, type] = {
 class WordsPrediction:
     """The prediction from the words of one sentence.
 
-    Attributes
-    ----------
-    emotion : str
-        The likeliest emotion.
-    probabilities : mapping of str to float
-        Calibrated probability of each emotion; they sum to 1.
-    text : str
-        The sentence, as it was read.
-    earlier : int
-        How many sentences before it were taken into account.
-    warning : str or None
-        Why the prediction deserves little trust, if it does.
+    `emotion`: the likeliest emotion; `probabilities`: calibrated probability of each emotion; they
+    sum to 1; `text`: the sentence, as it was read; `earlier`: how many sentences before it were
+    taken into account; `warning`: why the prediction deserves little trust, if it does.
     """
 
     emotion: str
@@ -68,10 +59,7 @@ class WordsPrediction:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful.
 
-        Returns
-        -------
-        dict
-            ``text emotion emotion_zh confidence probabilities earlier warning``.
+        Returns: ``text emotion emotion_zh confidence probabilities earlier warning``.
         """
         return {
             "text": self.text,
@@ -93,22 +81,9 @@ def __getattr__(name: str) -> NoReturn:
 def load_words(place: str | Path | None = None) -> WordsRecognizer:
     """Load a recognizer of words.
 
-    Parameters
-    ----------
-    place : str or path, optional
-        Folder of another one than the bundled one.
+    `place`: folder of another one than the bundled one.
 
-    Returns
-    -------
-    WordsRecognizer
-        Ready to predict.
-
-    Raises
-    ------
-    BundleError
-        If there is none, or it is not sound, or was trained with another encoder.
-    MissingExtraError
-        If the packages of the extra [text] are not installed.
+    Returns: ready to predict.
     """
     return WordsRecognizer(BUNDLED if place is None else place)
 
@@ -116,28 +91,10 @@ def load_words(place: str | Path | None = None) -> WordsRecognizer:
 class WordsRecognizer:
     """Predicts which emotion a reader would see in an English sentence of a dialogue.
 
-    Parameters
-    ----------
-    place : str or path
-        A folder that holds ``words.json`` and ``words.npz``.
-    encoder : str or path, optional
-        Folder of the sentence encoder; the packaged MiniLM, if not given.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        The emotions it knows, in the order of its probabilities.
-    earlier : int
-        How many sentences before the predicted one it takes into account.
-    manifest : dict
-        What it is: licence, scores, what it was trained on.
-
-    Raises
-    ------
-    BundleError
-        If it is not there, or not sound, or was trained with another encoder.
-    MissingExtraError
-        If the packages of the extra [text] are not installed.
+    `place`: A folder that holds ``words.json`` and ``words.npz``; `encoder`: folder of the sentence
+    encoder; the packaged MiniLM, if not given; `labels`: the emotions it knows, in the order of its
+    probabilities; `earlier`: how many sentences before the predicted one it takes into account;
+    `manifest`: what it is: licence, scores, what it was trained on.
     """
 
     def __init__(self, place: str | Path, *, encoder: str | Path | None = None) -> None:
@@ -159,22 +116,10 @@ class WordsRecognizer:
     def predict(self, text: str, before: Sequence[str] = ()) -> WordsPrediction:
         """Predict the emotion of one sentence.
 
-        Parameters
-        ----------
-        text : str
-            An English sentence, as `serein.features.text.check_text` takes it.
-        before : sequence of str
-            The sentences before it in the same dialogue, by anybody, in order; the last few count.
+        `text`: an English sentence, as `serein.features.text.check_text` takes it; `before`: the
+        sentences before it in the same dialogue, by anybody, in order; the last few count.
 
-        Returns
-        -------
-        WordsPrediction
-            The same for the same words.
-
-        Raises
-        ------
-        TextError
-            If a text cannot be read, or is outside the limits.
+        Returns: the same for the same words.
         """
         if isinstance(before, str) or len(before) > MAX_EARLIER:
             raise TextError(
@@ -189,22 +134,10 @@ class WordsRecognizer:
     ) -> list[WordsPrediction]:
         """Predict the emotion of each sentence of a dialogue, with those before it.
 
-        Parameters
-        ----------
-        texts : sequence of str
-            The sentences in order, such as a transcript's phrases.
-        context : bool
-            Whether the sentences before count.
+        `texts`: the sentences in order, such as a transcript's phrases; `context`: whether the
+        sentences before count.
 
-        Returns
-        -------
-        list of WordsPrediction
-            One for each sentence.
-
-        Raises
-        ------
-        TextError
-            If a text cannot be read, or is outside the limits.
+        Returns: one for each sentence.
         """
         if isinstance(texts, str):
             raise TextError("one text came; need a list of them: [text]")

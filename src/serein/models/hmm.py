@@ -27,50 +27,18 @@ class GaussianMixtureHMM(SeriesInput, LogProbabilityClassifier):
     Features are scaled by the training frames. Probabilities come from the mean log-likelihood of a
     frame and are not calibrated: temperature scaling does that.
 
-    Parameters
-    ----------
-    width : int, optional
-        Features a frame, of rows made by `serein.models.padding.pad`. If not given, each row is a
-        series of one frame.
-    topology : {"left_right", "ergodic"}
-        Whether states follow one another, from the first to the next or itself; or any may follow
-        any.
-    states : int
-        States of each model; no more are made than the longest series has frames.
-    mixtures : int
-        Gaussians of each state; an emotion with few frames gets fewer.
-    iterations : int
-        Maximum iterations of expectation-maximisation.
-    variance_floor : float
-        Minimum variance of a scaled feature.
-    prior : {"uniform", "data"}
-        Whether emotions are equally likely a priori, or as likely as in training.
-    random_state : int, RandomState or None
-        Seed of the initialisation.
+    `width`: features a frame, of rows made by `serein.models.padding.pad`. If not given, each row
+    is a series of one frame; `topology`: whether states follow one another, from the first to the
+    next or itself; or any may follow any; `states`: states of each model; no more are made than the
+    longest series has frames; `mixtures`: gaussians of each state; an emotion with few frames gets
+    fewer; `iterations`: maximum iterations of expectation-maximisation; `variance_floor`: minimum
+    variance of a scaled feature; `prior`: whether emotions are equally likely a priori, or as
+    likely as in training; `random_state`: seed of the initialisation; `classes_`: shape (classes,),
+    sorted labels; `models_`: one per class, of scaled frames; `centre_, scale_`: shape (features,),
+    the feature scaling; `log_prior_`: shape (classes,).
 
-    Attributes
-    ----------
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    models_ : list of hmmlearn.hmm.GMMHMM
-        One per class, of scaled frames.
-    centre_, scale_ : numpy.ndarray
-        Shape (features,), the feature scaling.
-    log_prior_ : numpy.ndarray
-        Shape (classes,).
-
-    References
-    ----------
-    B. Schuller, G. Rigoll, M. Lang, "Hidden Markov model-based speech emotion recognition", ICASSP
-    2003.
-
-    Examples
-    --------
-    >>> rising, falling = [[0.0, 1.0, 2.0, 3.0]], [[3.0, 2.0, 1.0, 0.0]]
-    >>> hmm = GaussianMixtureHMM(width=1, states=2, mixtures=1, random_state=0)
-    >>> hmm = hmm.fit(rising * 3 + falling * 3, ["joy"] * 3 + ["sadness"] * 3)
-    >>> hmm.predict([[0.5, 1.5, 2.5, np.nan]])
-    array(['joy'], dtype='<U7')
+    Source: B. Schuller, G. Rigoll, M. Lang, "Hidden Markov model-based speech emotion recognition",
+    ICASSP 2003.
     """
 
     def __init__(

@@ -42,37 +42,12 @@ class Balanced(WrappedClassifier):
     inner cross-validation this belongs inside: ``TemperatureScaled(Balanced(classifier))``, or
     synthetic samples would be held out.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Cloned; a pipeline gets its weights and groups at its last step.
-    method : str or sampler
-        A key of `METHODS`; or an over-sampler of imbalanced-learn, or `ConditionalWGAN`, with
-        settings of its own, its seed included.
-    random_state : int, RandomState or None
-        Seed of the named methods.
+    `estimator`: cloned; a pipeline gets its weights and groups at its last step; `method`: A key of
+    `METHODS`; or an over-sampler of imbalanced-learn, or `ConditionalWGAN`, with settings of its
+    own, its seed included; `random_state`: seed of the named methods; `estimator_`: fitted;
+    `classes_`: shape (classes,), sorted labels; `n_features_in_`: features of a sample.
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        Fitted.
-    classes_ : numpy.ndarray
-        Shape (classes,), sorted labels.
-    n_features_in_ : int
-        Features of a sample.
-
-    References
-    ----------
-    N. V. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 16, 2002.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> X, y = [[0.0], [0.2], [0.4], [0.6], [1.0]], ["calm"] * 4 + ["fear"]
-    >>> LogisticRegression().fit(X, y).predict([[0.9]])
-    array(['calm'], dtype='<U4')
-    >>> Balanced(LogisticRegression(), "class_weights").fit(X, y).predict([[0.9]])
-    array(['fear'], dtype='<U4')
+    Source: N. V. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 16, 2002.
     """
 
     def __init__(

@@ -118,48 +118,23 @@ class EarlyFusion(FusionClassifier):
     that a modality of many columns does not outweigh one of few: by default all blocks have the
     same total variance. A missing modality is a block of zeros, which is its mean.
 
-    Parameters
-    ----------
-    estimator : classifier, optional
-        Must give `predict_proba`, and must not scale its columns itself, or the weights of the
-        blocks are lost; `TemperatureScaled` around `BlockRidge`, if not given. `TemperatureScaled`
-        finds its temperature in folds of speakers; scaling and reduction, which use no labels, have
-        then been fitted on the held-out speakers too.
-    reduction : int, float, "rbf", transformer or mapping, optional
-        Number of principal components, or the share of variance that they keep; "rbf" for the
-        Nyström features of a Gaussian kernel; or a transformer; or a mapping of modality to one of
-        these. None reduces nothing.
-    weights : mapping of str to float, optional
-        Total variance of each modality's block beside the others, 1 for one that is not named.
-    dropout : float
-        Modality dropout: from this share of the samples that have several modalities a copy is
-        trained on as well, in which one of them, drawn at random, is missing. 0 to 1.
-    random_state : int, RandomState or None
-        Seed of the dropout.
+    `estimator`: must give `predict_proba`, and must not scale its columns itself, or the weights of
+    the blocks are lost; `TemperatureScaled` around `BlockRidge`, if not given. `TemperatureScaled`
+    finds its temperature in folds of speakers; scaling and reduction, which use no labels, have
+    then been fitted on the held-out speakers too; `reduction`: number of principal components, or
+    the share of variance that they keep; "rbf" for the Nyström features of a Gaussian kernel; or a
+    transformer; or a mapping of modality to one of these. None reduces nothing; `weights`: total
+    variance of each modality's block beside the others, 1 for one that is not named; `dropout`:
+    modality dropout: from this share of the samples that have several modalities a copy is trained
+    on as well, in which one of them, drawn at random, is missing. 0 to 1; `random_state`: seed of
+    the dropout; `estimator_`: fitted; `blocks_`: scaling and reduction of the modalities;
+    `classes_, modalities_, widths_, prior_`: as `FusionClassifier` has them.
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        Fitted.
-    blocks_ : Blocks
-        Scaling and reduction of the modalities.
-    classes_, modalities_, widths_, prior_
-        As `FusionClassifier` has them.
-
-    References
-    ----------
-    Modality dropout: N. Neverova, C. Wolf, G. Taylor, F. Nebout, "ModDrop: adaptive multi-modal
-    gesture recognition", TPAMI 38(8), 2016. Block scaling: J. A. Westerhuis, T. Kourti, J. F.
-    MacGregor, "Analysis of multiblock and hierarchical PCA and PLS models", Journal of Chemometrics
-    12, 1998. Nyström features: C. Williams, M. Seeger, "Using the Nyström method to speed up kernel
-    machines", NIPS 2000.
-
-    Examples
-    --------
-    >>> X = {"voice": [[0.0], [0.1], [1.0], [1.1]] * 3, "face": [[3.0], [3.0], [5.0], [5.0]] * 3}
-    >>> fusion = EarlyFusion().fit(X, ["calm", "calm", "fear", "fear"] * 3)
-    >>> fusion.predict({"voice": [[1.05]]}).tolist()
-    ['fear']
+    Source: Modality dropout: N. Neverova, C. Wolf, G. Taylor, F. Nebout, "ModDrop: adaptive
+    multi-modal gesture recognition", TPAMI 38(8), 2016. Block scaling: J. A. Westerhuis, T. Kourti,
+    J. F. MacGregor, "Analysis of multiblock and hierarchical PCA and PLS models", Journal of
+    Chemometrics 12, 1998. Nyström features: C. Williams, M. Seeger, "Using the Nyström method to
+    speed up kernel machines", NIPS 2000.
     """
 
     def __init__(

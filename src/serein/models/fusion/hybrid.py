@@ -24,38 +24,17 @@ from serein.training.plan import Training
 class HybridFusion(FusionClassifier):
     """A network with a token for each modality, and attention between the tokens.
 
-    Parameters
-    ----------
-    attention : {"gated", "cross_modal"}
-        A key of `ATTENTIONS`.
-    size : int
-        Of a token; for ``cross_modal`` a multiple of 4.
-    dropout : float
-        From 0 to below 1.
-    modality_dropout : float
-        The chance of each modality of a training sample to be missing in a batch, 0 to below 1.
-    reduction : int, float, transformer, mapping or None
-        As `EarlyFusion` takes it; applied before the network.
-    training : Training, optional
-        How it is trained, early stopping on held-out speakers included; 40 epochs of batches of 64
-        with label smoothing, if not given.
-    members : int
-        Networks that differ in their seeds; their probabilities are averaged.
-    calibration_folds : int
-        Inner folds of speakers that set the confidence, as `TemperatureScaled` does; 0 for none.
-    random_state : int, RandomState or None
-        Seed of weights, order and dropout.
-
-    Attributes
-    ----------
-    networks_ : list of NetworkClassifier
-        One a member, on the scaled blocks side by side.
-    blocks_ : Blocks
-        Scaling and reduction of the modalities.
-    temperature_ : float
-        What log probabilities are divided by; 1 without calibration.
-    classes_, modalities_, widths_, prior_
-        As `FusionClassifier` has them.
+    `attention`: A key of `ATTENTIONS`; `size`: of a token; for ``cross_modal`` a multiple of 4;
+    `dropout`: from 0 to below 1; `modality_dropout`: the chance of each modality of a training
+    sample to be missing in a batch, 0 to below 1; `reduction`: as `EarlyFusion` takes it; applied
+    before the network; `training`: how it is trained, early stopping on held-out speakers included;
+    40 epochs of batches of 64 with label smoothing, if not given; `members`: networks that differ
+    in their seeds; their probabilities are averaged; `calibration_folds`: inner folds of speakers
+    that set the confidence, as `TemperatureScaled` does; 0 for none; `random_state`: seed of
+    weights, order and dropout; `networks_`: one a member, on the scaled blocks side by side;
+    `blocks_`: scaling and reduction of the modalities; `temperature_`: what log probabilities are
+    divided by; 1 without calibration; `classes_, modalities_, widths_, prior_`: as
+    `FusionClassifier` has them.
     """
 
     def __init__(

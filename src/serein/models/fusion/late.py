@@ -34,41 +34,20 @@ class LateFusion(FusionClassifier):
     that a sample may have gets a rule of its own, learnt on the samples that have at least these; a
     single modality needs none.
 
-    Parameters
-    ----------
-    estimators : classifier or mapping of str to classifier, optional
-        For all modalities, or by name; `MaskedLogisticRegression` where none is given.
-    rule : str
-        A key of `RULES`: ``weighted``, a mean of probabilities with learnt weights; ``stacked``, a
-        logistic regression on log probabilities, its C chosen in folds of speakers; ``product``, a
-        product of experts with learnt exponents; ``plain_product``, all exponents 1.
-    folds : int
-        Inner folds, at least 2; no more are made than there are groups.
+    `estimators`: for all modalities, or by name; `MaskedLogisticRegression` where none is given;
+    `rule`: A key of `RULES`: ``weighted``, a mean of probabilities with learnt weights;
+    ``stacked``, a logistic regression on log probabilities, its C chosen in folds of speakers;
+    ``product``, a product of experts with learnt exponents; ``plain_product``, all exponents 1;
+    `folds`: inner folds, at least 2; no more are made than there are groups; `estimators_`: fitted
+    on all training samples that have the modality; `held_out_`: their predictions for training
+    speakers in folds without these; augmented data left out; `rules_`: modalities ->
+    `WeightedMean`, `Stacked` or `Product`; `classes_, modalities_, widths_, prior_`: as
+    `FusionClassifier` has them.
 
-    Attributes
-    ----------
-    estimators_ : dict of str to TemperatureScaled
-        Fitted on all training samples that have the modality.
-    held_out_ : HeldOut
-        Their predictions for training speakers in folds without these; augmented data left out.
-    rules_ : dict of tuple of str to rule
-        Modalities -> `WeightedMean`, `Stacked` or `Product`.
-    classes_, modalities_, widths_, prior_
-        As `FusionClassifier` has them.
-
-    References
-    ----------
-    J. Kittler, M. Hatef, R. Duin, J. Matas, "On combining classifiers", TPAMI 20(3), 1998; D. H.
-    Wolpert, "Stacked generalization", Neural Networks 5(2), 1992; C. Genest, J. Zidek, "Combining
-    probability distributions", Statistical Science 1(1), 1986 (linear and logarithmic pools); G.
-    Hinton, "Products of experts", ICANN 1999.
-
-    Examples
-    --------
-    >>> X = {"voice": [[0.0], [0.1], [1.0], [1.1]] * 3, "face": [[3.0], [3.0], [5.0], [5.0]] * 3}
-    >>> fusion = LateFusion(rule="product").fit(X, ["calm", "calm", "fear", "fear"] * 3)
-    >>> fusion.predict({"face": [[5.0]]}).tolist()
-    ['fear']
+    Source: J. Kittler, M. Hatef, R. Duin, J. Matas, "On combining classifiers", TPAMI 20(3), 1998;
+    D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992; C. Genest, J. Zidek,
+    "Combining probability distributions", Statistical Science 1(1), 1986 (linear and logarithmic
+    pools); G. Hinton, "Products of experts", ICANN 1999.
     """
 
     def __init__(self, estimators: Any = None, *, rule: str = "product", folds: int = 5) -> None:

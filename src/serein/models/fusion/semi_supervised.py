@@ -143,36 +143,16 @@ class SemiSupervised(WrappedClassifier):
 class SelfTraining(SemiSupervised):
     """A fusion estimator that learns from its own confident predictions, as if they were labels.
 
-    Parameters
-    ----------
-    estimator : FusionClassifier, optional
-        `LateFusion`, if not given.
-    threshold : float
-        The least calibrated probability that makes a prediction a label.
-    growth : float
-        In a round a class gets at most this share of the number of labels it was given.
-    rounds : int
-        At most; fewer, once no prediction is confident enough.
-    pool : int, optional
-        How many samples without labels are looked at in a round, drawn at random; all if not given.
-    random_state : int, RandomState or None
-        Seed of the pool.
+    `estimator`: `LateFusion`, if not given; `threshold`: the least calibrated probability that
+    makes a prediction a label; `growth`: in a round a class gets at most this share of the number
+    of labels it was given; `rounds`: at most; fewer, once no prediction is confident enough;
+    `pool`: how many samples without labels are looked at in a round, drawn at random; all if not
+    given; `random_state`: seed of the pool; `estimator_`: fitted on all labels, given and found;
+    `labels_`: shape (samples,), None for a sample that got no label; `found_`: shape (samples,):
+    the round that found the label; 0 for a given one, -1 for none; `classes_`: sorted labels.
 
-    Attributes
-    ----------
-    estimator_ : FusionClassifier
-        Fitted on all labels, given and found.
-    labels_ : numpy.ndarray
-        Shape (samples,), None for a sample that got no label.
-    found_ : numpy.ndarray
-        Shape (samples,): the round that found the label; 0 for a given one, -1 for none.
-    classes_ : numpy.ndarray
-        Sorted labels.
-
-    References
-    ----------
-    H. J. Scudder, "Probability of error of some adaptive pattern-recognition machines", IEEE
-    Transactions on Information Theory 11(3), 1965; D. Yarowsky, "Unsupervised word sense
+    Source: H. J. Scudder, "Probability of error of some adaptive pattern-recognition machines",
+    IEEE Transactions on Information Theory 11(3), 1965; D. Yarowsky, "Unsupervised word sense
     disambiguation rivaling supervised methods", ACL 1995.
     """
 
@@ -185,27 +165,15 @@ class CoTraining(SemiSupervised):
     the estimator of all modalities, learn from them. A sample for which two views are confident of
     different classes gets no label in that round.
 
-    Parameters
-    ----------
-    estimator : FusionClassifier, optional
-        What is fitted in the end, and, a clone each, for the views; `LateFusion` if not given.
-    views : sequence, optional
-        Each a modality or a sequence of modalities; each modality is a view, if not given.
-    threshold : float
-        The least calibrated probability; higher than that of `SelfTraining`, for a view alone is a
-        weaker teacher than all of them.
-    growth, rounds, pool, random_state
-        As `SelfTraining` has them, growth for each view.
+    `estimator`: what is fitted in the end, and, a clone each, for the views; `LateFusion` if not
+    given; `views`: each a modality or a sequence of modalities; each modality is a view, if not
+    given; `threshold`: the least calibrated probability; higher than that of `SelfTraining`, for a
+    view alone is a weaker teacher than all of them; `growth, rounds, pool, random_state`: as
+    `SelfTraining` has them, growth for each view; `estimator_, labels_, found_, classes_`: as
+    `SelfTraining` has them.
 
-    Attributes
-    ----------
-    estimator_, labels_, found_, classes_
-        As `SelfTraining` has them.
-
-    References
-    ----------
-    A. Blum, T. Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998,
-    table 1.
+    Source: A. Blum, T. Mitchell, "Combining labeled and unlabeled data with co-training", COLT
+    1998, table 1.
     """
 
     def __init__(
