@@ -15,7 +15,7 @@ import soundfile
 
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, SereinError
-from serein.features.feature_cache import clear_cache, default_cache, extract, kept_files
+from serein.features.feature_cache import clear_cache, default_cache, extract, list_cache
 
 Array = npt.NDArray[np.float32]
 
@@ -219,7 +219,7 @@ def test_clearing_leaves_an_empty_folder(tmp_path: Path):
     cache = fill(tmp_path / "cache", *OURS)
     files = write(tmp_path / "clips", *LEVELS)
     extract(files, Counting(), cache=cache)
-    counts = {kind: len(found) for kind, found in kept_files(cache).items()}
+    counts = {kind: len(found) for kind, found in list_cache(cache).items()}
     assert counts == {"features": 2 + len(LEVELS), "training": 3, "stress": 1}
     assert clear_cache(cache) == 0
     assert left_in(cache) == set()
@@ -254,7 +254,7 @@ def test_clearing_follows_no_link(tmp_path: Path):
 def test_a_folder_that_is_no_cache_is_left_alone(tmp_path: Path):
     other = fill(tmp_path / "other", *THEIRS)
     before = left_in(other)
-    for ask in (kept_files, clear_cache):
+    for ask in (list_cache, clear_cache):
         with pytest.raises(SereinError, match="holds none of its files"):
             ask(other)
         with pytest.raises(SereinError, match=r"notes\.txt is no cache of serein"):
@@ -264,5 +264,5 @@ def test_a_folder_that_is_no_cache_is_left_alone(tmp_path: Path):
 
 def test_a_cache_that_is_not_there_is_empty(tmp_path: Path):
     assert clear_cache(tmp_path / "none") == 0
-    assert not any(kept_files(tmp_path / "none").values())
+    assert not any(list_cache(tmp_path / "none").values())
     assert clear_cache(tmp_path) == 0

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.analysis.explanation import Band, Explanation, FeatureGroup, Moment
-from serein.audio.frames import window as taper
+from serein.audio.frames import power_spectra
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.errors import AudioError, SettingError, check_name, check_range
 from serein.features.feature_sets import group_columns
@@ -214,7 +214,7 @@ class _Noise:
         rms = frame_rms(signal)
         quietest = np.argsort(rms, kind="stable")[: max(1, rms.size // QUIET_SHARE)]
         frames = signal[: rms.size * FRAME].reshape(-1, FRAME)[quietest]
-        power = np.abs(np.fft.rfft(frames * taper("hann", FRAME), axis=1)) ** 2
+        power = power_spectra(frames)
         level = float(np.sqrt(np.mean(np.square(rms[quietest]))))
         highest = loud_rms(rms) * 10 ** (NOISE_DB / 20)
         return cls(np.sqrt(power.mean(axis=0, dtype=np.float64)), min(level, highest))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.frames import Doubles
 from serein.audio.read import RATE_HZ, Signal
 
-Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
-Maker = Callable[[Generator, int], Floats]
+Maker = Callable[[Generator, int], Doubles]
 
 
 @dataclass(frozen=True)
@@ -45,38 +46,42 @@ def draw(generator: Generator, kind: str) -> Sound:
     )
 
 
-def _time(samples: int) -> Floats:
+def _time(samples: int) -> Doubles:
     return np.arange(samples) / RATE_HZ
 
 
-def coloured(generator: Generator, samples: int, slope: float) -> Floats:
+def coloured(generator: Generator, samples: int, slope: float) -> Doubles:
     """Make noise with power proportional to frequency ** -slope: 0 is white, 1 is pink."""
+    return _shaped(generator, samples, lambda hz: np.maximum(hz, 20.0) ** (-slope / 2))
+
+
+def _band(generator: Generator, samples: int, low_hz: float, high_hz: float) -> Doubles:
+    return _shaped(generator, samples, lambda hz: (hz >= low_hz) & (hz <= high_hz))
+
+
+def _shaped(
+    generator: Generator, samples: int, response: Callable[[npt.NDArray[Any]], Any]
+) -> Doubles:
+    """Filter white noise by a frequency response, a function of Hz."""
     spectrum = np.fft.rfft(generator.standard_normal(samples))
-    hz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), 20.0)
-    return np.fft.irfft(spectrum * hz ** (-slope / 2), samples)
+    return np.fft.irfft(spectrum * response(np.fft.rfftfreq(samples, 1 / RATE_HZ)), samples)
 
 
-def _band(generator: Generator, samples: int, low_hz: float, high_hz: float) -> Floats:
-    spectrum = np.fft.rfft(generator.standard_normal(samples))
-    hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
-    return np.fft.irfft(spectrum * ((hz >= low_hz) & (hz <= high_hz)), samples)
-
-
-def _noise(generator: Generator, samples: int) -> Floats:
+def _noise(generator: Generator, samples: int) -> Doubles:
     return coloured(generator, samples, generator.uniform(-0.5, 2.5))
 
 
-def _band_noise(generator: Generator, samples: int) -> Floats:
+def _band_noise(generator: Generator, samples: int) -> Doubles:
     low_hz = generator.uniform(50, 4000)
     return _band(generator, samples, low_hz, low_hz * generator.uniform(1.2, 4.0))
 
 
-def _wind(generator: Generator, samples: int) -> Floats:
+def _wind(generator: Generator, samples: int) -> Doubles:
     gusts = np.abs(_band(generator, samples, 0.0, generator.uniform(1.0, 4.0)))
     return coloured(generator, samples, generator.uniform(1.0, 2.5)) * gusts
 
 
-def _hum(generator: Generator, samples: int) -> Floats:
+def _hum(generator: Generator, samples: int) -> Doubles:
     mains_hz = generator.choice([50.0, 60.0, 100.0, 120.0])
     parts = np.arange(1, 12)
     strength = generator.uniform(0, 1, parts.size) / parts
@@ -85,12 +90,12 @@ def _hum(generator: Generator, samples: int) -> Floats:
     return hum + hiss * generator.uniform(0.0, 0.3) / hiss.std()
 
 
-def _tone(generator: Generator, samples: int) -> Floats:
+def _tone(generator: Generator, samples: int) -> Doubles:
     hz = np.exp(generator.uniform(np.log(80), np.log(6000)))
     return np.sin(2 * np.pi * hz * _time(samples))
 
 
-def _sweep(generator: Generator, samples: int) -> Floats:
+def _sweep(generator: Generator, samples: int) -> Doubles:
     low, high = np.log(generator.uniform(60, 7000, 2))
     hz = np.exp(low + (high - low) * np.linspace(0, 1, samples))
     if generator.random() < 0.5:  # a siren
@@ -100,14 +105,14 @@ def _sweep(generator: Generator, samples: int) -> Floats:
     return np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)
 
 
-def _beeps(generator: Generator, samples: int) -> Floats:
+def _beeps(generator: Generator, samples: int) -> Doubles:
     pair_hz = generator.uniform(350, 2500, 2)
     tone = np.sin(2 * np.pi * _time(samples)[:, None] * pair_hz).sum(axis=1)
     period_s, duty = generator.uniform(0.1, 1.5), generator.uniform(0.2, 0.7)
     return tone * ((_time(samples) / period_s % 1.0) < duty) + 1e-4
 
 
-def _clicks(generator: Generator, samples: int) -> Floats:
+def _clicks(generator: Generator, samples: int) -> Doubles:
     per_second = np.exp(generator.uniform(np.log(1), np.log(200)))
     hits = (generator.random(samples) < per_second / RATE_HZ) * generator.standard_normal(samples)
     hits[samples // 2] = 1.0
@@ -116,11 +121,11 @@ def _clicks(generator: Generator, samples: int) -> Floats:
     tail = np.arange(min(samples, int(8 * decay_s * RATE_HZ) + 1)) / RATE_HZ
     echo = np.exp(-tail / decay_s) * np.cos(2 * np.pi * ring_hz * tail)
     size = 1 << (2 * samples - 1).bit_length()  # quick to transform
-    rung: Floats = np.fft.irfft(np.fft.rfft(hits, size) * np.fft.rfft(echo, size), size)
+    rung: Doubles = np.fft.irfft(np.fft.rfft(hits, size) * np.fft.rfft(echo, size), size)
     return rung[:samples]
 
 
-def _engine(generator: Generator, samples: int) -> Floats:
+def _engine(generator: Generator, samples: int) -> Doubles:
     drift = 1 + 0.1 * _slow(generator, samples)
     phase = np.cumsum(generator.uniform(15, 120) * drift) / RATE_HZ
     pulses = np.maximum(0, np.sin(2 * np.pi * phase)) ** generator.uniform(2, 12)
@@ -128,7 +133,7 @@ def _engine(generator: Generator, samples: int) -> Floats:
     return pulses * (1 + generator.uniform(0, 0.6) * rough / rough.std())
 
 
-def _music(generator: Generator, samples: int) -> Floats:
+def _music(generator: Generator, samples: int) -> Doubles:
     """Chords and melodies of plucked or blown harmonic notes, with a beat now and then."""
     signal = np.zeros(samples)
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
@@ -144,7 +149,7 @@ def _music(generator: Generator, samples: int) -> Floats:
 
 
 def _add_note(
-    generator: Generator, signal: Floats, start_s: float, hz: float, brightness: float
+    generator: Generator, signal: Doubles, start_s: float, hz: float, brightness: float
 ) -> None:
     begin = int(start_s * RATE_HZ)
     time = _time(min(signal.size - begin, int(generator.uniform(0.2, 2.0) * RATE_HZ)))
@@ -157,7 +162,7 @@ def _add_note(
     signal[begin : begin + time.size] += tone * attack * np.exp(-time * generator.uniform(0.5, 6))
 
 
-def _harmonics(phase: Floats, strength: npt.NDArray[np.floating]) -> Floats:
+def _harmonics(phase: Doubles, strength: npt.NDArray[np.floating]) -> Doubles:
     """Add up sines of 1, 2, 3 … times a phase, by Horner's rule: a sine each would take longer."""
     turn = np.cos(phase) + 1j * np.sin(phase)
     total = np.zeros_like(turn)
@@ -166,7 +171,7 @@ def _harmonics(phase: Floats, strength: npt.NDArray[np.floating]) -> Floats:
     return total.imag
 
 
-def _slow(generator: Generator, samples: int) -> Floats:
+def _slow(generator: Generator, samples: int) -> Doubles:
     wave = _band(generator, samples, 0.0, 2.0)
     return wave / (np.abs(wave).max() + 1e-12)
 

@@ -29,10 +29,10 @@ def path() -> None:
 @cache.command("list")
 def contents(cache: CacheFolder = None) -> None:
     """Say what the cache holds: files and megabytes of each kind."""
-    from serein.features.feature_cache import kept_files
+    from serein.features.feature_cache import list_cache
 
     folder = _folder(cache)
-    for kind, files in kept_files(folder).items():
+    for kind, files in list_cache(folder).items():
         typer.echo(f"{kind:8s} {len(files):8d} files {_megabytes(files):10.1f} MB")
     typer.echo(f"in {folder}")
 
@@ -43,10 +43,10 @@ def clear(
     cache: CacheFolder = None,
 ) -> None:
     """Empty the cache: delete what serein has written there, and nothing else."""
-    from serein.features.feature_cache import clear_cache, kept_files
+    from serein.features.feature_cache import clear_cache, list_cache
 
     folder = _folder(cache)
-    files = [file for found in kept_files(folder).values() for file in found]
+    files = [file for found in list_cache(folder).values() for file in found]
     what = f"{len(files)} files, {_megabytes(files):.1f} MB, in {folder}"
     if files and not yes:
         if not sys.stdin.isatty():

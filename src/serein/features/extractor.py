@@ -17,7 +17,7 @@ from serein.audio.frames import Array
 from serein.audio.read import check_signal
 from serein.engine import each
 from serein.errors import MissingExtraError, SereinError, SettingError, check_name, renamed
-from serein.features.feature_cache import default_cache, remembered
+from serein.features.feature_cache import cached_features, default_cache
 from serein.features.feature_sets import SETS, describe
 from serein.features.functionals import DEFAULT_FUNCTIONALS
 
@@ -219,7 +219,7 @@ def _described(
 
     try:
         if isinstance(entry, (str, os.PathLike)):
-            return remembered(Path(entry), features, folder)
+            return cached_features(Path(entry), features, folder)
         return features(check_signal(entry))
     except SereinError as error:
         return error

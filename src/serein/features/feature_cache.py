@@ -72,14 +72,16 @@ def _each(
     files: Sequence[Path], extractor: Extractor, folder: Path, *, processes: bool
 ) -> Iterator[Array]:
     if processes or engine().name == "ray":
-        work = partial(remembered, describe=extractor, folder=folder)
+        work = partial(cached_features, describe=extractor, folder=folder)
         yield from each(work, files, jobs=-1 if len(files) > MIN_FOR_PROCESSES else 1)
         return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(lambda file: remembered(file, extractor, folder), files)
+        yield from pool.map(lambda file: cached_features(file, extractor, folder), files)
 
 
-def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | None = None) -> Array:
+def cached_features(
+    file: Path, describe: Callable[[Array], Array], folder: Path | None = None
+) -> Array:
     """Compute the features of a recording, or read them from the cache; no folder, no cache."""
     if folder is None:
         return describe(read_audio(file))
@@ -89,17 +91,17 @@ def remembered(file: Path, describe: Callable[[Array], Array], folder: Path | No
     except OSError:
         return describe(read_audio(file))  # which raises the error
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"{key}.npy"
-    if kept.is_file():
-        return np.load(kept, allow_pickle=False)
+    cached = folder / f"{key}.npy"
+    if cached.is_file():
+        return np.load(cached, allow_pickle=False)
     array = describe(read_audio(file))
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
         np.save(part, array, allow_pickle=False)
-    Path(part.name).replace(kept)
+    Path(part.name).replace(cached)
     return array
 
 
-def kept_files(cache: Path) -> dict[str, list[Path]]:
+def list_cache(cache: Path) -> dict[str, list[Path]]:
     """List the files of serein in a cache: kind -> files; links are neither followed nor listed."""
     files = [file for file in _files(cache) if not file.is_symlink()]
     found = {
@@ -116,9 +118,9 @@ def kept_files(cache: Path) -> dict[str, list[Path]]:
 
 def clear_cache(cache: Path) -> int:
     """Delete the files of serein in a cache; return how many other files are left."""
-    kept = kept_files(cache)
+    found = list_cache(cache)
     try:
-        for file in (file for files in kept.values() for file in files):
+        for file in (file for files in found.values() for file in files):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise SereinError(f"{error.filename}: cannot be deleted ({error.strerror})") from error
