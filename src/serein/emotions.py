@@ -87,7 +87,6 @@ def canonical_emotion(word: str) -> str:
 
     `word`: A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
     space, hyphen or underscore between two words do not matter.
-
     Returns: a key of `EMOTIONS`.
     """
     name = _NAMES.get(_plain(word))
@@ -100,7 +99,6 @@ def in_chinese(name: str) -> str:
     """Return the Chinese name of an emotion.
 
     `name`: A canonical name or an alias.
-
     Returns: its Chinese name.
     """
     return EMOTIONS[canonical_emotion(name)].chinese
@@ -113,7 +111,6 @@ def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None
 
     `probabilities`: canonical name or alias -> probability, 0 to 1. A word that is not known has no
     place, and is left out of the mean.
-
     Returns: valence and arousal, each from -1 to 1; None if no known emotion has any probability.
     """
     named = [(_NAMES.get(_plain(word)), weight) for word, weight in probabilities.items()]

@@ -69,7 +69,6 @@ class Explanation:
         """Join neighbouring moments at least half as important as the most important one.
 
         `count`: how many are returned at most.
-
         Returns: the strongest first, for or against, each with the importance of its strongest
         moment.
         """

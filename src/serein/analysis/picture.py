@@ -52,7 +52,6 @@ def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "
     """Draw a recording.
 
     `timeline`: as a `Prediction` holds it; `title`: written above.
-
     Returns: save it with ``savefig``.
     """
     signal = check_signal(signal)
@@ -143,7 +142,6 @@ def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "
 
     `explanation`: of this signal; `title`: written above, before the prediction: the recording's
     name.
-
     Returns: save it with ``savefig``.
     """
     signal = check_signal(signal)

@@ -77,7 +77,6 @@ class StressReport:
         """Write ``stress.json``, and every prediction to ``stress-predictions.csv`` beside it.
 
         `folder`: made if it is not there.
-
         Returns: of ``stress.json``.
         """
         folder = Path(folder)

@@ -65,28 +65,7 @@ class Augmentation:
 
     def apply(self, signal: Signal) -> Signal:
         """Change a signal.
-
-        Parameters
-        ----------
-        signal : numpy.ndarray
-            Shape (samples,), float32, mono at 16 kHz; it is not changed.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (samples,), float32, of another length after `Stretch`, `Speed` or `Offset`.
-
-        Raises
-        ------
-        AudioError
-            If the signal is not 1-D floats, not finite or shorter than 0.1 s.
-        MissingExtraError
-            If the augmentation needs a library that is not installed.
-
-        Examples
-        --------
-        >>> Stretch(rate=2.0).apply(np.zeros(16_000, np.float32)).shape
-        (8000,)
+        Returns: shape (samples,), float32, of another length after `Stretch`, `Speed` or `Offset`.
         """
         signal = check_signal(signal)
         return _within_limits(self._changed(signal), signal)

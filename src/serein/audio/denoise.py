@@ -43,39 +43,12 @@ def spectral_subtraction(
 ) -> Array:
     """Subtract the noise's power spectrum from each frame's.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    noise : numpy.ndarray, optional
-        Shape (samples,) of any length, noise alone; estimated from the quietest frames if None.
-    oversubtraction : float
-        How many times the noise's power is subtracted, at least 0: more leaves less musical noise.
-    reduction_db : float
-        Largest attenuation of a frequency in dB, at least 0.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), float32.
-
-    Raises
-    ------
-    AudioError
-        If `signal` or `noise` is not a mono signal at 16 kHz.
-    SettingError
-        If an option is negative.
-
-    References
-    ----------
-    M. Berouti et al., "Enhancement of speech corrupted by acoustic noise", ICASSP 1979, equation 4,
-    with one factor for all signal-to-noise ratios.
-
-    Examples
-    --------
-    >>> hiss = np.random.default_rng(0).standard_normal(16000)
-    >>> bool(spectral_subtraction(hiss).std() < 0.2)
-    True
+    `noise`: shape (samples,) of any length, noise alone; estimated from the quietest frames if
+    None; `oversubtraction`: how many times the noise's power is subtracted, at least 0: more leaves
+    less musical noise; `reduction_db`: largest attenuation of a frequency in dB, at least 0.
+    Returns: shape (samples,), float32.
+    Source: M. Berouti et al., "Enhancement of speech corrupted by acoustic noise", ICASSP 1979,
+    equation 4, with one factor for all signal-to-noise ratios.
     """
     check_range("oversubtraction", oversubtraction, 0, np.inf)
 
@@ -91,36 +64,11 @@ def wiener(
 ) -> Array:
     """Filter with the decision-directed Wiener filter, which weighs frequencies by their SNR.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    noise, reduction_db
-        As in `spectral_subtraction`.
-    smoothing : float
-        Weight of the frame before in the a-priori signal-to-noise ratio, 0 to less than 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples,), float32.
-
-    Raises
-    ------
-    AudioError
-        If `signal` or `noise` is not a mono signal at 16 kHz.
-    SettingError
-        If an option is out of range.
-
-    References
-    ----------
-    Y. Ephraim, D. Malah, IEEE Trans. ASSP 32(6), 1984, equation 51; P. Scalart, J. Vieira Filho,
-    "Speech enhancement based on a priori signal to noise estimation", ICASSP 1996.
-
-    Examples
-    --------
-    >>> bool(wiener(np.random.default_rng(0).standard_normal(16000)).std() < 0.2)
-    True
+    `noise, reduction_db`: as in `spectral_subtraction`; `smoothing`: weight of the frame before in
+    the a-priori signal-to-noise ratio, 0 to less than 1.
+    Returns: shape (samples,), float32.
+    Source: Y. Ephraim, D. Malah, IEEE Trans. ASSP 32(6), 1984, equation 51; P. Scalart, J. Vieira
+    Filho, "Speech enhancement based on a priori signal to noise estimation", ICASSP 1996.
     """
     if not 0 <= smoothing < 1:
         raise SettingError(f"smoothing is {smoothing}; allowed: 0 to less than 1")
@@ -244,46 +192,15 @@ def adaptive(
 ) -> Cancelled:
     """Adapt a filter from a noise reference to the signal, and subtract its output.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz: voice and noise.
-    reference : numpy.ndarray
-        Shape (samples,), the noise alone, from another microphone or the loudspeaker; it comes
-        before the noise in the signal by fewer than ``taps`` samples.
-    method : {"nlms", "lms", "rls"}
-        "nlms" divides the step by the reference's present energy, "lms" by its mean energy (and
-        never takes more than NLMS's step of 1, so it cannot diverge), "rls" solves the least
-        squares.
-    taps : int
-        Length of the filter in samples.
-    step : float
-        For NLMS and LMS, over 0 and under 2: more adapts faster and distorts the voice more.
-    forgetting : float
-        For RLS, the forgetting factor, 0.9 to 1.
-
-    Returns
-    -------
-    Cancelled
-        The cleaned signal, shape (samples,), and the filter, shape (taps,).
-
-    Raises
-    ------
-    AudioError
-        If `signal` or `reference` is not a mono signal at 16 kHz.
-    SettingError
-        If their lengths differ or an option is not allowed.
-
-    References
-    ----------
-    S. Haykin, "Adaptive Filter Theory", 4th edition 2002, chapters 5, 6 and 9; J. Benesty,
+    `reference`: shape (samples,), the noise alone, from another microphone or the loudspeaker; it
+    comes before the noise in the signal by fewer than ``taps`` samples; `method`: "nlms" divides
+    the step by the reference's present energy, "lms" by its mean energy (and never takes more than
+    NLMS's step of 1, so it cannot diverge), "rls" solves the least squares; `taps`: length of the
+    filter in samples; `step`: for NLMS and LMS, over 0 and under 2: more adapts faster and distorts
+    the voice more; `forgetting`: for RLS, the forgetting factor, 0.9 to 1.
+    Returns: the cleaned signal, shape (samples,), and the filter, shape (taps,).
+    Source: S. Haykin, "Adaptive Filter Theory", 4th edition 2002, chapters 5, 6 and 9; J. Benesty,
     P. Duhamel, "A fast exact least mean square adaptive algorithm", IEEE Trans. SP 40(12), 1992.
-
-    Examples
-    --------
-    >>> hum = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    >>> (adaptive(0.5 * hum, hum, taps=2, step=0.5).path.round(3) + 0.0).tolist()
-    [0.5, 0.0]
     """
     checked, noise = check_signal(signal), check_signal(reference)
     if checked.size != noise.size:

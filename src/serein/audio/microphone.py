@@ -47,16 +47,7 @@ class InputDevice:
 
 def input_devices() -> list[InputDevice]:
     """List the microphones.
-
-    Returns
-    -------
-    list of InputDevice
-        By number; empty if there is none.
-
-    Raises
-    ------
-    MissingExtraError
-        If sounddevice or PortAudio is not installed.
+    Returns: by number; empty if there is none.
     """
     sound = _sounddevice()
     chosen = _default_number(sound)
@@ -80,34 +71,10 @@ class Microphone:
     The iteration ends when `stop` is called. Lost sound, by the system or because chunks were not
     taken for 30 s, gives a `LostSoundWarning` and silence in its place.
 
-    Parameters
-    ----------
-    device : str or int, optional
-        Number, or part of the name, of one of `input_devices`; the system's default if None.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the system.
-    rate : int
-        Sampling rate of the chunks in Hz: 16 000 where the device offers it, else its own.
-    losses : int
-        How often sound was lost.
-    lost_s : float
-        Seconds of sound that were lost, as far as the system tells.
-
-    Raises
-    ------
-    AudioError
-        If there is no such microphone, it is busy, or, while it is iterated over, unplugged.
-    MissingExtraError
-        If sounddevice or PortAudio is not installed.
-
-    Examples
-    --------
-    >>> with Microphone() as microphone:  # doctest: +SKIP
-    ...     for chunk in microphone:
-    ...         print(microphone.rate, chunk.size)
+    `device`: number, or part of the name, of one of `input_devices`; the system's default if None;
+    `name`: its name in the system; `rate`: sampling rate of the chunks in Hz: 16 000 where the
+    device offers it, else its own; `losses`: how often sound was lost; `lost_s`: seconds of sound
+    that were lost, as far as the system tells.
     """
 
     def __init__(self, device: str | int | None = None) -> None:
@@ -278,35 +245,9 @@ def _default_number(sound: Any) -> int | None:
 class Playback:
     """A recording in chunks, in real time or as fast as they are taken.
 
-    Parameters
-    ----------
-    file : str or path
-        A recording that `read_audio` reads.
-    chunk_s : float
-        Length of a chunk in seconds, 0.01 to 1.
-    realtime : bool
-        Whether each chunk comes at the time at which a microphone would give it.
-    limits : Limits
-        What is accepted as a recording.
-
-    Attributes
-    ----------
-    name : str
-        The file's name.
-    rate : int
-        16 000 Hz.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be read, or is outside the limits.
-    SettingError
-        If `chunk_s` is out of range.
-
-    Examples
-    --------
-    >>> [chunk.size for chunk in Playback("two-seconds.wav", chunk_s=0.8)]  # doctest: +SKIP
-    [12800, 12800, 6400]
+    `file`: A recording that `read_audio` reads; `chunk_s`: length of a chunk in seconds, 0.01 to 1;
+    `realtime`: whether each chunk comes at the time at which a microphone would give it; `limits`:
+    what is accepted as a recording; `name`: the file's name; `rate`: 16 000 Hz.
     """
 
     losses, lost_s = 0, 0.0  # as `Microphone` has them; a file loses nothing

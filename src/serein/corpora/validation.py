@@ -27,24 +27,12 @@ _SHOWN = 5  # how many examples a sentence gives
 class Validation:
     """The result of validating a corpus.
 
-    Attributes
-    ----------
-    corpus : str
-        Name of the corpus.
-    n_utterances, n_speakers, n_emotions : int
-        Counts.
-    duplicates : list of tuple of Utterance
-        Groups of utterances whose files have the same content.
-    missing, unexpected : dict of str to int
-        Emotion -> recordings fewer or more than in the official release.
-    empty : tuple of Path
-        Files of 0 bytes.
-    single_emotion_speakers : tuple of str
-        Speakers with a single emotion.
-    unparsed, left_out : tuple of Path
-        Audio files with unknown names, and of other parts of the release.
-    spec : CorpusSpec, optional
-        The official corpus that it was compared with.
+    `corpus`: name of the corpus; `n_utterances, n_speakers, n_emotions`: counts; `duplicates`:
+    groups of utterances whose files have the same content; `missing, unexpected`: emotion ->
+    recordings fewer or more than in the official release; `empty`: files of 0 bytes;
+    `single_emotion_speakers`: speakers with a single emotion; `unparsed, left_out`: audio files
+    with unknown names, and of other parts of the release; `spec`: the official corpus that it was
+    compared with.
     """
 
     corpus: str

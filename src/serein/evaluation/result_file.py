@@ -40,7 +40,6 @@ def write_record(result: Result, document: dict[str, Any], folder: str | Path) -
     `result`: the raw predictions; its columns ``about`` are written too; `document`: plain values:
     ``name`` and whatever else is known; format and version, protocol, labels and leaks are added;
     `folder`: made if it is not there.
-
     Returns: of ``result.json``.
     """
     folder = Path(folder)
@@ -82,7 +81,6 @@ def read_record(place: str | Path) -> Record:
     """Read a result back.
 
     `place`: its folder, or the ``result.json`` in it.
-
     Returns: document and raw predictions.
     """
     place = Path(place)

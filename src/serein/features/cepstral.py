@@ -42,35 +42,11 @@ def mfcc(signal: Array, *, count: int = 13, bands: int = BANDS) -> Array:
     The cosine transform of mel power in dB, at least -100 dB. librosa's default is at least 80 dB
     under the recording's peak, so that a row would depend on the rest of the recording.
 
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    count : int
-        Coefficients, 1 to `bands`.
-    bands : int
-        Mel bands, 1 to 201.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, count)
-        In dB; the first column is the overall level.
-
-    Raises
-    ------
-    SettingError
-        If count or bands is out of range.
-
-    References
-    ----------
-    S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word
-    recognition in continuously spoken sentences", IEEE Transactions on Acoustics, Speech, and
+    `count`: coefficients, 1 to `bands`; `bands`: mel bands, 1 to 201.
+    Returns: shape (1 + samples // 160, count), in dB; the first column is the overall level.
+    Source: S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic
+    word recognition in continuously spoken sentences", IEEE Transactions on Acoustics, Speech, and
     Signal Processing 28(4), 1980.
-
-    Examples
-    --------
-    >>> mfcc(np.zeros(16_000, np.float32)).shape
-    (101, 13)
     """
     check_range("bands", bands, 1, BINS)
     check_range("count", count, 1, bands)
@@ -98,35 +74,12 @@ def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
     Near the ends, the first and last full windows are used, so a straight line keeps its slope. In
     a series shorter than `width`, the window is its largest odd length; too short a series gives 0.
 
-    Parameters
-    ----------
-    series : ndarray of float, shape (time, columns)
-        A series.
-    order : int
-        Of the derivative and of the polynomial: 1 for velocity, 2 for acceleration.
-    width : int
-        Length of the window in frames, odd, more than `order`.
-
-    Returns
-    -------
-    ndarray of float32, shape (time, columns)
-        Change per frame, or per frame to the power of `order`.
-
-    Raises
-    ------
-    SettingError
-        If the series is not 2-D, or order or width is out of range.
-
-    References
-    ----------
-    S. Furui, "Speaker-independent isolated word recognition using dynamic features of speech
-    spectrum", IEEE Transactions on Acoustics, Speech, and Signal Processing 34(1), 1986; A.
+    `series`: shape (time, columns); `order`: of the derivative and of the polynomial: 1 for velocity, 2 for
+    acceleration; `width`: length of the window in frames, odd, more than `order`.
+    Returns: shape (time, columns), change per frame, or per frame to the power of `order`.
+    Source: S. Furui, "Speaker-independent isolated word recognition using dynamic features of
+    speech spectrum", IEEE Transactions on Acoustics, Speech, and Signal Processing 34(1), 1986; A.
     Savitzky, M. J. E. Golay, Analytical Chemistry 36(8), 1964.
-
-    Examples
-    --------
-    >>> deltas(np.arange(9, dtype=np.float32)[:, None])[:, 0].round(3).tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     if series.ndim != 2:
         raise SettingError(f"series has {series.ndim} dimensions; allowed: 2, (time, columns)")
@@ -177,31 +130,9 @@ def lpc(signal: Array, *, order: int = 16) -> Array:
 
     With pre-emphasis by 0.97 and Hamming windows.
 
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    order : int
-        Number of coefficients, 1 to 100.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, order)
-        Column k is a_k of A(z) = 1 - sum a_k z^-k, in which k is from 1; 0 in silence.
-
-    Raises
-    ------
-    SettingError
-        If the order is out of range.
-
-    References
-    ----------
-    J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975.
-
-    Examples
-    --------
-    >>> lpc(np.zeros(16_000, np.float32)).shape
-    (101, 16)
+    `order`: number of coefficients, 1 to 100.
+    Returns: shape (1 + samples // 160, order); column k is a_k of A(z) = 1 - sum a_k z^-k, in which k is from 1; 0 in silence.
+    Source: J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975.
     """
     check_range("order", order, 1, 100)
     lifted = pre_emphasis(check_signal(signal))
@@ -221,33 +152,10 @@ def _predictor(cut: Array, order: int) -> Doubles:
 def lpcc(signal: Array, *, order: int = 16, count: int = 13) -> Array:
     """Compute the cepstrum of the all-pole model that `lpc` fits.
 
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    order : int
-        Number of coefficients, 1 to 100.
-    count : int
-        Coefficients, 1 to 100; the zeroth, level, is left out.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, count)
-        In nepers; 0 in silence.
-
-    Raises
-    ------
-    SettingError
-        If order or count is out of range.
-
-    References
-    ----------
-    L. Rabiner, B.-H. Juang, "Fundamentals of Speech Recognition", 1993, equations 3.83b, c.
-
-    Examples
-    --------
-    >>> lpcc(np.zeros(16_000, np.float32)).shape
-    (101, 13)
+    `order`: number of coefficients, 1 to 100; `count`: coefficients, 1 to 100; the zeroth, level,
+    is left out.
+    Returns: shape (1 + samples // 160, count), in nepers; 0 in silence.
+    Source: L. Rabiner, B.-H. Juang, "Fundamentals of Speech Recognition", 1993, equations 3.83b, c.
     """
     check_range("order", order, 1, 100)
     check_range("count", count, 1, 100)
@@ -271,34 +179,11 @@ def plp(signal: Array, *, order: int = 12, count: int = 13) -> Array:
 
     Hamming windows; power in critical bands; equal loudness; cube root; all-pole model; cepstrum.
 
-    Parameters
-    ----------
-    signal : ndarray of float32, shape (samples,)
-        Mono at 16 kHz.
-    order : int
-        Of the all-pole model, 1 to 19.
-    count : int
-        Coefficients, 1 to 100; the zeroth, level, is left out.
-
-    Returns
-    -------
-    ndarray of float32, shape (1 + samples // 160, count)
-        In nepers; 0 in silence.
-
-    Raises
-    ------
-    SettingError
-        If order or count is out of range.
-
-    References
-    ----------
-    H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the Acoustical
-    Society of America 87(4), 1990, equations 1 to 8.
-
-    Examples
-    --------
-    >>> plp(np.zeros(16_000, np.float32)).shape
-    (101, 13)
+    `order`: of the all-pole model, 1 to 19; `count`: coefficients, 1 to 100; the zeroth, level, is
+    left out.
+    Returns: shape (1 + samples // 160, count), in nepers; 0 in silence.
+    Source: H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the
+    Acoustical Society of America 87(4), 1990, equations 1 to 8.
     """
     check_range("order", order, 1, BARK_BANDS - 2)
     check_range("count", count, 1, 100)

@@ -30,16 +30,9 @@ if TYPE_CHECKING:
 class FeatureSet:
     """A feature set: the names of its columns, and the function that computes it.
 
-    Attributes
-    ----------
-    columns : tuple of str
-        Names with units.
-    series : callable, optional
-        Signal to (time, feature), 100 frames a second.
-    vector : callable, optional
-        Signal to (feature,), for sets that describe whole recordings.
-    zeros_are_gaps : bool
-        Whether 0 in a frame means that there was nothing to measure.
+    `columns`: names with units; `series`: signal to (time, feature), 100 frames a second; `vector`:
+    signal to (feature,), for sets that describe whole recordings; `zeros_are_gaps`: whether 0 in a
+    frame means that there was nothing to measure.
     """
 
     columns: tuple[str, ...]
@@ -99,29 +92,9 @@ SETS: dict[str, FeatureSet] = {
 def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
     """Compute feature sets of a signal.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    names : sequence of str
-        Keys of `SETS`.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        In the order of the names: shape (1 + samples // 160, columns), or (columns,) for sets that
-        describe whole recordings.
-
-    Raises
-    ------
-    AudioError
-        If `signal` is not a mono signal at 16 kHz.
-
-    Examples
-    --------
-    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
-    >>> {name: values.shape for name, values in series(tone, ["f0", "spectral_flux"]).items()}
-    {'f0': (101, 2), 'spectral_flux': (101, 1)}
+    `names`: keys of `SETS`.
+    Returns: in the order of the names: shape (1 + samples // 160, columns), or (columns,) for sets
+    that describe whole recordings.
     """
     signal = check_signal(signal)
     shared = descriptors.describe(signal, [name for name in names if name in descriptors.COLUMNS])
@@ -141,27 +114,10 @@ def describe(
 ) -> Array:
     """Put feature sets of a signal side by side, as a series or pooled to one vector.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    names : sequence of str
-        Keys of `SETS`.
-    functionals : sequence of str, optional
-        How series are pooled; not pooled if None. Sets that describe whole recordings are vectors
-        already.
-    utterance_normalisation : bool
-        Whether each column of a series is first brought to mean 0 and variance 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (time, feature), or (feature,) if `functionals` are given.
-
-    Raises
-    ------
-    AudioError
-        If `signal` is not a mono signal at 16 kHz.
+    `names`: keys of `SETS`; `functionals`: how series are pooled; not pooled if None. Sets that
+    describe whole recordings are vectors already; `utterance_normalisation`: whether each column of
+    a series is first brought to mean 0 and variance 1.
+    Returns: shape (time, feature), or (feature,) if `functionals` are given.
     """
 
     def prepared(name: str, values: Array) -> Array:

@@ -47,39 +47,13 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     frames. Burg's method fits linear prediction with twice as many coefficients as formants; each
     pair of roots of its polynomial is a formant.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    count : int
-        Number of formants below the ceiling, 1 to 8.
-    highest_hz : float
-        The ceiling, 1000 to 8000 Hz: for five formants, 5000 for a man's voice, 5500 for a woman's.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // 160, 2 * count), float32: the frequencies in Hz from the lowest up,
-        then their bandwidths in Hz; 0 where not found and in silence.
-
-    Raises
-    ------
-    AudioError
-        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
-    SettingError
-        If the count or the ceiling is not allowed.
-
-    References
-    ----------
-    N. Andersen, "On the calculation of filter coefficients for maximum entropy spectral analysis",
-    Geophysics 39(1), 1974, for Burg's method. J. D. Markel, A. H. Gray, "Linear Prediction of
-    Speech", 1976, chapter 7, for formants from roots.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
-    >>> formants(noise).shape
-    (101, 10)
+    `count`: number of formants below the ceiling, 1 to 8; `highest_hz`: the ceiling, 1000 to 8000
+    Hz: for five formants, 5000 for a man's voice, 5500 for a woman's.
+    Returns: shape (1 + samples // 160, 2 * count), float32: the frequencies in Hz from the lowest
+    up, then their bandwidths in Hz; 0 where not found and in silence.
+    Source: N. Andersen, "On the calculation of filter coefficients for maximum entropy spectral
+    analysis", Geophysics 39(1), 1974, for Burg's method. J. D. Markel, A. H. Gray, "Linear
+    Prediction of Speech", 1976, chapter 7, for formants from roots.
     """
     if not (1 <= count <= 8 and 1000 <= highest_hz <= RATE_HZ / 2):
         raise SettingError(

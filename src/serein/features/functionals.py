@@ -60,31 +60,10 @@ def pool(
 ) -> Array:
     """Pool a series over time to one vector.
 
-    Parameters
-    ----------
-    series : numpy.ndarray
-        Shape (time, feature), 100 frames a second.
-    functionals : sequence of str
-        Keys of `FUNCTIONALS`.
-    zeros_are_gaps : bool
-        Whether 0 means that there was nothing to measure.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (functionals x features,), float32: all features of the first functional, then of the
-        next; 0 where nothing was measured.
-
-    Raises
-    ------
-    SettingError
-        If a functional is unknown.
-
-    Examples
-    --------
-    >>> f0_hz = np.array([[0], [100], [200], [0]], dtype=np.float32)
-    >>> pool(f0_hz, functionals=["mean", "max"], zeros_are_gaps=True).tolist()
-    [150.0, 200.0]
+    `series`: shape (time, feature), 100 frames a second; `functionals`: keys of `FUNCTIONALS`;
+    `zeros_are_gaps`: whether 0 means that there was nothing to measure.
+    Returns: shape (functionals x features,), float32: all features of the first functional, then of
+    the next; 0 where nothing was measured.
     """
     for name in functionals:
         check_name("functional", name, FUNCTIONALS)

@@ -31,33 +31,14 @@ class SpeakerNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
     for an unseen speaker. Speakers with one clip, and calls without speakers, are scaled by the
     statistics of the training clips.
 
-    Attributes
-    ----------
-    mean_, scale_ : numpy.ndarray
-        Shape (features,), of all training clips.
-
-    Examples
-    --------
-    >>> X = np.array([[1.0], [3.0], [101.0], [103.0]])
-    >>> normaliser = SpeakerNormaliser().fit(X)
-    >>> normaliser.transform(X, speakers=["ann", "ann", "bob", "bob"]).ravel().tolist()
-    [-1.0, 1.0, -1.0, 1.0]
+    `mean_, scale_`: shape (features,), of all training clips.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Compute the statistics for unknown speakers.
 
-        Parameters
-        ----------
-        X : array-like
-            Shape (clips, features).
-        y : ignored
-            For pipelines.
-
-        Returns
-        -------
-        SpeakerNormaliser
-            Itself.
+        `X`: shape (clips, features); `y`: for pipelines.
+        Returns: itself.
         """
         del y
         X = validate_data(self, X, dtype=np.float64)
@@ -67,22 +48,8 @@ class SpeakerNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
     def transform(self, X: Any, speakers: npt.ArrayLike | None = None) -> Doubles:
         """Scale clips.
 
-        Parameters
-        ----------
-        X : array-like
-            Shape (clips, features).
-        speakers : array-like of str, optional
-            Shape (clips,), the speaker of each clip.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (clips, features), float64.
-
-        Raises
-        ------
-        SettingError
-            If `speakers` is of another length than `X`.
+        `X`: shape (clips, features); `speakers`: shape (clips,), the speaker of each clip.
+        Returns: shape (clips, features), float64.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)

@@ -41,18 +41,9 @@ MAX_LINE_CHARACTERS = 100_000  # OpenFace's widest table has about 7000
 class ActionUnits:
     """Action units of one face, frame by frame.
 
-    Parameters
-    ----------
-    time_s : ndarray of float64, shape (frames,)
-        Seconds from the start of the video.
-    confidence : ndarray of float32, shape (frames,)
-        OpenFace's confidence in the face, 0 to 1.
-    success : ndarray of bool, shape (frames,)
-        Whether it tracked the face.
-    intensities : ndarray of float32, shape (frames, 17)
-        `INTENSITIES`, 0 to 5; NaN where the face was lost.
-    presences : ndarray of float32, shape (frames, 18)
-        `PRESENCES`, 0 or 1; NaN where the face was lost.
+    `time_s`: seconds from the start of the video; `confidence`: openFace's confidence in the face,
+    0 to 1; `success`: whether it tracked the face; `intensities`: `INTENSITIES`, 0 to 5; NaN where
+    the face was lost; `presences`: `PRESENCES`, 0 or 1; NaN where the face was lost.
     """
 
     time_s: Doubles
@@ -68,11 +59,7 @@ class ActionUnits:
 
     def mean(self) -> Array:
         """Average each action unit over the frames in which the face was tracked.
-
-        Returns
-        -------
-        ndarray of float32, shape (35,)
-            `ACTION_UNITS`; NaN if there is no such frame.
+        Returns: `ACTION_UNITS`; NaN if there is no such frame.
         """
         rows = np.concatenate([self.intensities, self.presences], axis=1)[self.success]
         if not len(rows):
@@ -83,22 +70,9 @@ class ActionUnits:
 def read_openface(path: str | os.PathLike[str]) -> ActionUnits:
     """Read a table of OpenFace 2.
 
-    Parameters
-    ----------
-    path : str or PathLike
-        A CSV file of OpenFace's FeatureExtraction or FaceLandmarkVidMulti. Spaces in the names of
-        columns do not matter. Of several faces, the one tracked in most frames is read.
-
-    Returns
-    -------
-    ActionUnits
-        One row a frame.
-
-    Raises
-    ------
-    VideoError
-        If there is no such file, it cannot be read, is not such a table, has no rows, too many, or
-        a cell that is not a number.
+    `path`: A CSV file of OpenFace's FeatureExtraction or FaceLandmarkVidMulti. Spaces in the names
+    of columns do not matter. Of several faces, the one tracked in most frames is read.
+    Returns: one row a frame.
     """
     name = os.fsdecode(path)
     try:

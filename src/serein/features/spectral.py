@@ -41,24 +41,9 @@ def hz_from_mel(mel: npt.ArrayLike) -> Doubles:
 def mel_filters(bands: int = 80, fft_size: int = FRAME, rate_hz: int = RATE_HZ) -> Array:
     """Build triangular mel filters of equal area (Slaney's normalisation).
 
-    Parameters
-    ----------
-    bands : int
-        Number of filters between 0 Hz and half the rate.
-    fft_size : int
-        Length of the Fourier transform in samples.
-    rate_hz : int
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (fft_size // 2 + 1, bands), float32, read-only.
-
-    Examples
-    --------
-    >>> mel_filters(80).shape
-    (201, 80)
+    `bands`: number of filters between 0 Hz and half the rate; `fft_size`: length of the Fourier
+    transform in samples; `rate_hz`: sampling rate in Hz.
+    Returns: shape (fft_size // 2 + 1, bands), float32, read-only.
     """
     bins_hz = np.arange(fft_size // 2 + 1) * rate_hz / fft_size
     edges_hz = hz_from_mel(np.linspace(0.0, float(mel_from_hz(rate_hz / 2)), bands + 2))
@@ -98,26 +83,10 @@ def log_mel(signal: Array, *, bands: int = 80) -> Array:
     Hann windows of 25 ms every 10 ms, with reflected edges; power through mel filters; log10, at
     least 8 (80 dB) under its maximum; plus 4, divided by 4. The signal is not padded to 30 s.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz, more than 200 samples.
-    bands : int
-        Number of mel bands: 80 for all Whisper models but large-v3, which has 128.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (samples // 160, bands), float32.
-
-    References
-    ----------
-    A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, 2.2.
-
-    Examples
-    --------
-    >>> log_mel(np.zeros(16000, dtype=np.float32)).shape
-    (100, 80)
+    `bands`: number of mel bands: 80 for all Whisper models but large-v3, which has 128.
+    Returns: shape (samples // 160, bands), float32.
+    Source: A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022,
+    2.2.
     """
     power = power_spectra(frames(signal, pad="reflect")[: signal.size // HOP])
     level = np.log10(np.maximum(_mel(power, mel_filters(bands)), MIN_POWER))

@@ -49,44 +49,16 @@ def voice_quality(
 ) -> Array:
     """Measure local jitter, local shimmer and the harmonics-to-noise ratio.
 
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,), float32, mono at 16 kHz.
-    pitch : numpy.ndarray, optional
-        Result of `serein.features.pitch.f0` for the signal, shape (1 + samples // 160, 2);
-        computed here if None.
-    lowest_hz, highest_hz : float
-        Search range of `f0`, if it is computed here.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1 + samples // 160, 4), float32, 0 where unvoiced: the mean difference of
-        neighbouring periods as a share of the period, and that of neighbouring amplitudes in dB,
-        both over 80 ms; the harmonics-to-noise ratio in dB, -30 to 50; the same from a plain
-        autocorrelation over 60 ms, as in GeMAPS, which is lower for low voices.
-
-    Raises
-    ------
-    AudioError
-        If `signal` is not a finite mono signal at 16 kHz of at least 0.1 s.
-    SettingError
-        If the pitch is not the signal's, or the range is not allowed.
-
-    References
-    ----------
-    P. Boersma, "Accurate short-term analysis of the fundamental frequency and the
+    `pitch`: result of `serein.features.pitch.f0` for the signal, shape (1 + samples // 160, 2);
+    computed here if None; `lowest_hz, highest_hz`: search range of `f0`, if it is computed here.
+    Returns: shape (1 + samples // 160, 4), float32, 0 where unvoiced: the mean difference of
+    neighbouring periods as a share of the period, and that of neighbouring amplitudes in dB, both
+    over 80 ms; the harmonics-to-noise ratio in dB, -30 to 50; the same from a plain autocorrelation
+    over 60 ms, as in GeMAPS, which is lower for low voices.
+    Source: P. Boersma, "Accurate short-term analysis of the fundamental frequency and the
     harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993, equation 4. P. Boersma,
     "Should jitter be measured by peak picking or by waveform matching?", Folia Phoniatrica et
     Logopaedica 61(5), 2009.
-
-    Examples
-    --------
-    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000).astype(np.float32)
-    >>> jitter, shimmer_db, hnr_db, _ = voice_quality(tone)[50]
-    >>> bool(jitter < 0.001), bool(shimmer_db < 0.01), bool(hnr_db > 40)
-    (True, True, True)
     """
     checked = check_signal(signal)
     if pitch is None:

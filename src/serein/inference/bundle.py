@@ -83,7 +83,6 @@ def read_bundle(place: str | Path) -> Bundle:
     """Read and check a bundle.
 
     `place`: A folder or a zip file.
-
     Returns: its manifest and files.
     """
     place = Path(place)
@@ -119,7 +118,6 @@ def write_bundle(
     `folder`: made if it is not there; files of an earlier bundle in it are replaced; `manifest`:
     all keys of `REQUIRED`; format and version are added; `model`: the ONNX graph, or arrays; `card,
     notice`: the model card, and whose work is inside; `model_file`: which of the two it is.
-
     Returns: the folder.
     """
     folder = Path(folder)

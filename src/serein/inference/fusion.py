@@ -74,7 +74,6 @@ class FusionRecognizer(Recognizer):
         `source`: the recording; `rate, window_s, hop_s`: as `Recognizer.predict` takes them;
         `face`: A table of OpenFace 2, of the same stretch of time; `text`: what is said. It counts
         for the whole, not for the segments of the timeline.
-
         Returns: its `modalities` hold the prediction from each alone.
         """
         self._check_given(source, face, text)

@@ -58,7 +58,6 @@ class WordsPrediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful.
-
         Returns: ``text emotion emotion_zh confidence probabilities earlier warning``.
         """
         return {
@@ -82,7 +81,6 @@ def load_words(place: str | Path | None = None) -> WordsRecognizer:
     """Load a recognizer of words.
 
     `place`: folder of another one than the bundled one.
-
     Returns: ready to predict.
     """
     return WordsRecognizer(BUNDLED if place is None else place)
@@ -118,7 +116,6 @@ class WordsRecognizer:
 
         `text`: an English sentence, as `serein.features.text.check_text` takes it; `before`: the
         sentences before it in the same dialogue, by anybody, in order; the last few count.
-
         Returns: the same for the same words.
         """
         if isinstance(before, str) or len(before) > MAX_EARLIER:
@@ -136,7 +133,6 @@ class WordsRecognizer:
 
         `texts`: the sentences in order, such as a transcript's phrases; `context`: whether the
         sentences before count.
-
         Returns: one for each sentence.
         """
         if isinstance(texts, str):

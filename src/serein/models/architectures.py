@@ -33,14 +33,8 @@ class TextbookCNN(Architecture):
 
     Where the textbook flattens clips of one length, time is pooled by mean and maximum.
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Of each convolution.
-    dense : int
-        Size of the layer before the logits.
-    dropout : float
-        Before the logits.
+    `channels`: of each convolution; `dense`: size of the layer before the logits; `dropout`: before
+    the logits.
     """
 
     channels: tuple[int, ...] = (32, 64)
@@ -58,20 +52,9 @@ class TextbookCNN(Architecture):
 class CNN(Architecture):
     """Convolutions over log-mel or MFCC as images, each with batch norm and 2×2 max-pooling.
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Of each convolution.
-    kernel : int
-        Frames and bands a convolution sees, odd.
-    dense : int
-        Size of the layer before the logits.
-    dropout : float
-        Before the logits.
-    activation : str
-        One of `ACTIVATIONS`.
-    pooling : str
-        One of `POOLINGS`.
+    `channels`: of each convolution; `kernel`: frames and bands a convolution sees, odd; `dense`:
+    size of the layer before the logits; `dropout`: before the logits; `activation`: one of
+    `ACTIVATIONS`; `pooling`: one of `POOLINGS`.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
@@ -93,20 +76,9 @@ class CNN(Architecture):
 class LightCNN(Architecture):
     """Depthwise-separable convolutions along time, for small devices.
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Of each convolution; the first is a plain one.
-    kernel : int
-        Frames a convolution sees, odd.
-    dropout : float
-        Before the logits.
-    activation : str
-        One of `ACTIVATIONS`.
-
-    References
-    ----------
-    A. Howard et al., "MobileNets", arXiv:1704.04861, section 3.1.
+    `channels`: of each convolution; the first is a plain one; `kernel`: frames a convolution sees,
+    odd; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
+    Source: A. Howard et al., "MobileNets", arXiv:1704.04861, section 3.1.
     """
 
     channels: tuple[int, ...] = (64, 96, 128, 128)
@@ -132,16 +104,8 @@ class LightCNN(Architecture):
 class RNN(Architecture):
     """Layers of plain recurrent cells.
 
-    Parameters
-    ----------
-    hidden : int
-        Size of the state, in each direction.
-    layers : int
-        How many.
-    dropout : float
-        Between layers and before the logits.
-    pooling : str
-        One of `POOLINGS`; ``last`` is the state after the last frame.
+    `hidden`: size of the state, in each direction; `layers`: how many; `dropout`: between layers
+    and before the logits; `pooling`: one of `POOLINGS`; ``last`` is the state after the last frame.
     """
 
     hidden: int = 128
@@ -187,16 +151,9 @@ class BiLSTM(RNN):
 class Transformer(Architecture):
     """A strided convolution, then a Transformer encoder and the mean over time.
 
-    Parameters
-    ----------
-    heads, layers, d_model, feed_forward : int
-        Sizes of the encoder; d_model is even and a multiple of heads.
-    dropout : float
-        Inside the encoder and before the logits.
-    stride : int
-        Of the convolution: so many frames become one.
-    pooling : str
-        One of `POOLINGS`.
+    `heads, layers, d_model, feed_forward`: sizes of the encoder; d_model is even and a multiple of
+    heads; `dropout`: inside the encoder and before the logits; `stride`: of the convolution: so
+    many frames become one; `pooling`: one of `POOLINGS`.
     """
 
     heads: int = 4
@@ -230,18 +187,8 @@ class Transformer(Architecture):
 class CNNLSTMAttention(Architecture):
     """Convolutions along time with 2-fold pooling, a BiLSTM, and attention over time.
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Of each convolution.
-    kernel : int
-        Frames a convolution sees, odd.
-    hidden : int
-        Size of the state, in each direction.
-    dropout : float
-        Before the logits.
-    activation : str
-        One of `ACTIVATIONS`.
+    `channels`: of each convolution; `kernel`: frames a convolution sees, odd; `hidden`: size of the
+    state, in each direction; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
     """
 
     channels: tuple[int, ...] = (64, 64)
@@ -266,22 +213,11 @@ class CNNLSTMAttention(Architecture):
 class AttentiveStatisticsTDNN(Architecture):
     """Dilated convolutions along time and attentive statistics pooling, as in speaker verification.
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Of each convolution; the first sees 5 frames, the second 3 that lie 2 apart, the third 3
-        that lie 3 apart, and so on, the last a single one.
-    dense : int
-        Size of the layer before the logits.
-    dropout : float
-        Before the logits.
-    activation : str
-        One of `ACTIVATIONS`.
-
-    References
-    ----------
-    K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker embedding",
-    Interspeech 2018.
+    `channels`: of each convolution; the first sees 5 frames, the second 3 that lie 2 apart, the
+    third 3 that lie 3 apart, and so on, the last a single one; `dense`: size of the layer before
+    the logits; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
+    Source: K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker
+    embedding", Interspeech 2018.
     """
 
     channels: tuple[int, ...] = (96, 96, 96, 192)
@@ -309,28 +245,14 @@ class GraphNetwork(Architecture):
     frames: graph Fourier transform, dense layers shared by all frequencies, a learnt filter, and
     back. The paper has fixed graphs of 120 frames and neither filter nor batch normalisation.
 
-    Parameters
-    ----------
-    graph : str
-        ``line``, or ``cycle``, where the last frame is joined to the first.
-    channels : tuple of int
-        Of each graph convolution.
-    hidden : int
-        Size of the hidden dense layer inside each convolution.
-    order : int
-        Of the filter, a polynomial of the graph's eigenvalues for each channel.
-    dense : int
-        Size of the layer before the logits.
-    dropout : float
-        Before the logits.
-    pooling : str
-        One of `POOLINGS`; the paper's is ``sum``.
-
-    References
-    ----------
-    A. Shirian, T. Guha, "Compact graph architecture for speech emotion recognition", ICASSP 2021,
-    section 2. Polynomial filters: M. Defferrard et al., "Convolutional neural networks on graphs
-    with fast localized spectral filtering", NIPS 2016, eq. 4.
+    `graph`: ``line``, or ``cycle``, where the last frame is joined to the first; `channels`: of
+    each graph convolution; `hidden`: size of the hidden dense layer inside each convolution;
+    `order`: of the filter, a polynomial of the graph's eigenvalues for each channel; `dense`: size
+    of the layer before the logits; `dropout`: before the logits; `pooling`: one of `POOLINGS`; the
+    paper's is ``sum``.
+    Source: A. Shirian, T. Guha, "Compact graph architecture for speech emotion recognition", ICASSP
+    2021, section 2. Polynomial filters: M. Defferrard et al., "Convolutional neural networks on
+    graphs with fast localized spectral filtering", NIPS 2016, eq. 4.
     """
 
     graph: str = "line"
@@ -355,14 +277,8 @@ class GraphNetwork(Architecture):
 class MLP(Architecture):
     """A multi-layer perceptron with one hidden layer, for vectors; of series it takes the mean.
 
-    Parameters
-    ----------
-    dense : int
-        Size of the hidden layer.
-    dropout : float
-        Before the logits.
-    activation : str
-        One of `ACTIVATIONS`.
+    `dense`: size of the hidden layer; `dropout`: before the logits; `activation`: one of
+    `ACTIVATIONS`.
     """
 
     dense: int = 128

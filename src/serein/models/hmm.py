@@ -36,7 +36,6 @@ class GaussianMixtureHMM(SeriesInput, LogProbabilityClassifier):
     likely as in training; `random_state`: seed of the initialisation; `classes_`: shape (classes,),
     sorted labels; `models_`: one per class, of scaled frames; `centre_, scale_`: shape (features,),
     the feature scaling; `log_prior_`: shape (classes,).
-
     Source: B. Schuller, G. Rigoll, M. Lang, "Hidden Markov model-based speech emotion recognition",
     ICASSP 2003.
     """

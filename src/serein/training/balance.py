@@ -46,7 +46,6 @@ class Balanced(WrappedClassifier):
     `METHODS`; or an over-sampler of imbalanced-learn, or `ConditionalWGAN`, with settings of its
     own, its seed included; `random_state`: seed of the named methods; `estimator_`: fitted;
     `classes_`: shape (classes,), sorted labels; `n_features_in_`: features of a sample.
-
     Source: N. V. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 16, 2002.
     """
 

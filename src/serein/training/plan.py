@@ -24,68 +24,32 @@ LOGS = ("none", "tensorboard", "mlflow")
 class Training(BaseEstimator):  # type: ignore[misc]
     """Settings of a network's training: a parameter of a classifier, each searchable.
 
-    Parameters
-    ----------
-    optimiser : str
-        One of `OPTIMISERS`.
-    learning_rate : float
-        Maximum rate of the schedule.
-    momentum : float
-        Of ``sgd`` and ``rmsprop``.
-    schedule : str
-        One of `SCHEDULES`.
-    warm_up : float
-        Epochs over which the rate rises linearly from 0, before the schedule.
-    decay : float
-        ``step``, ``plateau``: factor of each step; ``exponential``: factor an epoch;
-        ``inverse_time``: the rate falls as 1 / (1 + decay · epoch).
-    every : int
-        ``step``: epochs between steps; ``cosine_restarts``: epochs of a period; ``plateau``: epochs
-        without a better held-out loss before a step.
-    epochs : int
-        Passes over the training samples, at most.
-    batch_size : int
-        Samples a step.
-    loss : str
-        One of `LOSSES`.
-    focal_gamma : float
-        How much ``focal`` down-weights easy samples; 0 is cross-entropy.
-    label_smoothing : float
-        Share of each target that is spread over all classes, from 0 to below 1.
-    l1, l2 : float
-        Regularisation: l1 · Σ|w| is added to the loss; l2 is the optimiser's weight decay.
-    clip : float
-        Maximum norm of the gradient; 0 for no limit.
-    patience : int
-        Early stopping: epochs without a lower loss on held-out speakers before training ends with
-        the best weights; 0 trains all epochs on all samples.
-    held_out : float
-        Share of the training speakers held out for early stopping and ``plateau``.
-    spec_augment : bool
-        Whether SpecAugment masks a stretch of time and one of features in every batch anew.
-    initialisation : str
-        One of `INITIALISATIONS`; ``default`` is torch's own.
-    precision : str
-        One of `PRECISIONS`: ``bfloat16`` runs the large products in 16 bits.
-    device : str
-        One of `DEVICES`; ``auto`` takes a GPU where there is one, ``accelerate`` what
-        ``accelerate launch`` says, several GPUs too.
-    log : str
-        One of `LOGS`: where curves are written beside `history_`.
-    privacy_epsilon : float
-        Differential privacy: ε of (ε, δ), with a recording as the unit; 0 for none.
-    privacy_delta : float
-        Its δ, below 1 / samples.
-    privacy_clip : float
-        Its bound on the norm of each recording's gradient; `clip` is not used then.
-
-    References
-    ----------
-    Focal loss: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4.
+    `optimiser`: one of `OPTIMISERS`; `learning_rate`: maximum rate of the schedule; `momentum`: of
+    ``sgd`` and ``rmsprop``; `schedule`: one of `SCHEDULES`; `warm_up`: epochs over which the rate
+    rises linearly from 0, before the schedule; `decay`: ``step``, ``plateau``: factor of each step;
+    ``exponential``: factor an epoch; ``inverse_time``: the rate falls as 1 / (1 + decay · epoch);
+    `every`: ``step``: epochs between steps; ``cosine_restarts``: epochs of a period; ``plateau``:
+    epochs without a better held-out loss before a step; `epochs`: passes over the training samples,
+    at most; `batch_size`: samples a step; `loss`: one of `LOSSES`; `focal_gamma`: how much
+    ``focal`` down-weights easy samples; 0 is cross-entropy; `label_smoothing`: share of each target
+    that is spread over all classes, from 0 to below 1; `l1, l2`: regularisation: l1 · Σ|w| is added
+    to the loss; l2 is the optimiser's weight decay; `clip`: maximum norm of the gradient; 0 for no
+    limit; `patience`: early stopping: epochs without a lower loss on held-out speakers before
+    training ends with the best weights; 0 trains all epochs on all samples; `held_out`: share of
+    the training speakers held out for early stopping and ``plateau``; `spec_augment`: whether
+    SpecAugment masks a stretch of time and one of features in every batch anew; `initialisation`:
+    one of `INITIALISATIONS`; ``default`` is torch's own; `precision`: one of `PRECISIONS`:
+    ``bfloat16`` runs the large products in 16 bits; `device`: one of `DEVICES`; ``auto`` takes a
+    GPU where there is one, ``accelerate`` what ``accelerate launch`` says, several GPUs too; `log`:
+    one of `LOGS`: where curves are written beside `history_`; `privacy_epsilon`: differential
+    privacy: ε of (ε, δ), with a recording as the unit; 0 for none; `privacy_delta`: its δ, below 1
+    / samples; `privacy_clip`: its bound on the norm of each recording's gradient; `clip` is not
+    used then.
+    Source: Focal loss: T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4.
     One cycle: L. N. Smith, N. Topin, "Super-convergence", arXiv:1708.07120. Cosine and restarts: I.
-    Loshchilov, F. Hutter, "SGDR", ICLR 2017, eq. 5. Label smoothing: C. Szegedy et al.,
-    "Rethinking the Inception architecture", CVPR 2016, section 7. Differential privacy: M. Abadi et
-    al., "Deep learning with differential privacy", CCS 2016, algorithm 1.
+    Loshchilov, F. Hutter, "SGDR", ICLR 2017, eq. 5. Label smoothing: C. Szegedy et al., "Rethinking
+    the Inception architecture", CVPR 2016, section 7. Differential privacy: M. Abadi et al., "Deep
+    learning with differential privacy", CCS 2016, algorithm 1.
     """
 
     optimiser: str = "adamw"
@@ -115,13 +79,7 @@ class Training(BaseEstimator):  # type: ignore[misc]
     privacy_clip: float = 1.0
 
     def check(self) -> None:
-        """Raise if a setting is not allowed.
-
-        Raises
-        ------
-        SettingError
-            Naming the setting, what it is and what it may be.
-        """
+        """Raise if a setting is not allowed."""
         names = {
             "optimiser": OPTIMISERS,
             "schedule": SCHEDULES,

@@ -129,7 +129,6 @@ class EarlyFusion(FusionClassifier):
     on as well, in which one of them, drawn at random, is missing. 0 to 1; `random_state`: seed of
     the dropout; `estimator_`: fitted; `blocks_`: scaling and reduction of the modalities;
     `classes_, modalities_, widths_, prior_`: as `FusionClassifier` has them.
-
     Source: Modality dropout: N. Neverova, C. Wolf, G. Taylor, F. Nebout, "ModDrop: adaptive
     multi-modal gesture recognition", TPAMI 38(8), 2016. Block scaling: J. A. Westerhuis, T. Kourti,
     J. F. MacGregor, "Analysis of multiblock and hierarchical PCA and PLS models", Journal of

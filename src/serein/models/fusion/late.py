@@ -43,7 +43,6 @@ class LateFusion(FusionClassifier):
     speakers in folds without these; augmented data left out; `rules_`: modalities ->
     `WeightedMean`, `Stacked` or `Product`; `classes_, modalities_, widths_, prior_`: as
     `FusionClassifier` has them.
-
     Source: J. Kittler, M. Hatef, R. Duin, J. Matas, "On combining classifiers", TPAMI 20(3), 1998;
     D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992; C. Genest, J. Zidek,
     "Combining probability distributions", Statistical Science 1(1), 1986 (linear and logarithmic

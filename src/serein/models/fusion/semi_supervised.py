@@ -150,7 +150,6 @@ class SelfTraining(SemiSupervised):
     given; `random_state`: seed of the pool; `estimator_`: fitted on all labels, given and found;
     `labels_`: shape (samples,), None for a sample that got no label; `found_`: shape (samples,):
     the round that found the label; 0 for a given one, -1 for none; `classes_`: sorted labels.
-
     Source: H. J. Scudder, "Probability of error of some adaptive pattern-recognition machines",
     IEEE Transactions on Information Theory 11(3), 1965; D. Yarowsky, "Unsupervised word sense
     disambiguation rivaling supervised methods", ACL 1995.
@@ -171,7 +170,6 @@ class CoTraining(SemiSupervised):
     view alone is a weaker teacher than all of them; `growth, rounds, pool, random_state`: as
     `SelfTraining` has them, growth for each view; `estimator_, labels_, found_, classes_`: as
     `SelfTraining` has them.
-
     Source: A. Blum, T. Mitchell, "Combining labeled and unlabeled data with co-training", COLT
     1998, table 1.
     """
