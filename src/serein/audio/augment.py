@@ -65,6 +65,7 @@ class Augmentation:
 
     def apply(self, signal: Signal) -> Signal:
         """Change a signal.
+
         Returns: shape (samples,), float32, of another length after `Stretch`, `Speed` or `Offset`.
         """
         signal = check_signal(signal)

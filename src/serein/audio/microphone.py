@@ -47,6 +47,7 @@ class InputDevice:
 
 def input_devices() -> list[InputDevice]:
     """List the microphones.
+
     Returns: by number; empty if there is none.
     """
     sound = _sounddevice()

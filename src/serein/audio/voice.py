@@ -34,6 +34,7 @@ class SpeechSegment(NamedTuple):
 
 class VoiceDetector:
     """Computes the probability of speech chunk by chunk, from an empty state.
+
     Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,
     https://github.com/snakers4/silero-vad.
     """
@@ -79,6 +80,7 @@ def open_session(graph: bytes) -> Any:
 
 def speech_probability(signal: Array) -> Array:
     """Compute the probability of speech in each frame.
+
     Returns: shape (1 + samples // 160,), float32, 0 to 1: for each frame the probability of the 32
     ms chunk that holds the frame's centre.
     Source: Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", 2024,

@@ -70,6 +70,7 @@ class Result:
 
     def scores(self) -> Plain:
         """Return all scores as plain values, each with its 95 % interval by speaker.
+
         Returns: each of `OVERALL` and ``NAME_interval_95`` (None with a single speaker, or where
         there is no such score), ``recall``, ``by_class``, ``confusion``, ``clips`` and
         ``speakers``. A class without clips has no recall and is in no mean.
@@ -99,6 +100,7 @@ class Result:
 
     def by_speaker(self) -> dict[str, Plain]:
         """Score each speaker.
+
         Returns: speaker to ``clips``, ``uar``, ``accuracy`` and ``accuracy_interval_95``: Wilson's,
         over further clips of this speaker.
         """

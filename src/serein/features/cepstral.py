@@ -74,8 +74,8 @@ def deltas(series: Array, *, order: int = 1, width: int = 9) -> Array:
     Near the ends, the first and last full windows are used, so a straight line keeps its slope. In
     a series shorter than `width`, the window is its largest odd length; too short a series gives 0.
 
-    `series`: shape (time, columns); `order`: of the derivative and of the polynomial: 1 for velocity, 2 for
-    acceleration; `width`: length of the window in frames, odd, more than `order`.
+    `series`: shape (time, columns); `order`: of the derivative and of the polynomial: 1 for
+    velocity, 2 for acceleration; `width`: length of the window in frames, odd, more than `order`.
     Returns: shape (time, columns), change per frame, or per frame to the power of `order`.
     Source: S. Furui, "Speaker-independent isolated word recognition using dynamic features of
     speech spectrum", IEEE Transactions on Acoustics, Speech, and Signal Processing 34(1), 1986; A.
@@ -131,7 +131,8 @@ def lpc(signal: Array, *, order: int = 16) -> Array:
     With pre-emphasis by 0.97 and Hamming windows.
 
     `order`: number of coefficients, 1 to 100.
-    Returns: shape (1 + samples // 160, order); column k is a_k of A(z) = 1 - sum a_k z^-k, in which k is from 1; 0 in silence.
+    Returns: shape (1 + samples // 160, order); column k is a_k of A(z) = 1 - sum a_k z^-k, in which
+    k is from 1; 0 in silence.
     Source: J. Makhoul, "Linear prediction: a tutorial review", Proceedings of the IEEE 63(4), 1975.
     """
     check_range("order", order, 1, 100)

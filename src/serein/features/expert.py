@@ -109,6 +109,7 @@ def _peak_db(level_db: Array, centre_hz: Array, f0_hz: Array) -> Array:
 
 def expert(signal: Array) -> Array:
     """Compute the expert set of a recording.
+
     Returns: shape (len(COLUMNS),), float32. Measures of the voice are 0 if nothing is voiced. F0 is
     in semitones above 27.5 Hz, slopes are per second.
     """

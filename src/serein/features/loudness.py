@@ -19,6 +19,7 @@ COMPRESSION = 0.33  # Stevens's power law: perceived loudness is about the cube 
 
 def loudness(signal: Array) -> Array:
     """Measure perceived loudness: mel bands, weighted by equal loudness, compressed and summed.
+
     Returns: shape (1 + samples // 160, 1), float32, at least 0; comparable between recordings of
     equal gain.
     Source: H. Hermansky, "Perceptual linear predictive (PLP) analysis of speech", Journal of the
@@ -34,6 +35,7 @@ def loudness(signal: Array) -> Array:
 
 def balance(signal: Array) -> Array:
     """Measure how the energy is spread over the frequencies.
+
     Returns: shape (1 + samples // 160, 4), float32; columns are alpha ratio (energy of 50 to 1000
     Hz over 1 to 5 kHz, dB), Hammarberg index (strongest peak under 2 kHz over the one from 2 to 5
     kHz, dB), and slopes of the straight line through the spectrum from 0 to 500 and 500 to 1500 Hz

@@ -59,6 +59,7 @@ class ActionUnits:
 
     def mean(self) -> Array:
         """Average each action unit over the frames in which the face was tracked.
+
         Returns: `ACTION_UNITS`; NaN if there is no such frame.
         """
         rows = np.concatenate([self.intensities, self.presences], axis=1)[self.success]

@@ -58,6 +58,7 @@ class WordsPrediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful.
+
         Returns: ``text emotion emotion_zh confidence probabilities earlier warning``.
         """
         return {
