@@ -20,13 +20,13 @@ QUERY = "=&%+;,."  # characters that stay as they are
 
 
 class HttpTarget:
-    """The service's own protocol, guards and routes; an input is what a client sends.
+    """The service's own protocol, access control and routes; an input is what a client sends.
 
     One whose first line is ``form``, ``audio`` or ``query`` is that part of a request else sound.
     `Content-Length: fit` becomes the length that the body has, whatever happened to it.
 
-    Every answer has to be a success or a refusal of the service's form; none may be a 5xx, and the
-    log must hold no failure. ``closed`` is a connection that ended without an answer.
+    Every response has to be a success or an error of the service's form; none may be a 5xx, and the
+    log must hold no failure. ``closed`` is a connection that ended without a response.
     """
 
     tokens = (
