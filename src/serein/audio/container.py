@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal, cast
 from serein.errors import AudioError
 
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
-AGAIN = "copy or record it again"
+RETRY = "copy or record it again"
 
 UNSUPPORTED = {  # (position, magic bytes) -> what it is
     (4, b"ftyp"): "MP4 (M4A, AAC)",
@@ -62,7 +62,7 @@ class Source:
             while len(data) < count and (piece := self._file.read(count - len(data))):
                 data += piece
         except Exception as cause:  # the caller's file object may raise anything
-            raise AudioError(f"{self.label}: cannot be read ({cause}); {AGAIN}") from cause
+            raise AudioError(f"{self.label}: cannot be read ({cause}); {RETRY}") from cause
         return data
 
     def hide_size(self, position: int) -> None:
@@ -130,7 +130,7 @@ def opened(source: object, max_bytes: int) -> Iterator[Source]:
     except AudioError:
         raise
     except Exception as cause:  # the caller's file object may raise anything
-        raise AudioError(f"{name}: cannot be read ({cause}); {AGAIN}") from cause
+        raise AudioError(f"{name}: cannot be read ({cause}); {RETRY}") from cause
     try:
         _check_size(name, checked.size, max_bytes)
         yield checked
@@ -212,7 +212,7 @@ def _read_all(file: BinaryIO, max_bytes: int) -> bytes:
 def _check_size(name: str, size: int, max_bytes: int) -> None:
     """Refuse what is empty or too large."""
     if size == 0:
-        raise AudioError(f"{name}: is empty (0 bytes); {AGAIN}")
+        raise AudioError(f"{name}: is empty (0 bytes); {RETRY}")
     if size > max_bytes:
         raise AudioError(
             f"{name}: is {size} bytes or more; at most {max_bytes} are read: cut it into pieces, "
@@ -259,7 +259,7 @@ def _check_chunks(source: Source, head: bytes) -> None:
     elif claimed < UNKNOWN_BYTES and claimed > there + TOLERANCE_BYTES:
         raise AudioError(
             f"{source.label}: is truncated: the header promises {claimed} bytes of sound, {there} "
-            f"are there; {AGAIN}"
+            f"are there; {RETRY}"
         )
 
 
@@ -287,8 +287,8 @@ def _check_last_page(source: Source) -> None:
     segments = page[26] if len(page) > 26 else 255
     body = sum(page[27 : 27 + segments])
     if len(page) < 27 + segments + body:
-        raise AudioError(f"{source.label}: is truncated: its last Ogg page is cut; {AGAIN}")
+        raise AudioError(f"{source.label}: is truncated: its last Ogg page is cut; {RETRY}")
     if not page[5] & 4:
         raise AudioError(
-            f"{source.label}: is truncated: the Ogg stream lacks its end-of-stream mark; {AGAIN}"
+            f"{source.label}: is truncated: the Ogg stream lacks its end-of-stream mark; {RETRY}"
         )

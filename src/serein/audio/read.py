@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from serein.audio.container import AGAIN, CONVERT, Source, check_container, name_of, opened
+from serein.audio.container import CONVERT, RETRY, Source, check_container, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, reason_of
 
@@ -116,7 +116,7 @@ def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
     if not limits.min_rate_hz <= rate <= limits.max_rate_hz:
         raise AudioError(
             f"{name}: has a sampling rate of {rate} Hz; need {limits.min_rate_hz} to "
-            f"{limits.max_rate_hz} Hz: {AGAIN}"
+            f"{limits.max_rate_hz} Hz: {RETRY}"
         )
     if not 1 <= channels <= limits.max_channels:
         raise AudioError(
@@ -138,7 +138,7 @@ def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) ->
         joined += resample(np.empty(0, np.float32), True).data
     except RuntimeError as cause:  # from soxr: _decode_into handles those of soundfile
         raise AudioError(
-            f"{name}: cannot be resampled from {rate} Hz ({cause}); {AGAIN}"
+            f"{name}: cannot be resampled from {rate} Hz ({cause}); {RETRY}"
         ) from cause
     return _checked(np.frombuffer(joined, np.float32), name, limits)
 
@@ -222,7 +222,7 @@ def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") ->
     promise = f"the header promises {_seconds(promised)}, " if promised else ""
     kind = "damaged or truncated" if reason else "truncated"
     return AudioError(
-        f"{file.label}: is {kind}: {promise}{_seconds(there)} are there{reason}; {AGAIN}"
+        f"{file.label}: is {kind}: {promise}{_seconds(there)} are there{reason}; {RETRY}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from serein.audio.container import AGAIN, Source, opened
+from serein.audio.container import RETRY, Source, opened
 from serein.audio.read import Signal, check_layout, collect
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, VideoError, reason_of
@@ -131,7 +131,7 @@ def opened_video(
             raise
         except (av.FFmpegError, ValueError, MemoryError) as cause:
             raise VideoError(
-                f"{file.label}: has a damaged or truncated header ({reason_of(cause)}); {AGAIN}"
+                f"{file.label}: has a damaged or truncated header ({reason_of(cause)}); {RETRY}"
             ) from cause
         with container:
             yield OpenVideo(container, file.label, kind)
@@ -176,13 +176,13 @@ def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
         raise
     except (av.FFmpegError, ValueError, MemoryError) as cause:
         raise VideoError(
-            f"{video.name}: is damaged after {reached_s:.2f} s ({reason_of(cause)}); {AGAIN}"
+            f"{video.name}: is damaged after {reached_s:.2f} s ({reason_of(cause)}); {RETRY}"
         ) from cause
     missing_s = video.duration_s - reached_s
     if video.format in EXACT_DURATION and missing_s > TOLERANCE_S:
         raise VideoError(
             f"{video.name}: is truncated: the header promises {video.duration_s:.2f} s, "
-            f"{reached_s:.2f} s are there; {AGAIN}"
+            f"{reached_s:.2f} s are there; {RETRY}"
         )
 
 

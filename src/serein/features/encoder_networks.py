@@ -23,12 +23,12 @@ def whisper(
     source: str, layers: tuple[int, ...], pool_after: int = 0, *, download: bool = False
 ) -> nn.Module:
     """Load the encoder half of a Whisper model."""
-    spare = ("decoder.", "embed_positions.", "layer_norm.")
+    unused = ("decoder.", "embed_positions.", "layer_norm.")
     config = WhisperConfig.from_pretrained(source, local_files_only=not download)
     if config.architectures == ["WhisperEncoder"]:
-        encoder = _load(WhisperEncoder, source, spare, download=download)
+        encoder = _load(WhisperEncoder, source, unused, download=download)
     else:
-        encoder = _load(WhisperModel, source, spare, download=download).get_encoder()
+        encoder = _load(WhisperModel, source, unused, download=download).get_encoder()
     return PooledWhisper(encoder, layers, pool_after).eval().requires_grad_(requires_grad=False)
 
 
@@ -39,10 +39,10 @@ def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) ->
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _load(kind: Any, source: str, spare: tuple[str, ...], *, download: bool) -> Any:
+def _load(kind: Any, source: str, unused: tuple[str, ...], *, download: bool) -> Any:
     """Load weights from safetensors, and refuse a network that lacks some.
 
-    Weights whose names start as in `spare` may be missing: no pooled state depends on them.
+    Weights whose names start as in `unused` may be missing: no pooled state depends on them.
     """
     model, report = kind.from_pretrained(
         source,
@@ -55,7 +55,7 @@ def _load(kind: Any, source: str, spare: tuple[str, ...], *, download: bool) -> 
     missing = sorted(
         name
         for name in report["missing_keys"]
-        if not name.removeprefix("encoder.").startswith(spare)
+        if not name.removeprefix("encoder.").startswith(unused)
     )
     if missing:
         raise EncoderError(f"{source} lacks weights of its encoder: {', '.join(missing[:3])} …")

@@ -36,13 +36,13 @@ SEMITONE_ZERO_HZ = 27.5  # A0, the lowest key of a piano
 LEVELS = ("mean", "std", "p20", "p50", "p80", "range")
 SLOPES = ("rise_mean", "rise_std", "fall_mean", "fall_std")
 SPREAD = ("mean", "std")
-MFCC = 12
+MFCC_COUNT = 12
 MIN_DIP = 0.05  # of the greatest loudness, between two peaks
 
 FORMANTS = tuple(f"{kind}{k}_hz" for kind in "fb" for k in (1, 2, 3))
 VOICE = (*voice_quality.COLUMNS, *HARMONICS, *FORMANTS)
 SPECTRUM = (*loudness.BALANCE, "flux")
-CEPSTRUM = tuple(f"mfcc_{k}" for k in range(1, MFCC + 1))
+CEPSTRUM = tuple(f"mfcc_{k}" for k in range(1, MFCC_COUNT + 1))
 RHYTHM = (
     "loudness_peaks_per_s",
     "voiced_stretches_per_s",
@@ -120,7 +120,7 @@ def expert(signal: Array) -> Array:
     spectrum = np.hstack(
         [loudness.balance(signal), describe(signal, ["spectral_flux"])["spectral_flux"]]
     )
-    cepstrum = cepstral.mfcc(signal, count=MFCC + 1)[:, 1:]
+    cepstrum = cepstral.mfcc(signal, count=MFCC_COUNT + 1)[:, 1:]
     parts = [
         _contour(_semitones(pitch[voiced, :1])),
         _contour(loud),

@@ -34,7 +34,7 @@ PRE_EMPHASIS_HZ = 50.0
 LOWEST_HZ = 90.0  # lower ones are the pitch, or rumble
 EDGE_HZ = 50.0  # nearer to the ceiling, they are the slope of the spectrum
 WIDEST_HZ = 2000.0  # wider ones are no resonance
-CACHED = 128  # frames whose prediction errors stay in the processor's cache: a third faster
+CACHE_FRAMES = 128  # frames whose prediction errors stay in the processor's cache: a third faster
 MARGIN = 1600  # samples on each side of a block, so that resampling leaves no seam
 RANGE_DB = 60.0  # frames further under the loudest have no formants
 ROUNDING_POWER = 1e-10  # mean square of rounding to 16 bits: nor have frames below it
@@ -68,7 +68,9 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
         loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
         if loud.size:
             cut = _cut(checked, mean, loud, 2 * highest_hz)
-            few = [_burg(part, 2 * count) for part in np.array_split(cut, 1 + len(cut) // CACHED)]
+            few = [
+                _burg(part, 2 * count) for part in np.array_split(cut, 1 + len(cut) // CACHE_FRAMES)
+            ]
             table[loud] = _resonances(np.concatenate(few), 2 * highest_hz, count)
     return table
 

@@ -86,7 +86,18 @@ class FrontEnd:
             self._check_features()
 
     def __call__(self, signal: Array) -> Array:
-        """Turn a signal into the network's input."""
+        """Compute the network's input.
+
+        Parameters
+        ----------
+        signal : numpy.ndarray
+            Shape (samples,), float32, mono at 16 kHz.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (samples // 160, bands), (samples,), (features,) or (time, features), float32.
+        """
         if self.trim:
             signal = trim_silence(signal)
         if self.level == "speech_rms":

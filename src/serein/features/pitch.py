@@ -15,7 +15,7 @@ from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import SettingError
 
 CANDIDATES = 8  # lags of each frame; Boersma keeps 15, of which the last never win
-CACHED = 128  # frames whose spectra stay in the processor's cache: a fifth faster
+CACHE_FRAMES = 128  # frames whose spectra stay in the processor's cache: a fifth faster
 VOICING_THRESHOLD = 0.45
 SILENCE_THRESHOLD = 0.03
 OCTAVE_COST = 0.01
@@ -77,7 +77,7 @@ def _candidates(signal: Array, lowest_hz: float, highest_hz: float) -> Array:
 
     def in_cache(block: Array) -> Array:
         return np.concatenate(
-            [analyse(few) for few in np.array_split(block, 1 + len(block) // CACHED)]
+            [analyse(few) for few in np.array_split(block, 1 + len(block) // CACHE_FRAMES)]
         )
 
     return per_block(signal, in_cache, length)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.container import AGAIN, opened
+from serein.audio.container import RETRY, opened
 from serein.audio.video_sound import (
     CONVERT,
     VIDEOS,
@@ -135,7 +135,7 @@ def _check_size(name: str, picture: Any, limits: VideoLimits) -> None:
     if not (width and height):  # FFmpeg gave up before it knew
         raise VideoError(
             f"{name}: has pictures that are damaged, or larger than {limits.max_side} x "
-            f"{limits.max_side} pixels; {AGAIN}, or scale it down"
+            f"{limits.max_side} pixels; {RETRY}, or scale it down"
         )
     if max(width, height) > limits.max_side:
         raise VideoError(
