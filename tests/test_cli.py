@@ -1,17 +1,22 @@
-"""The command line as a user meets it: real processes, exit status, no traceback."""
+"""The command line as a user meets it: what it prints, exit status, no traceback."""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile
 
 import serein
+from serein import cli
 from serein.emotions import circumplex
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +24,29 @@ VOICE = ROOT / "samples" / "espeak-german.flac"
 RATE_HZ = 16_000
 
 
-def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+@dataclass
+class Done:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str | Path, status: int = 0) -> Done:
+    """Run `serein` in this process, which has imported everything already."""
+    out, err = io.StringIO(), io.StringIO()
+    argv = mock.patch.object(sys, "argv", ["serein", *map(str, arguments)])
+    with argv, redirect_stdout(out), redirect_stderr(err):
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    assert code == status, err.getvalue()
+    return Done(out.getvalue(), err.getvalue())
+
+
+def run_process(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serein", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "Traceback" not in done.stderr + done.stdout
@@ -30,7 +57,7 @@ def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[
 def test_one_file_one_line() -> None:
     answer = serein.load().predict(VOICE)
     line = f"{VOICE}   {answer.emotion} {answer.confidence:.2f}   ({answer.duration:.1f} s)\n"
-    assert run("predict", VOICE).stdout == line
+    assert run_process("predict", VOICE).stdout == line
 
 
 def test_chinese_names() -> None:
@@ -136,7 +163,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
 
 def test_bad_files_are_named_and_the_others_answered(tmp_path: Path) -> None:
     wanted = write_bad_files(tmp_path)
-    done = run("predict", tmp_path, tmp_path / "missing.wav", status=1)
+    done = run_process("predict", tmp_path, tmp_path / "missing.wav", status=1)
     assert len(done.stdout.splitlines()) == 1
     assert "good.wav" in done.stdout
     errors = done.stderr.splitlines()
@@ -177,7 +204,7 @@ def test_a_name_that_is_not_text(tmp_path: Path) -> None:
     name = bytes(tmp_path) + b"/\xff\xfe.flac"
     with open(name, "wb") as file:  # noqa: PTH123
         file.write(VOICE.read_bytes())
-    assert len(run("predict", tmp_path).stdout.splitlines()) == 1
+    assert len(run_process("predict", tmp_path).stdout.splitlines()) == 1
 
 
 def test_a_recording_over_the_limit() -> None:
@@ -212,6 +239,14 @@ def test_models_lists_licence_and_scores() -> None:
     assert "UAR" in text
     names = [json.loads(line)["name"] for line in run("models", "--json").stdout.splitlines()]
     assert names == ["multi", "emodb"]
+
+
+def test_wrong_usage_and_errors_end_a_process_with_status_2() -> None:
+    assert "No such command" in run_process("recognise", status=2).stderr
+    said = run_process("predict", "x.wav", "--model", "mutli", status=2).stderr
+    assert (
+        said == "serein: unknown model 'mutli'; known: multi, emodb; or give the path of a bundle\n"
+    )
 
 
 def test_help_and_version() -> None:
