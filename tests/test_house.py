@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import serein
+from serein.moved import MOVED
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
@@ -23,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "engine": set(),
     "recordings": set(),
     "tables": set(),
+    "moved": set(),
     "emotions": set(),
     "audio": set(),
     "training": set(),
@@ -163,3 +165,10 @@ def test_every_pinned_requirement_is_in_the_constraints() -> None:
     wanted = re.findall(r'^  "([A-Za-z0-9_-]+)>=', (ROOT / "pyproject.toml").read_text(), re.M)
     wanted += re.findall(r"^([a-z-]+)$", (ROOT / "requirements-dev.txt").read_text(), re.M)
     assert {name.lower() for name in wanted} <= pinned
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_an_import_of_an_old_module_names_the_new_one(old: str, new: str) -> None:
+    assert importlib.util.find_spec(f"serein.{new}")
+    with pytest.raises(ModuleNotFoundError, match=f"serein.{old} is called serein.{new} now"):
+        importlib.import_module(f"serein.{old}")

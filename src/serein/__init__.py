@@ -19,6 +19,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from serein import moved as moved
+
 if TYPE_CHECKING:
     from serein.audio.read import read_audio
     from serein.corpora import CORPORA, Corpus, Utterance
