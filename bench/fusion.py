@@ -53,11 +53,11 @@ FUSIONS: dict[str, dict[str, Any]] = {  # beside late fusion -> what the recipe 
 }
 TITLES = {  # name of the file of predictions -> modalities, method
     "voice": ("voice", "the recipe's voice model"),
-    "face": ("face", "the recipe's face model: logistic regression on action units"),
+    "face": ("face", "action units"),
     "early": ("voice+face", "early: scaled blocks, ridge"),
     "late-weighted": ("voice+face", "late: weighted mean"),
     "late-stacked": ("voice+face", "late: stacked"),
-    "late-product": ("voice+face", "late: product of experts, the recipe as it stands"),
+    "late-product": ("voice+face", "late: product of experts"),
     "late-plain_product": ("voice+face", "late: product, all exponents 1"),
     "hybrid-gated": ("voice+face", "hybrid: gated units, 3 networks"),
     "hybrid-cross_modal": ("voice+face", "hybrid: cross-modal attention, 3 networks"),
