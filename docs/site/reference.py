@@ -24,6 +24,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
     },
     "Models": {
         "serein.models.catalogue": ("make_model",),
+        "serein.training.plan": ("Training",),
     },
     "Evaluation": {
         "serein.evaluation.cross_validation": ("cross_validate", "FittedFolds", "Augmented"),

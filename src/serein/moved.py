@@ -48,4 +48,4 @@ class _Moved:
             raise ModuleNotFoundError(f"{fullname} is called serein.{now} now", name=fullname)
 
 
-sys.meta_path.append(_Moved())  # type: ignore[arg-type]
+sys.meta_path.append(_Moved())
