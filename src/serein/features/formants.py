@@ -68,10 +68,9 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
         loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
         if loud.size:
             cut = _cut(checked, mean, loud, 2 * highest_hz)
-            few = [
-                _burg(part, 2 * count) for part in np.array_split(cut, 1 + len(cut) // CACHE_FRAMES)
-            ]
-            table[loud] = _resonances(np.concatenate(few), 2 * highest_hz, count)
+            parts = np.array_split(cut, 1 + len(cut) // CACHE_FRAMES)
+            predictors = np.concatenate([_burg(part, 2 * count) for part in parts])
+            table[loud] = _resonances(predictors, 2 * highest_hz, count)
     return table
 
 
