@@ -172,3 +172,13 @@ def test_an_import_of_an_old_module_names_the_new_one(old: str, new: str) -> Non
     assert importlib.util.find_spec(f"serein.{new}")
     with pytest.raises(ModuleNotFoundError, match=f"serein.{old} is called serein.{new} now"):
         importlib.import_module(f"serein.{old}")
+
+
+def test_the_architecture_page_names_every_package_and_file_it_speaks_of() -> None:
+    page = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    packages = {place.parent.name for place in HOUSE.glob("*/__init__.py")}
+    assert {name for name in packages if f"| `{name}` |" not in page} == set()
+    for file in re.findall(r"`(\w+/\w+\.py)`", page):
+        assert (HOUSE / file).is_file() or (ROOT / file).is_file(), file
+    for name in ROOMS.keys() - packages - {"__main__"}:
+        assert f"`{name}`" in page, name
