@@ -196,8 +196,8 @@ def write_curves(file: Path) -> None:
                 train, valid = 2.1 * falling, 0.9 + 1.2 * falling + 0.003 * epoch
                 recall = 0.7 - 0.5 * falling
                 shake = generator.normal(0, 0.03, 3)
-                told = np.array([train, valid, recall]) + shake + 0.02 * fold
-                rows.writerow([fold, epoch, *told, 0.001, 1.5])
+                values = np.array([train, valid, recall]) + shake + 0.02 * fold
+                rows.writerow([fold, epoch, *values, 0.001, 1.5])
 
 
 def write_stress(result: Result, file: Path, recall: dict[str, float] | None = None) -> None:

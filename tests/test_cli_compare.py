@@ -26,8 +26,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert (ended.value.code or 0) == status
-        told = capsys.readouterr()
-        return told.out, told.err
+        printed = capsys.readouterr()
+        return printed.out, printed.err
 
     return command
 
@@ -49,7 +49,7 @@ def test_a_table_with_tests_and_warnings(folders: list[Path], run: Run) -> None:
     out, _ = run("compare", *folders)
     assert "p (Holm)" in out
     assert "not comparable: the results have other labels: x, y, z and u, v" in out
-    for folder in folders[:2]:  # of one name, so told apart by their folders
+    for folder in folders[:2]:  # of one name, so printed apart by their folders
         assert f"model ({folder}): 8 folds of unseen speakers" in out
     assert "[c]: 8 folds" in out
     assert "144 clips, 8 speakers" in out
@@ -58,10 +58,10 @@ def test_a_table_with_tests_and_warnings(folders: list[Path], run: Run) -> None:
 def test_json_and_a_page_at_once(folders: list[Path], run: Run, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     out, err = run("compare", *folders[:2], "--json", "--score", "accuracy", "--out", page)
-    told = json.loads(out)
-    assert told["score"] == "accuracy"
-    assert told["rows"][1]["test"]["score"] == "accuracy"
-    assert told["rows"][1]["p_holm"] < 0.05
+    printed = json.loads(out)
+    assert printed["score"] == "accuracy"
+    assert printed["rows"][1]["test"]["score"] == "accuracy"
+    assert printed["rows"][1]["p_holm"] < 0.05
     assert err == f"written: {page}\n"
     assert "<svg" in page.read_text()
 
@@ -73,7 +73,7 @@ def test_a_page_is_named(folders: list[Path], run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "printed"),
     [
         (["0"], "serein: 1 result came; a comparison needs at least two"),
         (["0", "nowhere"], "holds no result.json that can be read"),
@@ -81,10 +81,10 @@ def test_a_page_is_named(folders: list[Path], run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_is_one_line(
-    folders: list[Path], run: Run, words: list[str], told: str
+    folders: list[Path], run: Run, words: list[str], printed: str
 ) -> None:
     given = [folders[int(word)] if word.isdigit() else word for word in words]
     out, err = run("compare", *given, status=2)
     assert out == ""
-    assert told in err
+    assert printed in err
     assert err.count("\n") == 1

@@ -71,11 +71,11 @@ def test_groups_that_are_large_enough_are_printed(data: Path, tmp_path: Path) ->
 def test_json_and_files_say_the_same(data: Path, tmp_path: Path) -> None:
     done = run(data, *FEW, "--json", "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told == json.loads((tmp_path / "out" / "stress.json").read_text())
-    assert list(told["conditions"]) == ["babble 20 dB", "telephone", "gain -20 dB"]
-    assert told["clips"] == 3  # calm is no word of this model
-    assert any("1 of calm (see --merge)" in note for note in told["notes"])
+    printed = json.loads(done.stdout)
+    assert printed == json.loads((tmp_path / "out" / "stress.json").read_text())
+    assert list(printed["conditions"]) == ["babble 20 dB", "telephone", "gain -20 dB"]
+    assert printed["clips"] == 3  # calm is no word of this model
+    assert any("1 of calm (see --merge)" in note for note in printed["notes"])
     assert "written:" in done.stderr
     assert (tmp_path / "out" / "stress-predictions.csv").is_file()
 

@@ -44,7 +44,7 @@ def listener(
     """Pack a model whose log-odds of anger are a + b times what `nodes` make of the input."""
     steps = [
         *nodes,
-        helper.make_node("Reshape", ["heard", "column"], ["one"]),
+        helper.make_node("Reshape", ["level", "column"], ["one"]),
         helper.make_node("MatMul", ["one", "slope"], ["sloped"]),
         helper.make_node("Add", ["sloped", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probability"], axis=1),
@@ -79,7 +79,7 @@ def of_a_moment(folder: Path, start_s: float, end_s: float) -> Recognizer:
     nodes = [
         helper.make_node("Slice", ["input", "start", "end", "axis"], ["cut"]),
         helper.make_node("Mul", ["cut", "cut"], ["power"]),
-        helper.make_node("ReduceMean", ["power"], ["heard"], axes=[1]),
+        helper.make_node("ReduceMean", ["power"], ["level"], axes=[1]),
     ]
     ends = {
         "start": np.array([round(start_s * RATE_HZ)]),
@@ -95,7 +95,7 @@ def of_a_band(folder: Path, low_hz: float, high_hz: float) -> Recognizer:
     inside = np.flatnonzero((low_hz < centres_hz) & (centres_hz < high_hz))
     nodes = [
         helper.make_node("Slice", ["input", "start", "end", "axis"], ["cut"]),
-        helper.make_node("ReduceMean", ["cut"], ["heard"], axes=[1, 2]),
+        helper.make_node("ReduceMean", ["cut"], ["level"], axes=[1, 2]),
     ]
     ends = {"start": inside[:1], "end": inside[-1:] + 1, "axis": np.array([2])}
     return listener(folder, FrontEnd(), ["n", "t", 80], nodes, (0, 2), **ends)
@@ -105,7 +105,7 @@ def of_pitch(folder: Path) -> Recognizer:
     """Hear anger in a mean F0 above 200 Hz."""
     weights = np.zeros((6, 1), np.float32)
     weights[0] = 0.02
-    nodes = [helper.make_node("MatMul", ["input", "weights"], ["heard"])]
+    nodes = [helper.make_node("MatMul", ["input", "weights"], ["level"])]
     return listener(folder, POOLED, ["n", 6], nodes, (-4, 1), weights=weights)
 
 
@@ -122,7 +122,7 @@ def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
 # --- moments ---
 
 
-def test_the_moment_that_the_model_listens_to_is_found(tmp_path: Path) -> None:
+def test_the_moment_that_the_model_uses_is_found(tmp_path: Path) -> None:
     found = explain(of_a_moment(tmp_path, 1.2, 1.6), noise(3))
     assert found.emotion == "anger"
     assert len(found.moments) == 30
@@ -146,28 +146,28 @@ def test_what_speaks_for_one_emotion_speaks_against_the_other(tmp_path: Path) ->
     assert contra.strongest()[0].importance < 0
 
 
-def test_a_stretch_becomes_what_a_quiet_moment_sounds_like(
+def test_a_stretch_becomes_noise_as_in_the_quiet_moments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognizer = of_a_moment(tmp_path, 1.2, 1.6)
     signal = noise(3, rms=0.001)
     signal[RATE_HZ : 2 * RATE_HZ] *= 100
-    heard: list[np.ndarray] = []
+    sounds: list[np.ndarray] = []
     ask = WindowModel.of_signal
     monkeypatch.setattr(
-        WindowModel, "of_signal", lambda model, sound: (heard.append(sound), ask(model, sound))[1]
+        WindowModel, "of_signal", lambda model, sound: (sounds.append(sound), ask(model, sound))[1]
     )
     explain(recognizer, signal, window_s=0.4, hop_s=0.4, bands=())
-    assert len(heard) == 8
-    changed = [np.flatnonzero(sound != signal) for sound in heard]
-    hidden = heard[3][round(1.25 * RATE_HZ) : round(1.55 * RATE_HZ)]
+    assert len(sounds) == 8
+    changed = [np.flatnonzero(sound != signal) for sound in sounds]
+    hidden = sounds[3][round(1.25 * RATE_HZ) : round(1.55 * RATE_HZ)]
     assert changed[3].min() == pytest.approx(1.2 * RATE_HZ, abs=100)
     assert changed[3].max() == pytest.approx(1.6 * RATE_HZ, abs=100)
     assert np.sqrt(np.mean(hidden**2)) == pytest.approx(0.001, rel=0.2)
     assert np.abs(np.fft.rfft(hidden)).argmax() > 0
 
 
-def test_windows_that_hear_a_moment_are_averaged(tmp_path: Path) -> None:
+def test_windows_that_hold_a_moment_are_averaged(tmp_path: Path) -> None:
     """The model listens 0.5 to 0.9 s into each of its windows, which start at 0, 2.5 and 5 s."""
     found = explain(of_a_moment(tmp_path, 0.5, 0.9), noise(9))
     heights = np.array([moment.importance for moment in found.moments])
@@ -180,20 +180,20 @@ def test_windows_that_hear_a_moment_are_averaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", [1, 100, 450])
-def test_the_budget_bounds_the_questions(tmp_path: Path, budget: int) -> None:
+def test_the_budget_bounds_the_predictions(tmp_path: Path, budget: int) -> None:
     signal = noise(60, rms=0.05)
     signal[40 * RATE_HZ : 44 * RATE_HZ] *= 4
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     recognizer = of_a_moment(tmp_path, 0.0, 4.0)
     found = explain(
         recognizer,
         signal,
         emotion="anger",
         budget=budget,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: calls.append((done, total)),
     )
     assert found.questions <= max(budget, 17)
-    assert told == [(k, found.questions) for k in range(1, found.questions + 1)]
+    assert calls == [(k, found.questions) for k in range(1, found.questions + 1)]
     assert found.hop_s > 0.1
     assert found.window_s == 2 * found.hop_s
     (peak,) = found.strongest(1)
@@ -225,7 +225,7 @@ def test_only_the_random_state_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 3, 7])
-def test_the_band_that_the_model_listens_to_is_found(tmp_path: Path, number: int) -> None:
+def test_the_band_that_the_model_uses_is_found(tmp_path: Path, number: int) -> None:
     low_hz, high_hz = BANDS_HZ[number : number + 2]
     found = explain(of_a_band(tmp_path, low_hz, high_hz), noise(1.5), hop_s=0.4)
     best = max(found.bands, key=lambda band: band.importance)
@@ -244,7 +244,7 @@ def test_bands_can_be_chosen(tmp_path: Path) -> None:
 # --- features ---
 
 
-def test_the_feature_that_the_model_listens_to_is_found(tmp_path: Path) -> None:
+def test_the_feature_that_the_model_uses_is_found(tmp_path: Path) -> None:
     recognizer = of_pitch(tmp_path)
     signal, others = tone(250), [tone(hz) for hz in (110, 180, 290)]
     found = explain(recognizer, signal, background=others, hop_s=0.4)
@@ -310,8 +310,8 @@ def test_the_bundled_model_is_explained() -> None:
     assert found.moments[-1].end == pytest.approx(signal.size / RATE_HZ)
     assert max(moment.importance for moment in found.moments) > 0.02
     plain = json.loads(json.dumps(found.to_dict()))
-    told = {"emotion": found.emotion, "probability": plain["confidence"]}
-    assert plain["explained"] == told
+    calls = {"emotion": found.emotion, "probability": plain["confidence"]}
+    assert plain["explained"] == calls
     assert plain["bands"][0] == {
         **{"low_hz": 0, "high_hz": 1000},
         **{"importance": pytest.approx(found.bands[0].importance, abs=1e-4)},

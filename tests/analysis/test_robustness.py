@@ -1,4 +1,4 @@
-"""The stress test by construction: emotions are tones, so a right answer is a matter of hearing."""
+"""Robustness tests by construction: emotions are tones, which a peak finder tells apart."""
 
 from __future__ import annotations
 
@@ -53,42 +53,42 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus("tones", tuple(rows))
 
 
-def hears(signal: Signal) -> np.ndarray:
+def predict_tone(signal: Signal) -> np.ndarray:
     """Answer by the strongest frequency, whatever the level: right by construction."""
     spectrum = np.abs(np.fft.rfft(signal, RATE_HZ))
     powers = np.array([spectrum[hz - 20 : hz + 20].max() for hz in HZ.values()])
     return powers / max(powers.sum(), 1e-20)
 
 
-def hears_if_loud(signal: Signal) -> np.ndarray:
-    return hears(signal) if np.abs(signal).max() > 0.1 else np.eye(4)[0]
+def predict_if_loud(signal: Signal) -> np.ndarray:
+    return predict_tone(signal) if np.abs(signal).max() > 0.1 else np.eye(4)[0]
 
 
 @dataclass
 class Counting:
-    """Counts how often it is asked, and dies after so many times."""
+    """Counts how often it is calls_made, and dies after so many times."""
 
-    answer: Callable[[Signal], np.ndarray] = hears
+    predict: Callable[[Signal], np.ndarray] = predict_tone
     dies_after: int = 10**9
-    asked: int = 0
+    calls_made: int = 0
 
     def __post_init__(self) -> None:
         self.lock = Lock()
 
     def __call__(self, signal: Signal) -> np.ndarray:
         with self.lock:
-            self.asked += 1
-            if self.asked > self.dies_after:
+            self.calls_made += 1
+            if self.calls_made > self.dies_after:
                 raise KeyboardInterrupt
-        return self.answer(signal)
+        return self.predict(signal)
 
 
-def run(corpus: Corpus, answer: Any = hears, **options: Any) -> StressReport:
+def run(corpus: Corpus, predict: Any = predict_tone, **options: Any) -> StressReport:
     given = {"labels": tuple(HZ), "conditions": FEW, "clips": 0, "threads": 2}
-    return stress(answer, corpus, **given | options)
+    return stress(predict, corpus, **given | options)
 
 
-def test_a_model_that_is_right_by_construction_bears_everything(corpus: Corpus) -> None:
+def test_a_model_that_is_right_by_construction_is_robust(corpus: Corpus) -> None:
     report = run(corpus, conditions=CONDITIONS, clips=16)
     assert report.clean_uar == 1
     assert set(report.changes) == set(CONDITIONS)
@@ -97,8 +97,8 @@ def test_a_model_that_is_right_by_construction_bears_everything(corpus: Corpus) 
         assert report.changes[name].unchanged > 0.9, name
 
 
-def test_an_answer_that_depends_on_the_level_changes_under_gain_alone(corpus: Corpus) -> None:
-    report = run(corpus, hears_if_loud)
+def test_a_prediction_that_depends_on_the_level_changes_under_gain_alone(corpus: Corpus) -> None:
+    report = run(corpus, predict_if_loud)
     assert report.clean_uar == 1
     assert report.changes["gain -20 dB"].unchanged == 0.25  # anger stays anger
     assert report.changes["gain -20 dB"].difference == pytest.approx(-0.75)
@@ -110,10 +110,12 @@ def test_an_answer_that_depends_on_the_level_changes_under_gain_alone(corpus: Co
 
 def test_a_model_that_fails_women_is_flagged(corpus: Corpus) -> None:
     women = {clip.path: clip.gender == "female" for clip in corpus}
-    deaf = {
+    failed = {
         soundfile.read(path, dtype="float32")[0].tobytes() for path, woman in women.items() if woman
     }
-    report = run(corpus, lambda heard: np.eye(4)[1] if heard.tobytes() in deaf else hears(heard))
+    report = run(
+        corpus, lambda sound: np.eye(4)[1] if sound.tobytes() in failed else predict_tone(sound)
+    )
     assert {group.verdict for group in report.fairness["gender"].groups} == {OUTSIDE}
     assert report.fairness["language"].groups == ()
 
@@ -137,7 +139,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(corpus: Corpus, tmp_path: Pa
     torn.write_bytes(torn.read_bytes()[:-30])  # as a power cut leaves it
     second = Counting()
     resumed, fresh = run(corpus, second, **kept), run(corpus)
-    assert second.asked == 5 * len(corpus) - 100 + 1
+    assert second.calls_made == 5 * len(corpus) - 100 + 1
     assert resumed.to_dict() == fresh.to_dict()
     for name in FEW:
         np.testing.assert_array_equal(
@@ -145,10 +147,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(corpus: Corpus, tmp_path: Pa
         )
     third = Counting()
     run(corpus, third, **kept)
-    assert third.asked == 0
+    assert third.calls_made == 0
 
 
-def test_another_model_seed_or_crowd_is_asked_anew(corpus: Corpus, tmp_path: Path) -> None:
+def test_another_model_seed_or_babble_is_predicted_anew(corpus: Corpus, tmp_path: Path) -> None:
     run(corpus, fingerprint="ears", cache=tmp_path)
     for options, times in (
         ({"fingerprint": "other ears"}, 5),
@@ -157,11 +159,11 @@ def test_another_model_seed_or_crowd_is_asked_anew(corpus: Corpus, tmp_path: Pat
     ):
         counting = Counting()
         run(corpus, counting, cache=tmp_path, **options)
-        assert counting.asked == times * len(corpus)
+        assert counting.calls_made == times * len(corpus)
     counting = Counting()
     some = corpus.filter(speakers=corpus.speakers[:4])
     run(some, counting, fingerprint="ears", cache=tmp_path)
-    assert counting.asked == len(some)  # other people babble
+    assert counting.calls_made == len(some)  # other people babble
 
 
 def test_without_a_fingerprint_nothing_is_kept(corpus: Corpus, tmp_path: Path) -> None:
@@ -169,21 +171,21 @@ def test_without_a_fingerprint_nothing_is_kept(corpus: Corpus, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_progress_is_told_in_answers(corpus: Corpus) -> None:
-    told: list[tuple[int, int]] = []
-    run(corpus, progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (320, 320)
-    assert len(told) == len(corpus)
+def test_progress_counts_predictions(corpus: Corpus) -> None:
+    calls: list[tuple[int, int]] = []
+    run(corpus, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (320, 320)
+    assert len(calls) == len(corpus)
 
 
-def test_speakers_heard_in_training_are_left_out(corpus: Corpus) -> None:
+def test_speakers_of_the_training_data_are_left_out(corpus: Corpus) -> None:
     report = run(corpus, trained_on=["tones-0", "tones-1", "others-7"])
     assert set(report.clean.speakers) == set(corpus.speakers[2:])
     assert report.title == "model on tones: 48 clips, 6 unseen speakers"
     assert "was trained on them: 2 speakers (tones-0, tones-1)" in " ".join(report.notes)
 
 
-def test_a_model_that_heard_everybody_is_not_judged(corpus: Corpus) -> None:
+def test_a_model_trained_on_everybody_is_not_tested(corpus: Corpus) -> None:
     with pytest.raises(
         ProtocolError, match=r"was trained on every speaker of these recordings, 8 speakers"
     ):
@@ -195,7 +197,7 @@ def test_a_model_that_heard_everybody_is_not_judged(corpus: Corpus) -> None:
         run(corpus, overlap="yes")
 
 
-def test_emotions_without_a_word_are_left_out_and_said(corpus: Corpus) -> None:
+def test_emotions_without_a_label_are_left_out_with_a_note(corpus: Corpus) -> None:
     calm = corpus.map_emotions({"neutral": "calm"})
     report = run(calm)
     assert len(report.clean.truth) == 48
@@ -205,10 +207,12 @@ def test_emotions_without_a_word_are_left_out_and_said(corpus: Corpus) -> None:
         run(corpus, labels=["boredom"])
 
 
-def test_no_speech_is_a_wrong_answer(corpus: Corpus) -> None:
+def test_no_speech_is_a_wrong_prediction(corpus: Corpus) -> None:
     def quiet_is_nothing(signal: Signal) -> np.ndarray:
         nothing = np.abs(signal).max() < 0.1
-        return np.append(0 * hears(signal) if nothing else hears(signal), float(nothing))
+        return np.append(
+            0 * predict_tone(signal) if nothing else predict_tone(signal), float(nothing)
+        )
 
     report = run(corpus, quiet_is_nothing, labels=(*HZ, NO_SPEECH))
     assert report.clean_uar == 1
@@ -216,7 +220,7 @@ def test_no_speech_is_a_wrong_answer(corpus: Corpus) -> None:
     assert not any(NO_SPEECH in note for note in report.notes)
 
 
-def test_an_answer_of_another_shape_is_refused(corpus: Corpus) -> None:
+def test_probabilities_of_another_shape_is_refused(corpus: Corpus) -> None:
     with pytest.raises(ValueError, match=r"shape \(4,\); need one for each label, 5"):
         run(corpus, labels=(*HZ, NO_SPEECH))
 
@@ -236,7 +240,7 @@ def test_babble_needs_another_speaker(corpus: Corpus) -> None:
     assert report.changes["telephone"].interval_95 is None
 
 
-def test_a_report_is_written_with_every_answer(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_report_is_written_with_every_prediction(corpus: Corpus, tmp_path: Path) -> None:
     report = run(corpus, clips=40)
     place = report.write(tmp_path / "new" / "folder")
     document = json.loads(place.read_text())
@@ -254,7 +258,7 @@ def test_a_report_is_written_with_every_answer(corpus: Corpus, tmp_path: Path) -
 
 
 class Fold:
-    """A classifier of one fold: remembers what it was asked about."""
+    """A classifier of one fold: remembers what it was calls_made about."""
 
     classes_ = np.array(["anger", "neutral"])
 
@@ -267,7 +271,7 @@ class Fold:
 
 
 @pytest.mark.parametrize("series", [False, True])
-def test_each_clip_is_answered_by_the_model_of_its_own_fold(corpus: Corpus, series: bool) -> None:
+def test_each_clip_is_predicted_by_the_model_of_its_own_fold(corpus: Corpus, series: bool) -> None:
     members = [(Fold(), np.arange(0, 40)), (Fold(), np.arange(40, 64))]
     fitted = SimpleNamespace(members=members, labels=np.array(sorted(HZ)), protocol="two folds")
 
@@ -305,7 +309,7 @@ def test_clips_that_no_fold_tested_are_left_out(corpus: Corpus) -> None:
         stress_folds(fitted, lambda signal: signal[:100], corpus)
 
 
-def test_groups_are_compared_on_all_clips_where_their_answers_are_known(corpus: Corpus) -> None:
+def test_groups_are_compared_on_all_clips_where_their_predictions_are_known(corpus: Corpus) -> None:
     members = [(Fold(), np.arange(0, 40)), (Fold(), np.arange(40, 64))]
     fitted = SimpleNamespace(members=members, labels=np.array(sorted(HZ)), protocol="two folds")
     options = {"conditions": {}, "threads": 1}
@@ -322,7 +326,7 @@ def test_groups_are_compared_on_all_clips_where_their_answers_are_known(corpus: 
     assert "groups are compared on all 64 clips" in drawn.notes
 
 
-def test_a_bundled_model_may_hear_no_speech(tmp_path: Path) -> None:
+def test_a_bundled_model_may_predict_no_speech(tmp_path: Path) -> None:
     lines = ["file,emotion,speaker"]
     for name, speaker in (("espeak-german", "a"), ("espeak-mandarin", "b"), ("silence", "a")):
         (tmp_path / f"{name}.flac").write_bytes((SAMPLES / f"{name}.flac").read_bytes())

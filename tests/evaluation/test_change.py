@@ -23,47 +23,47 @@ def result(
     skill: float = 0.7,
     spread: float = 0.08,
 ) -> Result:
-    """Answers that are right with each speaker's own skill."""
+    """Predictions that are correct with each speaker's own skill."""
     generator = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(speakers), each)
     truth = np.tile(np.arange(len(LABELS)), speaker.size // len(LABELS))
     right = generator.random(speaker.size) < generator.normal(skill, spread, speakers)[speaker]
-    answer = np.where(right, truth, (truth + generator.integers(1, 4, speaker.size)) % 4)
+    prediction = np.where(right, truth, (truth + generator.integers(1, 4, speaker.size)) % 4)
     return Result(
         "by construction",
         LABELS,
         truth,
-        np.eye(len(LABELS))[answer],
+        np.eye(len(LABELS))[prediction],
         np.char.add("s", np.char.zfill(speaker.astype(str), 2)),
         np.zeros(speaker.size, np.intp),
     )
 
 
 def test_nothing_changed_is_no_change() -> None:
-    told = change(result(), result())
-    assert told.difference == 0
-    assert told.interval_95 == (0, 0)
-    assert told.unchanged == 1
-    assert told.uar == told.clean_uar == uar(result().truth, result().prediction)
+    found = change(result(), result())
+    assert found.difference == 0
+    assert found.interval_95 == (0, 0)
+    assert found.unchanged == 1
+    assert found.uar == found.clean_uar == uar(result().truth, result().prediction)
 
 
 def test_what_was_planted_is_what_changed() -> None:
     clean = result(skill=1, spread=0)
     anger = clean.truth == 0
     all_sad = np.where(anger[:, None], np.eye(4)[3], clean.probabilities)
-    told = change(clean, replace(clean, probabilities=all_sad))
-    assert told.clean_uar == 1
-    assert told.difference == pytest.approx(-0.25)
-    assert told.unchanged == pytest.approx(0.75)
-    assert told.recall == {"anger": 0, "happiness": 1, "neutral": 1, "sadness": 1}
-    assert told.interval_95 == pytest.approx((-0.25, -0.25))  # so it is with every speaker
+    found = change(clean, replace(clean, probabilities=all_sad))
+    assert found.clean_uar == 1
+    assert found.difference == pytest.approx(-0.25)
+    assert found.unchanged == pytest.approx(0.75)
+    assert found.recall == {"anger": 0, "happiness": 1, "neutral": 1, "sadness": 1}
+    assert found.interval_95 == pytest.approx((-0.25, -0.25))  # so it is with every speaker
 
 
-def test_a_wrong_answer_that_stays_wrong_may_be_a_changed_one() -> None:
+def test_a_wrong_prediction_that_stays_wrong_may_be_a_changed_one() -> None:
     clean = result(skill=0, spread=0)
     others = np.eye(4)[(2 * clean.truth + 6 - clean.prediction) % 4]
-    told = change(clean, replace(clean, probabilities=others))
-    assert told.unchanged < 1
+    found = change(clean, replace(clean, probabilities=others))
+    assert found.unchanged < 1
 
 
 def test_the_interval_is_that_of_drawing_rows() -> None:
@@ -77,15 +77,15 @@ def test_the_interval_is_that_of_drawing_rows() -> None:
         rows = np.concatenate([np.flatnonzero(clean.speakers == name) for name in drawn])
         scores = [uar(one.truth[rows], one.prediction[rows]) for one in (clean, changed)]
         gaps.append(scores[1] - scores[0])
-    told = change(clean, changed, draws=200, random_state=7)
-    assert told.interval_95 == pytest.approx(tuple(expanded_percentile(np.array(gaps), 5)))
+    found = change(clean, changed, draws=200, random_state=7)
+    assert found.interval_95 == pytest.approx(tuple(expanded_percentile(np.array(gaps), 5)))
 
 
 def test_the_interval_covers_the_truth() -> None:
     inside = 0
     for seed in range(100):
-        told = change(result(seed), result(seed, skill=0.5), draws=300)
-        low, high = told.interval_95 or (1, 1)
+        found = change(result(seed), result(seed, skill=0.5), draws=300)
+        low, high = found.interval_95 or (1, 1)
         inside += low <= -0.2 <= high
     assert 85 <= inside <= 100
 
@@ -94,7 +94,7 @@ def test_one_speaker_has_no_interval() -> None:
     assert change(result(speakers=1), result(speakers=1)).interval_95 is None
 
 
-def test_answers_about_other_clips_are_refused() -> None:
+def test_predictions_for_other_clips_are_refused() -> None:
     with pytest.raises(ValueError, match="differ in their truth; give the same clips twice"):
         change(result(), replace(result(), truth=result().truth[::-1]))
     none = result().subset(np.array([], np.intp))

@@ -1,4 +1,4 @@
-"""Two systems on the same clips: equal, planted better, and how often luck is taken for skill."""
+"""Two systems on the same clips: equal, planted better, and different by chance."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ from serein.evaluation.result import Result
 
 
 def made(speakers: int, skill: float, seed: int, *, clips: int = 20) -> Result:
-    """Three classes; a share `skill` of the answers is right, more for some speakers."""
+    """Three classes; a share `skill` of the predictions is correct, more for some speakers."""
     world = np.random.default_rng([seed, 0])
     truth = world.integers(3, size=speakers * clips)
     luck = np.random.default_rng([seed, 1 + int(1000 * skill)])
     right = luck.random(truth.size) < np.clip(
         skill + luck.normal(0, 0.1, speakers).repeat(clips), 0, 1
     )
-    answer = np.where(right, truth, (truth + 1 + luck.integers(2, size=truth.size)) % 3)
+    prediction = np.where(right, truth, (truth + 1 + luck.integers(2, size=truth.size)) % 3)
     probabilities = np.full((truth.size, 3), 0.2)
-    probabilities[np.arange(truth.size), answer] = 0.6
+    probabilities[np.arange(truth.size), prediction] = 0.6
     who = np.array([f"s{number:02d}" for number in range(speakers)]).repeat(clips)
     about = {"file": np.array([f"{number}.wav" for number in range(truth.size)])}
     return Result("made", ("a", "b", "c"), truth, probabilities, who, np.zeros_like(truth), about)
@@ -49,7 +49,7 @@ def test_the_other_way_round_is_the_other_sign():
     assert there.interval_95 == pytest.approx([-end for end in reversed(back.interval_95)])
 
 
-def test_luck_is_rarely_taken_for_skill():
+def test_chance_is_rarely_taken_for_a_difference():
     """Two systems of the same skill: p below 0.05 in about 5 % of worlds."""
     found = [
         compare(made(8, 0.6, seed), made(8, 0.601, seed), draws=50).p_value < 0.05

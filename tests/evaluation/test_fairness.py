@@ -44,12 +44,12 @@ def result(
     right = generator.random(speaker.size) < generator.normal(skill, spread, speakers)[speaker]
     if lost is not None:
         right &= ~lost(speaker=speaker, truth=truth, gender=gender, text=text)
-    answer = np.where(right, truth, (truth + generator.integers(1, 4, speaker.size)) % 4)
+    prediction = np.where(right, truth, (truth + generator.integers(1, 4, speaker.size)) % 4)
     return Result(
         "by construction",
         LABELS,
         truth,
-        np.eye(len(LABELS))[answer],
+        np.eye(len(LABELS))[prediction],
         np.char.add("s", np.char.zfill(speaker.astype(str), 2)),
         np.zeros(speaker.size, np.intp),
         {"gender": gender, "text": text, "language": np.where(speaker < 3, "pl", "en")},
@@ -62,9 +62,9 @@ def verdicts(found: Fairness) -> dict[str, str]:
 
 def test_a_model_that_fails_women_is_found_out() -> None:
     half = np.random.default_rng(1).random(24 * 28) < 0.4
-    told = fairness(result(lost=lambda gender, **_: (gender == "female") & half))
-    assert verdicts(told) == {"female": OUTSIDE, "male": OUTSIDE}
-    female, male = told.groups
+    found = fairness(result(lost=lambda gender, **_: (gender == "female") & half))
+    assert verdicts(found) == {"female": OUTSIDE, "male": OUTSIDE}
+    female, male = found.groups
     assert female.uar_difference.value < female.uar_difference.chance_95[0] < 0
     assert male.uar_difference.value == pytest.approx(-female.uar_difference.value)
     assert female.uar_difference.p_value == male.uar_difference.p_value < 0.01
@@ -77,14 +77,14 @@ def test_a_fair_model_stays_within_chance_in_95_of_100() -> None:
     flagged = {by: 0 for by in ("gender", "sentence")}
     for seed in range(150):
         for by in flagged:
-            told = fairness(result(seed, speakers=16, each=20), by, draws=100)
-            flagged[by] += OUTSIDE in verdicts(told).values()
+            found = fairness(result(seed, speakers=16, each=20), by, draws=100)
+            flagged[by] += OUTSIDE in verdicts(found).values()
     assert 2 <= flagged["gender"] <= 13
     assert flagged["sentence"] <= 13
 
 
 def test_dealing_clips_would_take_differences_of_speakers_for_bias() -> None:
-    """Why gender is dealt by speaker: with clips dealt, 6 uneven speakers look like a bias."""
+    """Gender is permuted by speaker: by clip, 6 uneven speakers would look like a bias."""
     flagged = 0
     for seed in range(20):
         some = result(seed, speakers=6, each=40, spread=0.2)
@@ -95,8 +95,8 @@ def test_dealing_clips_would_take_differences_of_speakers_for_bias() -> None:
 
 
 def test_one_class_that_fails_one_group_is_named() -> None:
-    told = fairness(result(lost=lambda gender, truth, **_: (gender == "male") & (truth == 3)))
-    female, male = told.groups
+    found = fairness(result(lost=lambda gender, truth, **_: (gender == "male") & (truth == 3)))
+    female, male = found.groups
     assert male.classes_outside == female.classes_outside == ("sadness",)
     assert male.recall_difference["sadness"].value < -0.5
     assert male.precision_difference["anger"].value < 0.1
@@ -120,11 +120,11 @@ def test_clips_are_dealt_as_shuffling_within_classes_deals_them() -> None:
     mine = some.about["text"] == group.name
     generator, gaps = np.random.default_rng(0), []
     for _ in range(1500):
-        dealt = mine.copy()
+        permuted = mine.copy()
         for label in range(4):
             rows = np.flatnonzero(some.truth == label)
-            dealt[rows] = generator.permutation(mine[rows])
-        scores = [uar(some.truth[part], some.prediction[part]) for part in (dealt, ~dealt)]
+            permuted[rows] = generator.permutation(mine[rows])
+        scores = [uar(some.truth[part], some.prediction[part]) for part in (permuted, ~permuted)]
         gaps.append(scores[0] - scores[1])
     assert group.uar_difference.chance_95 == pytest.approx(
         tuple(np.quantile(gaps, [0.025, 0.975])), abs=0.03
@@ -134,7 +134,7 @@ def test_clips_are_dealt_as_shuffling_within_classes_deals_them() -> None:
 
 
 def test_too_few_speakers_are_said_to_be_too_few() -> None:
-    """Three women and three men can be dealt in 20 ways: no difference is rarer than 1 in 10."""
+    """Three women and three men can be permuted in 20 ways: no difference is rarer than 1 in 10."""
     lost = result(speakers=6, lost=lambda gender, **_: gender == "female")
     assert set(verdicts(fairness(lost)).values()) == {TOO_FEW}
     enough = result(speakers=8, lost=lambda gender, **_: gender == "female")
@@ -145,28 +145,28 @@ def test_too_few_speakers_are_said_to_be_too_few() -> None:
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_a_column_that_is_not_known_is_said_not_to_be(by: str) -> None:
     some = replace(result(speakers=1), about={})
-    told = fairness(some, by)
-    assert told.groups == ()
-    assert "nothing to compare" in told.notes[-1]
-    assert json.dumps(told.to_dict())
+    found = fairness(some, by)
+    assert found.groups == ()
+    assert "nothing to compare" in found.notes[-1]
+    assert json.dumps(found.to_dict())
 
 
 def test_clips_without_the_information_are_left_out_and_said() -> None:
     some = result()
     gender = np.where(some.speakers == "s00", "", some.about["gender"])
-    told = fairness(replace(some, about={"gender": gender}))
-    assert [group.speakers for group in told.groups] == [11, 12]
-    assert told.notes[0] == "28 clips whose gender is not known are left out"
+    found = fairness(replace(some, about={"gender": gender}))
+    assert [group.speakers for group in found.groups] == [11, 12]
+    assert found.notes[0] == "28 clips whose gender is not known are left out"
     alike = fairness(replace(some, about={"gender": np.full(gender.size, "female")}))
     assert alike.notes == ("of every clip the gender is female: there is nothing to compare",)
 
 
-def test_small_groups_are_among_the_rest_and_not_judged() -> None:
+def test_small_groups_are_among_the_rest_and_not_tested() -> None:
     some = result()
     text = np.where(np.arange(some.truth.size) < MIN_CLIPS - 1, "rare", "usual")
-    told = fairness(replace(some, about={"text": text}), "sentence")
-    assert [group.name for group in told.groups] == ["usual"]
-    assert told.notes[0] == "1 of 2 with fewer than 10 clips are not tested"
+    found = fairness(replace(some, about={"text": text}), "sentence")
+    assert [group.name for group in found.groups] == ["usual"]
+    assert found.notes[0] == "1 of 2 with fewer than 10 clips are not tested"
 
 
 def test_groups_are_compared_over_the_classes_that_both_have() -> None:
@@ -184,9 +184,9 @@ def test_groups_are_compared_over_the_classes_that_both_have() -> None:
 def test_somebody_in_two_groups_is_dealt_as_two() -> None:
     some = result()
     half = np.arange(some.truth.size) % 8 < 4
-    told = fairness(replace(some, about={"language": np.where(half, "de", "en")}), "language")
-    assert [group.speakers for group in told.groups] == [24, 24]
-    assert set(verdicts(told).values()) == {WITHIN}
+    found = fairness(replace(some, about={"language": np.where(half, "de", "en")}), "language")
+    assert [group.speakers for group in found.groups] == [24, 24]
+    assert set(verdicts(found).values()) == {WITHIN}
 
 
 def test_differences_that_are_not_there_do_not_count_as_comparisons() -> None:

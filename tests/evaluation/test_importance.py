@@ -9,7 +9,7 @@ from serein.evaluation.importance import permutation_importance
 from serein.evaluation.protocol import leave_one_speaker_out
 
 
-def test_what_tells_is_found():
+def test_the_feature_that_matters_is_found():
     generator = np.random.default_rng(0)
     who = np.repeat([f"s{number}" for number in range(6)], 30)
     y = np.tile(["calm", "anger", "fear"], 60)
@@ -19,9 +19,9 @@ def test_what_tells_is_found():
     folds = leave_one_speaker_out(who.tolist())
     fitted = cross_validate(GaussianNB(), X, y, who, folds, protocol="p")
     groups = {"noise": [0, 1, 2], "telling": [4, 5], "more noise": [6, 7]}
-    told: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     rows = permutation_importance(
-        fitted, X, groups, progress=lambda done, total: told.append((done, total))
+        fitted, X, groups, progress=lambda done, total: found.append((done, total))
     )
     assert rows[0]["feature"] == "telling"
     assert rows[0]["drop"] > 0.4
@@ -29,7 +29,7 @@ def test_what_tells_is_found():
     for row in rows[1:]:
         assert row["low"] <= 0.01
         assert abs(row["drop"]) < 0.05
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert found == [(1, 3), (2, 3), (3, 3)]
     assert rows == permutation_importance(fitted, X, groups)
     alone = permutation_importance(fitted, X, {"telling": [4]})
     assert alone[0]["drop"] < rows[0]["drop"]

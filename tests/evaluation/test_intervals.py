@@ -1,4 +1,4 @@
-"""Intervals by speaker: by simulation, by theory, and by another way of reckoning."""
+"""Intervals by speaker: by simulation, by theory, and by another way of computing."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ from serein.evaluation.metrics import (
 Array = npt.NDArray[Any]
 
 
-def one_hot(answer: Array) -> Array:
-    return np.eye(2)[answer]
+def one_hot(prediction: Array) -> Array:
+    return np.eye(2)[prediction]
 
 
 def clustered(speakers: int, clips: int, seed: int) -> tuple[Array, Array, Array]:
-    """Clips of which a speaker's share of right answers varies from 0.4 to 1, on average 0.7."""
+    """Clips with an accuracy from 0.4 to 1 by speaker, on average 0.7."""
     generator = np.random.default_rng(seed)
     ease = generator.uniform(0.4, 1.0, speakers).repeat(clips)
     who = np.array([f"speaker {number}" for number in range(speakers)]).repeat(clips)
@@ -43,48 +43,48 @@ def clustered(speakers: int, clips: int, seed: int) -> tuple[Array, Array, Array
 
 
 def test_intervals_are_reproducible_and_hold_the_score():
-    truth, answer, who = clustered(12, 20, seed=0)
-    low, high = speaker_interval(uar, truth, answer, who, draws=500)
-    assert (low, high) == speaker_interval(uar, truth, answer, who, draws=500)
-    assert (low, high) != speaker_interval(uar, truth, answer, who, draws=500, random_state=1)
-    assert low < uar(truth, answer) < high
+    truth, prediction, who = clustered(12, 20, seed=0)
+    low, high = speaker_interval(uar, truth, prediction, who, draws=500)
+    assert (low, high) == speaker_interval(uar, truth, prediction, who, draws=500)
+    assert (low, high) != speaker_interval(uar, truth, prediction, who, draws=500, random_state=1)
+    assert low < uar(truth, prediction) < high
 
 
 def test_the_order_of_the_clips_does_not_matter():
-    truth, answer, who = clustered(8, 10, seed=0)
+    truth, prediction, who = clustered(8, 10, seed=0)
     order = np.random.default_rng(0).permutation(truth.size)
-    assert speaker_interval(uar, truth, answer, who, draws=100) == speaker_interval(
-        uar, truth[order], answer[order], who[order], draws=100
+    assert speaker_interval(uar, truth, prediction, who, draws=100) == speaker_interval(
+        uar, truth[order], prediction[order], who[order], draws=100
     )
 
 
 def test_a_higher_level_gives_a_wider_interval():
-    truth, answer, who = clustered(12, 20, seed=0)
-    low, high = speaker_interval(accuracy, truth, answer, who, level=0.5, draws=500)
-    lower, higher = speaker_interval(accuracy, truth, answer, who, level=0.99, draws=500)
+    truth, prediction, who = clustered(12, 20, seed=0)
+    low, high = speaker_interval(accuracy, truth, prediction, who, level=0.5, draws=500)
+    lower, higher = speaker_interval(accuracy, truth, prediction, who, level=0.99, draws=500)
     assert lower < low < high < higher
 
 
 def test_drawing_speakers_is_wider_than_drawing_clips():
-    truth, answer, who = clustered(12, 40, seed=0)
-    low, high = speaker_interval(uar, truth, answer, who, draws=500)
+    truth, prediction, who = clustered(12, 40, seed=0)
+    low, high = speaker_interval(uar, truth, prediction, who, draws=500)
     each_clip = np.arange(truth.size).astype(str)
-    narrow_low, narrow_high = speaker_interval(uar, truth, answer, each_clip, draws=500)
+    narrow_low, narrow_high = speaker_interval(uar, truth, prediction, each_clip, draws=500)
     assert high - low > 1.5 * (narrow_high - narrow_low)
 
 
 def test_the_width_is_that_of_the_theory():
     """Of a mean over speakers with as many clips each: 1.96 standard errors to either side."""
-    truth, answer, who = clustered(80, 10, seed=0)
-    by_speaker = (truth == answer).reshape(80, 10).mean(axis=1)
-    low, high = speaker_interval(accuracy, truth, answer, who)
+    truth, prediction, who = clustered(80, 10, seed=0)
+    by_speaker = (truth == prediction).reshape(80, 10).mean(axis=1)
+    low, high = speaker_interval(accuracy, truth, prediction, who)
     assert high - low == pytest.approx(2 * 1.96 * by_speaker.std() / np.sqrt(80), rel=0.07)
 
 
 def test_one_speaker_says_nothing_of_others():
-    truth, answer, who = clustered(1, 20, seed=0)
-    assert np.isnan(speaker_interval(accuracy, truth, answer, who, draws=50)).all()
-    assert np.isnan(speaker_intervals(truth, one_hot(answer), who)["uar"]).all()
+    truth, prediction, who = clustered(1, 20, seed=0)
+    assert np.isnan(speaker_interval(accuracy, truth, prediction, who, draws=50)).all()
+    assert np.isnan(speaker_intervals(truth, one_hot(prediction), who)["uar"]).all()
 
 
 @pytest.mark.parametrize("speakers", [6, 10, 24])
@@ -93,12 +93,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say(speakers: int):
     worlds, by_speaker, by_clip = 400, 0, 0
     weight = resample_speakers(speakers, 400, random_state=0)
     for seed in range(worlds):
-        truth, answer, who = clustered(speakers, 20, seed)
-        scores = summed_scores(weight @ speaker_sums(truth, one_hot(answer), who), 2)["uar"]
+        truth, prediction, who = clustered(speakers, 20, seed)
+        scores = summed_scores(weight @ speaker_sums(truth, one_hot(prediction), who), 2)["uar"]
         low, high = expanded_percentile(scores, speakers)
         by_speaker += low <= 0.7 <= high
         spread = 1.96 * np.sqrt(0.7 * 0.3 / truth.size)  # as if all clips were unrelated
-        by_clip += abs(accuracy(truth, answer) - 0.7) <= spread
+        by_clip += abs(accuracy(truth, prediction) - 0.7) <= spread
     assert 0.90 <= by_speaker / worlds <= 0.98
     assert by_clip / worlds < 0.85
 
@@ -124,9 +124,9 @@ def test_sums_over_speakers_score_like_the_samples():
 
 
 def test_both_ways_to_an_interval_agree():
-    truth, answer, who = clustered(12, 20, seed=0)
-    one = speaker_interval(uar, truth, answer, who)
-    other = speaker_intervals(truth, one_hot(answer), who)["uar"]
+    truth, prediction, who = clustered(12, 20, seed=0)
+    one = speaker_interval(uar, truth, prediction, who)
+    other = speaker_intervals(truth, one_hot(prediction), who)["uar"]
     np.testing.assert_allclose(one, other, atol=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Each leak, planted on purpose, is caught; and honest data are left alone."""
+"""Each leak, planted on purpose, is caught; and data without leaks pass."""
 
 from typing import Any
 
@@ -34,11 +34,13 @@ def voices(seed: int = 0) -> tuple[Array, Array, Array]:
     return X.astype(np.float32), y, who
 
 
-def judged(X: Array, y: Array, who: Array, folds: list[Fold], model: Any = None, **options: Any):
+def cross_validated(
+    X: Array, y: Array, who: Array, folds: list[Fold], model: Any = None, **options: Any
+):
     return cross_validate(model or GaussianNB(), X, y, who, folds, protocol="planted", **options)
 
 
-def dealt(y: Array) -> list[Fold]:
+def split(y: Array) -> list[Fold]:
     """A split that knows nothing of speakers."""
     return random_k_fold(y.tolist(), folds=5, speaker_overlap="allow")
 
@@ -48,9 +50,9 @@ def apart(count: int) -> Array:
     return np.array([f"x{number}" for number in range(count)])
 
 
-def test_honest_data_pass():
+def test_speaker_independent_data_pass():
     X, y, who = voices()
-    found = judged(X, y, who, leave_one_speaker_out(who.tolist()))
+    found = cross_validated(X, y, who, leave_one_speaker_out(who.tolist()))
     assert found.leaks == ()
     assert found.predict(X).title == "planted"
 
@@ -58,12 +60,12 @@ def test_honest_data_pass():
 def test_a_shared_speaker():
     X, y, who = voices()
     with pytest.raises(ProtocolError, match="fold 0 has s0, s1, s2 in training and test"):
-        judged(X, y, who, dealt(y))
+        cross_validated(X, y, who, split(y))
 
 
 def test_allowed_by_name_it_runs_and_is_stamped():
     X, y, who = voices()
-    result = judged(X, y, who, dealt(y), speaker_overlap="allow").predict(X)
+    result = cross_validated(X, y, who, split(y), speaker_overlap="allow").predict(X)
     assert "in training and test" in result.leaks[0]
     assert result.title.startswith("planted [NOT SPEAKER-INDEPENDENT")
     assert result.subset(result.truth == 0).leaks == result.leaks
@@ -73,28 +75,28 @@ def test_an_unknown_way_of_allowing():
     X, y, who = voices()
     folds = leave_one_speaker_out(who.tolist())
     with pytest.raises(ProtocolError, match="unknown speaker_overlap 'yes'; known: "):
-        judged(X, y, who, folds, speaker_overlap="yes")
+        cross_validated(X, y, who, folds, speaker_overlap="yes")
 
 
 def test_the_same_recording_under_two_speakers():
     X, y, who = voices()
     X[25] = X[3]  # s0's clip once more, as s1's
     with pytest.raises(ProtocolError, match="1 test samples are in training too, sample 3 as 25"):
-        judged(X, y, who, leave_one_speaker_out(who.tolist()))
+        cross_validated(X, y, who, leave_one_speaker_out(who.tolist()))
 
 
 def test_over_sampling_before_the_split():
     X, y, _ = voices()
     X, y = RandomOverSampler(random_state=0).fit_resample(X, y)
     with pytest.raises(ProtocolError, match="resampled before the split"):
-        judged(X, y, apart(len(y)), dealt(y))
+        cross_validated(X, y, apart(len(y)), split(y))
 
 
 def test_smote_before_the_split():
     X, y, _ = voices()
     X, y = SMOTE(random_state=0).fit_resample(X, y)
     with pytest.raises(ProtocolError, match=r"before the split: (do so|augment) inside the fold"):
-        judged(X.astype(np.float32), y, apart(len(y)), dealt(y))
+        cross_validated(X.astype(np.float32), y, apart(len(y)), split(y))
 
 
 @pytest.mark.parametrize("jitter", [0.001, 0.05, 0.1])
@@ -105,14 +107,14 @@ def test_jittered_copies_before_the_split(jitter: float, copies: int):
     made = [X + jitter * X.std(axis=0) * generator.normal(size=X.shape) for _ in range(copies)]
     X, y = np.concatenate([X, *made]).astype(np.float32), np.tile(y, copies + 1)
     with pytest.raises(ProtocolError, match="augmented before the split"):
-        judged(X, y, apart(len(y)), dealt(y))
+        cross_validated(X, y, apart(len(y)), split(y))
 
 
 def test_a_single_copy_of_a_recording_coded_anew():
     X, y, who = voices()
     X[25] = X[3] * np.float32(1.001)
     with pytest.raises(ProtocolError, match="near copies of training samples"):
-        judged(X, y, who, leave_one_speaker_out(who.tolist()))
+        cross_validated(X, y, who, leave_one_speaker_out(who.tolist()))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_transform_of_all_samples_together(transform: Any, message: str):
     X, y, who = voices()
     X = transform.fit_transform(X).astype(np.float32)
     with pytest.raises(ProtocolError, match=f"{message}.*scale inside the pipeline"):
-        judged(X, y, who, leave_one_speaker_out(who.tolist()))
+        cross_validated(X, y, who, leave_one_speaker_out(who.tolist()))
 
 
 def test_a_speakers_own_clips_as_the_scale():
@@ -136,7 +138,7 @@ def test_a_speakers_own_clips_as_the_scale():
     for name in np.unique(who):
         X[who == name] = StandardScaler().fit_transform(X[who == name])
     with pytest.raises(ProtocolError, match="speaker by speaker with the test speakers' own clips"):
-        judged(X, y, who, leave_one_speaker_out(who.tolist()))
+        cross_validated(X, y, who, leave_one_speaker_out(who.tolist()))
 
 
 def test_a_transform_that_stays_fitted():
@@ -144,7 +146,7 @@ def test_a_transform_that_stays_fitted():
     frozen = FrozenEstimator(StandardScaler().fit(X))
     model = make_pipeline(frozen, LogisticRegression())
     with pytest.raises(ProtocolError, match=r"frozenestimator.* was fitted before the split"):
-        judged(X, y, who, leave_one_speaker_out(who.tolist()), model)
+        cross_validated(X, y, who, leave_one_speaker_out(who.tolist()), model)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_a_transform_that_stays_fitted():
 def test_a_pipeline_that_was_fitted_once_is_cloned_and_passes(model: Any):
     X, y, who = voices()
     model.fit(X, y)
-    assert judged(X, y, who, leave_one_speaker_out(who.tolist()), model).leaks == ()
+    assert cross_validated(X, y, who, leave_one_speaker_out(who.tolist()), model).leaks == ()
 
 
 def test_a_part_that_learns_nothing_passes():
@@ -179,7 +181,7 @@ def test_silence_and_other_round_rows_may_coincide():
     assert find_leaks(GaussianNB(), X, who, leave_one_speaker_out(who.tolist())) == []
 
 
-def test_honest_data_pass_whatever_the_draw():
+def test_speaker_independent_data_pass_whatever_the_draw():
     """No false alarm: other draws, few columns, columns that nearly repeat each other."""
     for seed in range(20):
         X, _, who = voices(seed)
@@ -196,5 +198,5 @@ def test_of_many_samples_some_are_looked_at(monkeypatch: pytest.MonkeyPatch):
     assert find_leaks(GaussianNB(), X, who, leave_one_speaker_out(who.tolist())) == []
     jitter = 0.01 * np.random.default_rng(1).normal(size=X.shape)
     both, names = np.concatenate([X, X + jitter]).astype(np.float32), apart(2 * len(X))
-    (leak,) = find_leaks(GaussianNB(), both, names, dealt(np.tile(y, 2)))
+    (leak,) = find_leaks(GaussianNB(), both, names, split(np.tile(y, 2)))
     assert "copies of training samples" in leak

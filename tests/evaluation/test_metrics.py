@@ -34,25 +34,27 @@ pairs = st.lists(st.tuples(labels, labels), min_size=1, max_size=40)
 
 @settings(deadline=None)
 @given(pairs)
-def test_scores_equal_scikit_learns(answers: list[tuple[int, int]]):
-    truth, answer = np.array(answers).T
+def test_scores_equal_scikit_learns(predictions: list[tuple[int, int]]):
+    truth, prediction = np.array(predictions).T
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that are answered and never true
-        balanced = sklearn_metrics.balanced_accuracy_score(truth, answer)
-        cells = sklearn_metrics.confusion_matrix(truth, answer, labels=range(CLASSES))
+        warnings.simplefilter("ignore")  # of classes that are predicted and never true
+        balanced = sklearn_metrics.balanced_accuracy_score(truth, prediction)
+        cells = sklearn_metrics.confusion_matrix(truth, prediction, labels=range(CLASSES))
         recall = sklearn_metrics.recall_score(
-            truth, answer, labels=range(CLASSES), average=None, zero_division=np.nan
+            truth, prediction, labels=range(CLASSES), average=None, zero_division=np.nan
         )
-    assert uar(truth, answer) == pytest.approx(balanced)
-    assert accuracy(truth, answer) == pytest.approx(sklearn_metrics.accuracy_score(truth, answer))
-    np.testing.assert_array_equal(confusion_matrix(truth, answer, CLASSES), cells)
-    np.testing.assert_allclose(recalls(truth, answer, CLASSES), recall)
+    assert uar(truth, prediction) == pytest.approx(balanced)
+    assert accuracy(truth, prediction) == pytest.approx(
+        sklearn_metrics.accuracy_score(truth, prediction)
+    )
+    np.testing.assert_array_equal(confusion_matrix(truth, prediction, CLASSES), cells)
+    np.testing.assert_allclose(recalls(truth, prediction, CLASSES), recall)
 
 
 def test_a_class_that_is_never_true_has_no_recall_and_no_say():
-    truth, answer = np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 2, 3])
-    np.testing.assert_array_equal(recalls(truth, answer, 4), [0.5, np.nan, 2 / 3, np.nan])
-    assert uar(truth, answer) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    truth, prediction = np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 2, 3])
+    np.testing.assert_array_equal(recalls(truth, prediction, 4), [0.5, np.nan, 2 / 3, np.nan])
+    assert uar(truth, prediction) == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 def test_a_rare_class_counts_as_much_as_a_common_one():
@@ -96,7 +98,7 @@ def test_bins_are_weighted_by_their_clips():
     assert found == pytest.approx((1 * 0.95 + 3 * 0.35) / 4)
 
 
-def test_honest_confidence_has_a_small_error_and_boasting_a_large_one():
+def test_calibrated_confidence_has_a_small_error_and_overconfidence_a_large_one():
     generator = np.random.default_rng(0)
     share = generator.uniform(0.5, 1.0, 20_000)
     truth = (generator.random(20_000) > share).astype(int)
@@ -108,7 +110,7 @@ def test_honest_confidence_has_a_small_error_and_boasting_a_large_one():
 
 
 @st.composite
-def judged(draw: st.DrawFn) -> tuple[Array, Array]:
+def cases(draw: st.DrawFn) -> tuple[Array, Array]:
     """Truth of every class at least once, and probabilities with ties."""
     rows = draw(st.integers(CLASSES, 40))
     generator = np.random.default_rng(draw(st.integers(0, 10_000)))
@@ -118,28 +120,28 @@ def judged(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(judged())
+@given(cases())
 def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
     truth, probabilities = case
-    answer = probabilities.argmax(axis=1)
-    found = overall_scores(confusion_matrix(truth, answer, CLASSES))
+    prediction = probabilities.argmax(axis=1)
+    found = overall_scores(confusion_matrix(truth, prediction, CLASSES))
     oracle: dict[str, Any] = {"zero_division": 0}
-    precision = sklearn_metrics.precision_score(truth, answer, average="macro", **oracle)
+    precision = sklearn_metrics.precision_score(truth, prediction, average="macro", **oracle)
     expected = {
-        "uar": sklearn_metrics.balanced_accuracy_score(truth, answer),
-        "accuracy": sklearn_metrics.accuracy_score(truth, answer),
+        "uar": sklearn_metrics.balanced_accuracy_score(truth, prediction),
+        "accuracy": sklearn_metrics.accuracy_score(truth, prediction),
         "precision_macro": precision,
-        "f1_macro": sklearn_metrics.f1_score(truth, answer, average="macro", **oracle),
-        "f1_weighted": sklearn_metrics.f1_score(truth, answer, average="weighted", **oracle),
+        "f1_macro": sklearn_metrics.f1_score(truth, prediction, average="macro", **oracle),
+        "f1_weighted": sklearn_metrics.f1_score(truth, prediction, average="weighted", **oracle),
     }
     assert {name: float(value) for name, value in found.items()} == pytest.approx(expected)
     np.testing.assert_allclose(
-        class_scores(confusion_matrix(truth, answer, CLASSES))["precision"],
-        sklearn_metrics.precision_score(truth, answer, average=None, **oracle),
+        class_scores(confusion_matrix(truth, prediction, CLASSES))["precision"],
+        sklearn_metrics.precision_score(truth, prediction, average=None, **oracle),
     )
     np.testing.assert_allclose(
-        class_scores(confusion_matrix(truth, answer, CLASSES))["f1"],
-        sklearn_metrics.f1_score(truth, answer, average=None, **oracle),
+        class_scores(confusion_matrix(truth, prediction, CLASSES))["f1"],
+        sklearn_metrics.f1_score(truth, prediction, average=None, **oracle),
     )
     assert log_loss(truth, probabilities) == pytest.approx(
         sklearn_metrics.log_loss(truth, probabilities, labels=range(CLASSES))
@@ -155,7 +157,7 @@ def test_every_score_equals_scikit_learns(case: tuple[Array, Array]):
 
 
 @settings(deadline=None, max_examples=40)
-@given(judged())
+@given(cases())
 def test_the_area_is_scikit_learns(case: tuple[Array, Array]):
     truth, probabilities = case
     assert auc(truth == 0, probabilities[:, 0]) == pytest.approx(
@@ -164,8 +166,8 @@ def test_the_area_is_scikit_learns(case: tuple[Array, Array]):
 
 
 def test_a_class_that_is_never_true_is_in_no_mean():
-    truth, answer = np.array([0, 0, 1]), np.array([0, 2, 1])
-    found = overall_scores(confusion_matrix(truth, answer, 4))
+    truth, prediction = np.array([0, 0, 1]), np.array([0, 2, 1])
+    found = overall_scores(confusion_matrix(truth, prediction, 4))
     assert found["uar"] == pytest.approx((1 / 2 + 1) / 2)
     assert found["precision_macro"] == 1.0
     assert found["f1_macro"] == pytest.approx((2 / 3 + 1) / 2)
@@ -177,7 +179,7 @@ def test_no_curve_without_two_sides():
     assert np.isnan(auc(np.array([False, False]), np.array([0.1, 0.2])))
 
 
-def test_surprise_by_hand_and_never_infinite():
+def test_log_loss_by_hand_and_never_infinite():
     assert log_loss(np.array([0, 1]), sure(0.5, 0.5)) == pytest.approx(np.log(2))
     assert np.isfinite(log_loss(np.array([1]), sure(1.0)))
     assert brier(np.array([0, 1]), sure(1.0, 1.0)) == pytest.approx((0 + 2) / 2)

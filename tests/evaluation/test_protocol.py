@@ -75,10 +75,10 @@ def test_actor_folds_without_clips_are_left_out():
     assert len(ravdess_actor_folds(["ravdess-01", "ravdess-20", "ravdess-04"])) == 2
 
 
-@pytest.mark.parametrize("stranger", ["ravdess-25", "emodb-03", "ravdess-1"])
-def test_who_is_no_actor_of_ravdess_is_refused(stranger: str):
-    with pytest.raises(ProtocolError, match=f"speaker {stranger} is in 0 folds"):
-        ravdess_actor_folds(["ravdess-01", stranger, "ravdess-04"])
+@pytest.mark.parametrize("unseen", ["ravdess-25", "emodb-03", "ravdess-1"])
+def test_who_is_no_actor_of_ravdess_is_refused(unseen: str):
+    with pytest.raises(ProtocolError, match=f"speaker {unseen} is in 0 folds"):
+        ravdess_actor_folds(["ravdess-01", unseen, "ravdess-04"])
 
 
 def test_a_speaker_of_two_folds_is_refused():
@@ -114,7 +114,7 @@ def test_dealing_speakers_into_folds(given_: tuple[list[str], list[str], int], s
 
 
 def test_the_mix_of_strata_is_kept():
-    """Twelve speakers of two corpora: each of four folds hears of both, in like shares."""
+    """Twelve speakers of two corpora: each of four folds trains on of both, in like shares."""
     speakers = [f"{corpus}{number}" for corpus in "ab" for number in range(6) for _ in range(10)]
     strata = [name[0] for name in speakers]
     for _, test in speaker_k_fold(speakers, strata, folds=3):
@@ -232,14 +232,14 @@ def make_spy(fits: list[dict[str, Array]]) -> Any:
 def test_an_estimator_is_told_of_its_training_part_and_nothing_else():
     fits: list[dict[str, Array]] = []
     folds = leave_one_speaker_out(SPEAKERS)
-    told: list[tuple[int, int]] = []
+    message: list[tuple[int, int]] = []
     fitted = judge(
         make_spy(fits),
         folds,
         per_sample={"sample_weight": np.arange(24) * 10, "label_set": [f"c{n}" for n in range(24)]},
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: message.append((done, total)),
     )
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert message == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(fits) == 4
     for (train, test), given_ in zip(folds, fits, strict=True):
         np.testing.assert_array_equal(given_["clip"], train)

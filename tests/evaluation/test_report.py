@@ -115,19 +115,23 @@ def test_scores_stand_beside_their_intervals(full: Path, page: Page) -> None:
 
 def test_speakers_come_worst_first(full: Path, page: Page) -> None:
     by_speaker = read_record(full).document["by_speaker"]
-    told = re.findall(r"(a speaker with quite a long name \d\d) 20 0", page.text)
-    ordered = [by_speaker[name]["accuracy"] for name in told]
+    names = re.findall(r"(a speaker with quite a long name \d\d) 20 0", page.text)
+    ordered = [by_speaker[name]["accuracy"] for name in names]
     assert len(ordered) == len(by_speaker) == 24
     assert ordered == sorted(ordered)
 
 
-def test_the_hardest_clips_and_thresholds_come_from_the_raw_answers(full: Path, page: Page) -> None:
+def test_the_worst_predictions_and_thresholds_come_from_the_raw_predictions(
+    full: Path, page: Page
+) -> None:
     result = read_record(full).result
     true = result.probabilities[np.arange(len(result.truth)), result.truth]
     row = int(true.argmin())
-    answer = result.labels[result.prediction[row]]
-    told = f"{result.about['file'][row]} {result.speakers[row]} {result.labels[result.truth[row]]}"
-    assert f"{told} {answer} {true[row]:.4f}" in page.text
+    prediction = result.labels[result.prediction[row]]
+    shown_text = (
+        f"{result.about['file'][row]} {result.speakers[row]} {result.labels[result.truth[row]]}"
+    )
+    assert f"{shown_text} {prediction} {true[row]:.4f}" in page.text
     assert len(re.findall(r"take-\d+\.wav", page.text)) == 20
     given = result.probabilities.max(axis=1) >= 0.7
     right = 100 * np.mean((result.prediction == result.truth)[given])
@@ -135,7 +139,7 @@ def test_the_hardest_clips_and_thresholds_come_from_the_raw_answers(full: Path, 
 
 
 def test_data_folds_and_versions_are_listed(page: Page) -> None:
-    for told in (
+    for shown_text in (
         "ravdess 480 24 anger 48, calm 48",
         "emodb 480 10",
         "CC BY-NC-SA 4.0",
@@ -146,23 +150,23 @@ def test_data_folds_and_versions_are_listed(page: Page) -> None:
         'channels = [32, 64]',
         "not what a person feels",
     ):  # fmt: skip
-        assert told in page.text
+        assert shown_text in page.text
     test_speakers = ", ".join(f"a speaker with quite a long name {n:02d}" for n in (1, 9, 17))
     assert test_speakers in page.text
 
 
-def test_what_it_buys_to_know_the_speaker_is_told(full: Path, html: str, page: Page) -> None:
+def test_what_it_buys_to_know_the_speaker_is_shown(full: Path, html: str, page: Page) -> None:
     document = read_record(full).document
     (section,) = re.findall(r'<section[^>]* id="adapted".*?</section>', html, re.S)
-    told = Page(section)
+    section_page = Page(section)
     assert [row["known"] for row in document["adapted"]] == [1, 2, 5, 10, None, None]
     heads = ["1", "2", "5", "10", "all", "all of one emotion"]
     for head, row in zip(heads, document["adapted"], strict=True):
         low, high = row["uar_interval_95"]
         error = row["expected_calibration_error"]
-        assert f"{head} {row['uar']:.3f} {low:.3f}–{high:.3f} {error:.3f}" in told.text
-    assert len([tag for tag, _ in told.tags if tag == "tr"]) == 1 + len(heads)
-    assert "without their labels" in told.text
+        assert f"{head} {row['uar']:.3f} {low:.3f}–{high:.3f} {error:.3f}" in section_page.text
+    assert len([tag for tag, _ in section_page.tags if tag == "tr"]) == 1 + len(heads)
+    assert "without their labels" in section_page.text
 
 
 def test_a_single_speaker_can_be_adapted_to(plain: Path) -> None:
@@ -174,7 +178,7 @@ def test_a_single_speaker_can_be_adapted_to(plain: Path) -> None:
     assert re.search(r"1 0\.500\D{0,9}0\.125", page.text)
 
 
-def test_the_stress_test_is_told(full: Path, page: Page) -> None:
+def test_the_stress_test_is_shown(full: Path, page: Page) -> None:
     document = json.loads((full / "stress.json").read_text())
     for name, entry in document["conditions"].items():
         change = f"{entry['difference']:+.3f}".replace("-", "−")
@@ -325,7 +329,7 @@ def test_values_of_another_kind_are_refused(plain: Path, name: str, value: Any) 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("curves.csv", "fold,epoch,train_loss\n0,one,1\n", r"curves\.csv is damaged"),
         ("curves.csv", "epoch,train_loss\n1,1\n", r"curves\.csv is damaged"),
@@ -333,14 +337,14 @@ def test_values_of_another_kind_are_refused(plain: Path, name: str, value: Any) 
         ("stress.json", '{"name": 1, "conditions": []}', r"stress\.json is damaged"),
     ],
 )
-def test_damaged_files_are_named(plain: Path, name: str, content: str, told: str) -> None:
+def test_damaged_files_are_named(plain: Path, name: str, content: str, message: str) -> None:
     (plain / name).write_text(content)
-    with pytest.raises(ProtocolError, match=told):
+    with pytest.raises(ProtocolError, match=message):
         write_report(plain)
 
 
 @pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
-def test_the_pip_line_is_told(plain: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pip_line_is_shown(plain: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'serein\[sound\]'"):
         write_report(plain)
@@ -367,5 +371,5 @@ def test_words_can_be_read_on_their_ground() -> None:
 
 
 def test_shades_only_get_darker() -> None:
-    told = [luminance(shade) for shade in svg.SHADES]
-    assert told == sorted(told, reverse=True)
+    found = [luminance(shade) for shade in svg.SHADES]
+    assert found == sorted(found, reverse=True)

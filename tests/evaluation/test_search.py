@@ -74,7 +74,7 @@ def run(space: Any = SPACE, estimator: Any = None, **options: Any) -> SearchResu
     return search(candidates_of(estimator or Bump()), *data(), space, **options)
 
 
-def told(result: SearchResult) -> list[Any]:
+def comparable(result: SearchResult) -> list[Any]:
     """All rows but for what may differ between two runs."""
     return [{**row, "number": None, "seconds": None} for row in result.table]
 
@@ -88,7 +88,7 @@ def _fresh() -> None:
 # --- what is tried ---
 
 
-def test_the_table_tells_all():
+def test_the_table_has_every_trial():
     calls = []
     result = run(start=({"a": 0.7, "b": 0.3}, {}), progress=lambda *call: calls.append(call))
     assert result.tried == len(result.table) == 8
@@ -115,7 +115,7 @@ def test_the_first_of_equals_is_best():
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_table(method: str):
     first, again, other = (run(method=method, random_state=seed) for seed in (0, 0, 1))
-    assert told(first) == told(again)
+    assert comparable(first) == comparable(again)
     values = [{tuple(row["values"].values()) for row in each.table} for each in (first, other)]
     assert len(values[0] & values[1]) <= 4 if method == "grid" else not values[0] & values[1]
     assert first.fingerprint == again.fingerprint != other.fingerprint
@@ -255,7 +255,7 @@ def test_other_errors_end_the_search_and_lose_nothing(tmp_path: Path):
         with pytest.raises(KeyboardInterrupt):
             search(candidate, *data(), SPACE, storage=tmp_path / "s.db", **options)
     resumed = search(candidate, *data(), SPACE, storage=tmp_path / "s.db", **options)
-    assert told(resumed) == told(run(**options))
+    assert comparable(resumed) == comparable(run(**options))
     assert calls[0] == calls[1]
     assert calls[3] == calls[4]
 
@@ -297,7 +297,7 @@ def test_a_killed_search_loses_no_trial_and_repeats_none(killed: Path, method: s
     assert states.count("FAIL") == 1
     assert states.count("COMPLETE") + states.count("PRUNED") >= 3
     resumed = run(storage=file, **options, **RESUMED)
-    assert told(resumed) == told(run(**options, **RESUMED))
+    assert comparable(resumed) == comparable(run(**options, **RESUMED))
     assert resumed.tried == TRIALS[method]
     fitted = len(Bump.seen[0])
     assert run(storage=f"sqlite:///{file}", **options, **RESUMED) == resumed
@@ -312,10 +312,10 @@ def test_a_trial_killed_while_drawing_is_drawn_again(tmp_path: Path, drawn: int)
     for name in list(SPACE)[:drawn]:
         trial.suggest_float(name, 0.0, 1.0)
     options = {"trials": 3, "folds": 2}
-    assert told(run(storage=file, **options)) == told(run(**options))
+    assert comparable(run(storage=file, **options)) == comparable(run(**options))
 
 
-def test_trials_broken_off_do_not_compete_in_halving(tmp_path: Path):
+def test_trials_interrupted_do_not_compete_in_halving(tmp_path: Path):
     options: dict[str, Any] = {"method": "halving", "trials": 6}
     file, pruner = tmp_path / "s.db", optuna.pruners.SuccessiveHalvingPruner(1, 2)
     run(storage=file, **options | {"trials": 2})
@@ -325,7 +325,7 @@ def test_trials_broken_off_do_not_compete_in_halving(tmp_path: Path):
         trial = study.ask()
         trial.report(1.0, 1)  # better than all, and then killed
         trial.should_prune()
-    assert told(run(storage=file, **options)) == told(run(**options))
+    assert comparable(run(storage=file, **options)) == comparable(run(**options))
 
 
 def test_in_a_shared_storage_the_living_are_left_alone(
@@ -354,7 +354,7 @@ def test_in_a_shared_storage_the_living_are_left_alone(
 def test_two_searches_share_a_storage_by_name(tmp_path: Path):
     file = tmp_path / "new folder" / "s.db"
     first, other = (run(storage=file, name=name, trials=2) for name in ("one", "two"))
-    assert told(first) == told(other)
+    assert comparable(first) == comparable(other)
     assert run(storage=file, name="one", trials=3).table[:2] == first.table
 
 

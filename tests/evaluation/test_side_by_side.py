@@ -38,9 +38,9 @@ def test_each_is_tested_against_the_first(three: list[Record]) -> None:
     table = side_by_side(three)
     first, *others = table.rows
     assert (first.test, first.p_holm, first.warnings) == (None, None, {})
-    told = [compare(three[0].result, other.result) for other in three[1:]]
-    assert [row.test for row in others] == told
-    assert [row.p_holm for row in others] == holm([test.p_value for test in told])
+    expected = [compare(three[0].result, other.result) for other in three[1:]]
+    assert [row.test for row in others] == expected
+    assert [row.p_holm for row in others] == holm([test.p_value for test in expected])
     assert others[0].p_holm < 0.05
     assert [row.name for row in table.rows] == ["first", "better", "like it"]
     for row, each in zip(table.rows, three, strict=True):
@@ -78,7 +78,7 @@ def test_other_protocols_and_leaks_are_warned_of(three: list[Record]) -> None:
     }  # fmt: skip
 
 
-def test_equal_names_are_told_apart(three: list[Record]) -> None:
+def test_equal_names_are_numbered(three: list[Record]) -> None:
     same = [three[0], three[0], three[0]]
     assert [row.name for row in side_by_side(same).rows] == ["first", "first (2)", "first (3)"]
     named = side_by_side(same, names=["a", "b", "c"])

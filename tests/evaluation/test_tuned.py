@@ -72,18 +72,18 @@ def test_searches_as_search_does():
 
 def test_cross_validated_it_is_nested(monkeypatch: pytest.MonkeyPatch):
     """The search of each outer fold is given none of the fold's speakers."""
-    heard = []
+    groups_of_fits = []
     fit = Tuned.fit
 
     def spied(self: Tuned, X: Any, y: Any, groups: Any = None, **rows: Any) -> Tuned:
-        heard.append(set(groups))
+        groups_of_fits.append(set(groups))
         return fit(self, X, y, groups, **rows)
 
     monkeypatch.setattr(Tuned, "fit", spied)
     X, y, groups = clips()
     folds = leave_one_speaker_out(groups)
     fitted = cross_validate(tree(), X, y, groups, folds, protocol="nested")
-    assert [sorted(set(groups) - each) for each in heard] == [[f"s{n}"] for n in range(6)]
+    assert [sorted(set(groups) - each) for each in groups_of_fits] == [[f"s{n}"] for n in range(6)]
     assert fitted.predict(X).scores()["uar"] > 0.8
 
 
