@@ -11,7 +11,7 @@ import typer.main
 
 import serein
 from serein import cli, defaults
-from serein.bulk.predict_all import Question
+from serein.bulk.predict_all import Settings as BulkSettings
 from serein.defaults import DEFAULT_LIMITS, HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S, Range
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
@@ -42,12 +42,12 @@ def test_the_service_has_the_ranges_and_the_defaults() -> None:
 
 def test_python_bulk_and_the_command_line_have_the_same_defaults() -> None:
     load, stream = inspect.signature(serein.load), inspect.signature(serein.Stream)
-    question = Question(defaults.DEFAULT_MODEL)
+    bulk = BulkSettings(defaults.DEFAULT_MODEL)
     for command in ("predict", "listen"):
         assert option(command, "model").default == load.parameters["model"].default
         for name in ("provider", "unsure_below"):
             default = load.parameters[name].default
-            assert option(command, name).default == getattr(question, name) == default
+            assert option(command, name).default == getattr(bulk, name) == default
     for name in ("window", "hop"):
         assert option("listen", name).default == stream.parameters[f"{name}_s"].default
-    assert option("predict", "max_seconds").default == question.max_s == DEFAULT_LIMITS.max_s
+    assert option("predict", "max_seconds").default == bulk.max_s == DEFAULT_LIMITS.max_s

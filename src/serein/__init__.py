@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from serein import moved as moved
 
+TYPE_CHECKING = False  # what `typing` has, whose import takes as long as all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from serein.audio.read import read_audio
     from serein.corpora import CORPORA, Corpus, Utterance
     from serein.defaults import Limits

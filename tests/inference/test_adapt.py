@@ -1,4 +1,4 @@
-"""Adapting a recogniser to a speaker: what it learns from, what it forgets, what it refuses."""
+"""Adapting a recognizer to a speaker: what is added, forgotten and refused."""
 
 from __future__ import annotations
 

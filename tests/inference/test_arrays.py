@@ -1,4 +1,4 @@
-"""Recognisers kept as arrays: the answer by hand, bytes from a stranger, and bundles."""
+"""Recognizers kept as arrays: the prediction by hand, untrusted bytes, and bundles."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def hmm(features: int = 3, emotions: int = 3, states: int = 2, mixtures: int = 2
     )
 
 
-def recogniser(features: int = 3, **changes: Any) -> ArraysModel:
+def arrays_model(features: int = 3, **changes: Any) -> ArraysModel:
     weight = 0.3 * np.random.default_rng(1).standard_normal(4 * features)
     return replace(ArraysModel(hmm(features), 1.7, weight, -0.2), **changes)
 
@@ -53,7 +53,7 @@ def frames(time: int, features: int = 3) -> Array:
 
 
 def stored(**changes: Any) -> dict[str, Array]:
-    with np.load(io.BytesIO(recogniser().to_bytes())) as file:
+    with np.load(io.BytesIO(arrays_model().to_bytes())) as file:
         return dict(file) | changes
 
 
@@ -72,7 +72,7 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
     generator = np.random.default_rng(5)
     pooled = generator.standard_normal((60, 12))
     detector = LogisticRegression().fit(pooled, pooled[:, 0] + pooled[:, 7] > 0)
-    model = recogniser(speech_weight=detector.coef_[0], speech_bias=float(detector.intercept_[0]))
+    model = arrays_model(speech_weight=detector.coef_[0], speech_bias=float(detector.intercept_[0]))
     series = frames(time)
     probabilities, speech = model.predict(series)
     expected = softmax(model.hmm.log_probabilities(series) / 1.7)
@@ -85,21 +85,21 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
 
 def test_the_temperature_lowers_confidence_and_keeps_the_order():
     series = frames(7)
-    cool, hot = (recogniser(temperature=t).predict(series)[0] for t in (1.0, 5.0))
+    cool, hot = (arrays_model(temperature=t).predict(series)[0] for t in (1.0, 5.0))
     assert hot.max() < cool.max()
     np.testing.assert_array_equal(hot.argsort(), cool.argsort())
 
 
 @pytest.mark.parametrize(("bias", "speech"), [(1e4, 1.0), (-1e4, 0.0)])
 def test_a_detector_that_is_very_sure_does_not_overflow(bias: float, speech: float):
-    assert recogniser(speech_bias=bias).predict(frames(5))[1] == speech
+    assert arrays_model(speech_bias=bias).predict(frames(5))[1] == speech
 
 
 # --- bytes ---
 
 
 def test_bytes_bring_everything_back():
-    model = recogniser()
+    model = arrays_model()
     again = ArraysModel.from_bytes(model.to_bytes())
     assert (again.temperature, again.speech_bias) == (1.7, -0.2)
     np.testing.assert_array_equal(again.speech_weight, model.speech_weight)
@@ -110,14 +110,14 @@ def test_bytes_bring_everything_back():
 
 
 def test_the_bytes_are_plain_arrays_without_pickle():
-    with np.load(io.BytesIO(recogniser().to_bytes()), allow_pickle=False) as file:
+    with np.load(io.BytesIO(arrays_model().to_bytes()), allow_pickle=False) as file:
         assert {values.dtype for values in dict(file).values()} == {np.dtype(np.float64)}
 
 
 def test_unused_mixtures_come_back():
     weight = hmm().log_weight.copy()
     weight[1] = [0.0, -np.inf]
-    model = recogniser(hmm=replace(hmm(), log_weight=weight))
+    model = arrays_model(hmm=replace(hmm(), log_weight=weight))
     again = ArraysModel.from_bytes(model.to_bytes())
     np.testing.assert_array_equal(again.hmm.log_weight, weight)
     assert np.isfinite(again.predict(frames(4))[0]).all()
@@ -131,14 +131,14 @@ def test_what_is_no_archive_is_refused(content: bytes):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_bytes_that_are_cut_are_refused(share: float):
-    content = recogniser().to_bytes()
+    content = arrays_model().to_bytes()
     with pytest.raises(ValueError, match="not the arrays of a recognizer"):
         ArraysModel.from_bytes(content[: int(share * len(content))])
 
 
 @pytest.mark.parametrize("name", stored())
 def test_a_changed_number_is_refused(name: str):
-    content = bytearray(recogniser().to_bytes())
+    content = bytearray(arrays_model().to_bytes())
     value = stored()[name].tobytes()
     content[content.index(value) + len(value) - 1] ^= 1
     with pytest.raises(ValueError, match="Bad CRC-32"):
@@ -295,7 +295,7 @@ def noise(seconds: float) -> Array:
 
 
 def test_a_bundle_of_arrays_answers(tmp_path: Path):
-    model = recogniser(13, speech_weight=np.zeros(52), speech_bias=3.0)
+    model = arrays_model(13, speech_weight=np.zeros(52), speech_bias=3.0)
     loaded = serein.load(written(tmp_path / "bundle", model))
     assert loaded.labels == LABELS
     signal = noise(2.0)
@@ -311,13 +311,13 @@ def test_a_bundle_of_arrays_answers(tmp_path: Path):
 
 @pytest.mark.parametrize(("bias", "speech"), [(2.0, True), (-2.0, False)])
 def test_its_detector_decides_what_is_speech(tmp_path: Path, bias: float, speech: bool):
-    model = recogniser(13, speech_weight=np.zeros(52), speech_bias=bias)
+    model = arrays_model(13, speech_weight=np.zeros(52), speech_bias=bias)
     loaded = serein.load(written(tmp_path / "bundle", model))
     assert loaded.predict(noise(1.0), rate=RATE_HZ).speech is speech
 
 
 def test_a_zip_of_arrays_answers_the_same(tmp_path: Path):
-    folder = written(tmp_path / "bundle", recogniser(13))
+    folder = written(tmp_path / "bundle", arrays_model(13))
     loaded = serein.load(zip_bundle(folder, tmp_path / "model.zip"))
     np.testing.assert_array_equal(
         model_of(loaded).of_signal(noise(1.0)), model_of(serein.load(folder)).of_signal(noise(1.0))
@@ -325,7 +325,7 @@ def test_a_zip_of_arrays_answers_the_same(tmp_path: Path):
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path):
-    folder = written(tmp_path / "bundle", recogniser(13), labels=["anger", "joy"])
+    folder = written(tmp_path / "bundle", arrays_model(13), labels=["anger", "joy"])
     with pytest.raises(BundleError, match="has 3 emotions and the manifest 2 labels"):
         serein.load(folder)
 
@@ -339,7 +339,7 @@ def test_arrays_that_are_none_are_refused(tmp_path: Path):
 
 
 def test_a_bundle_has_one_of_the_two_models(tmp_path: Path):
-    folder = written(tmp_path / "bundle", recogniser(13))
+    folder = written(tmp_path / "bundle", arrays_model(13))
     files = {entry.name for entry in folder.iterdir()}
     assert ARRAYS in files
     assert "model.onnx" not in files
@@ -349,14 +349,14 @@ def test_a_bundle_has_one_of_the_two_models(tmp_path: Path):
 
 
 def test_arrays_are_not_quantised(tmp_path: Path):
-    folder = written(tmp_path / "bundle", recogniser(13))
+    folder = written(tmp_path / "bundle", arrays_model(13))
     with pytest.raises(BundleError, match="holds arrays, not a network: nothing to quantise"):
         convert(folder, tmp_path / "int8", int8=True)
     assert not (tmp_path / "int8").exists()
 
 
 def test_arrays_are_packed_anew(tmp_path: Path):
-    folder = written(tmp_path / "bundle", recogniser(13))
+    folder = written(tmp_path / "bundle", arrays_model(13))
     said = convert(folder, tmp_path / "model.zip", int8=False)
     assert "largest probability difference 0," in said
     again = read_bundle(tmp_path / "model.zip")

@@ -73,10 +73,10 @@ def test_a_video_has_a_voice_and_a_face_on_one_timeline(
 def test_the_voice_of_a_video_is_that_of_its_sound_alone(
     recognizer: MultimodalRecognizer, folder: Path
 ):
-    heard = recognizer.predict(folder / "both.mp4").modalities["voice"]
+    voice = recognizer.predict(folder / "both.mp4").modalities["voice"]
     sound = read_video_sound(folder / "both.mp4")
     alone = recognizer.voice.predict(sound, rate=RATE_HZ)
-    assert (heard.emotion, heard.probabilities) == (alone.emotion, alone.probabilities)
+    assert (voice.emotion, voice.probabilities) == (alone.emotion, alone.probabilities)
 
 
 def test_a_sound_file_is_what_it_was(recognizer: MultimodalRecognizer, folder: Path):

@@ -1,4 +1,4 @@
-"""The recogniser on real sound: synthetic speech, silence, noise, and the corpora where present."""
+"""The recognizer on real sound: synthetic speech, silence, noise, and the corpora where present."""
 
 from __future__ import annotations
 
@@ -170,10 +170,10 @@ def test_one_bad_file_does_not_stop_the_others(recognizer: Recognizer, tmp_path:
 @pytest.mark.parametrize(
     ("corpus", "model", "least"), [("emodb", "emodb", 0.9), ("ravdess", "multi", 0.85)]
 )
-def test_hears_the_corpora_it_learnt(
+def test_predicts_the_corpora_it_was_trained_on(
     corpus_dir: Callable[[str], Path], corpus: str, model: str, least: float
 ) -> None:
-    """Not a score: these speakers were learnt from. It checks labels, order and front end."""
+    """Not a score: it was trained on these speakers. It checks labels, order and front end."""
     table = serein.Corpus.load(corpus, corpus_dir(corpus)).map_emotions({"calm": "neutral"})
     recognizer = serein.load(model)
     clips = [clip for clip in table if clip.emotion in recognizer.labels][::23]

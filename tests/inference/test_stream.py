@@ -205,11 +205,11 @@ def test_the_speaker_is_learnt_from_one_utterance_to_the_next(
     recognizer: Recognizer, talk: Array, events: list[Event]
 ) -> None:
     adapted = of_kind(listen(Stream(recognizer, adapt=True), [talk]), "utterance")
-    strangers = of_kind(events, "utterance")
+    unseen = of_kind(events, "utterance")
     known = [event.utterances_known for event in adapted]
     assert known[0] == 0 < known[1] < known[-1]
-    assert adapted[0] == strangers[0]
-    assert dict(adapted[-1].probabilities) != dict(strangers[-1].probabilities)
+    assert adapted[0] == unseen[0]
+    assert dict(adapted[-1].probabilities) != dict(unseen[-1].probabilities)
     assert recognizer.utterances_known == 0
 
 

@@ -1,4 +1,4 @@
-"""The recogniser of words: a made one by construction, the bundled one by what it must know."""
+"""The recognizer of words: a made one by construction, the bundled one by what it must know."""
 
 from __future__ import annotations
 
