@@ -139,17 +139,21 @@ def _near_samples(X: Matrix, folds: Sequence[Fold]) -> str | None:
                 "augmented before the split: augment inside the fold ([augmentation] does)"
             )
         mixed = [
-            row
+            int(row)
             for row, theirs in zip(mine, trained, strict=True)
             if _is_mixture(rows, row, near[place[row]][:MIXED], theirs[:MIXED])
         ]
         if mixed:
-            return (
-                f"fold {number}: {len(mixed)} test samples are mixtures of a training sample and "
-                f"another, sample {int(mixed[0])} for one: samples were synthesised before the "
-                "split: do so inside the fold ([balance] does)"
-            )
+            return _mixtures(number, mixed)
     return None
+
+
+def _mixtures(fold: int, rows: list[int]) -> str:
+    return (
+        f"fold {fold}: {len(rows)} test samples are mixtures of a training sample and another, "
+        f"sample {rows[0]} for one: samples were synthesised before the split: do so inside the "
+        "fold ([balance] does)"
+    )
 
 
 def _parts(estimator: Any, name: str = "the estimator") -> Iterator[tuple[str, Any]]:

@@ -130,11 +130,8 @@ def _result_page(
         "max_features": MAX_FEATURES,
         "recipe": as_toml(document.get("recipe") or {}),
         "figures": {
-            "confusion": figures.confusion(document["confusion"], result.labels),
-            "roc": figures.roc(result),
-            "calibration": figures.calibration(reliability(result.truth, result.probabilities)),
+            **_result_figures(record),
             "selective": figures.selective(curve, THRESHOLDS),
-            "importance": figures.importance((document.get("importance") or [])[:MAX_FEATURES]),
             "robustness": _robustness_figure(robustness),
             "learning": [figures.learning(found, kind) for kind, found in curves.items()],
         },
@@ -144,6 +141,16 @@ def _result_page(
     shown |= {"learning"} if curves else set()
     shown |= {"versions"} if {"seed", "versions", "licence", "made"} & set(document) else set()
     return values | {"shown": _contents(shown, robustness)}
+
+
+def _result_figures(record: Record) -> dict[str, str]:
+    document, result = record.document, record.result
+    return {
+        "confusion": figures.confusion(document["confusion"], result.labels),
+        "roc": figures.roc(result),
+        "calibration": figures.calibration(reliability(result.truth, result.probabilities)),
+        "importance": figures.importance((document.get("importance") or [])[:MAX_FEATURES]),
+    }
 
 
 def _robustness_page(robustness: dict[str, Any]) -> dict[str, Any]:
