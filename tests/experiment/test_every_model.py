@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from serein.experiment.prepare import Prepared, make_classifier, prepare, stack
 from serein.experiment.recipe_file import make_recipe
 from serein.experiment.train import Fitted, fit, pack, refuse_unpackable
 from serein.inference.recognizer import model_of
+from serein.models.architectures import ARCHITECTURES
 from serein.models.catalogue import MODELS
 from serein.training import balance
 from serein.training.generative import ConditionalWGAN
@@ -33,6 +35,12 @@ from serein.training.generative import ConditionalWGAN
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
 SPEAKERS, TAKES = 3, 3
 SMALL: dict[str, dict[str, Any]] = {
+    "textbook_cnn": {"channels": [4, 4], "dense": 8},
+    "cnn": {"channels": [4, 4], "dense": 8},
+    "light_cnn": {"channels": [8, 8]},
+    "transformer": {"layers": 1, "d_model": 16, "heads": 2, "feed_forward": 16},
+    "cnn_lstm_attention": {"channels": [8, 8], "hidden": 8},
+    "attentive_statistics": {"channels": [8, 8, 8, 16], "dense": 8},
     "random_forest": {"trees": 10},
     "gradient_boosting": {"trees": 10},
     "knn": {"neighbours": 3},
@@ -42,7 +50,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "voting": {"random_forest": {"trees": 10}},
     "stacking": {"random_forest": {"trees": 10}, "folds": 2},
 }
-UNCALIBRATED = ("bagging", "stacking")  # a training fold has two speakers: too few for both
+UNCALIBRATED = (  # a training fold has two speakers: too few for both of the first
+    *("bagging", "stacking"),
+    *(name for name in ARCHITECTURES if name != "lstm"),  # one network calibrated is enough
+)
 OF_NETWORKS: dict[str, dict[str, Any]] = {
     "bagging": {"base": "mlp", "count": 2},
     "voting": {"members": ["light_cnn", "svm"]},
@@ -199,9 +210,7 @@ def test_from_a_recipe_to_an_answer(
 def test_rare_emotions(
     story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(
-        balance, "ConditionalWGAN", lambda **given: ConditionalWGAN(**given, epochs=2)
-    )
+    monkeypatch.setitem(balance.METHODS, "gan", partial(ConditionalWGAN, epochs=2))
     data = {"corpora": ["uneven.csv"], "folder": "."}
     judged, _ = scores_of(story("svm", data=data, balance={"method": method}), tmp_path)
     assert judged.result.scores()["clips"] == SPEAKERS * (2 * TAKES - 1)
@@ -240,7 +249,7 @@ def test_without_calibration_folds_confidence_is_the_models(story: Story, tmp_pa
     assert not np.allclose(plain.result.probabilities, cooled.result.probabilities)
 
 
-@pytest.mark.usefixtures("small_detector")
+@pytest.mark.usefixtures("one_detector")
 def test_without_calibration_folds_the_temperature_is_1(story: Story, tmp_path: Path) -> None:
     prepared = story("naive_bayes", protocol={"calibration_folds": 0})
     fitted = fit(prepared, cache=tmp_path)
