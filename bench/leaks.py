@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def check(recipe: str, options: argparse.Namespace) -> list[Row]:
-    """Judge a recipe honestly and dishonestly."""
+    """Evaluate a recipe with and without leaks."""
     command = [sys.executable, "-m", "serein", "check-leaks", *RECIPES[recipe][1]]
     folders = ("--data", options.data.resolve()), ("--weights", options.weights.resolve())
     command += [*(str(word) for pair in folders for word in pair), "--json"]

@@ -119,7 +119,7 @@ PICKS = (
     Pick(
         "leaks",
         "RAVDESS, linear probe",
-        {name: {"split": name} for name in ("honest", "random split")},
+        {name: {"split": name} for name in ("speaker-independent", "random split")},
         both={"recipe": "ravdess/probe"},
     ),
     Pick(

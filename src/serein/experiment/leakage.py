@@ -37,9 +37,9 @@ def check_leaks(
     times = COPIES + 1
     corpus = replace(prepared.corpus, utterances=prepared.corpus.utterances * times)
     cases = {
-        "honest": plain,
+        "speaker-independent": plain,
         "random split": _at_random(leaking, count, f"{count} random folds, speakers known"),
-        "copies before the split": _at_random(
+        "augmentation before the split": _at_random(
             replace(leaking, corpus=corpus, X=_with_copies(plain.X, seed), augmented=None),
             count,
             f"{COPIES} jittered copies of each clip, then {count} random folds",
