@@ -12,14 +12,30 @@ import argparse
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from peers import COLUMNS, Row, refuse_other_folds, write_rows
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    WEIGHTS_FOLDER,
+    Row,
+    interval,
+    line,
+    parser,
+    rounded,
+    table_head,
+    uar,
+    uar_of,
+    write_between,
+    write_json,
+)
+from peers import COLUMNS, refuse_other_folds
 from table import fingerprint
 
 from serein.cli.show import progress_bar
@@ -33,7 +49,6 @@ from serein.experiment.prepare import prepare
 from serein.experiment.recipe import Augmentation, Balance, Model, Recipe
 from serein.experiment.recipe_file import read_recipe
 
-ROOT = Path(__file__).parents[1]
 MARK, KNOWN_MARK = "<!-- make accuracy -->", "<!-- known -->"
 SYSTEMS = ("recipe", "probe")
 READMES = {  # file -> heads of the short table, and what is added to a name where it is adapted
@@ -124,23 +139,25 @@ def main() -> None:
     rows = measured(folder)
     if not rows:
         raise SystemExit(f"{folder} holds no answers: run it without --table")
-    write_rows(options.out, rows)
+    write_json(options.out, rows)
     write_documents(ROOT, rows)
     print(markdown(rows))
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/accuracy.json")
+    options = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        weights=WEIGHTS_FOLDER,
+        out=RESULTS / "accuracy.json",
+        again="run what has answers already",
+        table="run nothing; write rows and tables",
+    )
     names = [name for case in CASES for name in (case.slug, *(stem(case, s) for s in SYSTEMS))]
     only = f"of these only: {', '.join(names)}"
-    parser.add_argument("--only", nargs="+", choices=names, default=[], metavar="NAME", help=only)
-    parser.add_argument("--again", action="store_true", help="run what has answers already")
-    parser.add_argument("--table", action="store_true", help="run nothing; write rows and tables")
-    return parser.parse_args()
+    options.add_argument("--only", nargs="+", choices=names, default=[], metavar="NAME", help=only)
+    return options.parse_args()
 
 
 def wanted(only: list[str]) -> list[tuple[Case, str]]:
@@ -285,16 +302,8 @@ def result_of(table: Table, told: dict[str, str]) -> Result:
 def scores(result: Result) -> Row:
     """Score a result: UAR and its interval by speaker."""
     found = result.scores()
-    low, high = found["uar_interval_95"]
-    return {
-        "classes": len(result.labels),
-        "protocol": result.title,
-        "uar": found["uar"],
-        "low": low,
-        "high": high,
-        "clips": found["clips"],
-        "speakers": found["speakers"],
-    }
+    about = {"classes": len(result.labels), "protocol": result.title}
+    return about | uar_of(found) | {name: found[name] for name in ("clips", "speakers")}
 
 
 def gain(results: dict[str, Result]) -> Row:
@@ -314,11 +323,6 @@ def with_holm(rows: list[Row]) -> list[Row]:
     for row, value in zip(family, adjusted, strict=True):
         row["p_holm"] = value
     return rows
-
-
-def rounded(row: Row) -> Row:
-    """Round what is a fraction."""
-    return {key: round(x, 4) if isinstance(x, float) else x for key, x in row.items()}
 
 
 def state_of(row: Row) -> tuple[Any, bool]:
@@ -372,28 +376,16 @@ def short_markdown(rows: list[Row], readme: str) -> str:
     return "\n".join(lines)
 
 
-def table_head(heads: Iterable[str]) -> list[str]:
-    """Write the first two lines of a table."""
-    heads = list(heads)
-    return [line(heads), "|---" * len(heads) + "|"]
-
-
-def line(cells: Iterable[str]) -> str:
-    """Write a line of a table."""
-    return f"| {' | '.join(cells)} |"
-
-
 def cell(row: Row | None) -> str:
     """Write a score with its interval."""
-    return f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})" if row else ""
+    return uar(row) if row else ""
 
 
 def difference(row: Row) -> str:
     """Write what a recipe has over the probe, with its interval."""
     if "over_probe" not in row:
         return ""
-    low, high = row["over_probe_low"], row["over_probe_high"]
-    return f"{row['over_probe']:+z.3f} ({low:+z.3f} to {high:+z.3f})"
+    return interval(row["over_probe"], row["over_probe_low"], row["over_probe_high"], "+z.3f")
 
 
 def write_documents(root: Path, rows: list[Row]) -> None:
@@ -403,12 +395,6 @@ def write_documents(root: Path, rows: list[Row]) -> None:
     write_between(document, KNOWN_MARK, known_markdown(rows))
     for readme in READMES:
         write_between(root / readme, MARK, short_markdown(rows, readme))
-
-
-def write_between(document: Path, mark: str, text: str) -> None:
-    """Put text between the two marks of a document."""
-    before, _, after = document.read_text(encoding="utf-8").split(mark)
-    document.write_text(f"{before}{mark}\n{text}\n{mark}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

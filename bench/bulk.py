@@ -6,7 +6,6 @@ Writes results/bulk.json and the table in docs/BULK.md. Each file is a second of
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -18,10 +17,11 @@ from typing import Any
 import numpy as np
 import psutil
 import soundfile
+from library import RESULTS, ROOT, write_between, write_json
+from library import table as markdown_table
 
 import serein
 
-ROOT = Path(__file__).parent.parent
 VOICE = ROOT / "samples" / "espeak-english-slow-low.flac"
 RATE_HZ = 16_000
 POLL_S = 0.2
@@ -49,10 +49,8 @@ def main() -> None:
         "exponent": round(float(np.polyfit(np.log(counts), np.log(seconds), 1)[0]), 3),
         "peak_mb": max(row["peak_mb"] for row in rows),
     }
-    (ROOT / "results" / "bulk.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = ROOT / "docs" / "BULK.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
-    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{rest.partition(MARK)[2]}", "utf-8")
+    write_json(RESULTS / "bulk.json", found)
+    write_between(ROOT / "docs" / "BULK.md", MARK, table(found))
     print(table(found))
 
 
@@ -111,8 +109,7 @@ def table(found: dict[str, Any]) -> str:
         ("growth: seconds ~ files to the power of", f"{found['exponent']:.3f}", "≤ 1.05"),
         ("all processes together, at most", f"{found['peak_mb']} MB", "≤ 1024 MB"),
     ]
-    lines = [f"| {a} | {b} | {c} |" for a, b, c in rows]
-    return "\n".join(["| two cores, files of a second | measured | aim |", "|---|---|---|", *lines])
+    return markdown_table(("two cores, files of a second", "measured", "aim"), rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from accuracy import line, table_head, write_between
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    Row,
+    line,
+    parser,
+    rounded,
+    table_head,
+    write_between,
+    write_whole,
+)
+from library import interval as with_interval
 
 from serein.corpora import Corpus, Utterance
 from serein.evaluation.intervals import speaker_interval
@@ -34,7 +46,6 @@ from compare import apart, averaged, in_one_place, uar
 from network import Clips, History, Indices, Settings, together
 from speakers import describe, write
 
-ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples/federated"
 PROTOCOLS = {"speakers": leave_one_speaker_out, "actors": ravdess_actor_folds}
 CORPORA = {
@@ -52,7 +63,6 @@ WAYS = {  # in the order of the table
     "alone": "each client alone, mean of clients",
 }
 
-Row = dict[str, Any]
 Run = tuple[str, int]  # way, and seed or client
 Answers = dict[int, Indices]  # round -> emotions
 Strings = npt.NDArray[np.str_]
@@ -84,14 +94,15 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--flower", type=Path, default=ROOT / ".venv-flower/bin/python")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs/federated")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/federated.json")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/PRIVACY.md")
-    parser.add_argument("--table", action="store_true", help="run nothing; write the table")
-    return parser.parse_args()
+    return parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        flower=ROOT / ".venv-flower/bin/python",
+        work=ROOT / "runs/federated",
+        out=RESULTS / "federated.json",
+        document=ROOT / "docs/PRIVACY.md",
+        table="run nothing; write the table",
+    ).parse_args()
 
 
 def save(file: Path, found: Row) -> None:
@@ -100,9 +111,7 @@ def save(file: Path, found: Row) -> None:
     for name, rows in found.items():
         text = ",\n".join(f"  {json.dumps(row)}" for row in rows)
         lists.append(f' "{name}": [\n{text}\n ]')
-    part = file.with_suffix(".part")
-    part.write_text("{\n" + ",\n".join(lists) + "\n}\n", encoding="utf-8")
-    part.replace(file)
+    write_whole(file, "{\n" + ",\n".join(lists) + "\n}\n")
 
 
 # --- how the network learns ---
@@ -251,9 +260,8 @@ def judged(runs: dict[Run, list[Answers]], truth: Indices, who: Strings) -> Iter
 
 def interval(score: Callable[[Indices, Indices], float], *of: Any) -> Row:
     """Give a score and its interval by speaker."""
-    ends = speaker_interval(score, *of)
-    names, values = ("uar", "low", "high"), (score(of[0], of[1]), *ends)
-    return {name: round(value, 4) for name, value in zip(names, values, strict=True)}
+    low, high = speaker_interval(score, *of)
+    return rounded({"uar": score(of[0], of[1]), "low": low, "high": high})
 
 
 def mean_uar(truth: Indices, answers: Indices) -> float:
@@ -294,7 +302,7 @@ def markdown(found: Row) -> str:
 def cell(row: Row) -> str:
     """Write a score with its interval."""
     sign = "+" if row["way"] == "difference" else ""
-    return f"{row['uar']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+    return with_interval(row["uar"], row["low"], row["high"], f"{sign}.3f")
 
 
 def remark(found: Row, about: list[Row]) -> str:

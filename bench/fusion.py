@@ -18,8 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import line, table_head, write_between
-from peers import COLUMNS, Row, read_answers, write_rows
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    WEIGHTS_FOLDER,
+    Row,
+    interval,
+    line,
+    parser,
+    rounded,
+    table_head,
+    uar,
+    uar_of,
+    write_between,
+    write_json,
+)
+from peers import COLUMNS, read_answers
 
 from serein.cli.show import progress_bar
 from serein.evaluation.comparison import compare, holm
@@ -30,7 +45,6 @@ from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe_file import make_recipe
 from serein.models.fusion import RULES
 
-ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes/ravdess-voice-face.toml"
 MARK, FEW_MARK = "<!-- make fusion -->", "<!-- few labels -->"
 PROTOCOL = "six RAVDESS actor folds, unseen speakers"
@@ -91,7 +105,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             run(options, folder)
     rows = measured(folder)
-    write_rows(options.out, rows)
+    write_json(options.out, rows)
     write_between(ROOT / "docs/FUSION.md", MARK, markdown(rows))
     write_between(ROOT / "docs/FUSION.md", FEW_MARK, few_markdown(rows))
     print(markdown(rows), few_markdown(rows), sep="\n\n")
@@ -99,16 +113,18 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    parser.add_argument("--face", type=Path, help="action units, in place of the recipe's table")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/fusion.json")
+    options = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        weights=WEIGHTS_FOLDER,
+        out=RESULTS / "fusion.json",
+        again="run what is there already",
+        table="run nothing; write rows and tables",
+    )
+    options.add_argument("--face", type=Path, help="action units, in place of the recipe's table")
     names = ("fused", "adapted", "few")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, help="parts to run")
-    parser.add_argument("--again", action="store_true", help="run what is there already")
-    parser.add_argument("--table", action="store_true", help="run nothing; write rows and tables")
-    return parser.parse_args()
+    options.add_argument("--only", nargs="+", choices=names, default=names, help="parts to run")
+    return options.parse_args()
 
 
 # --- running ---
@@ -245,9 +261,7 @@ def measured(folder: Path) -> list[Row]:
     tests = [row for row in rows if "p" in row]
     for row, value in zip(tests, holm([row["p"] for row in tests]), strict=True):
         row["p_holm"] = value
-    return [
-        {key: round(x, 4) if isinstance(x, float) else x for key, x in row.items()} for row in rows
-    ]
+    return [rounded(row) for row in rows]
 
 
 def few_rows(folder: Path) -> Iterator[Row]:
@@ -266,11 +280,9 @@ def few_rows(folder: Path) -> Iterator[Row]:
 def row_of(result: Result, name: str, modalities: str, method: str) -> Row:
     """Score a result: UAR and its interval by speaker."""
     scores = result.scores()
-    low, high = scores["uar_interval_95"]
     about = {"corpus": "ravdess", "system": name, "modalities": modalities, "method": method}
-    numbers = {"uar": scores["uar"], "low": low, "high": high, "accuracy": scores["accuracy"]}
-    counts = {"clips": scores["clips"], "speakers": scores["speakers"]}
-    return about | {"protocol": result.title} | numbers | counts
+    others = {name: scores[name] for name in ("accuracy", "clips", "speakers")}
+    return about | {"protocol": result.title} | uar_of(scores) | others
 
 
 def gain(first: Result, second: Result) -> Row:
@@ -298,27 +310,22 @@ def few_markdown(rows: list[Row]) -> str:
     for row in rows:
         if row["system"].startswith("few-"):
             seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
-            lines.append(line([row["method"], score(row), seeds, *difference(row)]))
+            lines.append(line([row["method"], uar(row), seeds, *difference(row)]))
     return "\n".join(lines)
 
 
 def table_line(row: Row) -> str:
     """Write a row."""
     accuracy = f"{row['accuracy']:.3f}"
-    return line([row["modalities"], row["method"], score(row), accuracy, *difference(row)])
-
-
-def score(row: Row) -> str:
-    """Write a UAR with its interval."""
-    return f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    return line([row["modalities"], row["method"], uar(row), accuracy, *difference(row)])
 
 
 def difference(row: Row) -> tuple[str, str]:
     """Write a gain with its interval, and its p-value, adjusted for all tests."""
     if "gain" not in row:
         return "", ""
-    ends = f"({row['gain_low']:+z.3f} to {row['gain_high']:+z.3f})"
-    return f"{row['gain']:+z.3f} {ends}", f"{row['p_holm']:.2g}"
+    gained = interval(row["gain"], row["gain_low"], row["gain_high"], "+z.3f")
+    return gained, f"{row['p_holm']:.2g}"
 
 
 if __name__ == "__main__":

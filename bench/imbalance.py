@@ -10,7 +10,6 @@ with the same settings.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from generative_quality import (
     nearest_distance_ratio,
     spread_ratio,
 )
+from library import Row, read_json, write_json
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,7 +40,6 @@ from serein.training.generative import ConditionalWGAN
 from serein.training.plan import Training
 
 Array = npt.NDArray[Any]
-Row = dict[str, Any]
 
 RARE = {  # thinned to a tenth; each is confused with emotions that stay common
     "ravdess": ("disgust", "fear", "surprise"),
@@ -203,7 +202,7 @@ class Table:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+        self.rows: list[Row] = read_json(file)
 
     def once(self, key: Row, measure: Callable[[], Row]) -> None:
         """Measure and write a row, unless it is there; print it."""
@@ -213,10 +212,7 @@ class Table:
             same = {"method", "corpus"}
             self.rows = [old for old in self.rows if any(old[name] != key[name] for name in same)]
             self.rows.append(row)
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            part = self.file.with_suffix(".part")
-            part.write_text(json.dumps(self.rows, indent=1) + "\n")
-            part.replace(self.file)
+            write_json(self.file, self.rows)
         scores = {name: value for name, value in row.items() if name not in key}
         print(f"{row['method']:15} {row['classifier']:20} {scores}", flush=True)
 

@@ -7,27 +7,35 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    WEIGHTS_FOLDER,
+    Row,
+    parser,
+    rounded,
+    table,
+    uar,
+    uar_of,
+    write_between,
+    write_json,
+)
+
 PROBE = "recipes/ravdess-probe.toml"
 RECIPES = {  # name in the results -> title, arguments
     "ravdess/svm": ("SVM on acoustic features", ["--corpus", "ravdess", "--model", "svm"]),
     "ravdess/probe": ("Whisper-base + logistic regression", [PROBE]),
 }
 MARK = "<!-- make leaks -->"
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Run both recipes, then write rows and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    options = parser.parse_args()
+    options = parser(__doc__, data=CORPORA_FOLDER, weights=WEIGHTS_FOLDER).parse_args()
     rows = [row for recipe in RECIPES for row in check(recipe, options)]
-    out = ROOT / "results/leaks.json"
-    out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS / "leaks.json", rows)
     write_document(ROOT / "docs/EVALUATION.md", rows)
 
 
@@ -40,35 +48,24 @@ def check(recipe: str, options: argparse.Namespace) -> list[Row]:
     rows = []
     for line in said.splitlines():
         row = json.loads(line)
-        low, high = row["uar_interval_95"]
-        numbers = {"uar": row["uar"], "low": low, "high": high}
         kept = {"recipe": recipe, "split": row["split"], "protocol": row["protocol"]}
-        rows.append(kept | {name: round(value, 4) for name, value in numbers.items()})
+        rows.append(rounded(kept | uar_of(row)))
     return rows
 
 
 def write_document(document: Path, rows: list[Row]) -> None:
     """Put the table between the marks of the document."""
-    before, _, after = document.read_text(encoding="utf-8").split(MARK)
-    text = f"{before}{MARK}\n{markdown(rows)}\n{MARK}{after}"
-    document.write_text(text, encoding="utf-8")
+    write_between(document, MARK, markdown(rows))
 
 
 def markdown(rows: list[Row]) -> str:
     """Write a row a recipe, a column a split."""
     splits = list(dict.fromkeys(row["split"] for row in rows))
-    lines = [
-        f"| RAVDESS, UAR (95 % interval by speaker) | {' | '.join(splits)} |",
-        "|---" * (1 + len(splits)) + "|",
-    ]
+    lines = []
     for recipe, (title, arguments) in RECIPES.items():
-        cells = [
-            f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-            for row in rows
-            if row["recipe"] == recipe
-        ]
-        lines.append(f"| {title} (`{' '.join(arguments)}`) | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        cells = [uar(row) for row in rows if row["recipe"] == recipe]
+        lines.append([f"{title} (`{' '.join(arguments)}`)", *cells])
+    return table(["RAVDESS, UAR (95 % interval by speaker)", *splits], lines)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ samples, where the corpora are not there. With --json only latency is measured, 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -22,12 +21,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import opensmile
 import turns
+from library import CORPORA_FOLDER, RESULTS, ROOT, parser, write_between, write_json
+from library import table as markdown_table
 
 import serein
 from serein.inference.stream import Stream
 from serein.recordings import recordings
 
-ROOT = Path(__file__).parent.parent
 RATE_HZ = 16_000
 CHUNK = RATE_HZ // 50  # 20 ms, as a microphone brings them
 PAUSE_S = 1.0
@@ -41,21 +41,17 @@ MARK = "<!-- make live -->"
 
 def main() -> None:
     """Measure, write and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "corpora")
-    parser.add_argument("--hours", type=float, default=1.0)
-    parser.add_argument("--json", type=Path, help="file for the latency alone")
-    given = parser.parse_args()
+    options = parser(__doc__, data=CORPORA_FOLDER)
+    options.add_argument("--hours", type=float, default=1.0)
+    options.add_argument("--json", type=Path, help="file for the latency alone")
+    given = options.parse_args()
     if given.json:
         late = latency(serein.load(threads=1), joined(chosen(given.data), PAUSE_S))
         given.json.write_text(json.dumps([turns.show(beside(late))]) + "\n", encoding="utf-8")
         return
     found = measured(given.data, given.hours)
-    (ROOT / "results" / "live.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = ROOT / "docs" / "LIVE.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
-    after = rest.partition(MARK)[2]
-    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{after}", encoding="utf-8")
+    write_json(RESULTS / "live.json", found)
+    write_between(ROOT / "docs" / "LIVE.md", MARK, table(found))
     print(table(found))
 
 
@@ -237,8 +233,7 @@ def table(found: dict[str, Any]) -> str:
     weights = f"{memory_row['early_mb']:.0f} → {memory_row['late_mb']:.0f} MB"
     hours = memory_row["hours"]
     rows.append((f"memory of a stream of {hours:g} h, at a tenth → at the end", weights, "flat"))
-    head = f"| one thread; {found['source']} | measured | aim |\n|---|---|---|"
-    return "\n".join([head, *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+    return markdown_table((f"one thread; {found['source']}", "measured", "aim"), rows)
 
 
 def times(row: dict[str, float]) -> str:

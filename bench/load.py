@@ -18,18 +18,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import psutil
+from library import RESULTS, ROOT, write_between, write_json
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import serein
 
-ROOT = Path(__file__).parent.parent
 CLIP = ROOT / "samples" / "espeak-english-slow-low.flac"
 MARK = "<!-- python bench/load.py -->"
 RATE_HZ = 16_000
@@ -189,11 +188,8 @@ def main() -> None:
         killed = asyncio.run(with_a_kill(url, victim))
         after = summary(asyncio.run(load(url, uploads=20, streams=2, seconds=3)))
     found = {"crowds": rows, "memory_mb": memory, "killed": summary(killed), "after": after}
-    (ROOT / "results" / "load.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = ROOT / "docs" / "SERVICE.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
-    rest = rest.partition(MARK)[2]
-    page.write_text(f"{before}{MARK}\n{table(found)}\n{MARK}{rest}", encoding="utf-8")
+    write_json(RESULTS / "load.json", found)
+    write_between(ROOT / "docs" / "SERVICE.md", MARK, table(found))
     print(json.dumps(found, indent=1))
 
 

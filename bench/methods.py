@@ -10,7 +10,6 @@ rows.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import zlib
@@ -21,6 +20,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    Row,
+    parser,
+    read_json,
+    rounded,
+    uar_of,
+    write_lines,
+)
 from table import fingerprint
 
 from serein.audio.augment import Noise
@@ -34,13 +44,11 @@ from serein.experiment.recipe import Recipe, uncalibrated
 from serein.experiment.recipe_file import make_recipe, short_table
 from serein.features.frontend import FrontEnd
 
-ROOT = Path(__file__).parents[1]
 CORPORA = ("emodb", "ravdess")
 SEEDS = (0,)
 KINDS = ("white", "pink", "music", "wind")  # of noise, by turns
 Array = npt.NDArray[np.float32]
 Changes = Mapping[str, Any]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -219,19 +227,21 @@ TOPICS: dict[str, Topic] = {
 
 def main() -> None:
     """Measure what is missing; write each row when it is done."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/methods.json")
-    parser.add_argument("--answers", type=Path, default=ROOT / "runs/methods")
-    parser.add_argument("--corpora", nargs="*", choices=CORPORA, default=CORPORA)
-    parser.add_argument("--only", nargs="*", choices=TOPICS, default=[*TOPICS], metavar="TOPIC")
-    options = parser.parse_args()
+    arguments = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        out=RESULTS / "methods.json",
+        answers=ROOT / "runs/methods",
+    )
+    arguments.add_argument("--corpora", nargs="*", choices=CORPORA, default=CORPORA)
+    arguments.add_argument("--only", nargs="*", choices=TOPICS, default=[*TOPICS], metavar="TOPIC")
+    options = arguments.parse_args()
     for name in options.only:
         for corpus in TOPICS[name].corpora:
             if corpus not in options.corpora:
                 continue
             bench = Bench(corpus, options.data, options.answers)
-            for row in bench.rows(name, read_rows(options.out)):
+            for row in bench.rows(name, read_json(options.out)):
                 add_row(options.out, row)
 
 
@@ -351,9 +361,7 @@ def together(results: list[Result]) -> Result:
 def scores(result: Result) -> Row:
     """Score the answers; the UAR of all seeds together is the mean of theirs."""
     found = result.scores()
-    low, high = found["uar_interval_95"]
-    values = {"uar": found["uar"], "low": low, "high": high, "accuracy": found["accuracy"]}
-    return {name: round(float(value), 4) for name, value in values.items()}
+    return rounded(uar_of(found) | {"accuracy": found["accuracy"]})
 
 
 def gain(plain: Result, found: Result) -> Row:
@@ -364,24 +372,15 @@ def gain(plain: Result, found: Result) -> Row:
     return {name: round(float(value), 4) for name, value in values.items()}
 
 
-def read_rows(file: Path) -> list[Row]:
-    """Read what was measured before."""
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-
-
 def add_row(file: Path, row: Row) -> None:
     """Put a row in the place of the one of the same name, in the order of the topics."""
     places = [(t, m, c) for t, topic in TOPICS.items() for m in topic.options for c in CORPORA]
-    known = {name_of(old): old for old in [*read_rows(file), row]}
+    known = {name_of(old): old for old in [*read_json(file), row]}
     rows = [known[place] for place in places if place in known]
     tested = [row for row in rows if "p" in row]
     for tried, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
         tried["p_holm"] = round(p, 4)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    lines = ",\n".join(f" {json.dumps(row)}" for row in rows)
-    part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    part.replace(file)
+    write_lines(file, rows)
     shown = ("topic", "method", "corpus", "uar", "low", "high", "gain", "p")
     print(*(row.get(name, "") for name in shown), flush=True)
 

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import scored
+from library import CORPORA_FOLDER, RESULTS, ROOT, between, interval, table, write_json
 
 BENCH = Path(__file__).parent
-ROOT = BENCH.parent
-RESULTS = ROOT / "results"
 PAGE = ROOT / "docs" / "BENCH.md"
 PARTS = {
     "predictions": "bench.py",
@@ -42,7 +41,7 @@ Found = dict[str, Any]
 def main() -> None:
     """Measure, write and say where."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "corpora")
+    parser.add_argument("--data", type=Path, default=CORPORA_FOLDER)
     parser.add_argument("--nkululeko", help="the Python of nkululeko's own environment")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--table", action="store_true", help="measure nothing, write the tables")
@@ -55,7 +54,7 @@ def main() -> None:
     for part in [] if given.table else given.only:
         found[part] = measured(part, extra.get(part, []))
         ordered = {name: found[name] for name in PARTS if name in found}
-        file.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+        write_json(file, ordered)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
 
@@ -85,12 +84,8 @@ def machine() -> Found:
 
 def written(page: str, found: Found) -> str:
     """Write all tables into the page, each between its two marks."""
-    for name, table in tables(found).items():
-        mark = f"<!-- {name} -->"
-        if page.count(mark) != 2:
-            raise SystemExit(f"docs/BENCH.md has {page.count(mark)} times {mark}: it needs two")
-        before, _, after = page.split(mark)
-        page = f"{before}{mark}\n{table}\n{mark}{after}"
+    for name, text in tables(found).items():
+        page = between(page, f"<!-- {name} -->", text, "docs/BENCH.md")
     return page
 
 
@@ -111,14 +106,6 @@ def tables(found: Found) -> dict[str, str]:
 def rows(found: Found, part: str) -> list[Found]:
     """Give the rows of a part, if it was measured."""
     return found.get(part, {}).get("found", [])
-
-
-def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
-    """Write a table of Markdown."""
-    rule = "|".join(["---"] * len(head))
-    return "\n".join(
-        [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(r)} |" for r in lines)]
-    )
 
 
 def pairs(measured_rows: list[Found]) -> str:
@@ -153,7 +140,7 @@ def growth(scaling: Found) -> str:
                     title,
                     f"{sizes[0]:g}, {sizes[-1]:g}",
                     words,
-                    f"{fit['exponent']:.3f} ({fit['low']:.3f} to {fit['high']:.3f})",
+                    interval(fit["exponent"], fit["low"], fit["high"]),
                     f"{fit['with_start']:.3f}",
                     f"≤ {EXPONENT}",
                 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import json
 import os
 import shutil
 import warnings
@@ -26,6 +25,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import peers_nkululeko
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    WEIGHTS_FOLDER,
+    Row,
+    line,
+    parser,
+    rounded,
+    uar,
+    uar_of,
+    write_between,
+    write_json,
+)
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -41,7 +54,6 @@ from serein.experiment.recipe import uncalibrated
 from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.features.feature_cache import default_cache
 
-ROOT = Path(__file__).parents[1]
 PROTOCOLS = {
     "emodb": (leave_one_speaker_out, "leave one speaker out"),
     "ravdess": (ravdess_actor_folds, "six RAVDESS actor folds, unseen speakers"),
@@ -52,7 +64,6 @@ C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the linear SVM
 INNER_FOLDS = 5
 
 Answers = list[str]  # an emotion a clip, in the order of the corpus
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,9 @@ def main() -> None:
                 print(f"{corpus}: {SYSTEMS[slug].title}", flush=True)
                 task = make_task(corpus, options)
                 write_answers(file, task, SYSTEMS[slug].answer(task))
-                write_rows(options.out, measured(folder))
+                write_json(options.out, measured(folder))
     rows = measured(folder)
-    write_rows(options.out, rows)
+    write_json(options.out, rows)
     write_document(options.document, rows)
     for readme in ("README.md", "README.zh.md"):
         write_readme(ROOT / readme, rows)
@@ -124,17 +135,18 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    parser.add_argument("--nkululeko", type=Path, default=ROOT / ".venv-nkululeko/bin/python")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/peers.json")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/EVALUATION.md")
-    parser.add_argument("--corpora", nargs="+", choices=PROTOCOLS, default=[*PROTOCOLS])
-    parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=[*SYSTEMS])
-    again = "run what has answers already; what is computed once (features, networks) stays"
-    parser.add_argument("--again", action="store_true", help=again)
-    return parser.parse_args()
+    options = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        weights=WEIGHTS_FOLDER,
+        nkululeko=ROOT / ".venv-nkululeko/bin/python",
+        out=RESULTS / "peers.json",
+        document=ROOT / "docs/EVALUATION.md",
+        again="run what has answers already; what is computed once (features, networks) stays",
+    )
+    options.add_argument("--corpora", nargs="+", choices=PROTOCOLS, default=[*PROTOCOLS])
+    options.add_argument("--only", nargs="+", choices=SYSTEMS, default=[*SYSTEMS])
+    return options.parse_args()
 
 
 def make_task(name: str, options: argparse.Namespace) -> Task:
@@ -286,17 +298,8 @@ def score(system: System, corpus: str, table: npt.NDArray[np.str_]) -> Row:
     certain = np.eye(len(labels))[answer]
     result = Result(words, tuple(labels.tolist()), truth, certain, speakers, fold.astype(int))
     scores = result.scores()
-    low, high = scores["uar_interval_95"]
-    numbers = {"uar": scores["uar"], "low": low, "high": high, "accuracy": scores["accuracy"]}
     row = {"system": system.title, "corpus": corpus, "protocol": words}
-    return row | {name: round(value, 4) for name, value in numbers.items()}
-
-
-def write_rows(file: Path, rows: list[Row]) -> None:
-    """Write the rows as JSON."""
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
+    return rounded(row | uar_of(scores) | {"accuracy": scores["accuracy"]})
 
 
 def markdown(rows: list[Row]) -> str:
@@ -324,7 +327,7 @@ def numbers(row: Row | None) -> str:
     """Write a system's cells of one corpus."""
     if row is None:
         return " | "
-    return f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['accuracy']:.3f}"
+    return f"{uar(row)} | {row['accuracy']:.3f}"
 
 
 def write_document(document: Path, rows: list[Row]) -> None:
@@ -333,19 +336,16 @@ def write_document(document: Path, rows: list[Row]) -> None:
     if text.count(MARK) != 2:
         print(f"{document.name} is not there or has no two marks {MARK}: table printed only")
         return
-    before, _, after = text.split(MARK)
-    inside = f"{MARK}\n{markdown(rows)}\n{MARK}"
-    document.write_text(before + inside + after, encoding="utf-8")
+    write_between(document, MARK, markdown(rows))
 
 
 def write_readme(readme: Path, rows: list[Row]) -> None:
     """Put the rows of a short table between the marks of a README; its head is the README's."""
     scores: dict[str, dict[str, str]] = {}
     for row in rows:
-        cell = f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-        scores.setdefault(row["system"], {})[row["corpus"]] = cell
+        scores.setdefault(row["system"], {})[row["corpus"]] = uar(row)
     lines = [
-        f"| {system} | {' | '.join(cells.get(corpus, '') for corpus in PROTOCOLS)} |"
+        line([system, *(cells.get(corpus, "") for corpus in PROTOCOLS)])
         for system, cells in scores.items()
     ]
     before, rest = readme.read_text(encoding="utf-8").split("<!-- peers -->\n")

@@ -9,7 +9,6 @@ kept in --work as they come; a run that was killed goes on from there. --table n
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
@@ -19,7 +18,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from accuracy import write_between
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    Row,
+    parser,
+    read_json,
+    write_between,
+    write_json,
+)
+from library import line as table_line
+from library import uar as uar_with_interval
 from sklearn.model_selection import GroupKFold
 
 from serein.cli.show import progress_bar
@@ -33,7 +43,6 @@ from serein.experiment.recipe import Data, Model, uncalibrated
 from serein.experiment.recipe_file import short_recipe
 from serein.training.plan import Training
 
-ROOT = Path(__file__).parents[1]
 MARK = "<!-- dp -->"
 CORPORA = ("emodb", "ravdess")
 PUBLIC = "nemo"
@@ -50,25 +59,25 @@ GRID = {
 PUBLIC_CLIPS, PUBLIC_FOLDS = 600, 3  # of nEMO: about as many to learn from as in EmoDB
 
 Array = npt.NDArray[Any]
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Choose settings, measure what is missing, then write table and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs/private")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/private.json")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/PRIVACY.md")
-    parser.add_argument("--table", action="store_true", help="only write the table anew")
-    options = parser.parse_args()
+    options = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        work=ROOT / "runs/private",
+        out=RESULTS / "private.json",
+        document=ROOT / "docs/PRIVACY.md",
+        table="only write the table anew",
+    ).parse_args()
     if not options.table:
         kept = Kept(options.work)
         public = read_public(options.data)
         settings = chosen(public, kept)
         rows = [row for name in CORPORA for row in measured(name, options, public, settings, kept)]
-        write(options.out, {"settings": settings, "rows": rows})
-    write_between(options.document, MARK, markdown(json.loads(options.out.read_text())))
+        write_json(options.out, {"settings": settings, "rows": rows})
+    write_between(options.document, MARK, markdown(read_json(options.out)))
 
 
 class Kept:
@@ -81,8 +90,8 @@ class Kept:
         """Measure, unless it is there."""
         file = self.folder / f"{name}.json"
         if not file.exists():
-            write(file, measure())
-        return json.loads(file.read_text())
+            write_json(file, measure())
+        return read_json(file)
 
 
 def read(name: str, data: Path) -> Prepared:
@@ -219,14 +228,6 @@ def summary(prepared: Prepared, runs: list[Row]) -> Row:
     }
 
 
-def write(file: Path, content: Any) -> None:
-    """Write a JSON file at once."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)
-
-
 def markdown(found: Row) -> str:
     """Write a table a corpus, and how it was measured."""
     settings, parts = found["settings"], []
@@ -256,10 +257,10 @@ def line(row: Row) -> str:
     cells = [
         name,
         f"{row['noise']:.2f}" if row["epsilon"] else "",
-        f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+        uar_with_interval(row),
         f"{row['least']:.3f} to {row['most']:.3f}",
     ]
-    return f"| {' | '.join(cells)} |"
+    return table_line(cells)
 
 
 HEAD = "| privacy | noise, in clips | UAR (95 % interval) | single runs |\n|---|---|---|---|"

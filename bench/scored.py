@@ -5,15 +5,12 @@ Which rows stand here was decided by what they are called, not by how they score
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-RESULTS = Path(__file__).parents[1] / "results"
+from library import RESULTS, Row, interval, read_json
+from library import table as markdown_table
+
 MELD = "its own test set, dialogues unseen"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -141,23 +138,22 @@ SCORES = {"uar": "UAR", "minority_recall": "recall of the rare", "f1_weighted": 
 
 def table() -> str:
     """Write the picked rows as Markdown."""
-    head = "| bench | heard | score | serein | beside it | protocol |\n|---|---|---|---|---|---|"
-    return "\n".join([head, *(line(pick) for pick in PICKS)])
+    heads = ("bench", "heard", "score", "serein", "beside it", "protocol")
+    return markdown_table(heads, map(cells, PICKS))
 
 
-def line(pick: Pick) -> str:
-    """Write one row."""
+def cells(pick: Pick) -> tuple[str, ...]:
+    """Write the cells of one row."""
     file = RESULTS / f"{FILES.get(pick.bench, pick.bench)}.json"
-    rows = json.loads(file.read_text(encoding="utf-8"))
+    rows = read_json(file)
     found = {name: the_one(rows, pick.both | held) for name, held in pick.sides.items()}
-    cells = (
+    return (
         f"[`make {pick.bench}`]({PAGES[pick.bench]}.md)",
         pick.title,
         SCORES[pick.score],
         *(f"{name}: {scored(row, pick.score)}" for name, row in found.items()),
         protocol(next(iter(found.values()))),
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def the_one(rows: list[Row], wanted: Row) -> Row:
@@ -173,8 +169,7 @@ def scored(row: Row, score: str) -> str:
     if score == "uar" and "condition" in row:
         return f"{row['uar']:.3f}"
     named = (row.get(f"{score}_low", row.get("low")), row.get(f"{score}_high", row.get("high")))
-    low, high = row.get(f"{score}_interval_95", named)
-    return f"{row[score]:.3f} ({low:.3f} to {high:.3f})"
+    return interval(row[score], *row.get(f"{score}_interval_95", named))
 
 
 def protocol(row: Row) -> str:

@@ -14,29 +14,37 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    WEIGHTS_FOLDER,
+    Row,
+    interval,
+    line,
+    parser,
+    rounded,
+    write_between,
+    write_json,
+)
+
 CORPORA = ("emodb", "ravdess")
 CLIPS = 240
 MARK = "<!-- stress -->"
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Measure what is missing, then write rows and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--weights", type=Path, default=ROOT / "../shared/weights")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs/stress")
-    options = parser.parse_args()
+    folders = {"data": CORPORA_FOLDER, "weights": WEIGHTS_FOLDER, "runs": ROOT / "runs/stress"}
+    options = parser(__doc__, **folders).parse_args()
     found = {}
     for corpus in CORPORA:
         file = options.runs / corpus / "stress.json"
         if not file.exists():
             evaluate(corpus, options)
         found[corpus] = json.loads(file.read_text(encoding="utf-8"))
-    out = ROOT / "results/stress.json"
     measured = [row for corpus, report in found.items() for row in rows(corpus, report)]
-    out.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS / "stress.json", measured)
     write_document(ROOT / "docs/EVALUATION.md", measured)
 
 
@@ -61,17 +69,12 @@ def rows(corpus: str, report: dict[str, Any]) -> list[Row]:
         listed.append(
             head | {"condition": name, "test": entry["settings"]["test"]} | numbers | change
         )
-    return [
-        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        for row in listed
-    ]
+    return [rounded(row) for row in listed]
 
 
 def write_document(document: Path, measured: list[Row]) -> None:
     """Put the table between the marks of the document."""
-    before, _, after = document.read_text(encoding="utf-8").split(MARK)
-    text = f"{before}{MARK}\n{markdown(measured)}\n{MARK}{after}"
-    document.write_text(text, encoding="utf-8")
+    write_between(document, MARK, markdown(measured))
 
 
 def markdown(measured: list[Row]) -> str:
@@ -91,7 +94,7 @@ def markdown(measured: list[Row]) -> str:
             for row in measured
             if row["condition"] == condition and row["corpus"] == corpus
         ]
-        lines.append(f"| {condition} | {' | '.join(cells)} |")
+        lines.append(line([condition, *cells]))
     return "\n".join(lines)
 
 
@@ -99,7 +102,7 @@ def cell(row: Row) -> str:
     """Write the three cells of a corpus."""
     if row["condition"] == "clean":
         return f"{row['uar']:.3f} | | "
-    change = f"{row['change']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    change = interval(row["change"], row["low"], row["high"], "+.3f")
     return f"{row['uar']:.3f} | {change} | {row['unchanged']:.0%}"
 
 

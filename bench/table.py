@@ -7,7 +7,6 @@ epoch. Confidence is not calibrated here: the temperature changes neither UAR no
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import time
@@ -18,6 +17,21 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+from library import (
+    CORPORA_FOLDER,
+    RESULTS,
+    ROOT,
+    Row,
+    line,
+    parser,
+    read_json,
+    rounded,
+    uar,
+    uar_of,
+    write_between,
+    write_json,
+)
+from library import table as markdown_table
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.cli.show import progress_bar
@@ -32,10 +46,18 @@ from serein.features.encoder import SpeechEncoder
 from serein.models.catalogue import MODELS
 from serein.models.hmm import GaussianMixtureHMM
 
-ROOT = Path(__file__).parents[1]
 CORPORA = ("emodb", "ravdess")
 TIMED_CLIPS = 20
 MARK = "<!-- make table -->"
+HEADS = (
+    "model",
+    "UAR (95 % interval)",
+    "accuracy",
+    "parameters",
+    "epochs",
+    "training of a fold, s",
+    "inference, s per s",
+)
 LATER = {  # keys that came after rows were measured, which their default leaves as they were
     "data": {"public": (), "unlabelled": ()},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
@@ -53,37 +75,31 @@ OLD_NAMES = {
 
 def main() -> None:
     """Measure what is missing, then write table and document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/corpora")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/models.json")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/MODELS.md")
-    parser.add_argument("--corpora", nargs="*", default=CORPORA)
-    parser.add_argument("--only", nargs="*", help="models, if not all")
-    options = parser.parse_args()
+    arguments = parser(
+        __doc__,
+        data=CORPORA_FOLDER,
+        out=RESULTS / "models.json",
+        document=ROOT / "docs/MODELS.md",
+    )
+    arguments.add_argument("--corpora", nargs="*", default=CORPORA)
+    arguments.add_argument("--only", nargs="*", help="models, if not all")
+    options = arguments.parse_args()
     for recipe in recipes(options.corpora, options.only):
         mark = fingerprint(recipe)
-        if not any(row["recipe"] == mark for row in read_rows(options.out)):
+        if not any(row["recipe"] == mark for row in read_json(options.out)):
             add_row(options.out, measure(recipe, options.data) | {"recipe": mark})
-    write_document(options.document, read_rows(options.out))
+    write_document(options.document, read_json(options.out))
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Read what was measured before."""
-    return json.loads(file.read_text()) if file.exists() else []
-
-
-def add_row(file: Path, row: dict[str, Any]) -> None:
+def add_row(file: Path, row: Row) -> None:
     """Put a row in the place of the one of the same model and corpus, if any."""
-    kept = [old for old in read_rows(file) if key(old) != key(row)]
+    kept = [old for old in read_json(file) if key(old) != key(row)]
     rows = sorted([*kept, row], key=lambda row: (row["corpus"], -row["uar"]))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{row['corpus']}.part")
-    part.write_text(json.dumps(rows, indent=1) + "\n")
-    part.replace(file)
-    print(line(row), flush=True)
+    write_json(file, rows)
+    print(line(cells(row)), flush=True)
 
 
-def key(row: dict[str, Any]) -> tuple[str, str]:
+def key(row: Row) -> tuple[str, str]:
     """Say which row it is."""
     return row["model"], row["corpus"]
 
@@ -118,7 +134,7 @@ def fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def with_old_names(settings: dict[str, Any]) -> dict[str, Any]:
+def with_old_names(settings: Row) -> Row:
     """Give keys the names that they had when the rows were measured."""
     return {
         name: {OLD_NAMES.get(key, key): entry for key, entry in values.items()}
@@ -128,26 +144,23 @@ def with_old_names(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measure(recipe: Recipe, data: Path) -> dict[str, Any]:
+def measure(recipe: Recipe, data: Path) -> Row:
     """Judge a recipe on unseen speakers, and time it."""
     prepared = prepare(recipe, data=data, progress_bar=progress_bar)
     fitted = fit_folds(prepared, progress_bar=progress_bar)
     scores = fitted.predict(prepared.X).scores()
     last = fitted.members[-1][0]
-    low, high = scores["uar_interval_95"]
-    return {
+    row = {
         "model": model_name(recipe),
         "corpus": recipe.data.corpora[0],
         "protocol": prepared.protocol,
-        "uar": round(scores["uar"], 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "accuracy": round(scores["accuracy"], 4),
+        **uar_of(scores),
+        "accuracy": scores["accuracy"],
         "parameters": parameters(last, prepared),
         "epochs": len(learning_curve(last)) or None,
         "train_s": round(training_seconds(fitted), 1),
-        "infer_s_per_s": float(f"{inference(last, prepared):.2g}"),
     }
+    return rounded(row) | {"infer_s_per_s": float(f"{inference(last, prepared):.2g}")}
 
 
 def model_name(recipe: Recipe) -> str:
@@ -215,37 +228,30 @@ def answering(fitted: Any, prepared: Prepared) -> Any:
     )
 
 
-def line(row: dict[str, Any]) -> str:
-    """Write a row of the table."""
-    cells = [
+def cells(row: Row) -> list[str]:
+    """Write the cells of a row."""
+    return [
         row["model"],
-        f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+        uar(row),
         f"{row['accuracy']:.3f}",
         f"{row['parameters']:,}".replace(",", " "),
         str(row["epochs"] or ""),
         f"{row['train_s']:g}",
         f"{row['infer_s_per_s']:g}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
-def write_document(document: Path, rows: list[dict[str, Any]]) -> None:
+def write_document(document: Path, rows: list[Row]) -> None:
     """Put the tables between the marks of the document."""
     parts = []
     for corpus in CORPORA:
         mine = [row for row in rows if row["corpus"] == corpus]
         if mine:
-            parts += [f"**{corpus}**, {mine[0]['protocol']}:", "", HEAD, *map(line, mine), ""]
-    if not document.exists():
-        return
-    before, _, after = document.read_text(encoding="utf-8").split(MARK)
-    document.write_text(before + MARK + "\n" + "\n".join(parts) + MARK + after, encoding="utf-8")
+            written = markdown_table(HEADS, map(cells, mine))
+            parts.append(f"**{corpus}**, {mine[0]['protocol']}:\n\n{written}\n")
+    if document.exists():
+        write_between(document, MARK, "\n".join(parts).removesuffix("\n"))
 
-
-HEAD = (
-    "| model | UAR (95 % interval) | accuracy | parameters | epochs | training of a fold, s "
-    "| inference, s per s |\n|---|---|---|---|---|---|---|"
-)
 
 if __name__ == "__main__":
     main()

@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from library import RESULTS, ROOT, Row, interval, uar, uar_of
+
 PAGE = ROOT / "docs/textbook.md"
 TITLES = {"emodb": "EmoDB", "ravdess": "RAVDESS"}
 SURE = 0.05  # adjusted p below which a difference is printed bold
-Row = dict[str, Any]
 Results = Mapping[str, list[Row]]
 
 
 def main() -> None:
     """Write the figures into the page."""
     text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(filled(text, read_results(ROOT / "results")), encoding="utf-8")
+    PAGE.write_text(filled(text, read_results(RESULTS)), encoding="utf-8")
 
 
 def read_results(folder: Path) -> Results:
@@ -49,16 +49,11 @@ def one(rows: Iterable[Row], **key: Any) -> Row:
     return row
 
 
-def uar(row: Row) -> str:
-    """Write a UAR with its interval."""
-    return f"{row['uar']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-
-
 def gain(row: Row) -> str:
     """Write a difference with its paired interval; bold if it is more than chance."""
     if "gain" not in row:
         return ""
-    text = f"{row['gain']:+.3f} ({row['gain_low']:+.3f} to {row['gain_high']:+.3f})"
+    text = interval(row["gain"], row["gain_low"], row["gain_high"], "+.3f")
     return f"**{text}**" if row["p_holm"] < SURE else text
 
 
@@ -115,7 +110,7 @@ def change(row: Row) -> str:
     """Write what a condition changes."""
     if row["condition"] == "clean":
         return ""
-    return f"{row['change']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return interval(row["change"], row["low"], row["high"], "+.3f")
 
 
 def imbalance(results: Results) -> str:
@@ -126,8 +121,7 @@ def imbalance(results: Results) -> str:
             continue
         cells = [row["method"], row["classifier"]]
         for name in ("minority_recall", "uar"):
-            low, high = row[f"{name}_interval_95"]
-            cells.append(f"{row[name]:.3f} ({low:.3f} to {high:.3f})")
+            cells.append(interval(row[name], *row[f"{name}_interval_95"]))
         lines.append(cells)
     return table(["method", "classifier", "recall of the rare three", "UAR"], lines)
 
@@ -150,8 +144,8 @@ def words(results: Results) -> str:
     lines = []
     for system, title in names.items():
         row = one(results["words"], system=system, set="test")
-        ends = f"{row['f1_weighted_low']:.3f} to {row['f1_weighted_high']:.3f}"
-        lines.append([title, f"{row['f1_weighted']:.3f} ({ends})"])
+        ends = (row["f1_weighted_low"], row["f1_weighted_high"])
+        lines.append([title, interval(row["f1_weighted"], *ends)])
     return table(["words alone, MELD's test set", "weighted F1"], lines)
 
 
@@ -218,9 +212,7 @@ def rare(name: str) -> Callable[[Results], Row]:
     """Find the row of an answer to rare emotions."""
 
     def row(results: Results) -> Row:
-        found = one(results["imbalance"], method=name)
-        low, high = found["uar_interval_95"]
-        return {"uar": found["uar"], "low": low, "high": high}
+        return uar_of(one(results["imbalance"], method=name))
 
     return row
 

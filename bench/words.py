@@ -23,7 +23,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from accuracy import line, table_head, write_between
+from library import (
+    RESULTS,
+    ROOT,
+    interval,
+    line,
+    parser,
+    rounded,
+    table_head,
+    write_between,
+    write_lines,
+)
 from torch import nn
 from transformers import BertModel
 
@@ -44,7 +54,6 @@ from serein.inference.words import (
 from serein.models.calibration import fit_temperature
 from serein.models.linear import MaskedLogisticRegression
 
-ROOT = Path(__file__).parents[1]
 MARK = "<!-- make words -->"
 SETS = ("train", "dev", "test")
 LABELS = [name for name in EMOTIONS if name not in ("calm", "boredom", "contempt")]
@@ -106,23 +115,24 @@ def main() -> None:
                 print(title, flush=True)
                 ask(system, data, folder, options.bundle)
     rows = [row for system in SYSTEMS for row in score_rows(folder, system)]
-    text = ",\n".join(f" {json.dumps(row)}" for row in rows)
-    options.out.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    write_lines(options.out, rows)
     write_between(ROOT / "docs/WORDS.md", MARK, markdown(rows))
     print(markdown(rows))
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/modalities/meld_text")
-    parser.add_argument("--out", type=Path, default=ROOT / "results/words.json")
-    parser.add_argument("--bundle", type=Path, default=BUNDLED, help="the recogniser of words")
-    parser.add_argument("--fine-tune", action="store_true", help="learn the recogniser anew")
-    parser.add_argument("--head", action="store_true", help="learn its head anew, MiniLM as it is")
-    parser.add_argument("--again", action="store_true", help="run what has answers already")
-    parser.add_argument("--table", action="store_true", help="run nothing; write rows and table")
-    return parser.parse_args()
+    options = parser(
+        __doc__,
+        data=ROOT / "../shared/modalities/meld_text",
+        out=RESULTS / "words.json",
+        head="learn its head anew, MiniLM as it is",
+        again="run what has answers already",
+        table="run nothing; write rows and table",
+    )
+    options.add_argument("--bundle", type=Path, default=BUNDLED, help="the recogniser of words")
+    options.add_argument("--fine-tune", action="store_true", help="learn the recogniser anew")
+    return options.parse_args()
 
 
 def read_meld(folder: Path, name: str) -> Split:
@@ -501,10 +511,8 @@ def score_rows(folder: Path, system: str) -> Iterator[dict[str, Any]]:
         row["dialogues"] = len(set(table[:, 0]))
         for score in SCORES:
             low, high = ends[score].tolist()
-            values = (float(found[score]), low, high)
-            names = (score, f"{score}_low", f"{score}_high")
-            row |= {key: round(x, 4) for key, x in zip(names, values, strict=True)}
-        yield row
+            row |= {score: float(found[score]), f"{score}_low": low, f"{score}_high": high}
+        yield rounded(row)
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -521,7 +529,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 def cell(row: dict[str, Any], score: str) -> str:
     """Write a score with its interval."""
-    return f"{row[score]:.3f} ({row[f'{score}_low']:.3f} to {row[f'{score}_high']:.3f})"
+    return interval(row[score], row[f"{score}_low"], row[f"{score}_high"])
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def methods(load_bench: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def rows(methods: ModuleType) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = methods.read_rows(ROOT / "results/methods.json")
+    found: list[dict[str, Any]] = methods.read_json(ROOT / "results/methods.json")
     return found
 
 

@@ -1,0 +1,115 @@
+"""What the benches share: common options, files of results, tables of Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+CORPORA_FOLDER = ROOT / "../shared/corpora"
+WEIGHTS_FOLDER = ROOT / "../shared/weights"
+
+Row = dict[str, Any]
+
+
+# --- options ---
+
+
+def parser(description: str | None, **options: Path | str) -> argparse.ArgumentParser:
+    """Make a parser with options for paths, named with their default, and flags, with their help.
+
+    The names of the benches' common options are `data`, `weights`, `out`, `again` and `table`.
+    """
+    made = argparse.ArgumentParser(description=description)
+    for name, value in options.items():
+        if isinstance(value, Path):
+            made.add_argument(f"--{name}", type=Path, default=value)
+        else:
+            made.add_argument(f"--{name}", action="store_true", help=value)
+    return made
+
+
+# --- results ---
+
+
+def read_json(file: Path) -> Any:
+    """Read results; an empty list if there are none yet."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write results as JSON, the whole file at once."""
+    write_whole(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_lines(file: Path, rows: Iterable[Row]) -> None:
+    """Write rows as JSON, one line per row, the whole file at once."""
+    lines = ",\n".join(f" {json.dumps(row)}" for row in rows)
+    write_whole(file, f"[\n{lines}\n]\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file under another name first, so that it never holds only a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")  # two processes may write the same file
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def uar_of(scores: Row) -> Row:
+    """Take UAR and the ends of its interval out of a result's scores."""
+    low, high = scores["uar_interval_95"]
+    return {"uar": scores["uar"], "low": low, "high": high}
+
+
+def rounded(row: Row) -> Row:
+    """Round every float of a row to four decimals."""
+    return {key: round(x, 4) if isinstance(x, float) else x for key, x in row.items()}
+
+
+# --- Markdown ---
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table."""
+    return "\n".join([*table_head(heads), *map(line, rows)])
+
+
+def table_head(heads: Iterable[str]) -> list[str]:
+    """Write the first two lines of a table."""
+    heads = list(heads)
+    return [line(heads), "|---" * len(heads) + "|"]
+
+
+def line(cells: Iterable[str]) -> str:
+    """Write a line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def interval(value: float, low: float, high: float, form: str = ".3f") -> str:
+    """Write a value with its interval."""
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
+def uar(row: Row) -> str:
+    """Write the UAR of a row with its interval."""
+    return interval(row["uar"], row["low"], row["high"])
+
+
+def write_between(document: Path, mark: str, text: str) -> None:
+    """Put text between the two marks of a document."""
+    old = document.read_text(encoding="utf-8")
+    document.write_text(between(old, mark, text, document.name), encoding="utf-8")
+
+
+def between(document: str, mark: str, text: str, name: str) -> str:
+    """Return a document with other text between its two marks."""
+    if document.count(mark) != 2:
+        raise SystemExit(f"{name} has {document.count(mark)} times {mark}: it needs two")
+    before, _, after = document.split(mark)
+    return f"{before}{mark}\n{text}\n{mark}{after}"
