@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from library import (
-    CORPORA_FOLDER,
+    COLUMNS,
     RESULTS,
     ROOT,
-    WEIGHTS_FOLDER,
     Row,
     interval,
     line,
@@ -32,10 +31,11 @@ from library import (
     table_head,
     uar,
     uar_of,
+    write_answers,
     write_between,
     write_json,
 )
-from peers import COLUMNS, refuse_other_folds
+from peers import refuse_other_folds
 from table import fingerprint
 
 from serein.cli.show import progress_bar
@@ -146,14 +146,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    options = parser(
-        __doc__,
-        data=CORPORA_FOLDER,
-        weights=WEIGHTS_FOLDER,
-        out=RESULTS / "accuracy.json",
-        again="run what has answers already",
-        table="run nothing; write rows and tables",
-    )
+    options = parser(__doc__, "data", "weights", "again", "table", out=RESULTS / "accuracy.json")
     names = [name for case in CASES for name in (case.slug, *(stem(case, s) for s in SYSTEMS))]
     only = f"of these only: {', '.join(names)}"
     options.add_argument("--only", nargs="+", choices=names, default=[], metavar="NAME", help=only)
@@ -233,16 +226,6 @@ def write_told(folder: Path, name: str, entry: dict[str, str] | None) -> None:
     part = folder / "recipes.part"
     part.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(folder / "recipes.json")
-
-
-def write_answers(result: Result, target: Path) -> None:
-    """Keep the answers alone, a row a clip; their scores need no more."""
-    labels = np.array(result.labels)
-    columns = result.about["file"], result.speakers, result.fold
-    with target.open("w", newline="", encoding="utf-8") as out:
-        rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows(zip(*columns, labels[result.truth], labels[result.prediction], strict=True))
 
 
 def measured(folder: Path) -> list[Row]:

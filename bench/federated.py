@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from library import (
-    CORPORA_FOLDER,
     RESULTS,
     ROOT,
     Row,
@@ -96,12 +95,12 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     return parser(
         __doc__,
-        data=CORPORA_FOLDER,
+        "data",
+        "table",
         flower=ROOT / ".venv-flower/bin/python",
         work=ROOT / "runs/federated",
         out=RESULTS / "federated.json",
         document=ROOT / "docs/PRIVACY.md",
-        table="run nothing; write the table",
     ).parse_args()
 
 

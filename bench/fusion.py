@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,10 +18,8 @@ from typing import Any
 
 import numpy as np
 from library import (
-    CORPORA_FOLDER,
     RESULTS,
     ROOT,
-    WEIGHTS_FOLDER,
     Row,
     interval,
     line,
@@ -31,10 +28,11 @@ from library import (
     table_head,
     uar,
     uar_of,
+    write_answers,
     write_between,
     write_json,
 )
-from peers import COLUMNS, read_answers
+from peers import read_answers
 
 from serein.cli.show import progress_bar
 from serein.evaluation.comparison import compare, holm
@@ -113,14 +111,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    options = parser(
-        __doc__,
-        data=CORPORA_FOLDER,
-        weights=WEIGHTS_FOLDER,
-        out=RESULTS / "fusion.json",
-        again="run what is there already",
-        table="run nothing; write rows and tables",
-    )
+    options = parser(__doc__, "data", "weights", "again", "table", out=RESULTS / "fusion.json")
     options.add_argument("--face", type=Path, help="action units, in place of the recipe's table")
     names = ("fused", "adapted", "few")
     options.add_argument("--only", nargs="+", choices=names, default=names, help="parts to run")
@@ -159,7 +150,7 @@ def fuse(options: argparse.Namespace, folder: Path) -> None:
     for prefix in ("", "half-"):
         found[f"{prefix}committee"] = committee([found[prefix + name] for name in COMMITTEE])
     for name in [*TITLES][:-1]:
-        keep(found[name], name, folder)
+        write_answers(found[name], folder / f"{name}.csv")
 
 
 def with_rule(fitted: FittedFolds, rule: str) -> FittedFolds:
@@ -186,7 +177,7 @@ def adapt(options: argparse.Namespace, folder: Path) -> None:
     means = np.stack([data.X[who == number].mean(axis=0) for number in range(who.max() + 1)])
     augmented = replace(data.augmented, X=data.augmented.X - means[who[data.augmented.parent]])
     centred = replace(data, X=data.X - means[who], augmented=augmented)
-    keep(fit_folds(centred).predict(centred.X), "adapted", folder)
+    write_answers(fit_folds(centred).predict(centred.X), folder / "adapted.csv")
 
 
 def few(options: argparse.Namespace, folder: Path) -> None:
@@ -198,23 +189,13 @@ def few(options: argparse.Namespace, folder: Path) -> None:
             data = variant(
                 options, fusion=fusion, protocol={"seed": seed}, augmentation={"per_clip": 0}
             )
-            keep(fit_folds(data).predict(data.X), f"few-{name}-{seed}", folder)
+            write_answers(fit_folds(data).predict(data.X), folder / f"few-{name}-{seed}.csv")
         print(f"few labels: seed {seed + 1} of {len(SEEDS)}", flush=True)
 
 
 def few_names() -> list[str]:
     """List the files of predictions for few labels."""
     return [f"few-{name}-{seed}" for seed in SEEDS for name in FEW]
-
-
-def keep(result: Result, name: str, folder: Path) -> None:
-    """Write predictions, a row a clip."""
-    truth, predicted = (np.array(result.labels)[row] for row in (result.truth, result.prediction))
-    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as out:
-        rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        columns = (result.about["file"], result.speakers, result.fold, truth, predicted)
-        rows.writerows(zip(*columns, strict=True))
 
 
 # --- scoring ---

@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 from library import (
-    CORPORA_FOLDER,
     RESULTS,
     ROOT,
-    WEIGHTS_FOLDER,
     Row,
     parser,
     rounded,
@@ -33,7 +31,7 @@ MARK = "<!-- make leaks -->"
 
 def main() -> None:
     """Run both recipes, then write rows and document."""
-    options = parser(__doc__, data=CORPORA_FOLDER, weights=WEIGHTS_FOLDER).parse_args()
+    options = parser(__doc__, "data", "weights").parse_args()
     rows = [row for recipe in RECIPES for row in check(recipe, options)]
     write_json(RESULTS / "leaks.json", rows)
     write_document(ROOT / "docs/EVALUATION.md", rows)

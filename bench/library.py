@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-CORPORA_FOLDER = ROOT / "../shared/corpora"
-WEIGHTS_FOLDER = ROOT / "../shared/weights"
+OPTIONS: dict[str, Path | str] = {  # folders by their default, flags by their help
+    "data": ROOT / "../shared/corpora",
+    "weights": ROOT / "../shared/weights",
+    "again": "run what is there already",
+    "table": "run nothing; write the tables from the results",
+}
+
+COLUMNS = ("file", "speaker", "fold", "truth", "answer")  # of what a system said, clip by clip
 
 Row = dict[str, Any]
 
@@ -20,13 +29,10 @@ Row = dict[str, Any]
 # --- options ---
 
 
-def parser(description: str | None, **options: Path | str) -> argparse.ArgumentParser:
-    """Make a parser with options for paths, named with their default, and flags, with their help.
-
-    The names of the benches' common options are `data`, `weights`, `out`, `again` and `table`.
-    """
+def parser(description: str | None, *common: str, **own: Path | str) -> argparse.ArgumentParser:
+    """Make a parser with some of the common options, and own ones: defaults of paths, or help."""
     made = argparse.ArgumentParser(description=description)
-    for name, value in options.items():
+    for name, value in ({key: OPTIONS[key] for key in common} | own).items():
         if isinstance(value, Path):
             made.add_argument(f"--{name}", type=Path, default=value)
         else:
@@ -59,6 +65,16 @@ def write_whole(file: Path, text: str) -> None:
     part = file.with_suffix(f".{os.getpid()}.part")  # two processes may write the same file
     part.write_text(text, encoding="utf-8")
     part.replace(file)
+
+
+def write_answers(result: Any, file: Path) -> None:
+    """Write what a system said, a row a clip, without probabilities."""
+    labels = np.array(result.labels)
+    columns = result.about["file"], result.speakers, result.fold
+    with file.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows(zip(*columns, labels[result.truth], labels[result.prediction], strict=True))
 
 
 def uar_of(scores: Row) -> Row:

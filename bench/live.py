@@ -21,7 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import opensmile
 import turns
-from library import CORPORA_FOLDER, RESULTS, ROOT, parser, write_between, write_json
+from library import RESULTS, ROOT, parser, write_between, write_json
 from library import table as markdown_table
 
 import serein
@@ -41,7 +41,7 @@ MARK = "<!-- make live -->"
 
 def main() -> None:
     """Measure, write and print."""
-    options = parser(__doc__, data=CORPORA_FOLDER)
+    options = parser(__doc__, "data")
     options.add_argument("--hours", type=float, default=1.0)
     options.add_argument("--json", type=Path, help="file for the latency alone")
     given = options.parse_args()

@@ -20,17 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from library import (
-    CORPORA_FOLDER,
-    RESULTS,
-    ROOT,
-    Row,
-    parser,
-    read_json,
-    rounded,
-    uar_of,
-    write_lines,
-)
+from library import RESULTS, ROOT, Row, parser, read_json, rounded, uar_of, write_lines
 from table import fingerprint
 
 from serein.audio.augment import Noise
@@ -227,12 +217,7 @@ TOPICS: dict[str, Topic] = {
 
 def main() -> None:
     """Measure what is missing; write each row when it is done."""
-    arguments = parser(
-        __doc__,
-        data=CORPORA_FOLDER,
-        out=RESULTS / "methods.json",
-        answers=ROOT / "runs/methods",
-    )
+    arguments = parser(__doc__, "data", out=RESULTS / "methods.json", answers=ROOT / "runs/methods")
     arguments.add_argument("--corpora", nargs="*", choices=CORPORA, default=CORPORA)
     arguments.add_argument("--only", nargs="*", choices=TOPICS, default=[*TOPICS], metavar="TOPIC")
     options = arguments.parse_args()

@@ -7,7 +7,6 @@ writes only the tables, `--only` measures some parts anew.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import scored
-from library import CORPORA_FOLDER, RESULTS, ROOT, between, interval, table, write_json
+from library import RESULTS, ROOT, between, interval, parser, table, write_json
 
 BENCH = Path(__file__).parent
 PAGE = ROOT / "docs" / "BENCH.md"
@@ -40,12 +39,10 @@ Found = dict[str, Any]
 
 def main() -> None:
     """Measure, write and say where."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=CORPORA_FOLDER)
-    parser.add_argument("--nkululeko", help="the Python of nkululeko's own environment")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--table", action="store_true", help="measure nothing, write the tables")
-    given = parser.parse_args()
+    options = parser(__doc__.splitlines()[0], "data", "table")
+    options.add_argument("--nkululeko", help="the Python of nkululeko's own environment")
+    options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    given = options.parse_args()
     file = RESULTS / "bench.json"
     found: Found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     extra = {"stream": ["--data", str(given.data)]}

@@ -26,10 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import peers_nkululeko
 from library import (
-    CORPORA_FOLDER,
+    COLUMNS,
     RESULTS,
     ROOT,
-    WEIGHTS_FOLDER,
     Row,
     line,
     parser,
@@ -58,7 +57,6 @@ PROTOCOLS = {
     "emodb": (leave_one_speaker_out, "leave one speaker out"),
     "ravdess": (ravdess_actor_folds, "six RAVDESS actor folds, unseen speakers"),
 }
-COLUMNS = ("file", "speaker", "fold", "truth", "answer")
 MARK = "<!-- make peers -->"
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the linear SVM
 INNER_FOLDS = 5
@@ -137,8 +135,8 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     options = parser(
         __doc__,
-        data=CORPORA_FOLDER,
-        weights=WEIGHTS_FOLDER,
+        "data",
+        "weights",
         nkululeko=ROOT / ".venv-nkululeko/bin/python",
         out=RESULTS / "peers.json",
         document=ROOT / "docs/EVALUATION.md",

@@ -18,16 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from library import (
-    CORPORA_FOLDER,
-    RESULTS,
-    ROOT,
-    Row,
-    parser,
-    read_json,
-    write_between,
-    write_json,
-)
+from library import RESULTS, ROOT, Row, parser, read_json, write_between, write_json
 from library import line as table_line
 from library import uar as uar_with_interval
 from sklearn.model_selection import GroupKFold
@@ -65,11 +56,11 @@ def main() -> None:
     """Choose settings, measure what is missing, then write table and document."""
     options = parser(
         __doc__,
-        data=CORPORA_FOLDER,
+        "data",
+        "table",
         work=ROOT / "runs/private",
         out=RESULTS / "private.json",
         document=ROOT / "docs/PRIVACY.md",
-        table="only write the table anew",
     ).parse_args()
     if not options.table:
         kept = Kept(options.work)

@@ -14,19 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from library import (
-    CORPORA_FOLDER,
-    RESULTS,
-    ROOT,
-    WEIGHTS_FOLDER,
-    Row,
-    interval,
-    line,
-    parser,
-    rounded,
-    write_between,
-    write_json,
-)
+from library import RESULTS, ROOT, Row, interval, line, parser, rounded, write_between, write_json
 
 CORPORA = ("emodb", "ravdess")
 CLIPS = 240
@@ -35,8 +23,7 @@ MARK = "<!-- stress -->"
 
 def main() -> None:
     """Measure what is missing, then write rows and document."""
-    folders = {"data": CORPORA_FOLDER, "weights": WEIGHTS_FOLDER, "runs": ROOT / "runs/stress"}
-    options = parser(__doc__, **folders).parse_args()
+    options = parser(__doc__, "data", "weights", runs=ROOT / "runs/stress").parse_args()
     found = {}
     for corpus in CORPORA:
         file = options.runs / corpus / "stress.json"

@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 import onnxruntime
 from library import (
-    CORPORA_FOLDER,
     RESULTS,
     ROOT,
     Row,
@@ -76,10 +75,7 @@ OLD_NAMES = {
 def main() -> None:
     """Measure what is missing, then write table and document."""
     arguments = parser(
-        __doc__,
-        data=CORPORA_FOLDER,
-        out=RESULTS / "models.json",
-        document=ROOT / "docs/MODELS.md",
+        __doc__, "data", out=RESULTS / "models.json", document=ROOT / "docs/MODELS.md"
     )
     arguments.add_argument("--corpora", nargs="*", default=CORPORA)
     arguments.add_argument("--only", nargs="*", help="models, if not all")

@@ -124,11 +124,11 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     options = parser(
         __doc__,
+        "again",
+        "table",
         data=ROOT / "../shared/modalities/meld_text",
         out=RESULTS / "words.json",
         head="learn its head anew, MiniLM as it is",
-        again="run what has answers already",
-        table="run nothing; write rows and table",
     )
     options.add_argument("--bundle", type=Path, default=BUNDLED, help="the recogniser of words")
     options.add_argument("--fine-tune", action="store_true", help="learn the recogniser anew")
