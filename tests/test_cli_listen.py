@@ -35,7 +35,8 @@ from serein.cli.live_display import LiveDisplay
 from serein.cli.live_view import PlainLines
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, SereinError
-from serein.inference.recognizer import Recognizer, load
+from serein.inference.load import load
+from serein.inference.recognizer import Recognizer
 from serein.inference.stream import Event, Stream
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import serein
 from serein.inference.bundle import read_bundle
-from serein.inference.recognizer import DEFAULT_MODEL, find_model
+from serein.inference.load import find_model
+from serein.inference.recognizer import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 

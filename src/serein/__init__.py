@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from serein.emotions import EMOTIONS
     from serein.errors import SereinError
     from serein.features.extractor import FeatureExtractor
+    from serein.inference.load import bundled_models, load
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
-    from serein.inference.recognizer import Recognizer, bundled_models, load
+    from serein.inference.recognizer import Recognizer
     from serein.inference.stream import Stream
 
 __version__ = "0.1.0"
@@ -59,8 +60,8 @@ _HOMES = {
     "SereinError": "serein.errors",
     "Stream": "serein.inference.stream",
     "Utterance": "serein.corpora",
-    "bundled_models": "serein.inference.recognizer",
-    "load": "serein.inference.recognizer",
+    "bundled_models": "serein.inference.load",
+    "load": "serein.inference.load",
     "read_audio": "serein.audio.read",
 }
 

@@ -134,7 +134,7 @@ def names() -> dict[str, Callable[[], object]]:
     """A use of each public name."""
     import serein
     from serein.inference.bundle import read_bundle
-    from serein.inference.recognizer import find_model
+    from serein.inference.load import find_model
 
     signal = serein.read_audio(VOICE)
 

@@ -14,7 +14,8 @@ import serein
 from serein.audio.read import RATE_HZ
 from serein.errors import AudioError, BundleError
 from serein.inference.bundle import read_bundle
-from serein.inference.recognizer import Recognizer, find_model
+from serein.inference.load import find_model
+from serein.inference.recognizer import Recognizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 VOICES = sorted(SAMPLES.glob("espeak-*.flac"))

@@ -22,7 +22,7 @@ from serein.inference.bundle import (
     write_bundle,
     zip_bundle,
 )
-from serein.inference.recognizer import find_model
+from serein.inference.load import find_model
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 import serein
 from serein.errors import EngineError
+from serein.inference.load import find_model
 from serein.inference.network import PROVIDERS, check_provider, providers
-from serein.inference.recognizer import find_model
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "espeak-german.flac"
 AWAY = sorted(

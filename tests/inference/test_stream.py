@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from serein.audio.read import RATE_HZ, read_audio
 from serein.emotions import circumplex
 from serein.errors import AudioError, BundleError
+from serein.inference.load import load
 from serein.inference.prediction import UNSURE
-from serein.inference.recognizer import Recognizer, load, model_of
+from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.stream import Event, Stream
 
 Array = npt.NDArray[Any]

@@ -18,7 +18,7 @@ import pytest
 from serein.emotions import EMOTIONS
 from serein.errors import BundleError, SereinError, TextError
 from serein.features import text as text_module
-from serein.inference.recognizer import bundled_models
+from serein.inference.load import bundled_models
 from serein.inference.words import (
     ARRAYS,
     BUNDLED,

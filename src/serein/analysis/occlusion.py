@@ -112,7 +112,7 @@ def explain(
 
     Examples
     --------
-    >>> from serein.inference.recognizer import load
+    >>> from serein.inference.load import load
     >>> explain(load(), np.zeros(16000, dtype=np.float32))
     Traceback (most recent call last):
     serein.errors.AudioError: no speech in this recording: there is nothing to explain
@@ -253,7 +253,7 @@ class _NamedFeatures:
             note = "no features: their importance needs other recordings as a background"
             return cls(front_end, {}, none, 0, note)
         others = _vectors(front_end, background, model.window)
-        groups = group_columns(front_end)
+        groups = group_columns(front_end.sets, front_end.functionals)
         draws = max(1, MAX_FEATURE_QUERIES // (len(groups) * windows))
         return cls(front_end, groups, others, min(len(others), draws), "")
 

@@ -33,7 +33,8 @@ from serein.evaluation.metrics import Floats
 from serein.evaluation.result import OVERLAPS, STAMP, Result
 from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
-from serein.inference.recognizer import Recognizer, find_model
+from serein.inference.load import find_model
+from serein.inference.recognizer import Recognizer
 
 Progress = Callable[[int, int], None]
 

@@ -18,8 +18,8 @@ from serein.bulk.object_store import fetch, is_url
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
 from serein.engine import each
 from serein.errors import ResultsError, SereinError
+from serein.inference.load import find_model, load
 from serein.inference.multimodal import MultimodalRecognizer
-from serein.inference.recognizer import find_model, load
 from serein.tables import check_table, write_table
 
 Row = Mapping[str, Any]

@@ -50,7 +50,7 @@ def explain(
     """
     from serein.analysis import occlusion
     from serein.audio.read import read_audio
-    from serein.inference.recognizer import load
+    from serein.inference.load import load
 
     target = None if as_json and out is None else _target(file, out)
     if target is not None:  # without matplotlib this fails at once, not after the work

@@ -71,7 +71,7 @@ def listen(
     On a terminal: a display. Else: a line an utterance, or with --json a line an event. It is how
     a listener might describe the voice: tell the people who are listened to.
     """
-    from serein.inference.recognizer import load
+    from serein.inference.load import load
     from serein.inference.stream import Stream
 
     if devices:

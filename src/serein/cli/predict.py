@@ -104,8 +104,9 @@ def predict(
     video (MP4, WebM, ...) or a picture, the face is used too. A model trained with faces or texts
     needs no recording where --face or --text is given.
     """
+    from serein.inference.load import load
     from serein.inference.multimodal import MultimodalRecognizer
-    from serein.inference.recognizer import load, prediction_or_error
+    from serein.inference.recognizer import prediction_or_error
     from serein.recordings import recordings
 
     inputs = inputs or []
@@ -205,7 +206,7 @@ def models(
 ) -> None:
     """List the bundled models with their licences and scores."""
     from serein.inference.bundle import read_bundle
-    from serein.inference.recognizer import bundled_models, find_model
+    from serein.inference.load import bundled_models, find_model
 
     for name in bundled_models():
         manifest = read_bundle(find_model(name)).manifest
@@ -258,7 +259,7 @@ def predict_into(out: Path, inputs: list[str], settings: Settings, jobs: int | N
     from serein.bulk.journal import Journal
     from serein.bulk.predict_all import check_results, predict_all, write_results
     from serein.inference.bundle import read_bundle
-    from serein.inference.recognizer import find_model
+    from serein.inference.load import find_model
 
     check_results(out)
     files, failed = _listed(inputs)

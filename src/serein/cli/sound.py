@@ -68,7 +68,7 @@ def plot(
     """Draw waveform, spectrogram with F0 and formants, and the emotions over time, as one PNG."""
     from serein.analysis.picture import draw_recording
     from serein.audio.read import RATE_HZ, read_audio
-    from serein.inference.recognizer import load
+    from serein.inference.load import load
 
     target = out or file.with_suffix(".png")
     check_folder(target)

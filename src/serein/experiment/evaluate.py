@@ -224,7 +224,7 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
     elif front is None or front.width is not None:
         return {}
     else:
-        groups = group_columns(front)
+        groups = group_columns(front.sets, front.functionals)
     first = 0
     for name, width in prepared.widths.items():
         if name != "voice":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from serein.features.spectral import (
     mel_spectrogram,
     power_spectrogram,
 )
-
-if TYPE_CHECKING:
-    from serein.features.frontend import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -158,11 +154,11 @@ GROUPS = {  # group -> start of a column's name; the first match counts
 }
 
 
-def group_columns(front_end: FrontEnd) -> dict[str, list[int]]:
-    """Group the columns of a front end's vector: group -> their numbers."""
+def group_columns(sets: Sequence[str], functionals: Sequence[str]) -> dict[str, list[int]]:
+    """Group the columns of a vector of feature sets: group -> their numbers."""
     columns: list[str] = []
-    for name in front_end.sets:
-        times = 1 if SETS[name].vector is not None else len(front_end.functionals)
+    for name in sets:
+        times = 1 if SETS[name].vector is not None else len(functionals)
         columns += SETS[name].columns * times
     groups: dict[str, list[int]] = {}
     for number, column in enumerate(columns):

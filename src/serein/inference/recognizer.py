@@ -16,92 +16,18 @@ from serein.audio.read import Signal, read_audio
 from serein.audio.video_sound import VideoSource, is_video, read_video_sound
 from serein.defaults import (
     DEFAULT_LIMITS,
-    DEFAULT_MODEL,
     DEFAULT_PROVIDER,
     DEFAULT_UNSURE_BELOW,
     Limits,
 )
-from serein.errors import AudioError, BundleError, SereinError, unknown_name
-from serein.inference.bundle import Bundle, read_bundle
+from serein.errors import AudioError, BundleError, SereinError
+from serein.inference.bundle import Bundle
 from serein.inference.prediction import Prediction
 from serein.inference.timeline import check_window, mean_segment, window_starts
 from serein.inference.window_model import WindowModel
 from serein.recordings import recordings
 
-PRETRAINED = Path(__file__).parent / "pretrained"
-
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
-
-
-def load(
-    model: str | Path = DEFAULT_MODEL,
-    *,
-    threads: int | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-    unsure_below: float = DEFAULT_UNSURE_BELOW,
-    provider: str = DEFAULT_PROVIDER,
-) -> Recognizer:
-    """Load a recognizer.
-
-    Parameters
-    ----------
-    model : str or path
-        Name of a bundled model, or the folder or zip of a bundle.
-    threads : int, optional
-        CPU threads for the network; all cores, at most 4, if not given.
-    limits : Limits
-        What is accepted as a recording.
-    unsure_below : float
-        Where the likeliest emotion's confidence, 0 to 1, is below this, the emotion is ``unsure``.
-    provider : str
-        What computes the network, by onnxruntime: ``cpu``, ``cuda``, ``cuda:1``, ``coreml`` …
-
-    Returns
-    -------
-    Recognizer
-        Ready to predict.
-
-    Raises
-    ------
-    BundleError
-        If there is no such model, or its bundle is not sound.
-    EngineError
-        If the installed onnxruntime has no such provider, or it cannot be started.
-    SettingError
-        If `unsure_below` is not from 0 to 1.
-    """
-    bundle = read_bundle(find_model(model))
-    kind = Recognizer
-    if "modalities" in bundle.manifest:
-        from serein.inference.fusion import FusionRecognizer
-
-        kind = FusionRecognizer
-    return kind(
-        bundle, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
-    )
-
-
-def bundled_models() -> list[str]:
-    """Name the models that come with serein, the default first.
-
-    Returns
-    -------
-    list of str
-        Names that `load` takes.
-    """
-    names = sorted(place.parent.name for place in PRETRAINED.glob("*/manifest.json"))
-    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
-
-
-def find_model(model: str | Path) -> Path:
-    """Return the place of a model's bundle."""
-    if str(model) in bundled_models():
-        return PRETRAINED / str(model)
-    if Path(model).exists():
-        return Path(model)
-    raise BundleError(
-        f"{unknown_name('model', str(model), bundled_models())}; or give the path of a bundle"
-    )
 
 
 class Recognizer:
@@ -120,7 +46,7 @@ class Recognizer:
     unsure_below : float
         The emotion of a lower confidence, 0 to 1, is ``unsure``.
     provider : str
-        What computes the network: see `load`.
+        What computes the network: see `serein.load`.
 
     Attributes
     ----------
@@ -146,7 +72,8 @@ class Recognizer:
 
     Examples
     --------
-    >>> recognizer = load()
+    >>> import serein
+    >>> recognizer = serein.load()
     >>> silence = np.zeros(16000, dtype=np.float32)
     >>> recognizer.predict(silence, rate=16000).speech
     False

@@ -102,7 +102,7 @@ class Stream:
 
     Examples
     --------
-    >>> from serein.inference.recognizer import load
+    >>> from serein.inference.load import load
     >>> stream = Stream(load())
     >>> stream.push(np.zeros(16_000, np.float32))
     []

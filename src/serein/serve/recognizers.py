@@ -14,8 +14,9 @@ from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import Limits
 from serein.errors import AudioError, ServiceError, unknown_name
 from serein.inference.bundle import Bundle, read_bundle
+from serein.inference.load import bundled_models, find_model
 from serein.inference.prediction import Prediction
-from serein.inference.recognizer import Recognizer, bundled_models, find_model, for_request
+from serein.inference.recognizer import Recognizer, for_request
 from serein.serve.errors import RequestError
 from serein.serve.scheduling import Scheduler, Slots
 from serein.serve.settings import Settings

@@ -23,7 +23,8 @@ from serein.inference.bundle import (
     write_bundle,
     zip_bundle,
 )
-from serein.inference.recognizer import Recognizer, find_model, model_of
+from serein.inference.load import find_model
+from serein.inference.recognizer import Recognizer, model_of
 from serein.recordings import recordings
 
 Array = npt.NDArray[np.float32]

@@ -1,0 +1,89 @@
+"""Loads a recognizer: a bundled model by its name, or any bundle by its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serein.defaults import (
+    DEFAULT_LIMITS,
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    DEFAULT_UNSURE_BELOW,
+    Limits,
+)
+from serein.errors import BundleError, unknown_name
+from serein.inference.bundle import read_bundle
+from serein.inference.recognizer import Recognizer
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    unsure_below: float = DEFAULT_UNSURE_BELOW,
+    provider: str = DEFAULT_PROVIDER,
+) -> Recognizer:
+    """Load a recognizer.
+
+    Parameters
+    ----------
+    model : str or path
+        Name of a bundled model, or the folder or zip of a bundle.
+    threads : int, optional
+        CPU threads for the network; all cores, at most 4, if not given.
+    limits : Limits
+        What is accepted as a recording.
+    unsure_below : float
+        Where the likeliest emotion's confidence, 0 to 1, is below this, the emotion is ``unsure``.
+    provider : str
+        What computes the network, by onnxruntime: ``cpu``, ``cuda``, ``cuda:1``, ``coreml`` …
+
+    Returns
+    -------
+    Recognizer
+        Ready to predict.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model, or its bundle is not sound.
+    EngineError
+        If the installed onnxruntime has no such provider, or it cannot be started.
+    SettingError
+        If `unsure_below` is not from 0 to 1.
+    """
+    bundle = read_bundle(find_model(model))
+    kind = Recognizer
+    if "modalities" in bundle.manifest:  # few bundles are; every start would pay
+        from serein.inference.fusion import FusionRecognizer
+
+        kind = FusionRecognizer
+    return kind(
+        bundle, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+    )
+
+
+def bundled_models() -> list[str]:
+    """Name the models that come with serein, the default first.
+
+    Returns
+    -------
+    list of str
+        Names that `load` takes.
+    """
+    names = sorted(place.parent.name for place in PRETRAINED.glob("*/manifest.json"))
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
+
+
+def find_model(model: str | Path) -> Path:
+    """Return the place of a model's bundle."""
+    if str(model) in bundled_models():
+        return PRETRAINED / str(model)
+    if Path(model).exists():
+        return Path(model)
+    raise BundleError(
+        f"{unknown_name('model', str(model), bundled_models())}; or give the path of a bundle"
+    )
