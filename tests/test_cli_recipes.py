@@ -187,7 +187,7 @@ def test_without_calibration_there_is_no_adapting(
     (tmp_path / "raw.toml").write_text(text)
     asked = ("evaluate", tmp_path / "raw.toml", "--data", studio, "--cache", cache)
     said = run(*asked, "--adapt", "--out", tmp_path / "out", status=2)
-    assert "raw: to adapt, a recogniser must have learnt how speakers differ" in said
+    assert "raw: to adapt, a recognizer must know how speakers differ" in said
     assert "give protocol.calibration_folds of 2 or more" in said
     assert not (tmp_path / "out").exists()
 

@@ -156,7 +156,7 @@ def test_marks_are_filled_in(site: Path) -> None:
     for file in site.rglob("*.html"):
         assert not re.search(r"<!-- (take|table)\b", file.read_text("utf-8")), file
     handbook = (site / "handbook.html").read_text("utf-8")
-    assert "copies before the split" in handbook
+    assert "augmentation before the split" in handbook
     chinese = (site / "index.zh.html").read_text("utf-8")
     assert '<html lang="zh"' in chinese
     assert all(
