@@ -83,7 +83,7 @@ def test_what_was_spent_is_recorded_and_on_the_card(studio: Path, tmp_path: Path
     card = " ".join(model_card(manifest).split())
     assert f"({network.privacy_['epsilon']:.3g}, 1e-05)-differential privacy" in card
     assert "The unit is the recording" in card
-    assert "The scaling of features is that of others.csv" in card
+    assert "Feature scaling was computed on others.csv" in card
     assert "Not covered, since they are computed from the recordings without noise: the" in card
 
 
