@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import serein
+from serein.defaults import DEFAULT_MODEL
 from serein.inference.bundle import read_bundle
 from serein.inference.load import find_model
-from serein.inference.recognizer import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 
