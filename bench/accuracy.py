@@ -1,6 +1,6 @@
 """The recipes beside a plain linear probe, in each corpus and across corpora: `make accuracy`.
 
-Answers for unseen speakers are kept clip by clip in results/accuracy, for a stranger and adapted by
+Answers for unseen speakers are kept clip by clip in results/accuracy, unadapted and adapted by
 what is known of the speaker, and every number is computed from those files by one function, into
 results/accuracy.json, docs/ACCURACY.md and the READMEs. What has its answers there is not run again
 (--again does, and so does another recipe), and --table runs nothing: it needs no recordings.
@@ -124,7 +124,7 @@ STATES: dict[str, Row] = {  # what a file ends in -> what is known of the speake
     **{suffix(n): {"adapted": n or "all", "one_emotion": False} for n in KNOWN},
     suffix(None, one_emotion=True): {"adapted": "all", "one_emotion": True},
 }
-PLAIN, WHOLE = (False, False), ("all", False)  # a stranger; all other utterances known
+PLAIN, WHOLE = (False, False), ("all", False)  # unadapted; all other utterances known
 
 
 def main() -> None:
@@ -314,7 +314,7 @@ def state_of(row: Row) -> tuple[Any, bool]:
 
 
 def pairs(rows: list[Row]) -> Iterator[tuple[Case, bool, Row, Row | None]]:
-    """Give each case, as a stranger and then adapted: the recipe's row and the probe's."""
+    """Give each case, unadapted and then adapted: the recipe's row and the probe's."""
     found = {(row["case"], row["system"], *state_of(row)): row for row in rows}
     for case in CASES:
         for state in (PLAIN, WHOLE):

@@ -1,4 +1,4 @@
-"""What to do about rare emotions: seven answers side by side, on speakers never heard.
+"""What to do about rare emotions: seven methods side by side, on unseen speakers.
 
     python bench/imbalance.py --data FOLDER_OF_CORPORA
 

@@ -1,4 +1,4 @@
-"""What differential privacy costs, on EmoDB and RAVDESS, speakers never heard: `make private`.
+"""What differential privacy costs, on unseen speakers of EmoDB and RAVDESS: `make private`.
 
 The perceptron of `--corpus … --model mlp` at several ε, each run anew, for its noise cannot be
 repeated. Rates, batches and the like are chosen once, on nEMO, a third corpus, and the scaling of

@@ -163,9 +163,9 @@ def peers(results: Results) -> str:
 
 
 def adapted(results: Results) -> str:
-    """Write rows of `make accuracy`: a stranger, and a speaker of whom utterances are known."""
+    """Write rows of `make accuracy`: unadapted, and with other utterances of the speaker known."""
     lines = []
-    for known, title in ((False, "a stranger"), ("all", "all other utterances known, unlabelled")):
+    for known, title in ((False, "unadapted"), ("all", "all other utterances known, unlabelled")):
         key = {"system": "recipe", "adapted": known, "one_emotion": False}
         rows = [one(results["accuracy"], case=corpus, **key) for corpus in TITLES]
         lines.append([title, *map(uar, rows)])
