@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,13 @@ def test_json_lines_in_blocks_with_gaps(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
     assert rows == [{"file": "a", "p": 0.5}, {"file": "\udce9", "p": None}]
     assert sorted(tmp_path.iterdir()) == [written]
+
+
+def test_a_table_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    def blocks() -> Iterator[dict[str, list[float]]]:
+        yield {"p": [0.5]}
+        raise KeyError("the source of rows failed")
+
+    with pytest.raises(KeyError, match="source of rows"):
+        write_table(tmp_path / "x.csv", {"p": float}, blocks())
+    assert list(tmp_path.iterdir()) == []

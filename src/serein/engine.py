@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 ENGINES = ("local", "ray")
 AHEAD = 4  # items a core that are handed out before they are asked for
 BATCH = 8  # items that a process takes at once, where items may end their process
-RETRIES = 1  # of such an item, since its machine may have died rather than its process
+RETRIES = 3  # of such an item on a cluster: its machine may have died rather than its process
 WATCH_S = 0.5
 
 
@@ -236,10 +236,17 @@ def _result(promise: Any, item: Any, lost: Callable[[Any], Any] | None) -> Any:
         return ray.get(promise)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
+    except _deaths():
         if lost is None:
             raise
         return lost(item)
+
+
+def _deaths() -> tuple[type[Exception], ...]:
+    """Name the errors of a process that ended on every try, be it by the memory that it took."""
+    from ray import exceptions as ray
+
+    return ray.WorkerCrashedError, ray.NodeDiedError, ray.OutOfMemoryError, ray.ObjectLostError
 
 
 @contextmanager

@@ -37,8 +37,9 @@ def write_table(target: str | Path, kinds: Kinds, blocks: Iterable[Block]) -> Pa
         WRITERS[target.suffix](unfinished, kinds, blocks)
         unfinished.replace(target)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise ResultsError(f"cannot write {target}: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     return target
 
 

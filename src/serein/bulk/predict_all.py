@@ -40,7 +40,7 @@ DIED = "the process that read it died: it is damaged, or made to do harm"
 
 
 @dataclass(frozen=True)
-class Settings:
+class BulkSettings:
     """How all recordings are predicted."""
 
     model: str
@@ -55,7 +55,7 @@ class Settings:
 
 def predict_all(
     files: Sequence[str],
-    settings: Settings,
+    settings: BulkSettings,
     journal: Journal,
     *,
     jobs: int = 1,
@@ -67,7 +67,7 @@ def predict_all(
     ----------
     files : sequence of str
         Recordings: paths, or URLs of an object store.
-    settings : Settings
+    settings : BulkSettings
         Model and limits.
     journal : Journal
         Takes the rows: plain values with ``file`` and either ``error`` or a prediction.
@@ -120,7 +120,7 @@ def _flat(row: Row) -> dict[str, Any]:
     return dict(row) | {f"p_{label}": p for label, p in row.get("probabilities", {}).items()}
 
 
-def _predict(settings: Settings, file: str) -> dict[str, Any]:
+def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:
     """Predict one file as plain values; a function of its own, so that it can be sent away."""
     recognizer = _recognizer(settings)
     try:
@@ -142,7 +142,7 @@ def _died(file: str) -> dict[str, Any]:
 
 
 @cache
-def _recognizer(settings: Settings) -> MultimodalRecognizer:
+def _recognizer(settings: BulkSettings) -> MultimodalRecognizer:
     """Load the recognizer, once a process."""
     voice = load(
         settings.model,

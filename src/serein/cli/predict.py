@@ -34,7 +34,7 @@ from serein.engine import running_on
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
-    from serein.bulk.predict_all import Settings
+    from serein.bulk.predict_all import BulkSettings
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
 
@@ -113,13 +113,13 @@ def predict(
     if not inputs and face is None and (text is None or out is not None):
         raise typer.BadParameter("Missing argument 'PATH...': recordings, or folders of them")
     if out is not None:
-        from serein.bulk.predict_all import Settings
+        from serein.bulk.predict_all import BulkSettings
 
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
-        settings = Settings(model, unsure_below, max_seconds, provider)
+        settings = BulkSettings(model, unsure_below, max_seconds, provider)
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
             raise typer.Exit(int(predict_into(out, inputs, settings, jobs)))
     if engine != "local":
@@ -254,7 +254,7 @@ def _print_modalities(segment: Segment, lang: Language) -> None:
         )
 
 
-def predict_into(out: Path, inputs: list[str], settings: Settings, jobs: int | None) -> bool:
+def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int | None) -> bool:
     """Write the predictions of all recordings into a table; go on where a killed run was."""
     from serein.bulk.journal import Journal
     from serein.bulk.predict_all import check_results, predict_all, write_results
