@@ -14,6 +14,7 @@ from serein.errors import MissingExtraError
 from serein.models.architectures import ARCHITECTURES, MLP, TextbookCNN
 from serein.models.network_classifier import NetworkClassifier
 from serein.models.scaled_network import ScaledNetwork
+from serein.training.factory import make_trainer
 from serein.training.plan import Training
 from serein.training.privacy import PRIVATE_MODELS, BatchDataset, load_opacus, refuse_layers
 
@@ -88,6 +89,41 @@ def test_without_noise_and_bound_it_is_the_plain_step() -> None:
     step, spent = moved(privacy_epsilon=1e6, privacy_clip=100.0)
     scatter = spent["noise"] * 100.0 / 60
     np.testing.assert_allclose(step, plain, rtol=0, atol=6 * scatter)
+
+
+def private_trainer(samples: int, batch_size: int) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
+    """Make a trainer of one epoch, and samples with labels for it."""
+    plan = Training(epochs=1, batch_size=batch_size, privacy_epsilon=8.0)
+    trainer = make_trainer(MLP().build(6, 2), plan, samples, device=torch.device("cpu"))
+    series, ones = np.zeros((samples, 1, 6), np.float32), np.ones(samples, np.float32)
+    data = {"series": series, "lengths": ones.astype(np.int64), "weight": ones}
+    return trainer, data, np.arange(samples) % 2
+
+
+def batch_sizes(samples: int, batch_size: int, epochs: int) -> np.ndarray:
+    """Count the recordings in each training batch."""
+    trainer, data, labels = private_trainer(samples, batch_size)
+    sizes = []
+    for _ in range(epochs):
+        for values, _ in trainer.get_iterator(Dataset(data, labels), training=True):
+            sizes.append(float(sum(values["weight"])))
+    return np.array(sizes)
+
+
+def test_each_recording_joins_each_batch_by_chance_as_the_accountant_supposes() -> None:
+    """Poisson sampling: the sizes of batches are binomial, not those of a shuffled partition."""
+    sizes = batch_sizes(samples=200, batch_size=50, epochs=500)
+    assert len(sizes) == 2000  # the bounds below are over 4 standard errors wide
+    assert sizes.mean() == pytest.approx(50, abs=0.6)
+    assert sizes.var() == pytest.approx(200 * 1 / 4 * 3 / 4, rel=0.15)
+    trainer, data, labels = private_trainer(200, 50)
+    trainer.learn(data, labels)
+    assert [(rate, steps) for _, rate, steps in trainer.accountant_.history] == [(1 / 4, 4)]
+
+
+def test_batches_can_be_empty() -> None:
+    sizes = batch_sizes(samples=4, batch_size=1, epochs=250)
+    assert (sizes == 0).mean() == pytest.approx((3 / 4) ** 4, abs=0.07)
 
 
 def test_the_seed_does_not_tell_the_noise() -> None:
