@@ -25,7 +25,7 @@ export interface AffectLabels {
 const MARGIN = 26;
 const APART_PX = 34; // of start and end, for both to be named
 
-/** The path over time, thinned evenly to at limit `limit` steps. */
+/** The path over time, thinned evenly to at most `limit` steps. */
 export function pathOf(timeline: readonly Segment[], limit: number): Step[] {
   const steps = timeline.flatMap(({ start, end, valence, arousal, emotion }) =>
     valence === null || arousal === null

@@ -66,9 +66,9 @@ export class Player {
     this.wave.on("timeupdate", () => handlers.onTime(this.time));
     const media = this.wave.getMediaElement();
     media?.addEventListener("seeked", () => {
-      if (!media.seeking && Math.abs(media.currentTime - (this.target ?? 0)) < SEEK_TOLERANCE_S)
-        this.target = null;
+      if (!media.seeking && (this.playing || this.isAtTarget(media))) this.target = null;
     });
+    this.wave.on("interaction", () => (this.target = null)); // a click or drag seeks elsewhere
     this.wave.on("play", () => {
       this.target = null;
       handlers.onPlaying(true);
@@ -127,6 +127,12 @@ export class Player {
 
   destroy(): void {
     this.wave.destroy();
+  }
+
+  /** Tell whether a seek has arrived; the media may end before the service's duration. */
+  private isAtTarget(media: HTMLMediaElement): boolean {
+    const target = Math.min(this.target ?? 0, media.duration);
+    return Math.abs(media.currentTime - target) < SEEK_TOLERANCE_S;
   }
 
   /** Draw one canvas of the waveform; a zoomed one has several, each at its own offset. */
