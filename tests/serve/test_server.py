@@ -181,7 +181,7 @@ def test_stopping_flushes_streams_and_leaves_nothing(start_with) -> None:
             stream.send((samples[:40_000] * 32767).astype("<i2").tobytes())
             while json.loads(stream.recv())["type"] != "emotion":
                 pass
-            service.process.send_signal(signal.SIGINT)
+            service.process.send_signal(signal.SIGTERM)
             messages = []
             with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012
                 while True:
@@ -210,7 +210,7 @@ def test_stopping_in_the_middle_of_a_long_upload(start_with, voice: Path) -> Non
         kind = f"Content-Type: audio/wav\r\nContent-Length: {len(wave + data)}\r\n\r\n"
         wire.sendall((query + kind).encode() + wave + data)
         service.wait_until("serein_decoded_seconds_total", lambda total: total >= 500)
-        service.process.send_signal(signal.SIGTERM)
+        service.process.send_signal(signal.SIGINT)
         assert service.process.wait(timeout=30) == 0  # the upload would take longer
         with wire:
             assert wire.recv(100).startswith(b"HTTP/1.1 503")
