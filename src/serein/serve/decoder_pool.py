@@ -111,8 +111,11 @@ class DecoderPool:
         """Start a decoder and wait until it is ready."""
         settings = self._settings
         options = Options(
-            *(settings.max_seconds, settings.max_bytes, settings.max_channels),
-            *(settings.decoder_bytes, settings.decoder_seconds),
+            max_seconds=settings.max_seconds,
+            max_bytes=settings.max_bytes,
+            max_channels=settings.max_channels,
+            memory_bytes=settings.decoder_bytes,
+            seconds=settings.decoder_seconds,
         )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "serein.serve.decoder_process", json.dumps(options)),
