@@ -221,6 +221,14 @@ def test_predict_takes_face_and_text(studio: Path, model: Path) -> None:
     )
 
 
+def test_predict_refuses_a_folder_of_tables_of_other_names(
+    studio: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.csv").symlink_to(studio / "faces" / "4.csv")
+    told = command("predict", studio / "4.wav", "--model", model, "--face", tmp_path, status=2)
+    assert "has no table 4.csv for 4.wav" in " ".join(told.replace("│", " ").split())
+
+
 def test_a_silent_recording_leaves_face_and_text(studio: Path, model: Path) -> None:
     recognizer, silence = serein.load(model), np.zeros(RATE_HZ, np.float32)
     face = studio / "faces" / "3.csv"

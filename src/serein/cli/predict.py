@@ -34,6 +34,8 @@ from serein.engine import running_on
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from serein.bulk.predict_all import BulkSettings
     from serein.inference.multimodal import MultimodalRecognizer
     from serein.inference.prediction import Prediction, Segment
@@ -129,6 +131,7 @@ def predict(
         model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
     )
     _refuse_gaps(window or voice.window_s, hop)
+    _refuse_folder_without_tables(face, inputs)
     recognizer = MultimodalRecognizer(voice)
     if same_speaker:
         _adapt(recognizer, inputs)
@@ -180,6 +183,18 @@ def _refuse_one_for_many(text: str | None, face: Path | None, recordings: int) -
         )
 
 
+def _refuse_folder_without_tables(face: Path | None, inputs: list[str]) -> None:
+    """Refuse a folder of tables none of which is of a recording; single ones may have none."""
+    if face is None or not face.is_dir() or not inputs:
+        return
+    files = list(_findable(inputs))
+    if files and not any(_face_of(file, face) for file in files):
+        raise typer.BadParameter(
+            f"{face} has no table {files[0].stem}.csv for {files[0].name}, nor one for any other "
+            "recording: name the tables so, or leave --face out"
+        )
+
+
 def _face_of(file: Path | None, face: Path | None) -> Path | None:
     """Find the table of a recording's face, in a folder of them by its name."""
     if face is None or file is None or not face.is_dir():
@@ -190,15 +205,18 @@ def _face_of(file: Path | None, face: Path | None) -> Path | None:
 
 def _adapt(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
     """Adapt to all recordings that can be read; errors of the others are printed afterwards."""
+    for file in _findable(inputs):
+        with suppress(AudioError, MissingExtraError):  # or without speech
+            recognizer.adapt(file)
+
+
+def _findable(inputs: list[str]) -> Iterator[Path]:
+    """List the recordings of the inputs that have any."""
     from serein.recordings import recordings
 
     for entry in inputs:
-        try:
-            for file in recordings(entry, videos=True):
-                with suppress(AudioError, MissingExtraError):  # or without speech
-                    recognizer.adapt(file)
-        except AudioError:
-            continue
+        with suppress(AudioError):
+            yield from recordings(entry, videos=True)
 
 
 def models(
