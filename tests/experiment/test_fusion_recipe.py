@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import soundfile
+import tomli_w
 from typer.testing import CliRunner
 
 import serein
@@ -21,6 +22,7 @@ from serein.cli import app
 from serein.corpora import Corpus
 from serein.errors import BundleError, CorpusError, RecipeError, SettingError
 from serein.experiment import speech
+from serein.experiment.adapted_scores import speaker_prior
 from serein.experiment.evaluate import evaluate
 from serein.experiment.prepare import Prepared, make_classifier, prepare
 from serein.experiment.recipe import Augmentation
@@ -86,8 +88,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepared(studio: Path, **sections: object) -> Prepared:
-    table: dict[str, object] = {
+def recipe_table(**sections: object) -> dict[str, object]:
+    """A recipe of voice and face as a TOML table, with other sections, or without those of None."""
+    usual: dict[str, object] = {
         "name": "mine",
         "data": {"corpora": ["mine.csv"], "folder": "."},
         "features": {"sets": ["log_mel"], "functionals": ["mean", "std"]},
@@ -95,8 +98,11 @@ def prepared(studio: Path, **sections: object) -> Prepared:
         "face": {"table": "faces.csv"},
         "protocol": {"calibration_folds": 2},
     }
-    merged = {name: section for name, section in (table | sections).items() if section is not None}
-    recipe = make_recipe(merged, "recipe", studio)
+    return {name: section for name, section in (usual | sections).items() if section is not None}
+
+
+def prepared(studio: Path, **sections: object) -> Prepared:
+    recipe = make_recipe(recipe_table(**sections), "recipe", studio)
     return prepare(recipe, cache=studio / "cache")
 
 
@@ -110,6 +116,16 @@ METHODS = [
     {"method": "early", "weights": {"face": 0.5}, "reduction": {"voice": 5, "face": "rbf"}},
     {"method": "hybrid", "size": 16},
 ]
+
+
+FUSIONS: dict[str, dict[str, object]] = {
+    "late": {"fusion": {"method": "late"}},
+    "early": {"fusion": {"method": "early"}, "model": {"name": "ridge"}},
+    "hybrid": {
+        "fusion": {"method": "hybrid", "size": 16},
+        "training": {"epochs": 3, "batch_size": 16},
+    },
+}
 
 
 def test_a_face_tells_what_the_voice_does_not(studio: Path) -> None:
@@ -357,10 +373,38 @@ def test_the_document_s_sections_are_a_recipe(studio: Path) -> None:
     assert prepared(studio, **sections).widths == {"voice": 80, "face": 35, "text": 384}
 
 
-def test_fused_predictions_do_not_adapt(studio: Path) -> None:
-    with pytest.raises(RecipeError, match="do not adapt to a speaker"):
-        evaluate(prepared(studio), adaptation=True)
-    assert not evaluate(prepared(studio), adaptation=None).adapted
+@pytest.mark.parametrize("method", FUSIONS)
+def test_fused_predictions_do_not_adapt(studio: Path, method: str) -> None:
+    """Also where a calibrated classifier inside the fusion knows how speakers differ."""
+    data = prepared(studio, **FUSIONS[method])
+    with pytest.raises(RecipeError, match="mine: fused predictions do not adapt to a speaker"):
+        evaluate(data, adaptation=True)
+    evaluation = evaluate(data, adaptation=None)
+    assert not evaluation.adapted
+    with pytest.raises(RecipeError, match="do not adapt"):
+        speaker_prior(evaluation.fitted.members[0][0])
+
+
+def test_a_searched_fusion_does_not_adapt(studio: Path) -> None:
+    space = {"model.alpha": [1.0]}
+    search = {"nested": True, "method": "grid", "folds": 2, "space": space}
+    data = prepared(studio, search=search, **FUSIONS["early"])
+    assert not evaluate(data, adaptation=None).adapted
+
+
+@pytest.mark.parametrize("method", [name for name in FUSIONS if name != "late"])
+def test_the_command_makes_a_bundle_of_each_fusion(
+    studio: Path, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "SOUNDS", 3)
+    recipe = studio / f"{method}.toml"
+    recipe.write_text(tomli_w.dumps(recipe_table(**FUSIONS[method])))
+    command("train", recipe, "--out", tmp_path / "model", "--cache", studio / "cache")
+    assert "adaptation" not in read_bundle(tmp_path / "model").manifest
+    found = serein.load(tmp_path / "model").predict(
+        studio / "3.wav", face=studio / "faces" / "3.csv"
+    )
+    assert list(found.modalities) == ["voice", "face"]
 
 
 def test_a_search_writes_a_recipe_that_can_be_read(studio: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from serein.errors import RecipeError
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result
+from serein.evaluation.search.tuned import Tuned
 from serein.experiment.prepare import Progress, inside
 from serein.models.fusion import ColumnFusion
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
@@ -20,6 +21,7 @@ NO_PRIOR = (
     "to adapt, a recognizer must know how speakers differ, which it learns while confidence is "
     "calibrated: give protocol.calibration_folds of 2 or more"
 )
+FUSED = "fused predictions do not adapt to a speaker: leave adaptation out"
 KNOWN = (1, 2, 5, 10, None)  # other utterances of the speaker; None for all of them
 
 
@@ -66,13 +68,15 @@ def adapt(
 
 def can_adapt(fitted: FittedFolds) -> bool:
     """Say whether all classifiers know how speakers differ."""
-    return all(inside(member, "speaker_prior_") for member, _ in fitted.members)
+    return all(
+        inside(member, "speaker_prior_") and not _fuses(member) for member, _ in fitted.members
+    )
 
 
 def speaker_prior(classifier: Any) -> SpeakerPrior:
     """Find what a fitted classifier learned of speakers, under what is wrapped around it."""
-    if isinstance(classifier, ColumnFusion):
-        raise RecipeError("fused predictions do not adapt to a speaker: leave adaptation out")
+    if _fuses(classifier):
+        raise RecipeError(FUSED)
     prior: SpeakerPrior | None = inside(classifier, "speaker_prior_")
     if prior is None:
         raise RecipeError(
@@ -80,6 +84,13 @@ def speaker_prior(classifier: Any) -> SpeakerPrior:
             "occur for a speaker held out in calibration"
         )
     return prior
+
+
+def _fuses(classifier: Any) -> bool:
+    """Say whether a classifier fuses: a calibrated part of it knows speakers by its part alone."""
+    return isinstance(
+        classifier.estimator_ if isinstance(classifier, Tuned) else classifier, ColumnFusion
+    )
 
 
 def _evidence(

@@ -19,7 +19,7 @@ from serein.evaluation.importance import permutation_importance
 from serein.evaluation.result import Result
 from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
-from serein.experiment.adapted_scores import NO_PRIOR, Adapted, adapt, can_adapt
+from serein.experiment.adapted_scores import FUSED, NO_PRIOR, Adapted, adapt, can_adapt
 from serein.experiment.data import describe_corpora
 from serein.experiment.export.torch_graph import quantised_encoder
 from serein.experiment.prepare import (
@@ -155,11 +155,13 @@ def evaluate(
         If the speakers do not allow the recipe's protocol.
     RecipeError
         If the model cannot learn from the data; for `int8` without an encoder; for `adaptation`
-        without calibration.
+        without calibration, or with fusion.
     """
     front = prepared.front
     if int8 and not isinstance(front, SpeechEncoder):
         raise RecipeError(f"{prepared.recipe.name}: int8 is for recipes with an [encoder]")
+    if adaptation and prepared.recipe.fusion:
+        raise RecipeError(f"{prepared.recipe.name}: {FUSED}")
     if adaptation and not prepared.recipe.protocol.calibration_folds:
         raise RecipeError(f"{prepared.recipe.name}: {NO_PRIOR}")
     fitted = fit_folds(prepared, cache=cache, progress_bar=progress_bar)

@@ -192,7 +192,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     spent = inside(fitted.classifier, "privacy_")
     if spent:
         manifest["privacy"] = spent | {"public": list(recipe.data.public)}
-    prior = inside(fitted.classifier, "speaker_prior_")
+    prior = None if recipe.fusion else inside(fitted.classifier, "speaker_prior_")
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
