@@ -388,6 +388,25 @@ def test_a_storage_with_other_data_is_refused(tmp_path: Path, which: int):
         search(candidates_of(Bump()), *arrays, SPACE, storage=file, folds=3)
 
 
+def test_searches_of_version_0_1_are_resumed():
+    """Their storages hold this fingerprint, computed with that version."""
+    X, y = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+    result = search(
+        candidates_of(KNeighborsClassifier()),
+        *(X, y, np.arange(12) // 4),
+        {
+            "n_neighbors": {"low": 1, "high": 3},
+            "weights": ["uniform", "distance"],
+            "p": {"low": 1.0, "high": 2.0, "log": True, "steps": 3},
+        },
+        **{"method": "random", "trials": 1, "folds": 2, "about": "x"},
+        per_sample={"sample_weight": np.ones(12)},
+        augmented=Augmented(X[:4], np.arange(4)),
+    )
+    before = "d9a5bcaeea263522915312cd2a3a90ef6fbe803a27d3910549c9fac58cf8bafe"
+    assert result.fingerprint == before
+
+
 # --- what is refused ---
 
 

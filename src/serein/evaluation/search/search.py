@@ -180,7 +180,7 @@ def search(
     task = _task(X, y, groups, folds, random_state, per_sample or {}, augmented)
     fingerprint = _fingerprint(
         task,
-        space={key: repr(span) for key, span in spans.items()},
+        space={key: span.plain() for key, span in spans.items()},
         settings=[method, folds, random_state, about],
     )
     failures: list[ValueError] = []

@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -64,6 +64,10 @@ class Span:
         """Return the value of a stored label."""
         return label
 
+    def plain(self) -> list[Any]:
+        """Return it as plain data: a storage's fingerprint holds them, so they never change."""
+        return ["Span", asdict(self)]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -94,6 +98,10 @@ class Choice:
     def value(self, label: Any) -> Any:
         """Return the option of a stored label."""
         return self.options[self.labels.index(label)]
+
+    def plain(self) -> list[Any]:
+        """Return it as plain data: a storage's fingerprint holds them, so they never change."""
+        return ["Choice", self.labels]
 
 
 Space = dict[str, Span | Choice]
