@@ -19,8 +19,9 @@ from serein.models.architectures import (
     LightCNN,
     Transformer,
 )
-from serein.models.layers import ACTIVATIONS, GRAPHS, GraphConvolution, MaskedBatchNorm
+from serein.models.layers import ACTIVATIONS, GRAPHS, GraphConvolutions, MaskedBatchNorm
 from serein.models.time_pooling import POOLINGS
+from serein.training.initialise import initialise
 
 NAMES = list(ARCHITECTURES)
 LENGTHS = [23, 1, 2, 7, 16, 13]
@@ -178,14 +179,25 @@ def test_eigenvectors_of_a_long_graph_are_as_exact(graph: str) -> None:
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_graph_convolution_weighs_neighbours_as_its_polynomial_says(graph: str) -> None:
     """Against (I - L / 2) and its second Chebyshev polynomial, applied to the frames."""
-    layer = GraphConvolution(graph, 3, 3, 8, order=2).eval()
+    stage = GraphConvolutions(graph, 3, (3,), 8, order=2).eval()
+    (layer,) = stage.layers
     layer.dense = nn.Identity()
-    x, zeroth, weight = torch.randn(2, 3, 7), layer.filter.bias, layer.filter.weight
+    nn.init.normal_(layer.filter.bias)
+    x, zeroth, weight = torch.randn(2, 3, 7), 1 + layer.filter.bias, layer.filter.weight
     step = torch.eye(7) - laplacian(graph, 7) / 2
     first, second = x @ step, x @ (2 * step @ step - torch.eye(7))
     filtered = zeroth[:, None] * x + weight[:, [0]] * first + weight[:, [1]] * second
     expected = filtered.relu() / np.sqrt(1 + layer.norm.eps)
-    np.testing.assert_allclose(layer(x, None)[0].detach(), expected.detach(), atol=1e-5)
+    np.testing.assert_allclose(stage(x, None)[0].detach(), expected.detach(), atol=1e-5)
+
+
+def test_drawing_weights_anew_leaves_the_graph_filter_near_the_identity() -> None:
+    stage = GraphConvolutions("line", 3, (3,), 8, order=2).eval()
+    initialise(stage, "normal")
+    (layer,) = stage.layers
+    layer.dense = nn.Identity()
+    x = torch.randn(2, 3, 7)
+    np.testing.assert_allclose(stage(x, None)[0].detach(), x.relu(), atol=0.2)
 
 
 @pytest.mark.parametrize("frequencies", [None, 3])

@@ -17,7 +17,7 @@ from serein.models.blueprint import Architecture, Network
 from serein.models.layers import (
     Convolution,
     Flatten,
-    GraphConvolution,
+    GraphConvolutions,
     Image,
     LSTMLayer,
     Recurrent,
@@ -243,7 +243,9 @@ class GraphNetwork(Architecture):
 
     The graph's eigenvectors are known (cosines), so the convolution is exact for any number of
     frames: graph Fourier transform, dense layers shared by all frequencies, a learnt filter, and
-    back. The paper has fixed graphs of 120 frames and neither filter nor batch normalisation.
+    back. The paper has fixed graphs of 120 frames and neither filter nor batch normalisation. Time
+    and memory grow with the square of the frames. Filter, normalisation and these defaults were
+    chosen on nine of EmoDB's ten speakers, in inner folds: scores on EmoDB are optimistic.
 
     `graph`: ``line``, or ``cycle``, where the last frame is joined to the first; `channels`: of
     each graph convolution; `hidden`: size of the hidden dense layer inside each convolution;
@@ -265,12 +267,8 @@ class GraphNetwork(Architecture):
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
-        stages: list[nn.Module] = []
-        for channels in self.channels:
-            stages.append(GraphConvolution(self.graph, inputs, channels, self.hidden, self.order))
-            inputs = channels
-        pooling = POOLINGS[self.pooling](inputs)
-        return self.network(stages, [pooling], classes)
+        stage = GraphConvolutions(self.graph, inputs, self.channels, self.hidden, self.order)
+        return self.network([stage], [POOLINGS[self.pooling](self.channels[-1])], classes)
 
 
 @dataclass(eq=False, repr=False)

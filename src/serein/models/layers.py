@@ -9,7 +9,7 @@ layer that leaves series gives batch and lengths, with zeros behind each series'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -251,28 +251,50 @@ def positions(time: int, channels: int, device: torch.device | None = None) -> T
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-class GraphConvolution(nn.Module):
-    """Graph convolution over the frames of each series, in the basis of its graph's eigenvectors.
+class GraphConvolutions(nn.Module):
+    """Graph convolutions, one after the other, over the frames of each series.
 
-    The same dense layers act on the channels at every frequency, and a learnt filter weighs the
-    frequencies of each channel; batch normalisation and ReLU follow. Time and memory grow with the
-    square of the frames.
+    They share the basis of the graph's eigenvectors. Time and memory grow with the square of the
+    frames.
     """
 
-    def __init__(self, graph: str, inputs: int, outputs: int, hidden: int, order: int) -> None:
+    def __init__(
+        self, graph: str, inputs: int, channels: Sequence[int], hidden: int, order: int
+    ) -> None:
         super().__init__()
         self.spectrum = GRAPHS[graph]
-        self.dense = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
-        self.filter = nn.Linear(order, outputs)
-        nn.init.ones_(self.filter.bias)  # the term of order 0: at first most passes
-        self.norm = MaskedBatchNorm(outputs)
+        sizes = zip([inputs, *channels], channels, strict=False)
+        self.layers = nn.ModuleList(GraphConvolution(*size, hidden, order) for size in sizes)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, inputs, time) to (batch, outputs, time)."""
+        """(batch, inputs, time) to (batch, last of the channels, time)."""
         vectors, frequency = self.spectrum(x, lengths)
-        coefficients = self.dense(vectors.mT @ x.mT) * self.filter(self._chebyshev(frequency))
-        x = (vectors @ coefficients).mT
-        return mask_padding(functional.relu(self.norm(x, lengths)), lengths), lengths
+        for layer in self.layers:
+            x = layer(x, lengths, vectors, frequency)
+        return x, lengths
+
+
+class GraphConvolution(nn.Module):
+    """Graph convolution in the basis of the graph's eigenvectors.
+
+    The same dense layers act on the channels at every frequency, and a learnt filter weighs the
+    frequencies of each channel; batch normalisation and ReLU follow.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: int, order: int) -> None:
+        super().__init__()
+        self.dense = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        self.filter = nn.Linear(order, outputs)
+        nn.init.zeros_(self.filter.bias)
+        self.norm = MaskedBatchNorm(outputs)
+
+    def forward(
+        self, x: Tensor, lengths: Tensor | None, vectors: Tensor, frequency: Tensor
+    ) -> Tensor:
+        """(batch, inputs, time) to (batch, outputs, time), by eigenvectors and frequencies."""
+        gain = 1 + self.filter(self._chebyshev(frequency))  # so zero weights pass everything
+        x = (vectors @ (self.dense(vectors.mT @ x.mT) * gain)).mT
+        return mask_padding(functional.relu(self.norm(x, lengths)), lengths)
 
     def _chebyshev(self, frequency: Tensor) -> Tensor:
         """Chebyshev polynomials of 1 - eigenvalue / 2, which is the cosine of the frequency."""
@@ -307,6 +329,6 @@ GRAPHS: dict[str, Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]] = {
 
 def _nodes(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Return numbers of nodes and of eigenvectors, and how many each series has."""
-    number = torch.arange(x.shape[2], device=x.device)
-    count = number.new_full((1,), x.shape[2]) if lengths is None else lengths.to(x.device)
+    number = torch.arange(x.shape[2], device=x.device, dtype=torch.int32)  # half the memory
+    count = number.new_full((1,), x.shape[2]) if lengths is None else lengths.to(number)
     return number[None, :, None], number[None, None, :], count[:, None, None]
