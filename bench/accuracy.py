@@ -9,7 +9,6 @@ results/accuracy.json, docs/ACCURACY.md and the READMEs. What has its answers th
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -20,13 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from library import (
-    COLUMNS,
     RESULTS,
     ROOT,
     Row,
     interval,
     line,
     parser,
+    read_answers,
+    result_of,
     rounded,
     table_head,
     uar,
@@ -34,6 +34,7 @@ from library import (
     write_answers,
     write_between,
     write_json,
+    write_whole,
 )
 from peers import refuse_other_folds
 from table import fingerprint
@@ -223,9 +224,7 @@ def write_told(folder: Path, name: str, entry: dict[str, str] | None) -> None:
     told.pop(name, None)
     if entry:
         told[name] = entry
-    part = folder / "recipes.part"
-    part.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(folder / "recipes.json")
+    write_whole(folder / "recipes.json", json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
 def measured(folder: Path) -> list[Row]:
@@ -247,39 +246,14 @@ def case_rows(folder: Path, case: Case) -> Iterator[Row]:
     refuse_other_folds(tables, places)
     for ending, state in STATES.items():
         results = {
-            system: result_of(tables[stem(case, system, ending)], told[stem(case, system)])
+            system: result_of(
+                told[stem(case, system)]["protocol"], tables[stem(case, system, ending)]
+            )
             for system in systems
         }
         for system, result in results.items():
             row = {"corpus": case.tested, "case": case.key, "system": system}
             yield row | state | scores(result) | (gain(results) if system == "recipe" else {})
-
-
-def read_answers(place: Path) -> Table:
-    """Read what is needed of a file of answers, with probabilities or without: (clips, columns)."""
-    with place.open(newline="", encoding="utf-8") as text:
-        rows = csv.DictReader(text)
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
-        if missing:
-            raise SystemExit(f"{place} lacks {', '.join(sorted(missing))}: run it --again")
-        return np.array([[row[column] for column in COLUMNS] for row in rows])
-
-
-def result_of(table: Table, told: dict[str, str]) -> Result:
-    """Make a result of answers; each is as sure as can be, which its UAR does not ask."""
-    names, speakers, fold, emotions, answers = table.T
-    labels = np.unique([emotions, answers])
-    truth, answer = np.searchsorted(labels, emotions), np.searchsorted(labels, answers)
-    certain = np.eye(len(labels))[answer]
-    return Result(
-        told["protocol"],
-        tuple(labels.tolist()),
-        truth,
-        certain,
-        speakers,
-        fold.astype(int),
-        {"file": names},
-    )
 
 
 def scores(result: Result) -> Row:
@@ -300,7 +274,7 @@ def gain(results: dict[str, Result]) -> Row:
 
 
 def with_holm(rows: list[Row]) -> list[Row]:
-    """Add p-values adjusted for all tests of strangers and of speakers known by everything."""
+    """Add p-values adjusted for all tests, unadapted and adapted on all other utterances."""
     family = [row for row in rows if "p" in row and state_of(row) in (PLAIN, WHOLE)]
     adjusted = holm([row["p"] for row in family])
     for row, value in zip(family, adjusted, strict=True):

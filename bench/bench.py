@@ -73,8 +73,8 @@ def processes(clip: Path) -> list[turns.Row]:
     weights = partial(peak_mb, predict), EGEMAPS, partial(peak_mb, features)
     imports = partial(import_ms, "serein"), "import numpy", partial(import_ms, "numpy")
     return [
-        turns.beside("a process that answers 3 s", ours, EGEMAPS, theirs, unit="ms", turns=7),
-        turns.beside("a process that answers 3 s", ours, START, start, unit="ms", turns=7),
+        turns.beside("a process that predicts 3 s", ours, EGEMAPS, theirs, unit="ms", turns=7),
+        turns.beside("a process that predicts 3 s", ours, START, start, unit="ms", turns=7),
         turns.beside("its peak memory", *weights, unit="MB", turns=3),
         turns.beside("import serein", *imports, unit="ms", turns=11),
     ]

@@ -24,6 +24,8 @@ from library import (
     interval,
     line,
     parser,
+    read_answers,
+    result_of,
     rounded,
     table_head,
     uar,
@@ -32,7 +34,6 @@ from library import (
     write_between,
     write_json,
 )
-from peers import read_answers
 
 from serein.cli.show import progress_bar
 from serein.evaluation.comparison import compare, holm
@@ -209,19 +210,9 @@ def all_there(folder: Path, names: list[str]) -> bool:
 def read_result(folder: Path, names: list[str]) -> Result:
     """Read predictions; several seeds are one result, in which a clip occurs once a seed."""
     tables = [read_answers(folder / f"{name}.csv") for name in names]
-    files = [f"{seed}/{name}" for seed, table in enumerate(tables) for name in table[:, 0]]
-    _, speakers, fold, truth, predicted = np.concatenate(tables).T
-    labels = np.unique(truth)
-    certain = np.eye(len(labels))[np.searchsorted(labels, predicted)]
-    return Result(
-        PROTOCOL,
-        tuple(labels.tolist()),
-        np.searchsorted(labels, truth),
-        certain,
-        speakers,
-        fold.astype(int),
-        {"file": np.array(files)},
-    )
+    for seed, table in enumerate(tables):
+        table[:, 0] = np.char.add(f"{seed}/", table[:, 0])
+    return result_of(PROTOCOL, np.concatenate(tables))
 
 
 def measured(folder: Path) -> list[Row]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from serein.evaluation.result import Result
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 OPTIONS: dict[str, Path | str] = {  # folders by their default, flags by their help
@@ -75,6 +77,26 @@ def write_answers(result: Any, file: Path) -> None:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(COLUMNS)
         rows.writerows(zip(*columns, labels[result.truth], labels[result.prediction], strict=True))
+
+
+def read_answers(file: Path) -> Any:
+    """Read what a system said, with probabilities or without: (clips, columns)."""
+    with file.open(newline="", encoding="utf-8") as text:
+        rows = csv.DictReader(text)
+        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        if missing:
+            raise SystemExit(f"{file} lacks {', '.join(sorted(missing))}: run it --again")
+        return np.array([[row[column] for column in COLUMNS] for row in rows])
+
+
+def result_of(protocol: str, answers: Any) -> Result:
+    """Make a result of predictions without probabilities, which UAR does not ask for."""
+    files, speakers, fold, emotions, predicted = answers.T
+    labels = np.unique([emotions, predicted])
+    truth, number = np.searchsorted(labels, emotions), np.searchsorted(labels, predicted)
+    certain, about = np.eye(len(labels))[number], {"file": files}
+    names = tuple(labels.tolist())
+    return Result(protocol, names, truth, certain, speakers, fold.astype(int), about)
 
 
 def uar_of(scores: Row) -> Row:

@@ -179,7 +179,7 @@ TOPICS: dict[str, Topic] = {
             "noise of 10 dB": {**QUICK, **heard(10.0)},
             "wiener": {**QUICK, **heard(10.0, "wiener")},
             "spectral_subtraction": {**QUICK, **heard(10.0, "spectral_subtraction")},
-            "learnt from noisy copies": {**QUICK, **NOISY, **heard(10.0)},
+            "trained on noisy augmentations": {**QUICK, **NOISY, **heard(10.0)},
         },
     ),
     "denoising of clean clips": Topic(

@@ -32,6 +32,8 @@ from library import (
     Row,
     line,
     parser,
+    read_answers,
+    result_of,
     rounded,
     uar,
     uar_of,
@@ -46,7 +48,6 @@ from sklearn.svm import SVC
 from serein.cli.show import progress_bar
 from serein.corpora import CORPORA, Corpus
 from serein.evaluation.protocol import Fold, leave_one_speaker_out, ravdess_actor_folds
-from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds
 from serein.experiment.prepare import prepare
 from serein.experiment.recipe import uncalibrated
@@ -266,15 +267,6 @@ def measured(folder: Path) -> list[Row]:
     return rows
 
 
-def read_answers(file: Path) -> npt.NDArray[np.str_]:
-    """Read what `write_answers` wrote: (clips, columns)."""
-    with file.open(newline="", encoding="utf-8") as text:
-        header, *rows = csv.reader(text)
-    if tuple(header) != COLUMNS:
-        raise SystemExit(f"{file} has columns {header}, not {COLUMNS}: delete it and run again")
-    return np.array(rows)
-
-
 def refuse_other_folds(tables: dict[str, npt.NDArray[np.str_]], files: dict[str, Path]) -> None:
     """Stop unless all systems answered the same clips in the same folds."""
     for slug, table in tables.items():
@@ -288,14 +280,8 @@ def refuse_other_folds(tables: dict[str, npt.NDArray[np.str_]], files: dict[str,
 
 def score(system: System, corpus: str, table: npt.NDArray[np.str_]) -> Row:
     """Score raw answers as every result of serein is: UAR, its interval by speaker, accuracy."""
-    _, speakers, fold, emotions, answers = table.T
-    labels = np.unique(emotions)
-    answer = np.searchsorted(labels, answers)
-    truth = np.searchsorted(labels, emotions)
     words = f"{PROTOCOLS[corpus][1]}; {system.note}"
-    certain = np.eye(len(labels))[answer]
-    result = Result(words, tuple(labels.tolist()), truth, certain, speakers, fold.astype(int))
-    scores = result.scores()
+    scores = result_of(words, table).scores()
     row = {"system": system.title, "corpus": corpus, "protocol": words}
     return rounded(row | uar_of(scores) | {"accuracy": scores["accuracy"]})
 
@@ -367,7 +353,7 @@ SYSTEMS = {  # slug -> system, quick ones first
     ),
     "serein": System(
         "serein: Whisper-base + ridge classifier",
-        "the encoder as it is; layers, penalty and copies were chosen with these folds in view "
+        "frozen encoder; layers, alpha and augmentation were chosen with these folds in view "
         "(docs/ACCURACY.md)",
         recipe,
     ),

@@ -18,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import peers_nkululeko
 import turns
+
 from bulk import made
 
 COUNTS = {1: 5, 100: 3}  # files, and turns
@@ -91,7 +92,7 @@ def compared(python: Path, place: Path, count: int, times: int) -> turns.Row:
             raise SystemExit(f"{table.stem} answered {answered} of {count} files")
 
     return turns.beside(
-        f"a process that answers {count} file{'s' * (count > 1)} of a second",
+        f"a process that predicts {count} file{'s' * (count > 1)} of a second",
         turns.ms(partial(answer, ours, tables[0])),
         f"nkululeko {peers_nkululeko.version()}: openSMILE, SVM",
         turns.ms(partial(answer, theirs, tables[1])),

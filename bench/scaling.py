@@ -26,9 +26,9 @@ import numpy as np
 import scipy.stats
 import soundfile
 import turns
-from bulk import RATE_HZ, VOICE, made, run
 
 import serein
+from bulk import RATE_HZ, VOICE, made, run
 
 FILES = (20, 250, 500, 1000, 2000)  # the first is the start
 LENGTHS_S = (1, 5, 20, 80, 320, 1280)

@@ -22,7 +22,7 @@ class Pick:
     bench : str
         Its `make` target.
     title : str
-        What was heard.
+        What was tested on.
     sides : dict
         What ours and then the other are called, and what their rows hold.
     score : str
@@ -58,9 +58,9 @@ PEERS = {
 CORPORA = {"emodb": "EmoDB", "ravdess": "RAVDESS", "nemo": "nEMO"}
 CASES = {
     **CORPORA,
-    "ravdess+nemo to emodb": "EmoDB, learnt on the other two",
-    "emodb+nemo to ravdess": "RAVDESS, learnt on the other two",
-    "emodb+ravdess to nemo": "nEMO, learnt on the other two",
+    "ravdess+nemo to emodb": "EmoDB, trained on the other two",
+    "emodb+nemo to ravdess": "RAVDESS, trained on the other two",
+    "emodb+ravdess to nemo": "nEMO, trained on the other two",
 }
 PICKS = (
     *(
@@ -138,7 +138,7 @@ SCORES = {"uar": "UAR", "minority_recall": "recall of the rare", "f1_weighted": 
 
 def table() -> str:
     """Write the picked rows as Markdown."""
-    heads = ("bench", "heard", "score", "serein", "beside it", "protocol")
+    heads = ("bench", "test data", "score", "serein", "beside it", "protocol")
     return markdown_table(heads, map(cells, PICKS))
 
 

@@ -1,4 +1,4 @@
-"""Every model family on EmoDB and RAVDESS, on speakers not heard in training: `make table`.
+"""Every model family on EmoDB and RAVDESS, on unseen speakers: `make table`.
 
 Writes results/models.json, a row a recipe, as each is done, and the table in docs/MODELS.md. A row
 whose recipe has not changed is not measured again; a run that was killed goes on from the last

@@ -230,7 +230,7 @@ SUMMARY = (
     ("9 Graph network: `graph`", "", model("graph")),
     ("10 Pre-trained encoder, ridge", "", model("ridge on whisper-base")),
     ("11 Fusion of voice and face, late", "voice alone", modality("late-product")),
-    ("12 Augmentation: MFCC, other speeds", "no copies", method("augmentation", "speed")),
+    ("12 Augmentation: MFCC, other speeds", "no augmentation", method("augmentation", "speed")),
     ("13 Imbalance, corpus thinned: class weights", "", rare("class_weights")),
     ("13 Imbalance, corpus thinned: GAN", "", rare("gan")),
     ("14 Optimiser: AdamW", "SGD, same rate", method("optimiser", "adamw")),
