@@ -5,7 +5,7 @@
 # make live    how fast a stream answers, and how many one core carries, into docs/LIVE.md
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
 # make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
-# make leaks   what a random split, and copies before it, would score
+# make leaks   what a random split, and augmentation before it, would score
 # make accuracy   the recipes beside a linear probe, in each corpus and across, adapted or not
 # make fusion   voice and face, apart and fused, and learning from few labels, on RAVDESS
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md

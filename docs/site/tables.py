@@ -46,13 +46,13 @@ def corpora() -> str:
 
 
 def weights() -> str:
-    """Return the bundled models with what they learnt from and under which licence they are."""
+    """Return the bundled models with what they were trained on and under which licence they are."""
     rows = []
     for name in serein.bundled_models():
         manifest = read_bundle(find_model(name)).manifest
         learnt = ", ".join(row["corpus"] for row in manifest["trained_on"])
         rows.append((f"[{name}](cards/{name}.md)", learnt, manifest["licence"]))
-    return table("model | learnt from | licence", rows)
+    return table("model | trained on | licence", rows)
 
 
 def notice() -> str:
