@@ -416,6 +416,15 @@ def test_a_search_writes_a_recipe_that_can_be_read(studio: Path, tmp_path: Path)
     assert again.face == data.recipe.face
 
 
+def test_a_search_of_another_fusion_is_not_resumed(studio: Path, tmp_path: Path) -> None:
+    search = {"method": "random", "trials": 1, "folds": 2, "space": {"model.C": [0.01, 0.02]}}
+    storage = tmp_path / "search.db"
+    tune(prepared(studio, search=search), storage=storage)
+    for other in ({"fusion": {"rule": "weighted"}}, {"face": {"table": "faces.csv", "C": 1.0}}):
+        with pytest.raises(RecipeError, match="search"):
+            tune(prepared(studio, search=search, **other), storage=storage)
+
+
 def test_ravdess_voice_and_face(corpora_dir: Path, weights_dir: Path, tmp_path: Path) -> None:
     """A draw of four actors: the recipe as it stands but for the augmented data."""
     faces = corpora_dir.parent / "modalities" / "ravdess_face" / "ravdess_au_mean.csv"

@@ -133,4 +133,9 @@ def _plain(value: Any) -> Any:
 def _without_search(recipe: Recipe) -> dict[str, Any]:
     """Return the sections that scores depend on: not how many trials are made."""
     kept = ("model", "training", "balance", "augmentation", "features", "encoder")
-    return {name: value for name, value in asdict(recipe).items() if name in kept}
+    table = asdict(recipe)
+    fused = {name: table[name] for name in ("fusion", "face", "text")}
+    fused["unlabelled"] = recipe.data.unlabelled
+    return {name: table[name] for name in table if name in kept} | {
+        name: value for name, value in fused.items() if value
+    }
