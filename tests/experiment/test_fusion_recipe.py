@@ -21,6 +21,7 @@ import serein
 from serein.cli import app
 from serein.corpora import Corpus
 from serein.errors import BundleError, CorpusError, RecipeError, SettingError
+from serein.evaluation.search.search import SearchResult
 from serein.experiment import speech
 from serein.experiment.adapted_scores import speaker_prior
 from serein.experiment.evaluate import evaluate
@@ -32,6 +33,7 @@ from serein.experiment.tune import tune, write_search
 from serein.features.openface import ACTION_UNITS, FRAME, read_openface
 from serein.inference.bundle import read_bundle
 from serein.inference.fusion import FusionRecognizer
+from serein.models.fusion.hybrid import HybridFusion
 
 RATE_HZ = 16_000
 EMOTIONS = {  # pitch of the voice, smile of the face, what is said
@@ -423,6 +425,22 @@ def test_a_search_of_another_fusion_is_not_resumed(studio: Path, tmp_path: Path)
     for other in ({"fusion": {"rule": "weighted"}}, {"face": {"table": "faces.csv", "C": 1.0}}):
         with pytest.raises(RecipeError, match="search"):
             tune(prepared(studio, search=search, **other), storage=storage)
+
+
+def test_a_key_of_training_leaves_the_other_defaults_of_a_hybrid(
+    studio: Path, tmp_path: Path
+) -> None:
+    hybrid = {"fusion": {"method": "hybrid"}, "model": None}
+    usual = make_recipe(recipe_table(**hybrid), "recipe", studio)
+    assert usual.training == HybridFusion()._plan()
+    given = {"training": {"epochs": 30, "learning_rate": 0.01}}
+    recipe = make_recipe(recipe_table(**hybrid, **given), "recipe", studio)
+    assert recipe.training.epochs == 30
+    assert recipe.training.batch_size == 64
+    assert recipe.training.label_smoothing == 0.1
+    found = SearchResult({"training.learning_rate": 0.02}, 0.5, [], 0, 0, "grid", "")
+    again = read_recipe(write_search(found, recipe, tmp_path))
+    assert again.training == replace(recipe.training, learning_rate=0.02)
 
 
 def test_ravdess_voice_and_face(corpora_dir: Path, weights_dir: Path, tmp_path: Path) -> None:

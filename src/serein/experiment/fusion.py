@@ -24,13 +24,22 @@ from serein.inference.fusion import face_features
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import make_model
 from serein.models.fusion import FUSIONS, BlockRidge, ColumnFusion, Unlabelled
+from serein.models.fusion.hybrid import PLAN
 from serein.models.fusion.semi_supervised import METHODS
-from serein.training.plan import Training
 
 Array = npt.NDArray[np.float32]
 OTHER_MODALITIES = ("face", "text")
 SET_ELSEWHERE = ("estimator", "estimators", "folds", "calibration_folds", "training")
 NOT_IN_RECIPES = (*SET_ELSEWHERE, "random_state")
+
+
+def with_plan(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fill in how a hybrid fusion is trained, where the table of its recipe does not say."""
+    fusion, training = table.get("fusion"), table.get("training", {})
+    if not (isinstance(fusion, dict) and isinstance(training, dict)):
+        return table
+    hybrid = fusion.get("method") == "hybrid"
+    return {**table, "training": PLAN | training} if hybrid else table
 
 
 def checked_fusion(fusion: Fusion, place: str) -> Fusion:
@@ -121,7 +130,7 @@ def make_fusion(
             own["estimator"] = TemperatureScaled(ridge, folds=folds) if folds else ridge
         else:
             own["calibration_folds"] = folds
-            own["training"] = None if recipe.training == Training() else recipe.training
+            own["training"] = recipe.training
     estimator = FUSIONS[fusion.method](**own)
     if fusion.semi_supervised != "none":
         estimator = METHODS[fusion.semi_supervised](estimator, **semi, random_state=seed)

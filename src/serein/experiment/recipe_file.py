@@ -11,6 +11,7 @@ from typing import Any
 from serein.corpora import CORPORA
 from serein.errors import RecipeError
 from serein.experiment.checks import complete
+from serein.experiment.fusion import with_plan
 from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
 from serein.models.catalogue import MEMBERS, MODELS
@@ -114,6 +115,7 @@ def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Re
 
 def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
     """Make a checked recipe from a TOML table; errors name its place."""
+    table = with_plan(table)
     rest = {name: value for name, value in table.items() if name not in OPEN_SECTIONS}
     recipe: Recipe = section(Recipe, rest, place)
     for name, kind in OPEN_SECTIONS.items():

@@ -107,6 +107,8 @@ def _table(recipe: Recipe) -> dict[str, Any]:
         if getattr(recipe, name) is not None:
             table[name] = section | section.pop("settings", {})
     table["model"] = {"name": recipe.model.name} | table["model"]
+    if recipe.fusion and recipe.fusion.method == "hybrid":  # whose defaults are others
+        table["training"] = _plain(asdict(recipe.training))
     return table
 
 

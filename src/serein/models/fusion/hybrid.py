@@ -20,6 +20,14 @@ from serein.models.fusion.network import ATTENTIONS, HEADS, FusionArchitecture
 from serein.models.network_classifier import NetworkClassifier
 from serein.training.plan import Training
 
+PLAN: dict[str, Any] = {
+    "epochs": 40,
+    "batch_size": 64,
+    "label_smoothing": 0.1,
+    "device": "cpu",
+}
+"""How the network is trained, where it is not `Training`'s default."""
+
 
 class HybridFusion(FusionClassifier):
     """A network with a token for each modality, and attention between the tokens.
@@ -28,7 +36,7 @@ class HybridFusion(FusionClassifier):
     `dropout`: from 0 to below 1; `modality_dropout`: the chance of each modality of a training
     sample to be missing in a batch, 0 to below 1; `reduction`: as `EarlyFusion` takes it; applied
     before the network; `training`: how it is trained, early stopping on held-out speakers included;
-    40 epochs of batches of 64 with label smoothing, if not given; `members`: networks that differ
+    as `PLAN` says, if not given; `members`: networks that differ
     in their seeds; their probabilities are averaged; `calibration_folds`: inner folds of speakers
     that set the confidence, as `TemperatureScaled` does; 0 for none; `random_state`: seed of
     weights, order and dropout; `networks_`: one a member, on the scaled blocks side by side;
@@ -104,8 +112,7 @@ class HybridFusion(FusionClassifier):
         return result
 
     def _plan(self) -> Training:
-        plan = Training(epochs=40, batch_size=64, label_smoothing=0.1, device="cpu")
-        return plan if self.training is None else self.training
+        return Training(**PLAN) if self.training is None else self.training
 
     def check(self, names: Sequence[str]) -> None:
         """Raise `SettingError` if a parameter is not allowed."""
