@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from serein.errors import SettingError
 from serein.evaluation.metrics import expected_calibration_error
 from serein.models.calibration import TemperatureScaled, fit_temperature
 from serein.models.linear import MaskedLogisticRegression
@@ -154,6 +155,21 @@ def test_a_class_of_one_speaker_does_not_spoil_the_confidence_of_the_others():
     assert fitted.classes_.tolist() == [0, 1, 2, 3]
     assert np.isfinite(fitted.predict_log_proba(X)).all()
     assert fitted.temperature_ == pytest.approx(usual.temperature_, rel=0.15)
+
+
+def test_undefined_held_out_probabilities_are_refused():
+    """They are not taken for samples that were never held out."""
+
+    class Undefined(MaskedLogisticRegression):
+        def predict_log_proba(self, X: Any) -> Any:
+            found = super().predict_log_proba(X)
+            found[np.asarray(X)[:, 0] > 1.0] = np.nan
+            return found
+
+    X, y, speakers = noisy_speakers(120, 4)
+    count = (X[:, 0] > 1.0).sum()
+    with pytest.raises(SettingError, match=f"gives NaN for {count} of 120 held-out samples"):
+        TemperatureScaled(Undefined()).fit(X, y, groups=speakers)
 
 
 def test_the_columns_of_a_fold_without_a_class_are_put_in_place():

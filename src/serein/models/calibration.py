@@ -64,10 +64,15 @@ class TemperatureScaled(LogProbabilityClassifier):
         self.estimator_ = clone(self.estimator).fit(vectors, labels, **rows)
         self.classes_ = self.estimator_.classes_
         folds = GroupKFold(count).split(vectors, labels, speakers)
-        held_out = self._held_out(vectors, labels, folds, is_augmented, rows)
-        scored = ~np.isnan(held_out[:, 0])
+        held_out, scored = self._held_out(vectors, labels, folds, is_augmented, rows)
         if not scored.any():
             raise SettingError("calibration needs a class that at least 2 speakers have; got none")
+        undefined = np.isnan(held_out[scored]).any(axis=1).sum()
+        if undefined:
+            raise SettingError(
+                f"the classifier gives NaN for {undefined} of {scored.sum()} held-out samples; "
+                "its confidence cannot be calibrated"
+            )
         truth = np.searchsorted(self.classes_, labels)[scored]
         weight = rows["sample_weight"][scored] if "sample_weight" in rows else None
         self.temperature_ = fit_temperature(held_out[scored], truth, weight)
@@ -85,10 +90,11 @@ class TemperatureScaled(LogProbabilityClassifier):
         folds: Any,
         is_augmented: npt.ArrayLike | None,
         rows: dict[str, npt.NDArray[Any]],
-    ) -> Floats:
-        """Return log probabilities by the inner folds; NaN for samples that do not count."""
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return log probabilities by the inner folds, NaN where there are none, and where not."""
         augmented = np.zeros(len(y)) if is_augmented is None else np.asarray(is_augmented)
         result = np.full((len(y), len(self.classes_)), np.nan)
+        scored = np.zeros(len(y), dtype=bool)
         for train, held in folds:
             test = held[~augmented[held].astype(bool)]
             if not len(test) or len(np.unique(y[train])) < 2:
@@ -96,8 +102,9 @@ class TemperatureScaled(LogProbabilityClassifier):
             given = {name: values[train] for name, values in rows.items()}
             part = clone(self.estimator).fit(X[train], y[train], **given)
             known = np.isin(y[test], part.classes_)
+            scored[test[known]] = True
             result[test[known]] = _aligned(part, X[test], self.classes_)[known]
-        return result
+        return result, scored
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return calibrated log probabilities, shape (samples, classes)."""
