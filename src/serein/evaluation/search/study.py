@@ -89,7 +89,9 @@ def make_sampler(study: Any, method: str, random_state: int, before: int | None 
 def halving_stops(study: Any, step: int, score: float) -> bool:
     """Successive halving: whether a trial ends at 1, 2, 4, … folds, not being in the better half.
 
-    Trials that failed or were interrupted do not compete.
+    Optuna's ``SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)``, with one difference:
+    trials that failed or were interrupted do not compete. There, an interrupted trial competes with
+    its own rerun, so that a resumed search stops other trials than one that was never killed.
     """
     if step & (step - 1):
         return False
