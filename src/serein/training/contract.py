@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +23,9 @@ class LogProbabilityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     classes_: npt.NDArray[Any]
 
-    @abstractmethod
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
+        raise NotImplementedError
 
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
         """Return probabilities, shape (samples, classes), rows summing to 1."""
