@@ -307,6 +307,12 @@ def test_clips_without_labels_are_learnt_from(studio: Path, tmp_path: Path) -> N
     assert len(found) == 48
     assert (found[:24] == 0).all()
     assert (found[24:] > 0).any()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "3.wav").symlink_to(studio / "40.wav")
+    (tmp_path / "more.csv").write_text("file,speaker\nother/3.wav,t1\n")
+    for faces in (tmp_path / "faces.csv", studio / "faces"):
+        with pytest.raises(CorpusError, match=r"mine has several clips called 3"):
+            prepared(tmp_path, data=data, fusion=fusion, face={"table": str(faces)})
     (tmp_path / "more.csv").write_text("file,speaker,corpus\n40.wav,s1,mine\n")
     with pytest.raises(CorpusError, match=r"mine-s1 speaks in data\.unlabelled and in data\."):
         prepared(tmp_path, data=data, fusion=fusion)

@@ -159,12 +159,7 @@ def read_vectors(
         if name in by_name:
             raise CorpusError(f"{table} has {name} twice: is it a table of frames? pool them")
         by_name[name] = row
-    names = Counter(path.name for path in corpus.paths)
-    same = [name for name, count in names.items() if count > 1]
-    if same:
-        raise CorpusError(
-            f"{corpus.name} has several clips called {same[0]}, which a table cannot tell apart"
-        )
+    refuse_same_names([path.name for path in corpus.paths], corpus)
     if gaps:
         none = np.full(len(columns), np.nan, np.float32)
         found = (by_name.get(path.name) for path in corpus.paths)
@@ -173,6 +168,15 @@ def read_vectors(
     if missing:
         raise CorpusError(f"{table} has no row for {len(missing)} clips, {missing[0]} for one")
     return np.stack([_numbers(by_name[path.name], columns, table) for path in corpus.paths])
+
+
+def refuse_same_names(names: Sequence[str], corpus: Corpus) -> None:
+    """Raise CorpusError if clips that are found by name have the same one."""
+    same = [name for name, count in Counter(names).items() if count > 1]
+    if same:
+        raise CorpusError(
+            f"{corpus.name} has several clips called {same[0]}, which a table cannot tell apart"
+        )
 
 
 def _numbers(row: dict[str, str], columns: Sequence[str], table: Path) -> Array:

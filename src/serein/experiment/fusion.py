@@ -15,7 +15,7 @@ import numpy.typing as npt
 from serein.corpora import Corpus
 from serein.errors import CorpusError, RecipeError, unknown_name
 from serein.evaluation.cross_validation import Augmented
-from serein.experiment.data import read_vectors
+from serein.experiment.data import read_vectors, refuse_same_names
 from serein.experiment.recipe import Fusion, Recipe
 from serein.experiment.toml_sections import arguments
 from serein.features.openface import ACTION_UNITS, read_openface
@@ -162,17 +162,27 @@ def _split(fusion: Fusion) -> tuple[dict[str, Any], dict[str, Any]]:
     return own, {key: value for key, value in settings if key in known}
 
 
-def other_modalities(recipe: Recipe, corpus: Corpus, *, may_lack: bool = False) -> dict[str, Array]:
-    """Describe face and text of each clip: name -> (clips, features), NaN where it has none."""
+def other_modalities(
+    recipe: Recipe, corpus: Corpus, unlabelled: Corpus | None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Describe face and text of each clip of a corpus, and of the clips without labels.
+
+    Each is name -> (clips, features), NaN where a clip has none.
+    """
+    more = unlabelled.utterances if unlabelled else ()
+    clips, count = replace(corpus, utterances=corpus.utterances + more), len(corpus)
     found = {}
     if recipe.face:
-        found["face"] = face_features(_faces(Path(recipe.face.table), corpus))
+        found["face"] = face_features(_faces(Path(recipe.face.table), clips))
     if recipe.text:
-        found["text"] = _texts(corpus, SentenceEncoder(recipe.text.encoder))
+        found["text"] = _texts(clips, SentenceEncoder(recipe.text.encoder))
     for name, array in found.items():
-        if np.isnan(array[:, 0]).all() and not may_lack:
+        if np.isnan(array[:count, 0]).all():
             raise CorpusError(f"no clip of {corpus.name} has a {name}: see [{name}] of the recipe")
-    return found
+    return (
+        {name: array[:count] for name, array in found.items()},
+        {name: array[count:] for name, array in found.items()},
+    )
 
 
 def beside(X: Array, others: Mapping[str, Array]) -> Array:
@@ -216,6 +226,7 @@ def _faces(table: Path, corpus: Corpus) -> Array:
         return read_vectors(table, corpus, columns=ACTION_UNITS, gaps=True)
     none = np.full(len(ACTION_UNITS), np.nan, np.float32)
     files = [table / f"{path.stem}.csv" for path in corpus.paths]
+    refuse_same_names([file.stem for file in files if file.exists()], corpus)
     return np.stack([read_openface(file).mean() if file.exists() else none for file in files])
 
 

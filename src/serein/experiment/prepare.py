@@ -212,7 +212,7 @@ def prepare(
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_recordings(corpus, folds)
-    modalities = other_modalities(recipe, corpus)
+    modalities, rest = other_modalities(recipe, corpus, more)
     if recipe.features and recipe.features.table:
         X = read_vectors(recipe.features.table, corpus)
         widths = widths_of(X, modalities)
@@ -237,7 +237,6 @@ def prepare(
     if more is not None:
         voices = stack(describe(more, front, cache, progress_bar), front)
         speakers = np.array([clip.speaker for clip in more])
-        rest = other_modalities(recipe, more, may_lack=True)
         unlabelled = Unlabelled(beside(voices, rest), speakers)
     return Prepared(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
