@@ -16,6 +16,7 @@ import numpy as np
 from serein.audio.frames import HOP, Array, frame_count, runs
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import MissingExtraError, SettingError
+from serein.onnx_session import open_session
 
 Runs = list[tuple[int, int]]  # first frame, frame after the last
 
@@ -65,17 +66,6 @@ def _network() -> Any:
     except ImportError as cause:
         raise MissingExtraError("voice activity detection", "sound") from cause
     return open_session(weights.read_bytes())
-
-
-def open_session(graph: bytes) -> Any:
-    """Open an ONNX graph on one CPU thread."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # Windows knows no variable
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def speech_probability(signal: Array) -> Array:

@@ -31,7 +31,6 @@ import numpy.typing as npt
 
 from serein.audio.frames import Array, Doubles
 from serein.audio.video_sound import VideoSource
-from serein.audio.voice import open_session
 from serein.errors import MissingExtraError, VideoError
 from serein.features.video import (
     DEFAULT_VIDEO_LIMITS,
@@ -40,6 +39,7 @@ from serein.features.video import (
     VideoLimits,
     sample_frames,
 )
+from serein.onnx_session import open_session
 
 Grey = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.int64]
@@ -239,8 +239,8 @@ class ExpressionReader:
             grey[rows, columns], (INPUT_SIDE, INPUT_SIDE), interpolation=self._cv2.INTER_AREA
         )
         scaled = face.astype(np.float32) / np.float32(127.5) - np.float32(1)
-        answer: Any = self._network.run(None, {self._input: scaled[None, None]})
-        return answer[0][0]
+        outputs: Any = self._network.run(None, {self._input: scaled[None, None]})
+        return outputs[0][0]
 
 
 def grey_of(picture: npt.NDArray[np.uint8], max_side: int) -> Grey:

@@ -12,11 +12,11 @@ import onnxruntime
 
 from serein.errors import BundleError, EngineError, unknown_name
 from serein.inference.bundle import ARRAYS, MODEL, Bundle
+from serein.onnx_session import CPU, open_session
 
 Array = npt.NDArray[np.float32]
 Provider = tuple[str, dict[str, Any]]
 
-CPU = "CPUExecutionProvider"
 PROVIDERS = {
     "cpu": CPU,
     "cuda": "CUDAExecutionProvider",
@@ -127,18 +127,12 @@ class _Graph:
     """An ONNX graph."""
 
     def __init__(self, bundle: Bundle, threads: int | None, provider: str) -> None:
-        onnxruntime.disable_telemetry_events()  # Windows knows no variable
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong is raised, and need not be printed
         chosen = providers(provider)
         try:
-            self._session = onnxruntime.InferenceSession(
+            self._session = open_session(
                 bundle.files[MODEL],
-                options,
+                threads=threads or min(4, os.cpu_count() or 1),
                 providers=chosen,
-                enable_fallback=False,  # it prints, and tries the same again
             )
             outputs = {output.name: output.shape for output in self._session.get_outputs()}
             inputs = {given.name: given.shape for given in self._session.get_inputs()}

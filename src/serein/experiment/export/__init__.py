@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import onnxruntime
-
 OPSET = 20
 OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 HEAD = "head"  # nodes whose name begins so stay float32: they are small and decide
@@ -30,12 +28,3 @@ def quiet() -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """Take the part of another library's error that is fit for a message of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def open_session(model: bytes) -> onnxruntime.InferenceSession:
-    """Open a graph on one thread; what goes wrong is raised, and need not be printed."""
-    onnxruntime.disable_telemetry_events()  # Windows knows no variable
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

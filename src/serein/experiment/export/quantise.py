@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from serein.errors import BundleError
 from serein.experiment.export import HEAD, quiet
+from serein.onnx_session import open_session
 
 
 def quantise(model: bytes) -> bytes:
@@ -43,19 +43,9 @@ def quantise(model: bytes) -> bytes:
             weight_type=QuantType.QInt8,
             reduce_range=True,
         )
-        return _fused(target).read_bytes()
-
-
-def _fused(file: Path) -> Path:
-    """Fuse nodes once, here, rather than at every start; this level suits any processor."""
-    fused = file.with_suffix(".fused.onnx")
-    onnxruntime.disable_telemetry_events()  # Windows knows no variable
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.optimized_model_filepath = str(fused)
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return fused
+        fused = target.with_suffix(".fused.onnx")
+        open_session(target, optimised=fused)  # nodes are fused here rather than at every start
+        return fused.read_bytes()
 
 
 def _is_head(node: Any) -> bool:

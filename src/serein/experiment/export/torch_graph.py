@@ -20,10 +20,11 @@ from torch import nn
 
 from serein.audio.read import RATE_HZ
 from serein.errors import BundleError
-from serein.experiment.export import OPSET, first_line, open_session, quiet
+from serein.experiment.export import OPSET, first_line, quiet
 from serein.experiment.export.quantise import quantise
 from serein.features.encoder import SpeechEncoder
 from serein.features.frontend import FrontEnd
+from serein.onnx_session import open_session
 
 Array = npt.NDArray[np.float32]
 
