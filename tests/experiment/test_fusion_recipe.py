@@ -24,7 +24,7 @@ from serein.errors import BundleError, CorpusError, RecipeError, SettingError
 from serein.evaluation.search.search import SearchResult
 from serein.experiment import speech
 from serein.experiment.adapted_scores import speaker_prior
-from serein.experiment.evaluate import evaluate
+from serein.experiment.evaluate import chosen, evaluate
 from serein.experiment.prepare import Prepared, make_classifier, prepare
 from serein.experiment.recipe import Augmentation
 from serein.experiment.recipe_file import make_recipe, read_recipe
@@ -366,6 +366,9 @@ def test_wrong_recipes_are_refused(studio: Path, sections: dict[str, object], sa
 def test_the_card_says_what_is_fused(model: Path) -> None:
     card = (model / "CARD.md").read_text()
     assert "fused with 35 OpenFace action units and sentence vectors of what is said" in card
+    found = read_bundle(model).manifest["temperature"]
+    assert list(found) == ["voice", "face", "text"]
+    assert f"temperatures {found['voice']:.3f} (voice) and {found['face']:.3f} (face)" in card
 
 
 def test_stress_is_for_the_voice_alone(model: Path) -> None:
@@ -389,6 +392,10 @@ def test_fused_predictions_do_not_adapt(studio: Path, method: str) -> None:
         evaluate(data, adaptation=True)
     evaluation = evaluate(data, adaptation=None)
     assert not evaluation.adapted
+    temperatures = {row["what"]: row["value"] for row in chosen(evaluation)}
+    each = {"temperature of voice", "temperature of face"}
+    assert temperatures.keys() == (each if method == "late" else {"temperature"})
+    assert all(value != 1 for value in temperatures.values())
     with pytest.raises(RecipeError, match="do not adapt"):
         speaker_prior(evaluation.fitted.members[0][0])
 
@@ -408,7 +415,9 @@ def test_the_command_makes_a_bundle_of_each_fusion(
     recipe = studio / f"{method}.toml"
     recipe.write_text(tomli_w.dumps(recipe_table(**FUSIONS[method])))
     command("train", recipe, "--out", tmp_path / "model", "--cache", studio / "cache")
-    assert "adaptation" not in read_bundle(tmp_path / "model").manifest
+    manifest = read_bundle(tmp_path / "model").manifest
+    assert "adaptation" not in manifest
+    assert manifest["temperature"] != 1
     found = serein.load(tmp_path / "model").predict(
         studio / "3.wav", face=studio / "faces" / "3.csv"
     )

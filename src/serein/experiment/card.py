@@ -103,9 +103,16 @@ def _inside(manifest: dict[str, Any]) -> str:
     return (
         f"{described}; feature scaling; the model {named}{_augmentation(manifest)}; "
         f"{_fusion(manifest)}"
-        f"temperature {manifest['temperature']:.3f}; a speech detector. Recordings longer than "
+        f"{_temperature(manifest['temperature'])}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )
+
+
+def _temperature(found: float | dict[str, float]) -> str:
+    if isinstance(found, dict):
+        each = " and ".join(f"{value:.3f} ({name})" for name, value in found.items())
+        return f"temperatures {each}"
+    return "not calibrated" if found == 1 else f"temperature {found:.3f}"
 
 
 def _fusion(manifest: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from serein.experiment.prepare import (
     named_errors,
     no_progress_bar,
     stack,
+    temperature_of,
 )
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
@@ -252,10 +253,19 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
                 for what, value in best.items()
             ]
             inner = inner.estimator_
-        if hasattr(inner, "temperature_"):
+        if recipe.protocol.calibration_folds:
             on = f"{recipe.protocol.calibration_folds} inner folds of the training speakers"
-            value = round(float(inner.temperature_), 4)
-            rows.append({"fold": fold, "what": "temperature", "value": value, "on": on})
+            found = temperature_of(inner)
+            each = found if isinstance(found, dict) else {"": found}
+            rows += [
+                {
+                    "fold": fold,
+                    "what": f"temperature of {name}" if name else "temperature",
+                    "value": round(value, 4),
+                    "on": on,
+                }
+                for name, value in each.items()
+            ]
         epochs = len(learning_curve(inner))
         if recipe.training.patience and epochs:
             on = "held-out training speakers (early stopping)"

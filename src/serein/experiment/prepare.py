@@ -309,6 +309,15 @@ def inside(classifier: Any, attribute: str) -> Any:
     return getattr(classifier, attribute, None)
 
 
+def temperature_of(classifier: Any) -> float | dict[str, float]:
+    """Return the temperature of a fitted classifier, 1 if there is none; in late fusion, each."""
+    found = inside(classifier, "temperature_")
+    parts = inside(classifier, "estimators_") if found is None else None
+    if isinstance(parts, dict):  # late fusion: by modality
+        return {name: round(float(part.temperature_), 6) for name, part in parts.items()}
+    return 1.0 if found is None else round(float(found), 6)
+
+
 def _searching(prepared: Prepared, checkpoint: Path | None) -> Tuned:
     """Build the classifier that searches its own settings, as section [search] says."""
     recipe = replace(prepared.recipe, search=replace(prepared.recipe.search, nested=False))

@@ -27,6 +27,7 @@ from serein.experiment.prepare import (
     make_classifier,
     named_errors,
     no_progress_bar,
+    temperature_of,
 )
 from serein.experiment.recipe import Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
@@ -174,7 +175,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "front_end": (front.front_end if isinstance(front, SpeechEncoder) else front).to_dict(),
         "window_s": recipe.bundle.window_s,
         "hop_s": recipe.bundle.hop_s,
-        "temperature": round(getattr(fitted.classifier, "temperature_", 1.0), 6),
+        "temperature": temperature_of(fitted.classifier),
         "speech_threshold": round(speech.threshold, 6),
         "speech_heard_unseen_speakers": round(speech.speech_heard, 4),
         "sounds_refused_unseen_kinds": round(speech.sounds_refused, 4),
