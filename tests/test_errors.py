@@ -49,6 +49,10 @@ def test_a_name_and_a_range_are_checked() -> None:
     check_range("share", 1, 0, 1)
     with pytest.raises(ValueError, match="unknown colour 'rad'; known: red, blue"):
         check_name("colour", "rad", ("blue", "red"))
+    with pytest.raises(SettingError, match="penalty is now called alpha"):
+        check_name("setting", "penalty", ("alpha", "tol"))
+    with pytest.raises(SettingError, match="unknown setting 'penalty'; known: tol"):
+        check_name("setting", "penalty", ("tol",))
     with pytest.raises(ValueError, match=r"share is 1\.5; allowed: 0 to 1"):
         check_range("share", 1.5, 0, 1)
     with pytest.raises(SettingError, match="share is nan"):

@@ -30,6 +30,14 @@ from typing import Any, TypeVar
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
+RENAMED = {
+    "penalty": "alpha",
+    "halve_after": "pool_after",
+    "copies": "per_clip",
+    "normalise": "utterance_normalisation",
+}
+"""Setting or key of a recipe of serein 0.1 -> what it is called now."""
+
 
 class SereinError(Exception):
     """Base of all errors that serein raises on purpose."""
@@ -99,7 +107,11 @@ class MissingExtraError(SereinError, ImportError):
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:
-    """Say that a name is unknown, and list the allowed ones, nearest first."""
+    """Say that a name is unknown, and list the allowed ones, nearest first; or say its new name."""
+    allowed = list(allowed)
+    new = RENAMED.get(str(name))
+    if new in allowed:
+        return f"{name} is now called {new}"
     text = str(name).lower()
     near_first = sorted(
         allowed, key=lambda known: (-SequenceMatcher(None, text, known.lower()).ratio(), known)

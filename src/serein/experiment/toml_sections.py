@@ -11,14 +11,6 @@ from typing import Any
 
 from serein.errors import RecipeError, unknown_name
 
-RENAMED = {
-    "penalty": "alpha",
-    "halve_after": "pool_after",
-    "copies": "per_clip",
-    "normalise": "utterance_normalisation",
-}
-"""Key of serein 0.1 -> what it is called now."""
-
 
 def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
     """Make a dataclass from a table."""
@@ -103,6 +95,4 @@ def _like(default: Any, value: Any, place: str) -> Any:
 def _refuse_unknown(table: Mapping[str, Any], known: Mapping[str, Any], place: str) -> None:
     for key in table:
         if key not in known:
-            new = RENAMED.get(key, "")
-            problem = f"{key} is now called {new}" if new in known else None
-            raise RecipeError(f"{place}: {problem or unknown_name('key', key, known)}")
+            raise RecipeError(f"{place}: {unknown_name('key', key, known)}")

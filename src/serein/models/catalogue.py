@@ -42,9 +42,6 @@ class Family:
         return self.kind in {"network", "ensemble"}
 
 
-RENAMED = {"penalty": "alpha"}
-"""Setting of version 0.1 -> what it is called now."""
-
 RATE = {"training.learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 DROPOUT = {"model.dropout": {"low": 0.0, "high": 0.6}}
 SPACES: dict[str, dict[str, Any]] = {
@@ -140,8 +137,6 @@ def make_model(
     family, given = MODELS[name], dict(settings or {})
     known = [*signature(family.build).parameters, *member_names(name, given)]
     for key in given:
-        if key in RENAMED and RENAMED[key] in known:
-            raise SettingError(f"{key} is now called {RENAMED[key]}")
         check_name(f"setting of {name}", key, known)
     if family.kind == "network":
         architecture = family.build(**given)
