@@ -366,6 +366,9 @@ def test_wrong_recipes_are_refused(studio: Path, sections: dict[str, object], sa
 def test_the_card_says_what_is_fused(model: Path) -> None:
     card = (model / "CARD.md").read_text()
     assert "fused with 35 OpenFace action units and sentence vectors of what is said" in card
+    assert "Speech, face and text in, one of 4 emotions out" in card
+    assert "judges how something is said, how a face moves and what is said, and knows" in card
+    assert "the model logistic" in card
     found = read_bundle(model).manifest["temperature"]
     assert list(found) == ["voice", "face", "text"]
     assert f"temperatures {found['voice']:.3f} (voice) and {found['face']:.3f} (face)" in card
@@ -418,6 +421,10 @@ def test_the_command_makes_a_bundle_of_each_fusion(
     manifest = read_bundle(tmp_path / "model").manifest
     assert "adaptation" not in manifest
     assert manifest["temperature"] != 1
+    card = (tmp_path / "model" / "CARD.md").read_text()
+    assert "Speech and face in, one of 4 emotions out" in card
+    assert "how a face moves, not what is said, and knows" in card
+    assert ("the model " in card) == (method != "hybrid")
     found = serein.load(tmp_path / "model").predict(
         studio / "3.wav", face=studio / "faces" / "3.csv"
     )

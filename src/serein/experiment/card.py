@@ -8,8 +8,9 @@ from typing import Any
 LIMITS = """\
 - It was trained on actors who were asked for an emotion, in a studio. Everyday speech is quieter,
   mixed and mostly neutral; expect lower scores than in the table.
-- It judges how something is said, not what is said, and knows only the emotions listed. The
-  prediction is what a listener would likely call the voice; it is not what the person feels.
+- It judges {judged}, and knows only the emotions listed.
+  The prediction is what {named}; it is not what the person
+  feels.
 - Languages, ages, accents, microphones and noise unlike those of the training corpora lower its
   scores.
 - Not for judging people at work or in education (banned in the EU, AI Act Art. 5(1)(f)), for lie
@@ -19,9 +20,10 @@ LIMITS = """\
 
 def model_card(manifest: dict[str, Any]) -> str:
     """Write the card: data, licences, scores with their protocol, limits."""
+    taken = _listed(TITLES[name] for name in _modalities(manifest))
     parts = [
         f"# {manifest['name']}",
-        f"Speech in, one of {len(manifest['labels'])} emotions out: "
+        f"{taken.capitalize()} in, one of {len(manifest['labels'])} emotions out: "
         f"{', '.join(manifest['labels'])}. Precision: {manifest['precision']}.",
         "## What is inside",
         _inside(manifest),
@@ -45,9 +47,33 @@ def model_card(manifest: dict[str, Any]) -> str:
         f"{manifest['speech_heard_unseen_speakers']:.1%} of clips taken as speech, "
         f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
         "## Limits",
-        LIMITS,
+        _limits(manifest),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+TITLES = {"voice": "speech", "face": "face", "text": "text"}
+JUDGED = {"voice": "how something is said", "face": "how a face moves", "text": "what is said"}
+
+
+def _modalities(manifest: dict[str, Any]) -> list[str]:
+    return list(manifest.get("modalities", ["voice"]))
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _limits(manifest: dict[str, Any]) -> str:
+    names = _modalities(manifest)
+    judged = _listed(JUDGED[name] for name in names)
+    if "text" not in names:
+        judged += ", not what is said"
+    alone = "a listener would likely call the voice"
+    return LIMITS.format(
+        judged=judged, named=alone if len(names) == 1 else "others would say it is"
+    )
 
 
 def notice(manifest: dict[str, Any]) -> str:
@@ -85,7 +111,7 @@ OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWA
 
 
 def _inside(manifest: dict[str, Any]) -> str:
-    encoder, model = manifest.get("encoder"), manifest["model"]
+    encoder, model = manifest.get("encoder"), manifest.get("model")
     front = manifest["front_end"]
     if encoder:
         layers = ", ".join(map(str, encoder["layers"]))
@@ -98,11 +124,12 @@ def _inside(manifest: dict[str, Any]) -> str:
     else:
         pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"
         described = f"The feature sets {', '.join(front['sets'])} ({pooled})"
-    settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
-    named = f"{model['name']} ({settings})" if settings else model["name"]
+    parts = [described, "feature scaling"]
+    if model:  # a hybrid fusion is a network of its own
+        settings = ", ".join(f"{key} {value}" for key, value in model.items() if key != "name")
+        parts.append(f"the model {model['name']}" + (f" ({settings})" if settings else ""))
     return (
-        f"{described}; feature scaling; the model {named}{_augmentation(manifest)}; "
-        f"{_fusion(manifest)}"
+        f"{'; '.join(parts)}{_augmentation(manifest)}; {_fusion(manifest)}"
         f"{_temperature(manifest['temperature'])}; a speech detector. Recordings longer than "
         f"{manifest['window_s']:g} s are cut into windows {manifest['hop_s']:g} s apart."
     )

@@ -188,6 +188,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     }
     if recipe.fusion:
         manifest |= fusion_manifest(recipe, prepared.widths)
+        if recipe.fusion.method == "hybrid":  # its network stands in place of the model
+            del manifest["model"]
     if recipe.augmentation.per_clip:
         manifest["augmentation"] = asdict(recipe.augmentation)
     spent = inside(fitted.classifier, "privacy_")
