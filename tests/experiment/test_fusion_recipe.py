@@ -33,6 +33,7 @@ from serein.experiment.tune import tune, write_search
 from serein.features.openface import ACTION_UNITS, FRAME, read_openface
 from serein.inference.bundle import read_bundle
 from serein.inference.fusion import FusionRecognizer
+from serein.inference.multimodal import MultimodalRecognizer
 from serein.models.fusion.hybrid import HybridFusion
 
 RATE_HZ = 16_000
@@ -254,6 +255,28 @@ def test_a_silent_recording_leaves_face_and_text(studio: Path, model: Path) -> N
     assert not found.speech
     assert found.probabilities == pytest.approx(recognizer.predict(face=face).probabilities)
     assert recognizer.predict(silence, rate=RATE_HZ).emotion is None
+
+
+def test_what_the_fusion_does_not_take_is_joined_by_the_product_rule(
+    studio: Path, model: Path, tmp_path: Path
+) -> None:
+    """The face of a video, with text or without; text, for a model of voice and face."""
+    pytest.importorskip("av")
+    cv2 = pytest.importorskip("cv2")
+    from made_videos import clip, scene
+
+    recognizer, text = MultimodalRecognizer(serein.load(model)), EMOTIONS["calm"][2]
+    seen = scene((60, 40, 160))
+    voice = np.repeat(make_voice(120, 3), 3)
+    clip([seen] * 10, voice, fps=10, target=str(tmp_path / "video.mp4"))
+    cv2.imwrite(str(tmp_path / "picture.png"), seen)
+    for name in ("video.mp4", "picture.png"):
+        found = recognizer.predict(tmp_path / name, text=text)
+        assert list(found.modalities) == ["voice", "face", "words"]
+        assert {"face", "words"} <= found.contributions.keys()
+    recognizer.voice.widths.pop("text")
+    found = recognizer.predict(studio / "3.wav", text=text)
+    assert list(found.modalities) == ["voice", "words"]
 
 
 def test_what_the_model_was_not_trained_on_is_refused(studio: Path, model: Path) -> None:

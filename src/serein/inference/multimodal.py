@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from math import exp, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeGuard, TypeVar
 
 from serein.audio.read import RATE_HZ
 from serein.audio.video_sound import VideoSource, has_sound, is_video
@@ -107,7 +107,8 @@ class MultimodalRecognizer:
         Parameters
         ----------
         source : path, bytes, binary file or array
-            As `Recognizer.predict` takes it; of a video or picture, the face is used too.
+            As `Recognizer.predict` takes it; of a video or picture, the face is used too, by a
+            recognizer of its own, unless a table `face` is given.
         rate : int, optional
             Sampling rate in Hz, for an array.
         face : path or ActionUnits, optional
@@ -136,15 +137,15 @@ class MultimodalRecognizer:
         SettingError
             If `window_s` or `hop_s` is outside its range, or the model was not trained on faces.
         """
-        trained = isinstance(self.voice, FusionRecognizer) and (text is not None or transcribe)
-        if trained or face is not None or source is None:
+        if source is not None and face is None and _has_pictures(source):
+            return self._of_pictures(source, text, transcribe, window_s, hop_s)
+        trained = isinstance(self.voice, FusionRecognizer) and "text" in self.voice.widths
+        if (trained and (text is not None or transcribe)) or face is not None or source is None:
             if transcribe and text is None and source is not None:
                 text = self._said(source, rate).text.strip() or None
             return self._trained(
                 source, rate=rate, face=face, text=text, window_s=window_s, hop_s=hop_s
             )
-        if is_rereadable(source) and (is_still(source) or is_video(source)):
-            return self._of_pictures(source, text, transcribe, window_s, hop_s)
         voice = self.voice.predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
         if text is None and not transcribe:
             return voice
@@ -274,6 +275,10 @@ class MultimodalRecognizer:
             named = self._words.predict(words).probabilities if words.strip() else {}
             modalities["words"] = replace(make_segment((start, end), named), text=words)
         return fuse(voice, modalities, self.trust, self.unsure_below)
+
+
+def _has_pictures(source: Source) -> TypeGuard[VideoSource]:
+    return is_rereadable(source) and (is_still(source) or is_video(source))
 
 
 MODALITIES = ("voice", "face", "words")
