@@ -65,17 +65,29 @@ def stress(
     overlap: str = "refuse",
     fingerprint: str | None = None,
     cache: Path | None = None,
-    **options: Any,
+    conditions: Mapping[str, Condition] = CONDITIONS,
+    clips: int = CLIPS,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> StressReport:
-    """Test a model on recordings of speakers that it was not trained on."""
+    """Test a model on recordings of speakers that it was not trained on.
+
+    `predict`: from a signal, shape (samples,), mono at 16 kHz, to the probability of each label;
+    several threads call it at once.
+    `labels`: emotions, and `NO_SPEECH` if the model may predict it.
+    `trained_on`: speakers of the training data, as the corpus names them.
+    `overlap`: "refuse" leaves these out, "allow" stamps the title.
+    `conditions, clips, seed, threads, progress, fingerprint, cache`: as `stress_folds` takes them.
+    """
     check_name("speaker overlap", overlap, OVERLAPS)
-    clips, notes = known_emotions(corpus, labels, name)
-    known = {clip.speaker for clip in clips} & set(trained_on)
+    available, notes = known_emotions(corpus, labels, name)
+    known = {clip.speaker for clip in available} & set(trained_on)
     if known and overlap == "refuse":
-        clips, note = unseen(clips, known, name)
+        available, note = unseen(available, known, name)
         notes = (*notes, note)
     shared = bool(known) and overlap == "allow"
-    about = f"{len({clip.speaker for clip in clips})} {'unseen ' * bool(trained_on)}speakers"
+    about = f"{len({clip.speaker for clip in available})} {'unseen ' * bool(trained_on)}speakers"
     if shared:
         about = f"{about.replace('unseen ', '')}, {len(known)} of them seen in training"
     model = _Model(
@@ -84,7 +96,18 @@ def stress(
         lambda clip, signal: predict(signal),
         _cache_folder(fingerprint, cache),
     )
-    return _report(model, clips, notes, about, stamped=shared, **options)
+    return _report(
+        model,
+        available,
+        notes,
+        about,
+        stamped=shared,
+        conditions=conditions,
+        clips=clips,
+        seed=seed,
+        threads=threads,
+        progress=progress,
+    )
 
 
 @renamed(workers="threads", tick="progress")
