@@ -33,8 +33,8 @@ class TextbookCNN(Architecture):
 
     Where the textbook flattens clips of one length, time is pooled by mean and maximum.
 
-    `channels`: of each convolution; `dense`: size of the layer before the logits; `dropout`: before
-    the logits.
+    `channels`: number of channels of each convolution; `dense`: size of the layer before the
+    logits; `dropout`: rate before the logits.
     """
 
     channels: tuple[int, ...] = (32, 64)
@@ -52,9 +52,9 @@ class TextbookCNN(Architecture):
 class CNN(Architecture):
     """Convolutions over log-mel or MFCC as images, each with batch norm and 2×2 max-pooling.
 
-    `channels`: of each convolution; `kernel`: frames and bands a convolution sees, odd; `dense`:
-    size of the layer before the logits; `dropout`: before the logits; `activation`: one of
-    `ACTIVATIONS`; `pooling`: one of `POOLINGS`.
+    `channels`: number of channels of each convolution; `kernel`: frames and bands a convolution
+    sees, odd; `dense`: size of the layer before the logits; `dropout`: rate before the logits;
+    `activation`: one of `ACTIVATIONS`; `pooling`: one of `POOLINGS`.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
@@ -76,8 +76,9 @@ class CNN(Architecture):
 class LightCNN(Architecture):
     """Depthwise-separable convolutions along time, for small devices.
 
-    `channels`: of each convolution; the first is a plain one; `kernel`: frames a convolution sees,
-    odd; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
+    `channels`: number of channels of each convolution, the first of which is a plain one; `kernel`:
+    frames a convolution sees, odd; `dropout`: rate before the logits; `activation`: one of
+    `ACTIVATIONS`.
     Source: A. Howard et al., "MobileNets", arXiv:1704.04861, section 3.1.
     """
 
@@ -104,8 +105,9 @@ class LightCNN(Architecture):
 class RNN(Architecture):
     """Layers of plain recurrent cells.
 
-    `hidden`: size of the state, in each direction; `layers`: how many; `dropout`: between layers
-    and before the logits; `pooling`: one of `POOLINGS`; ``last`` is the state after the last frame.
+    `hidden`: size of the state, in each direction; `layers`: number of layers; `dropout`: rate
+    between layers and before the logits; `pooling`: one of `POOLINGS`; ``last`` is the state after
+    the last frame.
     """
 
     hidden: int = 128
@@ -152,8 +154,8 @@ class Transformer(Architecture):
     """A strided convolution, then a Transformer encoder and the mean over time.
 
     `heads, layers, d_model, feed_forward`: sizes of the encoder; d_model is even and a multiple of
-    heads; `dropout`: inside the encoder and before the logits; `stride`: of the convolution: so
-    many frames become one; `pooling`: one of `POOLINGS`.
+    heads; `dropout`: rate inside the encoder and before the logits; `stride`: frames from one
+    output of the convolution to the next; `pooling`: one of `POOLINGS`.
     """
 
     heads: int = 4
@@ -187,8 +189,9 @@ class Transformer(Architecture):
 class CNNLSTMAttention(Architecture):
     """Convolutions along time with 2-fold pooling, a BiLSTM, and attention over time.
 
-    `channels`: of each convolution; `kernel`: frames a convolution sees, odd; `hidden`: size of the
-    state, in each direction; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
+    `channels`: number of channels of each convolution; `kernel`: frames a convolution sees, odd;
+    `hidden`: size of the state, in each direction; `dropout`: rate before the logits; `activation`:
+    one of `ACTIVATIONS`.
     """
 
     channels: tuple[int, ...] = (64, 64)
@@ -213,9 +216,10 @@ class CNNLSTMAttention(Architecture):
 class AttentiveStatisticsTDNN(Architecture):
     """Dilated convolutions along time and attentive statistics pooling, as in speaker verification.
 
-    `channels`: of each convolution; the first sees 5 frames, the second 3 that lie 2 apart, the
-    third 3 that lie 3 apart, and so on, the last a single one; `dense`: size of the layer before
-    the logits; `dropout`: before the logits; `activation`: one of `ACTIVATIONS`.
+    `channels`: number of channels of each convolution; the first sees 5 frames, the second 3 that
+    lie 2 apart, the third 3 that lie 3 apart, and so on, the last a single one; `dense`: size of
+    the layer before the logits; `dropout`: rate before the logits; `activation`: one of
+    `ACTIVATIONS`.
     Source: K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker
     embedding", Interspeech 2018.
     """
@@ -247,11 +251,11 @@ class GraphNetwork(Architecture):
     and memory grow with the square of the frames. Filter, normalisation and these defaults were
     chosen on nine of EmoDB's ten speakers, in inner folds: scores on EmoDB are optimistic.
 
-    `graph`: ``line``, or ``cycle``, where the last frame is joined to the first; `channels`: of
-    each graph convolution; `hidden`: size of the hidden dense layer inside each convolution;
-    `order`: of the filter, a polynomial of the graph's eigenvalues for each channel; `dense`: size
-    of the layer before the logits; `dropout`: before the logits; `pooling`: one of `POOLINGS`; the
-    paper's is ``sum``.
+    `graph`: ``line``, or ``cycle``, where the last frame is joined to the first; `channels`: number
+    of channels of each graph convolution; `hidden`: size of the dense layer inside each; `order`:
+    degree of the filter, a polynomial of the graph's eigenvalues for each channel; `dense`: size of
+    the layer before the logits; `dropout`: rate before the logits; `pooling`: one of `POOLINGS`;
+    the paper's is ``sum``.
     Source: A. Shirian, T. Guha, "Compact graph architecture for speech emotion recognition", ICASSP
     2021, section 2. Polynomial filters: M. Defferrard et al., "Convolutional neural networks on
     graphs with fast localized spectral filtering", NIPS 2016, eq. 4.
@@ -275,7 +279,7 @@ class GraphNetwork(Architecture):
 class MLP(Architecture):
     """A multi-layer perceptron with one hidden layer, for vectors; of series it takes the mean.
 
-    `dense`: size of the hidden layer; `dropout`: before the logits; `activation`: one of
+    `dense`: size of the hidden layer; `dropout`: rate before the logits; `activation`: one of
     `ACTIVATIONS`.
     """
 

@@ -27,15 +27,16 @@ class GaussianMixtureHMM(SeriesInput, LogProbabilityClassifier):
     Features are scaled by the training frames. Probabilities come from the mean log-likelihood of a
     frame and are not calibrated: temperature scaling does that.
 
-    `width`: features a frame, of rows made by `serein.models.padding.pad`. If not given, each row
-    is a series of one frame; `topology`: whether states follow one another, from the first to the
-    next or itself; or any may follow any; `states`: states of each model; no more are made than the
-    longest series has frames; `mixtures`: gaussians of each state; an emotion with few frames gets
-    fewer; `iterations`: maximum iterations of expectation-maximisation; `variance_floor`: minimum
-    variance of a scaled feature; `prior`: whether emotions are equally likely a priori, or as
-    likely as in training; `random_state`: seed of the initialisation; `classes_`: shape (classes,),
-    sorted labels; `models_`: one per class, of scaled frames; `centre_, scale_`: shape (features,),
-    the feature scaling; `log_prior_`: shape (classes,).
+    `width`: features a frame, of rows made by `serein.models.padding.pad`; each row is a series of
+    one frame if None.
+    `topology`: ``left_right`` (a state is followed by itself or the next) or ``ergodic`` (any by
+    any).
+    `states`: states of each model; no more are made than the longest series has frames.
+    `mixtures`: Gaussians of each state; an emotion with few frames gets fewer.
+    `iterations`: maximum iterations of expectation-maximisation.
+    `variance_floor`: minimum variance of a scaled feature.
+    `prior`: ``uniform``, or ``data`` (the emotions' shares in training).
+    `models_`: one per class, of frames scaled by `centre_` and `scale_`.
     Source: B. Schuller, G. Rigoll, M. Lang, "Hidden Markov model-based speech emotion recognition",
     ICASSP 2003.
     """

@@ -163,8 +163,10 @@ class MaskedRidge(LinearClassifier):
     no part in that class's fit. Scores do not saturate as those of logistic regression do, so a
     speaker's bias shifts the scores of all utterances alike.
 
-    ||w||² counts `alpha` times the number of features beside the mean squared error, so augmented
-    data need no other strength. T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant
+    Minimises the weighted mean squared error + `alpha` · features · ||w||². Since the error is a
+    mean, the best `alpha` does not depend on the number of samples, augmented ones included.
+
+    T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant
     analysis", Annals of Statistics 23, 1995.
     """
 

@@ -33,11 +33,15 @@ BATCH = 64  # samples a batch, in prediction
 class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
     """A neural network as a classifier: early stopping, resumed training, searchable settings.
 
-    Rows are padded series of `width` features a frame (`serein.models.padding.pad`), or vectors if
-    it is None. `random_state` seeds all but differential privacy's noise and batches; with
-    `checkpoint`, a folder for the state after each epoch, it must be an int, and the same `fit`
-    called again resumes to the same result. `scaling`: other samples, laid out as X, whose mean and
-    deviation scale the features.
+    `architecture`: its ``build(inputs, classes)`` returns a torch module that takes series of shape
+    (samples, time, inputs) and their lengths, and gives logits; ``attentive_statistics`` of
+    `ARCHITECTURES` if None.
+    `width`: features a frame, of rows made by `serein.models.padding.pad`; rows are vectors if it
+    is None.
+    `random_state`: seeds all but differential privacy's noise and batches.
+    `checkpoint`: folder for the state after each epoch: the same `fit`, called again, resumes to
+    the same result. `random_state` must then be an int. Not used with ``privacy_epsilon``.
+    `scaling`: other samples, laid out as X, whose mean and deviation scale the features.
 
     Fitted: `module_` is the scaling and the network, `history_` a dict per epoch, `best_epoch_` the
     epoch of the weights, `n_parameters_` their number, `privacy_` the privacy loss spent or None.
@@ -69,7 +73,10 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
         sample_weight: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
     ) -> Self:
-        """Learn from labelled vectors or series."""
+        """Learn from labelled vectors or series; each class needs two samples.
+
+        Early stopping holds out whole `groups`, but never samples of group ``""``: synthetic ones.
+        """
         plan = Training() if self.training is None else self.training
         plan.check()
         self._check_settings()

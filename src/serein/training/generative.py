@@ -34,6 +34,15 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
     often, however rare it is. A linear classifier fitted to the same training vectors, and then
     frozen, pulls the generator towards the class asked for.
 
+    `sampling_strategy`: as imbalanced-learn takes it: how many vectors each class gets.
+    `latent`: size of the noise vector; `hidden`: sizes of the hidden layers of both perceptrons.
+    `components`: of a PCA before the network: a count, or below 1 the share of variance; None: no
+    PCA.
+    `critic_steps`: batches of the critic for one of the generator.
+    `penalty`: weight of the gradient penalty.
+    `label_weight`: weight of the linear classifier's cross-entropy in the generator's loss.
+    `generator_` gives vectors scaled by `scaling_`; `history_` holds the losses of each epoch.
+
     I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, algorithm 1.
     M. Mirza, S. Osindero, "Conditional generative adversarial nets", arXiv:1411.1784.
     A. Odena, C. Olah, J. Shlens, "Conditional image synthesis with auxiliary classifier GANs",
