@@ -29,18 +29,15 @@ from serein.errors import CorpusError, unknown_name
 class Emotion:
     """One emotion.
 
-    `name`: canonical English name, a noun in lower case; `chinese`: Chinese name; `valence`: rough
-    pleasantness, in [-1, 1]; `arousal`: rough activation, in [-1, 1]; `colour`: for plots, as
-    ``#rrggbb``: any two can be told apart with any colour vision (Okabe and Ito, Tol); `aliases`:
-    other words for it, in lower case, with single spaces.
+    Colours can be told apart with any colour vision (Okabe and Ito, Tol).
     """
 
-    name: str
+    name: str  # canonical: an English noun in lower case
     chinese: str
-    valence: float
-    arousal: float
-    colour: str
-    aliases: tuple[str, ...] = ()
+    valence: float  # rough pleasantness, -1 to 1
+    arousal: float  # rough activation, -1 to 1
+    colour: str  # in plots, as ``#rrggbb``
+    aliases: tuple[str, ...] = ()  # other words for it, in lower case, with single spaces
 
 
 EMOTIONS: dict[str, Emotion] = {
@@ -85,9 +82,10 @@ EMOTIONS: dict[str, Emotion] = {
 def canonical_emotion(word: str) -> str:
     """Map a word for an emotion to its canonical name.
 
-    `word`: A canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
+    `word`: a canonical name, an alias or a Chinese name. Case, surrounding space, and the choice of
     space, hyphen or underscore between two words do not matter.
     Returns: a key of `EMOTIONS`.
+    Raises: CorpusError if the word is unknown.
     """
     name = _NAMES.get(_plain(word))
     if name is None:
@@ -98,8 +96,8 @@ def canonical_emotion(word: str) -> str:
 def in_chinese(name: str) -> str:
     """Return the Chinese name of an emotion.
 
-    `name`: A canonical name or an alias.
-    Returns: its Chinese name.
+    `name`: a canonical name or an alias.
+    Raises: CorpusError if the name is unknown.
     """
     return EMOTIONS[canonical_emotion(name)].chinese
 

@@ -51,8 +51,8 @@ BAR_INCHES = 0.26
 def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "") -> Figure:
     """Draw a recording.
 
-    `timeline`: as a `Prediction` holds it; `title`: written above.
-    Returns: save it with ``savefig``.
+    `timeline`: as a `Prediction` holds it.
+    Returns: the figure; save it with ``savefig``.
     """
     signal = check_signal(signal)
     figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
@@ -140,9 +140,8 @@ def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
 def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "") -> Figure:
     """Draw what speaks for an emotion and what against it.
 
-    `explanation`: of this signal; `title`: written above, before the prediction: the recording's
-    name.
-    Returns: save it with ``savefig``.
+    `explanation`: of this signal; `title`: the recording's name, written before the prediction.
+    Returns: the figure; save it with ``savefig``.
     """
     signal = check_signal(signal)
     tables = [_bands(explanation), _features(explanation)]

@@ -77,7 +77,7 @@ class StressReport:
         """Write ``stress.json``, and every prediction to ``stress-predictions.csv`` beside it.
 
         `folder`: made if it is not there.
-        Returns: of ``stress.json``.
+        Returns: path of ``stress.json``.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ class InputDevice:
 def input_devices() -> list[InputDevice]:
     """List the microphones.
 
-    Returns: by number; empty if there is none.
+    Returns: the devices by number; empty if there is none.
     """
     sound = _sounddevice()
     chosen = _default_number(sound)
@@ -72,10 +72,11 @@ class Microphone:
     The iteration ends when `stop` is called. Lost sound, by the system or because chunks were not
     taken for 30 s, gives a `LostSoundWarning` and silence in its place.
 
-    `device`: number, or part of the name, of one of `input_devices`; the system's default if None;
-    `name`: its name in the system; `rate`: sampling rate of the chunks in Hz: 16 000 where the
-    device offers it, else its own; `losses`: how often sound was lost; `lost_s`: seconds of sound
-    that were lost, as far as the system tells.
+    `device`: number, or part of the name, of one of `input_devices`; the system's default if None.
+
+    `name`: its name in the system.
+    `rate`: sampling rate of the chunks in Hz: 16 000 where the device offers it, else its own.
+    `losses`: how often sound was lost.
     """
 
     def __init__(self, device: str | int | None = None) -> None:
@@ -246,9 +247,10 @@ def _default_number(sound: Any) -> int | None:
 class Playback:
     """A recording in chunks, in real time or as fast as they are taken.
 
-    `file`: A recording that `read_audio` reads; `chunk_s`: length of a chunk in seconds, 0.01 to 1;
-    `realtime`: whether each chunk comes at the time at which a microphone would give it; `limits`:
-    what is accepted as a recording; `name`: the file's name; `rate`: 16 000 Hz.
+    `file`: a recording that `read_audio` reads.
+    `chunk_s`: length of a chunk in seconds, 0.01 to 1.
+    `realtime`: whether each chunk comes at the time at which a microphone would give it.
+    `limits`: what is accepted as a recording.
     """
 
     losses, lost_s = 0, 0.0  # as `Microphone` has them; a file loses nothing

@@ -116,28 +116,22 @@ class Found(NamedTuple):
 class CorpusSpec:
     """The file names, official counts and licence of one corpus.
 
-    `name, title`: short name, as in `serein.corpora.CORPORA`, and full name; `pattern`: matches the
-    stem of a recording's file name; `fields`: from the match and the path to `Fields`, or None if
-    labels are missing; `example`: one official file name; `counts`: official number of recordings
-    of each emotion; `speakers`: official number of speakers; `language`: ISO 639-1 code; `licence,
-    citation, url`: licence of the recordings, paper to cite, official page; `left_out`: matches
-    stems of the release that are not of this corpus, such as song; `side_table`: A table in the
-    release that adds gender or text.
+    `fields` makes `Fields` of a match of `pattern` and the path; None if labels are missing.
     """
 
-    name: str
-    title: str
-    pattern: re.Pattern[str]
+    name: str  # as in `serein.corpora.CORPORA`
+    title: str  # full name
+    pattern: re.Pattern[str]  # matches the stem of a recording's file name
     fields: Callable[[re.Match[str], Path], Fields | None]
-    example: str
-    counts: Mapping[str, int]
-    speakers: int
-    language: str
-    licence: str
-    citation: str
-    url: str
-    left_out: re.Pattern[str] | None = None
-    side_table: SideTable | None = None
+    example: str  # an official file name
+    counts: Mapping[str, int]  # official number of recordings of each emotion
+    speakers: int  # official number
+    language: str  # ISO 639-1 code
+    licence: str  # of the recordings
+    citation: str  # paper to cite
+    url: str  # official page
+    left_out: re.Pattern[str] | None = None  # stems that are not of this corpus, such as song
+    side_table: SideTable | None = None  # in the release; adds gender or text
 
     @property
     def total(self) -> int:
@@ -149,8 +143,8 @@ class CorpusSpec:
     ) -> Utterance | None:
         """Read the labels in a path; the file is not opened.
 
-        `path`: A recording, with any extension; `details`: as `SideTable.read` returns it.
-        Returns: none if the file name is not one of this corpus.
+        `path`: a recording, with any extension; `details`: as `SideTable.read` returns it.
+        Returns: the utterance; None if the file name is not one of this corpus.
         """
         match = self.pattern.fullmatch(path.stem)
         fields = self.fields(match, path) if match else None
@@ -174,8 +168,9 @@ class CorpusSpec:
     def read(self, folder: Path) -> Found:
         """Find the recordings of the corpus in a folder and its sub-folders.
 
-        `folder`: the folder. Hidden files, and links to folders already seen, are ignored.
-        Returns: sorted by file name.
+        Hidden files, and links to folders already seen, are ignored.
+        Returns: the utterances and files, sorted by file name.
+        Raises: CorpusError if the folder holds no recording of the corpus.
         """
         try:
             paths = sorted(find_recordings(folder), key=lambda path: (path.name, path.as_posix()))

@@ -60,7 +60,7 @@ class Result:
         """Keep some samples.
 
         `rows`: indices or a mask.
-        Returns: the same protocol over fewer samples.
+        Returns: the same protocol, over those samples.
         """
         return replace(
             self,

@@ -37,10 +37,11 @@ class Record:
 def write_record(result: Result, document: dict[str, Any], folder: str | Path) -> Path:
     """Write a result.
 
-    `result`: the raw predictions; its columns ``about`` are written too; `document`: plain values:
-    ``name`` and whatever else is known; format and version, protocol, labels and leaks are added;
+    `result`: the raw predictions; its columns ``about`` are written too.
+    `document`: plain values: ``name`` and whatever else is known; format, version, protocol, labels
+    and leaks are added.
     `folder`: made if it is not there.
-    Returns: of ``result.json``.
+    Returns: path of ``result.json``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def read_record(place: str | Path) -> Record:
     """Read a result back.
 
     `place`: its folder, or the ``result.json`` in it.
-    Returns: document and raw predictions.
+    Raises: ProtocolError if there is no result that can be read.
     """
     place = Path(place)
     folder = place.parent if place.name == RESULT else place

@@ -41,16 +41,14 @@ MAX_LINE_CHARACTERS = 100_000  # OpenFace's widest table has about 7000
 class ActionUnits:
     """Action units of one face, frame by frame.
 
-    `time_s`: seconds from the start of the video; `confidence`: openFace's confidence in the face,
-    0 to 1; `success`: whether it tracked the face; `intensities`: `INTENSITIES`, 0 to 5; NaN where
-    the face was lost; `presences`: `PRESENCES`, 0 or 1; NaN where the face was lost.
+    Intensities and presences are NaN where the face was lost.
     """
 
-    time_s: Doubles
-    confidence: Array
-    success: npt.NDArray[np.bool_]
-    intensities: Array
-    presences: Array
+    time_s: Doubles  # seconds from the start of the video
+    confidence: Array  # OpenFace's in the face, 0 to 1
+    success: npt.NDArray[np.bool_]  # whether it tracked the face
+    intensities: Array  # shape (frames, `INTENSITIES`), 0 to 5
+    presences: Array  # shape (frames, `PRESENCES`), 0 or 1
 
     @property
     def found(self) -> float:
@@ -60,7 +58,7 @@ class ActionUnits:
     def mean(self) -> Array:
         """Average each action unit over the frames in which the face was tracked.
 
-        Returns: `ACTION_UNITS`; NaN if there is no such frame.
+        Returns: a value for each of `ACTION_UNITS`; NaN if there is no such frame.
         """
         rows = np.concatenate([self.intensities, self.presences], axis=1)[self.success]
         if not len(rows):
@@ -71,9 +69,9 @@ class ActionUnits:
 def read_openface(path: str | os.PathLike[str]) -> ActionUnits:
     """Read a table of OpenFace 2.
 
-    `path`: A CSV file of OpenFace's FeatureExtraction or FaceLandmarkVidMulti. Spaces in the names
+    `path`: a CSV file of OpenFace's FeatureExtraction or FaceLandmarkVidMulti. Spaces in the names
     of columns do not matter. Of several faces, the one tracked in most frames is read.
-    Returns: one row a frame.
+    Raises: VideoError if the file cannot be read as such a table.
     """
     name = os.fsdecode(path)
     try:

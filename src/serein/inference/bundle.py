@@ -65,11 +65,10 @@ _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
 class Bundle:
     """A checked bundle in memory.
 
-    `place`: where it was read; `manifest`: the manifest's values; `files`: contents of the files
-    that `SHA256SUMS` lists.
+    `files` holds the contents of the files that `SHA256SUMS` lists.
     """
 
-    place: Path
+    place: Path  # where it was read
     manifest: dict[str, Any]
     files: dict[str, bytes]
 
@@ -82,8 +81,8 @@ class Bundle:
 def read_bundle(place: str | Path) -> Bundle:
     """Read and check a bundle.
 
-    `place`: A folder or a zip file.
-    Returns: its manifest and files.
+    `place`: a folder or a zip file.
+    Raises: BundleError if it is damaged or not a bundle.
     """
     place = Path(place)
     files = _read_zip(place) if place.is_file() else _read_folder(place)
@@ -115,10 +114,10 @@ def write_bundle(
 ) -> Path:
     """Write a bundle as a folder.
 
-    `folder`: made if it is not there; files of an earlier bundle in it are replaced; `manifest`:
-    all keys of `REQUIRED`; format and version are added; `model`: the ONNX graph, or arrays; `card,
-    notice`: the model card, and whose work is inside; `model_file`: which of the two it is.
-    Returns: the folder.
+    `folder`: made if it is not there; files of an earlier bundle in it are replaced.
+    `manifest`: all keys of `REQUIRED`; format and version are added.
+    `model`: the ONNX graph, or arrays; `model_file`: the name of its file, which says which.
+    `card, notice`: the model card, and whose work is inside.
     """
     folder = Path(folder)
     full = {"format": FORMAT, "version": VERSION} | manifest

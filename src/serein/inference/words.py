@@ -59,7 +59,7 @@ class WordsPrediction:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, rounded to what is meaningful.
 
-        Returns: ``text emotion emotion_zh confidence probabilities earlier warning``.
+        Keys: ``text emotion emotion_zh confidence probabilities earlier warning``.
         """
         return {
             "text": self.text,
@@ -81,8 +81,7 @@ def __getattr__(name: str) -> NoReturn:
 def load_words(place: str | Path | None = None) -> WordsRecognizer:
     """Load a recognizer of words.
 
-    `place`: folder of another one than the bundled one.
-    Returns: ready to predict.
+    `place`: its folder; the bundled one if None.
     """
     return WordsRecognizer(BUNDLED if place is None else place)
 
@@ -90,10 +89,12 @@ def load_words(place: str | Path | None = None) -> WordsRecognizer:
 class WordsRecognizer:
     """Predicts which emotion a reader would see in an English sentence of a dialogue.
 
-    `place`: A folder that holds ``words.json`` and ``words.npz``; `encoder`: folder of the sentence
-    encoder; the packaged MiniLM, if not given; `labels`: the emotions it knows, in the order of its
-    probabilities; `earlier`: how many sentences before the predicted one it takes into account;
-    `manifest`: what it is: licence, scores, what it was trained on.
+    `place`: a folder that holds ``words.json`` and ``words.npz``.
+    `encoder`: folder of the sentence encoder; the packaged MiniLM if None.
+
+    `labels`: the emotions it knows, in the order of its probabilities.
+    `earlier`: how many sentences before the predicted one it takes into account.
+    `manifest`: licence, scores, what it was trained on.
     """
 
     def __init__(self, place: str | Path, *, encoder: str | Path | None = None) -> None:
@@ -117,7 +118,6 @@ class WordsRecognizer:
 
         `text`: an English sentence, as `serein.features.text.check_text` takes it; `before`: the
         sentences before it in the same dialogue, by anybody, in order; the last few count.
-        Returns: the same for the same words.
         """
         if isinstance(before, str) or len(before) > MAX_EARLIER:
             raise TextError(
@@ -132,9 +132,8 @@ class WordsRecognizer:
     ) -> list[WordsPrediction]:
         """Predict the emotion of each sentence of a dialogue, with those before it.
 
-        `texts`: the sentences in order, such as a transcript's phrases; `context`: whether the
-        sentences before count.
-        Returns: one for each sentence.
+        `texts`: the sentences in order, such as a transcript's phrases.
+        `context`: whether the sentences before count.
         """
         if isinstance(texts, str):
             raise TextError("one text came; need a list of them: [text]")

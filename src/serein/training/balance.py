@@ -42,10 +42,11 @@ class Balanced(WrappedClassifier):
     inner cross-validation this belongs inside: ``TemperatureScaled(Balanced(classifier))``, or
     synthetic samples would be held out.
 
-    `estimator`: cloned; a pipeline gets its weights and groups at its last step; `method`: A key of
-    `METHODS`; or an over-sampler of imbalanced-learn, or `ConditionalWGAN`, with settings of its
-    own, its seed included; `random_state`: seed of the named methods; `estimator_`: fitted;
-    `classes_`: shape (classes,), sorted labels; `n_features_in_`: features of a sample.
+    `estimator`: the classifier; a pipeline gets its weights and groups at its last step.
+    `method`: a key of `METHODS`; or an over-sampler of imbalanced-learn, or `ConditionalWGAN`, with
+    settings of its own, its seed included.
+    `random_state`: seed of the named methods.
+    `estimator_`: the fitted copy of the classifier.
     Source: N. V. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 16, 2002.
     """
 
