@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import soundfile
@@ -31,9 +32,10 @@ from serein.experiment.recipe_file import make_recipe, read_recipe
 from serein.experiment.train import fit, graph_of
 from serein.experiment.tune import tune, write_search
 from serein.features.openface import ACTION_UNITS, FRAME, read_openface
-from serein.inference.bundle import read_bundle
+from serein.inference.bundle import MODEL, read_bundle
 from serein.inference.fusion import FusionRecognizer
 from serein.inference.multimodal import MultimodalRecognizer
+from serein.inference.recognizer import Recognizer
 from serein.models.fusion.hybrid import HybridFusion
 
 RATE_HZ = 16_000
@@ -297,6 +299,34 @@ def test_what_the_model_was_not_trained_on_is_refused(studio: Path, model: Path)
     bundle.manifest["modalities"]["face"]["features"] = 3
     with pytest.raises(BundleError, match="need voice, face and text"):
         FusionRecognizer(bundle)
+
+
+@pytest.mark.parametrize("shape", [["r"], ["r", "columns"], ["r", 0], [1, 2, 3], ["r", 10**9]])
+def test_a_graph_of_another_shape_is_an_error(model: Path, shape: list[object]) -> None:
+    """Of the input of other modalities, which a stranger may have made."""
+    bundle = read_bundle(model)
+    graph = onnx.load_from_string(bundle.files[MODEL])
+    (others,) = (given for given in graph.graph.input if given.name == "others")
+    kind = others.type.tensor_type.elem_type
+    others.CopyFrom(onnx.helper.make_tensor_value_info("others", kind, shape))
+    changed = replace(bundle, files={**bundle.files, MODEL: graph.SerializeToString()})
+    for recognizer in (Recognizer, FusionRecognizer):
+        with pytest.raises(BundleError, match=r"takes others of|cannot be run"):
+            recognizer(changed)
+
+
+def test_the_manifest_s_widths_are_those_of_the_graph(model: Path) -> None:
+    bundle = read_bundle(model)
+    bundle.manifest["modalities"]["text"]["features"] = 383
+    with pytest.raises(BundleError, match=r"takes 420 columns beside the voice, and .* have 419"):
+        FusionRecognizer(bundle)
+    del bundle.manifest["modalities"]["text"]
+    with pytest.raises(BundleError, match=r"takes 420 columns beside the voice, and .* have 36"):
+        FusionRecognizer(bundle)
+    recognizer = serein.load(model)
+    recognizer.widths["text"] = 383
+    with pytest.raises(BundleError, match="of 383 dimensions, which this one is not"):
+        recognizer.predict(text="Yes.")
 
 
 def test_augmented_voices_have_the_face_of_their_clip_or_none(studio: Path) -> None:

@@ -51,6 +51,12 @@ class FusionRecognizer(Recognizer):
             self._columns[name] = slice(first, first + self.widths[name])
             first += self.widths[name]
         self._width = first
+        taken = cast("FusedNetwork", self._model.network).others_width
+        if taken != first:
+            raise BundleError(
+                f"{bundle.place}: the graph takes {taken} columns beside the voice, and the "
+                f"modalities of the manifest have {first}"
+            )
 
     @cached_property
     def sentence_encoder(self) -> SentenceEncoder:
@@ -121,12 +127,14 @@ class FusionRecognizer(Recognizer):
 
     def _sentence(self, text: str) -> Array:
         wanted = self.manifest["modalities"]["text"]
-        if self.sentence_encoder.fingerprint != wanted["fingerprint"]:
+        encoder, width = self.sentence_encoder, self.widths["text"]
+        if (encoder.fingerprint, encoder.dimensions) != (wanted["fingerprint"], width):
             raise BundleError(
                 f"the model {self.name!r} was trained with the sentence encoder "
-                f"{wanted['encoder']}, which this one is not: set its sentence_encoder"
+                f"{wanted.get('encoder')} of {width} dimensions, which this one is not: set its "
+                "sentence_encoder"
             )
-        vector: Array = self.sentence_encoder([text])[0]
+        vector: Array = encoder([text])[0]
         return vector
 
     def _subsets(self, sound: Signal | None, *given: Mapping[str, Array]) -> list[Subsets]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ PROVIDERS = {
 NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # there may be several GPUs
 OUTPUTS = ("probability", "speech")
 OTHERS = "others"  # input of a graph that fuses modalities
+MAX_OTHERS = 100_000  # columns of it
 
 
 class Network(Protocol):
@@ -39,7 +40,9 @@ class Network(Protocol):
 
 
 class FusedNetwork(Network, Protocol):
-    """Predicts from one window and other modalities."""
+    """Predicts from one window and other modalities, in `others_width` columns."""
+
+    others_width: int
 
     def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
         """Return probabilities, shape (rows of `others`, labels), and that of speech."""
@@ -89,6 +92,7 @@ class _Checked:
 
     def __init__(self, network: Network, bundle: Bundle) -> None:
         self._network, self._bundle = network, bundle
+        self.others_width: int = getattr(network, "others_width", 0)
 
     def predict(self, features: Array) -> tuple[Array, float]:
         """Predict from the front end's output of one window."""
@@ -96,12 +100,7 @@ class _Checked:
 
     def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
         """Predict from one window with other modalities: see `_Graph.predict_fused`."""
-        graph = self._network
-        if not isinstance(graph, _Graph) or graph.others_width != others.shape[1]:
-            raise BundleError(
-                f"{self._bundle.place}: the graph does not take {others.shape[1]} columns beside "
-                "the voice"
-            )
+        graph = cast("FusedNetwork", self._network)
         return self._run(lambda: graph.predict_fused(features, others), (len(others),))
 
     def _run(
@@ -147,7 +146,11 @@ class _Graph:
         if set(inputs) - {OTHERS} != {"input"}:
             raise BundleError(f"{bundle.place}: {MODEL} takes {inputs}, not one input")
         self._flat = len(inputs["input"]) == 2
-        self.others_width: int = inputs[OTHERS][1] if OTHERS in inputs else 0
+        others = inputs.get(OTHERS)
+        width = others[1] if others and len(others) == 2 else 0
+        if others is not None and not (isinstance(width, int) and 0 < width <= MAX_OTHERS):
+            raise BundleError(f"{bundle.place}: {MODEL} takes {OTHERS} of {others}, not rows")
+        self.others_width: int = width
 
     def predict(self, features: Array) -> tuple[Array, float]:
         """Predict from the front end's output of one window; the voice alone, if it fuses."""
