@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from serein.audio.chain import Chain, draw
 from serein.corpora import CORPORA, Corpus
+from serein.corpora.validation import duplicates
 from serein.errors import CorpusError
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
@@ -48,14 +49,23 @@ def read_corpora(
 
 
 def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> Corpus | None:
-    """Read the clips of which a recipe uses no label; their speakers must be others."""
+    """Read the clips of which a recipe uses no label; speakers and recordings must be others."""
     if not recipe.data.unlabelled:
         return None
     parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False)
     found = parts[0].merge(*parts[1:], name="unlabelled")
-    shared = sorted(set(found.speakers) & set(corpus.speakers))
+    known = set(corpus.speakers)
+    shared = sorted(known & set(found.speakers))
     if shared:
         raise CorpusError(f"{shared[0]} speaks in data.unlabelled and in data.corpora: keep one")
+    if recipe.protocol.speaker_overlap == "refuse":
+        for copies in duplicates((*corpus, *found)):
+            if 0 < sum(clip.speaker in known for clip in copies) < len(copies):
+                names = " and ".join(str(clip.path) for clip in copies)
+                raise CorpusError(
+                    "data.unlabelled and data.corpora have the same recording, byte for byte: "
+                    f"{names}. Keep one"
+                )
     return found
 
 
