@@ -101,6 +101,7 @@ def test_speakers_heard_in_training_are_refused_unless_allowed(data: Path, tmp_p
     ("options", "error", "message"),
     [
         (["--conditions", "nois"], SereinError, "unknown condition 'nois'"),
+        (["--conditions", "babble telephone"], SereinError, "; separate several with commas"),
         (["--merge", "calm"], SereinError, "need OLD=NEW, for instance calm=neutral"),
         (["--merge", "clam=neutral"], CorpusError, "unknown emotion 'clam'; known: calm"),
         (["--corpus", "emo-db"], CorpusError, "unknown corpus 'emo-db'; known: emodb"),

@@ -30,7 +30,7 @@ from serein.audio.channel import (
     Tone,
 )
 from serein.audio.read import Signal
-from serein.errors import AudioError, check_name
+from serein.errors import AudioError, SettingError, unknown_name
 
 VOICES = 5  # of babble; ser-tests mixes 4 to 7
 
@@ -122,6 +122,6 @@ def choose_conditions(words: Iterable[str]) -> dict[str, Condition]:
         }
         if not found:
             tests = sorted({condition.test for condition in CONDITIONS.values()})
-            check_name("condition", word, [*CONDITIONS, *tests])
+            raise SettingError(unknown_name("condition", word, [*CONDITIONS, *tests]))
         chosen |= found
     return {name: condition for name, condition in CONDITIONS.items() if name in chosen}

@@ -10,7 +10,7 @@ import typer
 
 from serein.cli.options import CacheFolder
 from serein.cli.show import make_table, print_json, print_table, progress_bar
-from serein.errors import SereinError
+from serein.errors import SereinError, SettingError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,7 +62,10 @@ def stress(
     from serein.analysis.robustness import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
 
-    chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
+    try:
+        chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
+    except SettingError as error:
+        raise SereinError(f"--conditions: {error}; separate several with commas") from error
     recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
     with progress_bar("stress") as progress:
         report = stress_model(
