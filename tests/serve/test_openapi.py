@@ -12,7 +12,7 @@ from schemathesis import GenerationMode, checks
 
 from serein.serve.errors import STATUS
 
-EXAMPLES = 40
+EXAMPLES = 60
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
