@@ -24,7 +24,7 @@ from serein.serve.middleware import NOT_FOUND, RequestMiddleware
 from serein.serve.observability import Metrics
 from serein.serve.predict import predict_routes
 from serein.serve.recognizers import RecognizerPool
-from serein.serve.settings import STOPPING, Settings
+from serein.serve.settings import STOPPING_KEY, Settings
 from serein.serve.streams import stream_routes
 
 PARENT_POLL_S = 1.0
@@ -42,7 +42,7 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await decoders.start()
         watch = asyncio.ensure_future(_stop_with(parent))
-        yield {STOPPING: asyncio.Event()}
+        yield {STOPPING_KEY: asyncio.Event()}
         watch.cancel()
         recognizers.close()
         await decoders.stop()

@@ -36,7 +36,7 @@ PREFLIGHT = {
 }
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
 NOT_FOUND = RequestError("not_found", "there is nothing here; see /docs")
-STOPPING = RequestError("busy", "the service stops; retry soon", 2)
+BUSY_STOPPING = RequestError("busy", "the service stops; retry soon", 2)
 INTERNAL = RequestError("internal", "something went wrong; the log of the service says where")
 logger = logging.getLogger("serein.serve")
 
@@ -61,7 +61,7 @@ class RequestMiddleware:
             await self._serve(exchange)
         except asyncio.CancelledError:  # the service stops, and has waited long enough
             if not exchange.status:
-                await exchange.respond(STOPPING.response())
+                await exchange.respond(BUSY_STOPPING.response())
         except Exception as error:
             if exchange.client_left and isinstance(error, OSError):  # the server expects it
                 raise

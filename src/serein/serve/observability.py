@@ -65,7 +65,7 @@ class Metrics:
         return Gauge(name, text, labels, registry=self._registry)
 
 
-class JsonLines(JsonFormatter):
+class LogFormatter(JsonFormatter):
     """Writes ``time level event worker``, then the fields that the event adds."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ def log_config() -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": "serein.serve.observability.JsonLines"}},
+        "formatters": {"lines": {"()": "serein.serve.observability.LogFormatter"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "loggers": {"serein.serve": {"level": "INFO"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},

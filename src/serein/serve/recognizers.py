@@ -22,9 +22,10 @@ from serein.serve.scheduling import Scheduler, Slots
 from serein.serve.settings import Settings
 
 Result = TypeVar("Result")
+UPLOAD_RETRY_S, STREAM_RETRY_S = 2, 10  # when a refused client may come again
 
 
-class Cancelled(Exception):  # noqa: N818  # nothing went wrong
+class ClientLeft(Exception):  # noqa: N818  # nothing went wrong
     """The client no longer waits for the prediction."""
 
 
@@ -43,8 +44,8 @@ class RecognizerPool:
             for name, bundle in read_bundles(settings.models).items()
         }
         self.default = next(iter(self.by_name))
-        self.upload_slots = Slots(settings.max_queue, "uploads are in progress", retry_after_s=2)
-        self.stream_slots = Slots(settings.max_streams, "streams are open", retry_after_s=10)
+        self.upload_slots = Slots(settings.max_queue, "uploads", UPLOAD_RETRY_S)
+        self.stream_slots = Slots(settings.max_streams, "streams", STREAM_RETRY_S)
         self._uploads = ThreadPoolExecutor(2, "uploads")
         self._streams = ThreadPoolExecutor(1, "streams")
 
@@ -68,7 +69,7 @@ class RecognizerPool:
         def wait_for_turn() -> None:
             self.scheduler.wait()
             if cancelled.is_set():
-                raise Cancelled
+                raise ClientLeft
 
         own = for_request(recognizer, unsure_below=unsure_below, before_window=wait_for_turn)
         work = partial(own.predict, signal, rate=RATE_HZ, **grid)

@@ -62,15 +62,14 @@ class Scheduler:
 class Slots:
     """Lets at most so many in at once; one more gets the error ``busy``."""
 
-    def __init__(self, limit: int, reason: str, retry_after_s: int) -> None:
-        self._limit, self._reason, self._retry_after_s = limit, reason, retry_after_s
+    def __init__(self, limit: int, what: str, retry_after_s: int) -> None:
+        self._limit, self._what, self._retry_after_s = limit, what, retry_after_s
         self.used = 0
 
     def __enter__(self) -> None:
         if self.used >= self._limit:
-            raise RequestError(
-                "busy", f"{self._limit} {self._reason}; retry soon", self._retry_after_s
-            )
+            reason = f"the limit of {self._limit} {self._what} at once is reached; retry soon"
+            raise RequestError("busy", reason, self._retry_after_s)
         self.used += 1
 
     def __exit__(self, *error: object) -> None:

@@ -1,6 +1,6 @@
 """Ranges of query parameters and the JSON of responses, for OpenAPI.
 
-What is sent is `Prediction.to_dict` and the like.
+These classes only describe the JSON: `Prediction.to_dict` and its like make it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from serein.errors import ServiceError
 MEGABYTE = 2**20
 MIN_KEY_LENGTH = 16
 MAX_FRAME_BYTES = 2**20  # of a stream
-STOPPING = "stopping"  # key of an event in the state of the application, set when it stops
+STOPPING_KEY = "stopping"  # key of an event in the state of the application, set when it stops
 
 
 @dataclass(frozen=True)

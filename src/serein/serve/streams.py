@@ -16,15 +16,14 @@ from serein.inference.recognizer import for_request
 from serein.inference.stream import Event, Stream
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
-from serein.serve.recognizers import RecognizerPool
+from serein.serve.recognizers import STREAM_RETRY_S, RecognizerPool
 from serein.serve.schemas import HOP, UNSURE, WINDOW
-from serein.serve.settings import MAX_FRAME_BYTES, STOPPING, Settings
+from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
 SAMPLE_BYTES = 2
 FULL_SCALE = np.float32(2**15)
 NORMAL, GOING_AWAY, POLICY, TOO_LARGE = 1000, 1001, 1008, 1009  # close codes of WebSocket
 SUBPROTOCOL = "serein"
-RETRY_AFTER_S = 10
 MAX_DELAY_S = 1.0  # no further stream is let in while streams wait longer than this
 
 
@@ -45,7 +44,7 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
         """Predict emotions while sound comes in."""
         recognizer = for_request(recognizers.find(model), unsure_below=unsure_below)
         if recognizers.scheduler.delay_s > MAX_DELAY_S:
-            raise RequestError("busy", "streams are delayed already; retry soon", RETRY_AFTER_S)
+            raise RequestError("busy", "streams are delayed already; retry soon", STREAM_RETRY_S)
         options: dict[str, Any] = {"rate": rate, "window_s": window_s, "hop_s": hop_s}
         with recognizers.stream_slots:
             try:
@@ -94,7 +93,7 @@ class Session:
     ) -> None:
         self._socket, self._stream, self._run = socket, stream, recognizers.run_stream
         self._settings, self._metrics = settings, metrics
-        self._stopping: asyncio.Event = getattr(socket.state, STOPPING)
+        self._stopping: asyncio.Event = getattr(socket.state, STOPPING_KEY)
         self._now = asyncio.get_running_loop().time
         self._end = self._now() + settings.max_stream_seconds
         self._last_sound = self._now()

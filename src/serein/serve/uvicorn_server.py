@@ -24,7 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from serein.errors import ServiceError
 from serein.serve.observability import log_config
-from serein.serve.settings import MAX_FRAME_BYTES, STOPPING, Settings
+from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -215,7 +215,7 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Tell the application that the service stops."""
-        self.app_state[STOPPING].set()
+        self.app_state[STOPPING_KEY].set()
         super().shutdown()
 
     def _set_deadline(self, seconds: float | None) -> None:
@@ -237,7 +237,7 @@ class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Tell the application that the service stops."""
-        self.app_state[STOPPING].set()
+        self.app_state[STOPPING_KEY].set()
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
