@@ -33,6 +33,14 @@ SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.0, "░"))  # from this
 NO_EMOTION = ("·", "dim")
 STRIP_S = 60.0
 QUIETEST_DB, LOUD_DB = -60.0, -9.0
+FALL_DB = 3.0  # a chunk: the meter falls more slowly than it rises
+CLIPPED = 0.999  # of full scale
+MUTED_S = 3.0  # zeros for so long: the microphone is muted
+BEHIND_S = 0.5  # a shorter delay is not shown
+REFRESH_S = 0.12
+WIDE = 100  # columns of a terminal, from which on two things stand beside each other
+MAX_UTTERANCES = 7
+OTHER_ROWS = 19  # of a terminal's height, that the list of utterances does not have
 
 
 def heading(title: str, position_s: float, lang: Language) -> RenderableType:
@@ -138,16 +146,6 @@ def _cell(event: Event) -> tuple[str, str]:
         return NO_EMOTION
     shade = next(shade for least, shade in SHADES if event.confidence >= least)
     return shade, COLOURS.get(event.emotion, OTHER_COLOUR)
-
-
-REFRESH_S = 0.12
-CLIPPED = 0.999
-FALL_DB = 3.0  # a chunk: the meter falls more slowly than it rises
-MUTED_S = 3.0  # of zeros
-BEHIND_S = 0.5  # less is not shown
-WIDE = 100  # columns: two things beside each other
-OTHER_ROWS = 19  # of a terminal's height: what is not the list of utterances
-MAX_UTTERANCES = 7
 
 
 class LiveDisplay:
