@@ -49,7 +49,7 @@ def test_a_table_with_tests_and_warnings(folders: list[Path], run: Run) -> None:
     out, _ = run("compare", *folders)
     assert "p (Holm)" in out
     assert "not comparable: the results have other labels: x, y, z and u, v" in out
-    for folder in folders[:2]:  # of one name, so printed apart by their folders
+    for folder in folders[:2]:  # both have one name: their folders tell them apart
         assert f"model ({folder}): 8 folds of unseen speakers" in out
     assert "[c]: 8 folds" in out
     assert "144 clips, 8 speakers" in out

@@ -67,13 +67,13 @@ def test_unknown_functional_is_named() -> None:
         pool(SERIES, functionals=["meen"])
 
 
-def test_normalise_utteranced_series_have_mean_0_and_variance_1() -> None:
+def test_normalised_utterances_have_mean_0_and_variance_1() -> None:
     scaled = normalise_utterance(SERIES)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
 
 
-def test_normalise_utteranced_gaps_stay_gaps() -> None:
+def test_gaps_stay_gaps_in_normalised_utterances() -> None:
     gappy = SERIES.copy()
     gappy[::3] = 0
     scaled = normalise_utterance(gappy, zeros_are_gaps=True)

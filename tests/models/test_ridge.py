@@ -79,7 +79,7 @@ def test_equals_scikit_learn_with_weights():
 @pytest.mark.parametrize("with_label_set", [False, True])
 @pytest.mark.parametrize("features", [5, 200])
 def test_integer_weights_are_repetitions(features: int, with_label_set: bool):
-    """Also of the alpha, which is a share of all weights."""
+    """Also for the regularisation strength, which grows with the sum of all weights."""
     X, y = corpus(60, features, 3)
     times = np.random.default_rng(1).integers(0, 4, len(y))
     origin = np.where((np.arange(60) < 30) & (y < 2), "a", "b")
@@ -180,7 +180,7 @@ def two_corpora() -> tuple[Array, Array, Array]:
 
 
 def test_each_class_is_fitted_on_the_corpora_that_have_it_alone():
-    """The others only shape the scaling and, by their number, the alpha."""
+    """The others only change the scaling and, by their number, the regularisation."""
     X, y, origin = two_corpora()
     fitted = MaskedRidge(0.01).fit(X, y, label_set=origin)
     scaled = (X - fitted.mean_) / fitted.scale_
@@ -205,7 +205,7 @@ def test_clips_of_a_corpus_without_a_class_do_not_crowd_it_out():
 
 @pytest.mark.parametrize("features", [4, 120])
 def test_corpora_without_a_common_class_are_learnt_as_if_alone(features: int):
-    """Each with the alpha of all: here twice its own, as both are as large as each other."""
+    """Each with the regularisation of all: here twice its own, for both are equally large."""
     X, y = corpus(50, features, 2)
     other = np.random.default_rng(3).permutation(np.arange(50) % 3)
     both = MaskedRidge(0.01).fit(

@@ -146,7 +146,7 @@ def explain(
         window_s=grid.stretch / RATE_HZ,
         hop_s=grid.hop / RATE_HZ,
         examined_s=_covered(windows) / RATE_HZ,
-        questions=model.queries,
+        questions=model.questions,
     )
 
 
@@ -179,7 +179,7 @@ class _Grid:
 
 
 class _Model:
-    """The probability of one emotion; counts the queries."""
+    """The probability of one emotion; counts the predictions."""
 
     def __init__(
         self, recognizer: Recognizer, emotion: str, progress: Callable[[int], None]
@@ -187,7 +187,7 @@ class _Model:
         self._model = model_of(recognizer)
         self._index = recognizer.labels.index(emotion)
         self._progress = progress
-        self.queries = 0
+        self.questions = 0
 
     def of_sound(self, sound: Signal) -> float:
         return self._counted(self._model.of_signal(sound))
@@ -196,8 +196,8 @@ class _Model:
         return self._counted(self._model.of_features(vector))
 
     def _counted(self, probabilities: npt.NDArray[Any]) -> float:
-        self.queries += 1
-        self._progress(self.queries)
+        self.questions += 1
+        self._progress(self.questions)
         return float(probabilities[self._index])
 
 

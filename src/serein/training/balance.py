@@ -146,8 +146,8 @@ def _smote(X: Array, y: Array, random: np.random.RandomState) -> Resampled:
             continue
         if count == 1:
             raise SettingError(
-                f"class {name} has a single sample, and smote needs 2 to put one between: use over "
-                "or class_weights, or leave the class out"
+                f"class {name} has a single sample, and SMOTE interpolates between 2: use over or "
+                "class_weights, or leave the class out"
             )
         sampler = SMOTE(
             sampling_strategy={name: counts.max()},

@@ -52,7 +52,7 @@ class Stop(Exception):  # noqa: N818
 
 
 class EndOfEpoch(Callback):  # type: ignore[misc]
-    """The last callback of an epoch, which `Stop` may leave."""
+    """Ends an epoch; raises `Stop` when training is over. Must be the last callback."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:  # noqa: D102
         net.end_epoch()
