@@ -21,6 +21,10 @@ def test_the_order_of_emotions_is_fixed():
         "surprise",
         "boredom",
         "contempt",
+        "amusement",
+        "contentment",
+        "distress",
+        "elation",
     ]
 
 
@@ -68,7 +72,7 @@ def test_an_unknown_word_lists_the_nearest_first():
 
 def test_chinese_names():
     chinese = " ".join(in_chinese(name) for name in EMOTIONS)
-    assert chinese == "中性 平静 快乐 悲伤 愤怒 恐惧 厌恶 惊讶 无聊 轻蔑"
+    assert chinese == "中性 平静 快乐 悲伤 愤怒 恐惧 厌恶 惊讶 无聊 轻蔑 逗乐 满足 苦恼 欢欣"
     assert in_chinese("Angry") == "愤怒"
     with pytest.raises(CorpusError, match="unknown emotion 'wut'"):
         in_chinese("wut")
@@ -80,8 +84,9 @@ def test_places_on_the_circumplex():
     assert place["neutral"] == (0, 0)
     pleasant = {name for name, (valence, _) in place.items() if valence > 0}
     excited = {name for name, (_, arousal) in place.items() if arousal > 0}
-    assert pleasant == {"calm", "happiness", "surprise"}
-    assert set(EMOTIONS) - excited == {"neutral", "calm", "sadness", "boredom"}
+    pleasing = {"calm", "happiness", "surprise", "amusement", "contentment", "elation"}
+    assert pleasant == pleasing
+    assert set(EMOTIONS) - excited == {"neutral", "calm", "sadness", "boredom", "contentment"}
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS.values(), ids=list(EMOTIONS))

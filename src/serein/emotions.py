@@ -7,13 +7,18 @@ Valence (unpleasant -1 to pleasant +1) and arousal (sleepy -1 to excited +1) are
 on the circumplex of affect [1]_, which orders states on a circle: pleasure 0°, excitement 45°,
 arousal 90°, distress 135°, displeasure 180°, depression 225°, sleepiness 270°, relaxation 315°.
 Disgust and contempt are not in that study and are placed by judgement on its unpleasant side, and
-neutral in the middle. The places follow from the name of an emotion, for plots and averages; they
+neutral in the middle; elation is in the direction that [2]_ found for "elated", and amusement where
+[3]_ found "amusing". The places follow from the name of an emotion, for plots and averages; they
 are not measured in a voice.
 
 References
 ----------
 .. [1] J. A. Russell, "A circumplex model of affect", Journal of Personality and Social
    Psychology 39(6), 1161-1178, 1980.
+.. [2] J. A. Russell, A. Mehrabian, "Evidence for a three-factor theory of emotions", Journal of
+   Research in Personality 11(3), 273-294, 1977.
+.. [3] A. B. Warriner, V. Kuperman, M. Brysbaert, "Norms of valence, arousal, and dominance for
+   13,915 English lemmas", Behavior Research Methods 45(4), 1191-1207, 2013.
 """
 
 from __future__ import annotations
@@ -74,6 +79,10 @@ EMOTIONS: dict[str, Emotion] = {
         ),
         Emotion("boredom", "无聊", -0.5, -0.8, "#999933", ("bored",)),
         Emotion("contempt", "轻蔑", -0.6, 0.2, "#332288", ("contemptuous", "蔑视")),
+        Emotion("amusement", "逗乐", 0.65, 0.05, "#dd55ff", ("amused", "好笑")),
+        Emotion("contentment", "满足", 0.8, -0.6, "#44ee77", ("content", "contented", "满意")),
+        Emotion("distress", "苦恼", -0.7, 0.7, "#442211", ("distressed", "痛苦")),
+        Emotion("elation", "欢欣", 0.7, 0.6, "#9900ff", ("elated", "兴高采烈")),
     )
 }
 """Canonical name -> `Emotion`, in the order in which serein lists emotions everywhere."""

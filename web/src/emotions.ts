@@ -23,6 +23,10 @@ export const EMOTIONS: Readonly<Record<string, Emotion>> = {
   surprise: { zh: "惊讶", valence: 0.3, arousal: 0.9, light: "#de6420", dark: "#f58b4f" },
   boredom: { zh: "无聊", valence: -0.5, arousal: -0.8, light: "#85852a", dark: "#b3b34a" },
   contempt: { zh: "轻蔑", valence: -0.6, arousal: 0.2, light: "#332288", dark: "#9a8cf0" },
+  amusement: { zh: "逗乐", valence: 0.65, arousal: 0.05, light: "#cc44ee", dark: "#cc44ff" },
+  contentment: { zh: "满足", valence: 0.8, arousal: -0.6, light: "#669966", dark: "#44ee88" },
+  distress: { zh: "苦恼", valence: -0.7, arousal: 0.7, light: "#442211", dark: "#886655" },
+  elation: { zh: "欢欣", valence: 0.7, arousal: 0.6, light: "#9900ff", dark: "#aa00ff" },
 };
 
 /** The service's label for a confidence below the threshold. */
@@ -49,6 +53,10 @@ const DASHES: readonly (readonly number[])[] = [
   [10, 3, 3, 3, 3, 3],
   [4, 4],
   [16, 3, 1, 3],
+  [1, 2, 8, 2],
+  [6, 6],
+  [18, 6],
+  [3, 1, 1, 1],
 ];
 
 export function dashOf(label: string, labels: readonly string[]): number[] {

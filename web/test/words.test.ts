@@ -42,7 +42,7 @@ test("colours of emotions stand out from their ground by 3 : 1", () => {
   }
 });
 
-test("curves of ten emotions have ten kinds of line", () => {
+test("the curve of each emotion has a kind of line of its own", () => {
   const labels = Object.keys(EMOTIONS);
   expect(new Set(labels.map((label) => dashOf(label, labels).join())).size).toBe(labels.length);
 });
