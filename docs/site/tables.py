@@ -34,7 +34,7 @@ def corpora() -> str:
         (
             f"`{spec.name}`",
             f"[{spec.title}]({spec.url})",
-            spec.language,
+            spec.language or "–",
             str(spec.speakers),
             str(sum(spec.counts.values())),
             spec.licence,

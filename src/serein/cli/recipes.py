@@ -122,7 +122,10 @@ def export(
 
 def corpus(
     name: Annotated[
-        str, typer.Argument(help="ravdess, emodb, cremad, tess, savee or nemo; or a CSV.")
+        str,
+        typer.Argument(
+            help="ravdess, emodb, cremad, tess, savee, nemo, emospeech_in, emogator; or a CSV."
+        ),
     ],
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serein.corpora.spec import CorpusSpec, Fields, SideTable
+from serein.corpora.spec import CorpusSpec, Fields, Part, SideTable
 
 _RAVDESS_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 _RAVDESS_TEXTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
@@ -99,6 +99,27 @@ def _nemo(match: re.Match[str], _path: Path) -> Fields:
     return Fields(match["speaker"], match["emotion"])
 
 
+_EMOSPEECH_WORDS = {"help", "bacho", "stop", "no", "go", "yes"}
+
+
+def _emospeech(match: re.Match[str], _path: Path) -> Fields:
+    said = {match["first"], match["second"]} & _EMOSPEECH_WORDS
+    return Fields(match["speaker"], match["emotion"], text=min(said, default=None))
+
+
+# Of the 30 categories, numbered as in the release, those with a name in serein.emotions.
+_EMOGATOR_EMOTIONS = {"02": "amusement", "03": "anger", "06": "contempt", "07": "contentment"}
+_EMOGATOR_EMOTIONS |= {"10": "disgust", "11": "distress", "13": "elation", "15": "fear"}
+_EMOGATOR_EMOTIONS |= {"18": "neutral", "24": "sadness", "27": "surprise", "28": "surprise"}
+_BURSTS = "sadness anger fear disgust contempt amusement contentment distress elation"
+
+
+def _emogator(match: re.Match[str], _path: Path) -> Fields:
+    code = match["emotion"]
+    intensity = {"27": "negative", "28": "positive"}.get(code)
+    return Fields(match["speaker"], _EMOGATOR_EMOTIONS[code], intensity=intensity)
+
+
 def _each(count: int, emotions: str, *, neutral: int) -> dict[str, int]:
     return {"neutral": neutral, **dict.fromkeys(emotions.split(), count)}
 
@@ -154,6 +175,8 @@ _SPECS = (
         citation="H. Cao et al., IEEE Transactions on Affective Computing 5(4), 377-390, 2014",
         url="https://github.com/CheyneyComputerScience/CREMA-D",
         side_table=SideTable("VideoDemographics.csv", ",", "ActorID", "actor", gender="Sex"),
+        folders=("crema_d",),
+        part=Part({"happiness": 999, "sadness": 998}, speakers=78),
     ),
     CorpusSpec(
         name="tess",
@@ -204,6 +227,45 @@ _SPECS = (
         citation="I. Christop, LREC-COLING 2024",
         url="https://github.com/amu-cai/nEMO",
         side_table=SideTable("data.tsv", "\t", "file_id", 0, gender="gender", text="raw_text"),
+    ),
+    # "Calm" is the ordinary voice. Counts are of known speakers, without duplicates and silence.
+    CorpusSpec(
+        name="emospeech_in",
+        title="Indian EmoSpeech Command Dataset",
+        pattern=re.compile(  # word-environment-... officially; place-word-... with a short speaker
+            r"(?P<first>[a-z]+)-(?P<second>[a-z ]+)-(?P<emotion>calm|angry|fearful|happy)-[^-]+"
+            r"-(?!d14a028c)(?P<speaker>[0-9a-f]{8})(?:[0-9a-f]{48})?"  # that one is nobody known
+        ),
+        fields=_emospeech,
+        example="webservice-bacho-angry-1562996360436-c7b43119.opus",
+        counts={"calm": 749, "happiness": 389, "anger": 455, "fear": 422},
+        speakers=105,
+        language="en-IN",
+        licence="CC BY-NC-SA 4.0",
+        citation="S. Banga et al., arXiv:1910.13801, 2019",
+        url="https://github.com/RakshakTeam/emospeech-dataset-v1",
+        left_out=re.compile(r"[a-z]+-[a-z ]+-[A-Za-z]+-[^-]+-[0-9a-f]{8}(?:[0-9a-f]{48})?"),
+    ),
+    CorpusSpec(
+        name="emogator",
+        title="EmoGator, vocal bursts",
+        pattern=re.compile(
+            rf"(?P<speaker>000[0-3]\d\d)-(?P<emotion>{'|'.join(_EMOGATOR_EMOTIONS)})-[123]"
+        ),
+        fields=_emogator,
+        example="000001-02-1.mp3",
+        counts=_each(1071, _BURSTS, neutral=1071) | {"surprise": 2142},
+        speakers=357,
+        language=None,
+        licence="Apache-2.0",
+        citation="F. W. Buhl, arXiv:2301.00508, 2023",
+        url="https://github.com/fredbuhl/EmoGator",
+        left_out=re.compile(r"000[0-3]\d\d-(?:0[1-9]|[12]\d|30)-[123]"),  # other categories
+        part=Part(  # the first take of each, without silent and doubled ones
+            _each(357, _BURSTS, neutral=356)
+            | {"surprise": 714, "amusement": 356, "fear": 356, "sadness": 356},
+            speakers=357,
+        ),
     ),
 )
 

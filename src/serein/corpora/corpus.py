@@ -90,14 +90,14 @@ class Corpus:
         """
         if name not in CORPORA:
             raise CorpusError(unknown_name("corpus", name, CORPORA))
-        root = Path(folder)
-        if (root / name).is_dir():
-            root = root / name
-        found = CORPORA[name].read(root)
+        root, spec = Path(folder), CORPORA[name]
+        below = [root / inner for inner in (name, *spec.folders) if (root / inner).is_dir()]
+        root = below[0] if below else root
+        found = spec.read(root)
         return cls(
             name=name,
             utterances=found.utterances,
-            licence=CORPORA[name].licence,
+            licence=spec.licence,
             root=root,
             unparsed=found.unparsed,
             left_out=found.left_out,

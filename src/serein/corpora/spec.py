@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Utterance:
     text : str, optional
         The transcript.
     language : str, optional
-        ISO 639-1 code.
+        ISO 639-1 code, with a region where that matters: ``"en-IN"``.
     """
 
     path: Path
@@ -104,6 +104,13 @@ class SideTable(NamedTuple):
             raise CorpusError(f"cannot read {path}: {error}; take it from the release") from error
 
 
+class Part(NamedTuple):
+    """A known part of a release: recordings of each emotion, and speakers."""
+
+    counts: Mapping[str, int]
+    speakers: int
+
+
 class Found(NamedTuple):
     """The content of a folder: utterances, files of other parts of the release, unknown names."""
 
@@ -126,17 +133,27 @@ class CorpusSpec:
     example: str  # an official file name
     counts: Mapping[str, int]  # official number of recordings of each emotion
     speakers: int  # official number
-    language: str  # ISO 639-1 code
+    language: str | None  # as of an `Utterance`; None where nothing is said
     licence: str  # of the recordings
     citation: str  # paper to cite
     url: str  # official page
     left_out: re.Pattern[str] | None = None  # stems that are not of this corpus, such as song
     side_table: SideTable | None = None  # in the release; adds gender or text
+    folders: tuple[str, ...] = ()  # other names of its folder
+    part: Part | None = None  # a part of the release that people have
+    whole: CorpusSpec | None = None  # of a part, its corpus
 
     @property
     def total(self) -> int:
         """Official number of recordings."""
         return sum(self.counts.values())
+
+    def nearest(self, counts: Mapping[str, int]) -> CorpusSpec:
+        """Return the known part as a corpus if recordings are fewer off from it than from all."""
+        if self.part is None:
+            return self
+        part = replace(self, **self.part._asdict(), part=None, whole=self)
+        return min((self, part), key=lambda spec: _difference(spec.counts, counts))
 
     def utterance(
         self, path: Path, details: Mapping[str, tuple[str | None, str | None]] | None = None
@@ -196,3 +213,7 @@ class CorpusSpec:
             f"{folder} holds no recording of {self.title}: files are named like {self.example} "
             f"({' '.join(EXTENSIONS)}), in any sub-folder; found {found}"
         )
+
+
+def _difference(one: Mapping[str, int], other: Mapping[str, int]) -> int:
+    return sum(abs(one.get(key, 0) - other.get(key, 0)) for key in one.keys() | other.keys())

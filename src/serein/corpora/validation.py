@@ -96,6 +96,9 @@ class Validation:
         lines = [f"{self.corpus}: {size}, {self.n_emotions} emotions: {verdict}"]
         lines += [f"  error: {sentence}" for sentence in self.errors()]
         lines += [f"  warning: {sentence}" for sentence in self.warnings()]
+        if self.spec and self.spec.whole:
+            sizes = f"{self.spec.total} of {self.spec.whole.total} files"
+            lines.append(f"  note: compared with a known part of the release, {sizes}")
         if self.left_out:
             files = _count(self.left_out, "audio file")
             lines.append(f"  note: {files} of other parts of the release left out")
@@ -105,13 +108,15 @@ class Validation:
         if self.spec is None:
             return []
         found = []
+        release = "official" if self.spec.whole is None else "part's"
         for emotions, word in ((self.missing, "fewer"), (self.unexpected, "more")):
             if emotions:
                 each = ", ".join(f"{emotion} {n}" for emotion, n in emotions.items())
-                files = f"{sum(emotions.values())} {word} than the official {self.spec.total} files"
-                found.append(f"{files}: {each}")
+                count = f"{sum(emotions.values())} {word}"
+                found.append(f"{count} than the {release} {self.spec.total} files: {each}")
         if self.n_speakers != self.spec.speakers:
-            found.append(f"{self.n_speakers} speakers, officially {self.spec.speakers}")
+            where = "officially" if self.spec.whole is None else "in the part"
+            found.append(f"{self.n_speakers} speakers, {where} {self.spec.speakers}")
         return found
 
 
@@ -125,6 +130,7 @@ def validate(
 ) -> Validation:
     """Validate utterances; `Corpus.validate` calls this."""
     counts = Counter(row.emotion for row in utterances)
+    spec = spec and spec.nearest(counts)
     official = spec.counts if spec else counts
     emotions = _by(utterances, lambda row: row.speaker)
     return Validation(
