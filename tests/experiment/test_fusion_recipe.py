@@ -32,6 +32,7 @@ from serein.experiment.recipe_file import make_recipe, read_recipe
 from serein.experiment.train import fit, graph_of
 from serein.experiment.tune import tune, write_search
 from serein.features.openface import ACTION_UNITS, FRAME, read_openface
+from serein.inference import fusion
 from serein.inference.bundle import MODEL, read_bundle
 from serein.inference.fusion import FusionRecognizer
 from serein.inference.multimodal import MultimodalRecognizer
@@ -257,6 +258,30 @@ def test_a_silent_recording_leaves_face_and_text(studio: Path, model: Path) -> N
     assert not found.speech
     assert found.probabilities == pytest.approx(recognizer.predict(face=face).probabilities)
     assert recognizer.predict(silence, rate=RATE_HZ).emotion is None
+
+
+def test_windows_without_sound_share_a_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 s of a face, which smiles from the middle on, and a voice for 4 of them."""
+    units = np.concatenate([make_face(smile, 1) for smile in (0.2, 3.0) for _ in range(20)])
+    write_openface(tmp_path / "long.csv", units)
+    sound = np.zeros(40 * RATE_HZ, np.float32)
+    sound[8 * RATE_HZ : 12 * RATE_HZ] = np.tile(make_voice(120, 3), 4)
+    recognizer, runs = serein.load(model), []
+    network = recognizer._model.network
+    run = network.predict_fused
+    monkeypatch.setattr(network, "predict_fused", lambda *given: runs.append(1) or run(*given))
+    given = {"rate": RATE_HZ, "face": tmp_path / "long.csv", "hop_s": 2.0}
+    found = recognizer.predict(sound, **given)
+    assert len(runs) == 6  # silence, for the whole and the timeline; one and three with the voice
+    assert len({segment.emotion for segment in found.timeline}) > 1
+    monkeypatch.setattr(fusion, "BATCH", 1)
+    again = recognizer.predict(sound, **given)
+    assert len(runs) > 20
+    for one, other in zip(found.timeline, again.timeline, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities)
+    assert again.probabilities == pytest.approx(found.probabilities)
 
 
 def test_what_the_fusion_does_not_take_is_joined_by_the_product_rule(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from math import log
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 Subsets = dict[tuple[str, ...], Array]  # modalities -> probabilities from these alone
+Span = tuple[float, float]
+Window = tuple[Span, Signal | None, Sequence[Mapping[str, Array]]]  # and what is beside its sound
 FaceSource = str | os.PathLike[str] | ActionUnits
+BATCH = 64  # windows without sound in one run
 TITLES = {"voice": "voice", "face": "face", "text": "words"}  # as `Segment.modalities` says them
 
 
@@ -90,17 +94,16 @@ class FusionRecognizer(Recognizer):
         samples = signal.size if signal is not None else _samples(units)
         model, grid = self._model, self._grid(window_s, hop_s)
         known = _face(units) | ({} if text is None else {"text": self._sentence(text)})
-        usual = [
-            (span, self._subsets(sound, known, _face(units, *span)))
+        usual = self._each(
+            (span, sound, [known, _face(units, *span)])
             for span, sound in _windows(signal, samples, model.window, model.hop)
-        ]
+        )
         whole = _averaged([(end - start, found[0]) for (start, end), found in usual])
         segments = [(span, found[1]) for span, found in usual]
         if grid != (model.window, model.hop):
-            segments = [
-                (span, self._subsets(sound, _face(units, *span))[0])
-                for span, sound in _windows(signal, samples, *grid)
-            ]
+            windows = _windows(signal, samples, *grid)
+            each = self._each((span, sound, [_face(units, *span)]) for span, sound in windows)
+            segments = [(span, found[0]) for span, found in each]
         timeline = tuple(self._segment(span, found) for span, found in segments)
         joint = self._segment((0.0, samples / RATE_HZ), whole)
         if text is not None:
@@ -137,11 +140,21 @@ class FusionRecognizer(Recognizer):
         vector: Array = encoder([text])[0]
         return vector
 
-    def _subsets(self, sound: Signal | None, *given: Mapping[str, Array]) -> list[Subsets]:
-        """Predict for one window from every set of modalities; without speech there is no voice."""
+    def _each(self, windows: Iterable[Window]) -> list[tuple[Span, list[Subsets]]]:
+        """Predict for each window; those without sound many in a run, for the encoder is slow."""
+        cut = list(windows)
+        silent = [one for _, sound, given in cut if sound is None for one in given]
+        parts = range(0, len(silent), BATCH)
+        without = (found for n in parts for found in self._subsets(None, silent[n : n + BATCH]))
+        return [
+            (span, [*islice(without, len(given))] if sound is None else self._subsets(sound, given))
+            for span, sound, given in cut
+        ]
+
+    def _subsets(self, sound: Signal | None, given: Sequence[Mapping[str, Array]]) -> list[Subsets]:
+        """Predict with one sound from every set of modalities; without speech there is no voice."""
         model, network = self._model, cast("FusedNetwork", self._model.network)
-        silent = sound is None or is_silent(sound)
-        voice = () if silent else ("voice",)
+        voice = () if sound is None else ("voice",)
         parts = [
             (number, part) for number, one in enumerate(given) for part in subsets([*voice, *one])
         ]
@@ -150,7 +163,7 @@ class FusionRecognizer(Recognizer):
             row[0] = "voice" in part
             for name in set(part) - {"voice"}:
                 row[self._columns[name]] = given[number][name]
-        features = model.front_end(_some_sound() if sound is None or silent else sound)
+        features = model.front_end(_some_sound() if sound is None else sound)
         probabilities, speech = network.predict_fused(features, rows)
         found: list[Subsets] = [{} for _ in given]
         for (number, part), row in zip(parts, probabilities, strict=True):
@@ -180,11 +193,12 @@ class FusionRecognizer(Recognizer):
 
 def _windows(
     signal: Signal | None, samples: int, window: int, hop: int
-) -> Iterator[tuple[tuple[float, float], Signal | None]]:
-    """Cut a recording into windows: the stretch each stands for, and its sound."""
+) -> Iterator[tuple[Span, Signal | None]]:
+    """Cut a recording into windows: the stretch each stands for, and its sound if it has any."""
     starts = window_starts(samples, window, hop)
     for start, span in zip(starts, segment_bounds(starts, window, samples), strict=True):
-        yield span, None if signal is None else signal[start : start + window]
+        sound = None if signal is None else signal[start : start + window]
+        yield span, None if sound is None or is_silent(sound) else sound
 
 
 def face_features(means: npt.ArrayLike) -> Array:
