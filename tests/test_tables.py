@@ -66,3 +66,14 @@ def test_a_table_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="source of rows"):
         write_table(tmp_path / "x.csv", {"p": float}, blocks())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """As pyarrow raises it."""
+
+    def blocks() -> Iterator[dict[str, list[object]]]:
+        raise OSError("Write out of bounds")
+        yield
+
+    with pytest.raises(SereinError, match=r"cannot write .*x.csv: Write out of bounds$"):
+        write_table(tmp_path / "x.csv", KINDS, blocks())

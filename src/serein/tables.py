@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import MissingExtraError, ResultsError, unknown_name
+from serein.errors import MissingExtraError, ResultsError, reason_of, unknown_name
 
 Kinds = Mapping[str, type]  # of the columns: str, bool, float or numpy.float32
 Block = Mapping[str, Sequence[Any]]  # rows, column by column
@@ -37,7 +37,7 @@ def write_table(target: str | Path, kinds: Kinds, blocks: Iterable[Block]) -> Pa
         WRITERS[target.suffix](unfinished, kinds, blocks)
         unfinished.replace(target)
     except OSError as error:
-        raise ResultsError(f"cannot write {target}: {error.strerror}") from error
+        raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return target
