@@ -424,6 +424,10 @@ def test_importance_is_measured_by_modality(studio: Path) -> None:
         ({"fusion": {"rule": "produkt"}}, "unknown rule 'produkt'; known: product"),
         ({"fusion": {"rules": "product"}}, "fusion: unknown key 'rules'; known: rule"),
         ({"fusion": {"weights": {"face": 1.0}}}, "fusion: unknown key 'weights'"),
+        (
+            {"protocol": {"calibration_folds": 0}},
+            "late fits its rule in protocol.calibration_folds",
+        ),
         ({"fusion": {"method": "early"}}, 'early needs model.name = "ridge"'),
         ({"fusion": {}, "face": None}, r"fusion needs \[face\] or \[text\]"),
         ({"face": {"table": "x", "model": "svn"}}, "face: unknown model 'svn'; known: svm"),

@@ -70,6 +70,9 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
         "fusion works on vectors of the voice: give [encoder] or features.functionals": (
             features is None or features.functionals or features.table
         ),
+        "fusion.method late fits its rule in protocol.calibration_folds: give 2 or more": (
+            fusion.method != "late" or recipe.protocol.calibration_folds != 0
+        ),
         'fusion.method early needs model.name = "ridge": others scale each column anew': (
             fusion.method != "early" or recipe.model.name == "ridge"
         ),
@@ -122,7 +125,7 @@ def make_fusion(
         for name, part in (("face", recipe.face), ("text", recipe.text)):
             if part:
                 own["estimators"][name] = build(part.model, part.settings)
-        own["folds"] = max(2, folds)
+        own["folds"] = max(2, folds)  # a search asks for none, but the rule needs some
     else:
         own["random_state"] = seed
         if fusion.method == "early":

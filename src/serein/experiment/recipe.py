@@ -262,7 +262,8 @@ class Protocol:
         the report with it.
     calibration_folds : int
         Inner folds over training speakers, for the temperature; 0 leaves confidence as the model
-        gives it. If not given, 2 for networks and ensembles and 5 for all else.
+        gives it. If not given, 2 for networks and ensembles and 5 for all else. Late fusion fits
+        its rule in them too, and needs at least 2; hybrid fusion has 0 if not given.
     seed : int
         Seed of everything random.
     """
