@@ -43,27 +43,21 @@ class FeatureGroup:
 class Explanation:
     """What speaks for an emotion in a recording, and what against it.
 
-    `prediction`: what the recognizer predicted; `emotion`: the emotion that is explained: the
-    predicted one, unless another was given; `probability`: of that emotion in the prediction, 0 to
-    1; `moments`: in order of time, each `hop_s` long. Moments without speech, and those of a long
-    recording that the budget excluded, are left out; `bands`: in order of frequency; `features`:
-    the most important first, for or against; empty where `note` says why; `note`: why there are no
-    features; empty if there are; `window_s, hop_s`: length of the occluded stretches, and the step
-    from one to the next, in seconds; `examined_s`: length of the examined part of the recording;
-    `questions`: number of predictions beyond the one explained.
+    The emotion is the predicted one, unless another was given. Moments without speech, and those of
+    a long recording that the budget excluded, are left out.
     """
 
-    prediction: Prediction
-    emotion: str
-    probability: float
-    moments: tuple[Moment, ...]
-    bands: tuple[Band, ...]
-    features: tuple[FeatureGroup, ...]
-    note: str
-    window_s: float
-    hop_s: float
-    examined_s: float
-    questions: int
+    prediction: Prediction  # what the recognizer predicted
+    emotion: str  # the one that is explained
+    probability: float  # of that emotion in the prediction, 0 to 1
+    moments: tuple[Moment, ...]  # in order of time, each `hop_s` long
+    bands: tuple[Band, ...]  # in order of frequency
+    features: tuple[FeatureGroup, ...]  # the most important first, for or against
+    note: str  # why there are no features; empty if there are
+    window_s: float  # length of the occluded stretches
+    hop_s: float  # step from one to the next
+    examined_s: float  # length of the examined part of the recording
+    questions: int  # number of predictions beyond the one explained
 
     def strongest(self, count: int = 3) -> tuple[Moment, ...]:
         """Join neighbouring moments at least half as important as the most important one.

@@ -25,21 +25,17 @@ CLEAN = "clean"
 class StressReport:
     """Robustness of a model under conditions, and fairness between groups of people.
 
-    `name`: of the model; `title`: model, corpus and speakers, in words; stamped if the model was
-    trained on some of them; `clean`: predictions for the recordings as they are; `changed`:
-    predictions under each condition; `changes`: what each condition changes; `fairness`: by gender,
-    language, speaker and sentence, for the recordings as they are; `conditions`: how the recordings
-    were changed; `notes`: what was left out, and why.
+    `title` is stamped if the model was trained on some of the speakers.
     """
 
-    name: str
-    title: str
-    clean: Result
-    changed: Mapping[str, Result]
-    changes: Mapping[str, Change]
-    fairness: Mapping[str, Fairness]
-    conditions: Mapping[str, Condition]
-    notes: tuple[str, ...]
+    name: str  # of the model
+    title: str  # model, corpus and speakers, in words
+    clean: Result  # predictions for the recordings as they are
+    changed: Mapping[str, Result]  # predictions under each condition
+    changes: Mapping[str, Change]  # what each condition changes
+    fairness: Mapping[str, Fairness]  # of `clean`, by gender, language, speaker and sentence
+    conditions: Mapping[str, Condition]  # how the recordings were changed
+    notes: tuple[str, ...]  # what was left out, and why
 
     @property
     def clean_uar(self) -> float:

@@ -49,7 +49,6 @@ class VoiceDetector:
         """Return the probability of speech in the next chunk.
 
         `chunk`: shape (512,), float32, mono at 16 kHz.
-        Returns: 0 to 1.
         """
         samples = np.concatenate([self._context, chunk])
         inputs = {"input": samples[None], "state": self._state, "sr": np.array(RATE_HZ)}
@@ -98,7 +97,7 @@ def speech_segments(
     `threshold`: probability, above 0 and at most 1; `min_speech_s`: shorter segments are dropped,
     in seconds; `min_pause_s`: shorter pauses are bridged, in seconds; `margin_s`: added on both
     sides, for soft onsets and endings, in seconds.
-    Returns: in order, disjoint, within the recording, to 10 ms; empty without speech.
+    Returns: segments in order, disjoint, within the recording, to 10 ms; empty without speech.
     Source: J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern
     Analysis and Machine Intelligence 8(6), 1986, section VI (the two thresholds).
     """

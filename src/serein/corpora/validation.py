@@ -27,26 +27,21 @@ _SHOWN = 5  # how many examples a sentence gives
 class Validation:
     """The result of validating a corpus.
 
-    `corpus`: name of the corpus; `n_utterances, n_speakers, n_emotions`: counts; `duplicates`:
-    groups of utterances whose files have the same content; `missing, unexpected`: emotion ->
-    recordings fewer or more than in the official release; `empty`: files of 0 bytes;
-    `single_emotion_speakers`: speakers with a single emotion; `unparsed, left_out`: audio files
-    with unknown names, and of other parts of the release; `spec`: the official corpus that it was
-    compared with.
+    `missing, unexpected`: emotion -> recordings fewer or more than in the official release.
     """
 
-    corpus: str
+    corpus: str  # its name
     n_utterances: int
     n_speakers: int
     n_emotions: int
-    duplicates: list[tuple[Utterance, ...]] = field(default_factory=list)
+    duplicates: list[tuple[Utterance, ...]] = field(default_factory=list)  # of the same content
     missing: dict[str, int] = field(default_factory=dict)
     unexpected: dict[str, int] = field(default_factory=dict)
-    empty: tuple[Path, ...] = ()
+    empty: tuple[Path, ...] = ()  # files of 0 bytes
     single_emotion_speakers: tuple[str, ...] = ()
-    unparsed: tuple[Path, ...] = ()
-    left_out: tuple[Path, ...] = ()
-    spec: CorpusSpec | None = None
+    unparsed: tuple[Path, ...] = ()  # audio files with unknown names
+    left_out: tuple[Path, ...] = ()  # audio files of other parts of the release
+    spec: CorpusSpec | None = None  # the official corpus that it was compared with
 
     @property
     def ok(self) -> bool:

@@ -28,20 +28,17 @@ BY_CLASS = ("recall", "precision", "f1", "auc")
 class Result:
     """Predictions for unseen speakers, and their scores.
 
-    `protocol`: how it was measured, in words; `labels`: classes, in the order of the columns;
-    `truth`: shape (samples,), class numbers; `probabilities`: shape (samples, classes); `speakers`:
-    shape (samples,); `fold`: shape (samples,), in which fold each sample was tested; `about`: more
-    that is known of each sample, a column a name: ``file``, ``corpus``, ``gender``, ``language``,
-    ``text``; an empty string where it is not known; `leaks`: what was allowed by name and would
-    have been refused otherwise; every title is stamped.
+    `about`: what else is known of the samples, a column a name: ``file``, ``corpus``, ``gender``,
+    ``language``, ``text``; an empty string where it is not known.
+    `leaks`: what was allowed by name and would have been refused otherwise; titles are stamped.
     """
 
-    protocol: str
-    labels: tuple[str, ...]
-    truth: npt.NDArray[np.intp]
-    probabilities: npt.NDArray[np.float64]
-    speakers: Strings
-    fold: npt.NDArray[np.intp]
+    protocol: str  # how it was measured, in words
+    labels: tuple[str, ...]  # classes, in the order of the columns
+    truth: npt.NDArray[np.intp]  # shape (samples,), class numbers
+    probabilities: npt.NDArray[np.float64]  # shape (samples, classes)
+    speakers: Strings  # shape (samples,)
+    fold: npt.NDArray[np.intp]  # shape (samples,): in which each sample was tested
     about: Mapping[str, Strings] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
 

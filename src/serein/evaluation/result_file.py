@@ -20,13 +20,10 @@ ABOUT = ("file", "corpus", "gender", "language", "text")
 
 @dataclass(frozen=True)
 class Record:
-    """A result read from disk.
+    """A result read from disk."""
 
-    `document`: what ``result.json`` holds; `result`: the raw predictions.
-    """
-
-    document: dict[str, Any]
-    result: Result
+    document: dict[str, Any]  # what ``result.json`` holds
+    result: Result  # the raw predictions
 
     @property
     def name(self) -> str:

@@ -24,17 +24,12 @@ from serein.features.spectral import (
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A feature set: the names of its columns, and the function that computes it.
+    """A feature set: the names of its columns, and the function that computes it."""
 
-    `columns`: names with units; `series`: signal to (time, feature), 100 frames a second; `vector`:
-    signal to (feature,), for sets that describe whole recordings; `zeros_are_gaps`: whether 0 in a
-    frame means that there was nothing to measure.
-    """
-
-    columns: tuple[str, ...]
-    series: Callable[[Array], Array] | None = None
-    vector: Callable[[Array], Array] | None = None
-    zeros_are_gaps: bool = False
+    columns: tuple[str, ...]  # names with units
+    series: Callable[[Array], Array] | None = None  # signal to (time, feature), 100 frames a second
+    vector: Callable[[Array], Array] | None = None  # signal to (feature,), of a whole recording
+    zeros_are_gaps: bool = False  # whether 0 means that there was nothing to measure in a frame
 
 
 def _mfcc_deltas(order: int) -> Callable[[Array], Array]:
@@ -89,8 +84,8 @@ def series(signal: Array, names: Sequence[str]) -> dict[str, Array]:
     """Compute feature sets of a signal.
 
     `names`: keys of `SETS`.
-    Returns: in the order of the names: shape (1 + samples // 160, columns), or (columns,) for sets
-    that describe whole recordings.
+    Returns: arrays in the order of the names, of shape (1 + samples // 160, columns), or (columns,)
+    for sets that describe whole recordings.
     """
     signal = check_signal(signal)
     shared = descriptors.describe(signal, [name for name in names if name in descriptors.COLUMNS])

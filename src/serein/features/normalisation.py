@@ -37,8 +37,7 @@ class SpeakerNormaliser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Compute the statistics for unknown speakers.
 
-        `X`: shape (clips, features); `y`: for pipelines.
-        Returns: itself.
+        `X`: shape (clips, features); `y`: not used: pipelines give it.
         """
         del y
         X = validate_data(self, X, dtype=np.float64)

@@ -38,18 +38,13 @@ REQUIRED: dict[str, type] = {
 
 @dataclass(frozen=True)
 class WordsPrediction:
-    """The prediction from the words of one sentence.
+    """The prediction from the words of one sentence."""
 
-    `emotion`: the likeliest emotion; `probabilities`: calibrated probability of each emotion; they
-    sum to 1; `text`: the sentence, as it was read; `earlier`: how many sentences before it were
-    taken into account; `warning`: why the prediction deserves little trust, if it does.
-    """
-
-    emotion: str
-    probabilities: Mapping[str, float]
-    text: str
-    earlier: int = 0
-    warning: str | None = None
+    emotion: str  # the likeliest one
+    probabilities: Mapping[str, float]  # of each emotion, calibrated; they sum to 1
+    text: str  # the sentence, as it was read
+    earlier: int = 0  # how many sentences before it were taken into account
+    warning: str | None = None  # why the prediction deserves little trust, if it does
 
     @property
     def confidence(self) -> float:
