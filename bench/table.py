@@ -63,6 +63,7 @@ LATER = {  # keys that came after rows were measured, which their default leaves
     "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse"},
     "encoder": {"pool_after": 0},
     "augmentation": {"probability": {}},
+    "balance": {"weight": {}},
 }
 
 OLD_NAMES = {

@@ -76,6 +76,29 @@ def test_the_order_of_clips_does_not_matter():
     np.testing.assert_array_equal(shuffled, balanced_weights(origin, emotions)[order])
 
 
+@settings(deadline=None)
+@given(clips, st.dictionaries(st.sampled_from("abc"), st.floats(0.01, 100)))
+def test_a_corpus_weighs_as_much_as_is_said(
+    table: list[tuple[str, str]], given_weights: dict[str, float]
+):
+    origin, emotions = map(list, zip(*table, strict=True))
+    weight = balanced_weights(origin, emotions, given_weights)
+    assert weight.mean() == pytest.approx(1.0)
+    relative = {name: given_weights.get(name, 1.0) for name in set(origin)}
+    for name, value in relative.items():
+        here = np.array([where == name for where in origin])
+        share = value / sum(relative.values())
+        assert weight[here].sum() / len(table) == pytest.approx(share)
+        plain = balanced_weights(origin, emotions)[here]
+        np.testing.assert_allclose(weight[here] / weight[here][0], plain / plain[0])
+
+
+def test_no_weight_and_a_weight_of_1_change_nothing():
+    origin, emotions = list("aabbbc"), ["joy", "fear", "joy", "joy", "calm", "fear"]
+    plain = balanced_weights(origin, emotions)
+    np.testing.assert_array_equal(balanced_weights(origin, emotions, {"b": 1.0}), plain)
+
+
 # --- corpora ---
 
 
@@ -183,6 +206,9 @@ def test_a_classifier_is_told_the_corpora_and_if_asked_the_weights():
     assert told["label_set"].tolist() == ["one"] * 4 + ["two"]
     told = prepared(*sources, balance=Balance("corpora")).per_sample()
     np.testing.assert_allclose(told["sample_weight"], [0.625] * 4 + [2.5])
+    weighed = Balance("corpora", {"two.csv": 0.5})  # named as in the recipe, not as in its clips
+    told = prepared(*sources, balance=weighed).per_sample()
+    np.testing.assert_allclose(told["sample_weight"], [5 / 6] * 4 + [5 / 3])
 
 
 @pytest.mark.parametrize(

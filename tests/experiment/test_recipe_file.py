@@ -9,7 +9,7 @@ import pytest
 
 from serein.corpora import CORPORA
 from serein.errors import RecipeError
-from serein.experiment.recipe import Encoder, Protocol, Recipe
+from serein.experiment.recipe import Balance, Encoder, Protocol, Recipe
 from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.models.catalogue import MODELS
 from serein.training.plan import Training
@@ -17,6 +17,7 @@ from serein.training.plan import Training
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
 SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
+WEIGHT = '[balance]\nmethod = "corpora"\nweight = '
 
 
 @pytest.fixture
@@ -111,6 +112,7 @@ def test_everything_can_be_said(read, tmp_path: Path):
         C = 1
         [balance]
         method = "corpora"
+        weight = { "calls.csv" = 0.35, emodb = 2 }
         [augmentation]
         per_clip = 2
         chain = ["speed", "noise"]
@@ -139,7 +141,7 @@ def test_everything_can_be_said(read, tmp_path: Path):
     assert recipe.encoder.name == "microsoft/wavlm-large"
     assert (recipe.encoder.level, recipe.encoder.trim) == ("as_recorded", False)
     assert (recipe.model.settings["C"], type(recipe.model.settings["C"])) == (1.0, float)
-    assert recipe.balance.method == "corpora"
+    assert recipe.balance == Balance("corpora", {"calls.csv": 0.35, "emodb": 2.0})
     assert recipe.augmentation.ranges == {"speed": {"rate": (0.88, 1.12)}}
     assert (recipe.training.epochs, recipe.training.batch_size) == (3, Training().batch_size)
     assert recipe.search.space == {"model.C": {"low": 0.1, "high": 1.0}}
@@ -304,6 +306,13 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         ("[features]\nsets = ['mfc']\n", "features: unknown feature set 'mfc'; known: mfcc, "),
         ("[features]\nsets = ['expert']\n[model]\nname = 'cnn'\n", "expert describes whole"),
         ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
+        (WEIGHT + "{ nemo = 0.5 }\n", "unknown corpus in balance.weight 'nemo'; known: "),
+        (WEIGHT + "{ emodb = 0 }\n", "balance.weight must be above 0, and finite"),
+        (WEIGHT + "{ emodb = nan }\n", "balance.weight must be above 0, and finite"),
+        (WEIGHT + "{ emodb = inf }\n", "balance.weight must be above 0, and finite"),
+        (WEIGHT + "{ emodb = 'much' }\n", "balance: weight is 'much'; allowed: float"),
+        (WEIGHT + "0.5\n", "balance: weight is 0.5; allowed: dict"),
+        ("[balance]\nweight = { emodb = 1 }\n", "balance.weight goes with balance.method = "),
         ("[model]\nname = 'knn'\n[balance]\nmethod = 'class_weights'\n", "knn takes none"),
         ("[model]\nname = 'cnn'\n[balance]\nmethod = 'smote'\n", "smote makes vectors, and these"),
         ("[search]\nmethod = 'bayes'\n", "unknown search method 'bayes'; known: bayesian, "),

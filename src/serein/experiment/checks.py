@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from inspect import signature
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,12 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
         f"balance.method {method} gives weights, and {weightless} takes none: use over or under": (
             method not in {"class_weights", "corpora"} or not weightless
         ),
+        'balance.weight goes with balance.method = "corpora"': (
+            method == "corpora" or not recipe.balance.weight
+        ),
+        "balance.weight must be above 0, and finite": all(
+            0 < weight < inf for weight in recipe.balance.weight.values()
+        ),
         f"balance.method {method} makes vectors, and these features are series: give "
         "features.functionals, or use over, under or class_weights": not (
             made and _has_series(recipe)
@@ -230,6 +237,7 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
         ("split", recipe.protocol.split, SPLITS),
         ("speaker_overlap", recipe.protocol.speaker_overlap, OVERLAPS),
         ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
+        *(("corpus in balance.weight", name, data.corpora) for name in recipe.balance.weight),
         ("search method", recipe.search.method, SEARCHES),
         *(("augmentation", name, AUGMENTATIONS) for name in chain),
         *(("augmentation", name, chain) for name in augmentation.ranges | augmentation.probability),

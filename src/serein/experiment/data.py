@@ -98,13 +98,29 @@ def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str
     return described
 
 
-def balanced_weights(origin: list[str], emotions: list[str]) -> npt.NDArray[np.float64]:
-    """Weight clips so that every corpus, and every emotion in it, has the same weight."""
+def corpus_weights(recipe: Recipe, sources: tuple[Corpus, ...]) -> dict[str, float]:
+    """Return the relative weight of each corpus, by the name that its clips give."""
+    given = recipe.balance.weight
+    return {
+        clip.corpus: given.get(name, 1.0)
+        for name, source in zip(recipe.data.corpora, sources, strict=True)
+        for clip in source
+    }
+
+
+def balanced_weights(
+    origin: list[str], emotions: list[str], weights: Mapping[str, float] | None = None
+) -> npt.NDArray[np.float64]:
+    """Weight clips so that all corpora, and all emotions in one, weigh the same; mean 1.
+
+    `weights`: corpus -> its relative weight as a whole, 1 where it is not given.
+    """
     pairs, which, counts = np.unique(
         np.array([origin, emotions]), axis=1, return_inverse=True, return_counts=True
     )
     cells = np.array([np.sum(pairs[0] == corpus) for corpus in pairs[0]])
-    weight = 1.0 / (counts * cells)[which.ravel()]
+    whole = np.array([(weights or {}).get(corpus, 1.0) for corpus in pairs[0]])
+    weight = (whole / (counts * cells))[which.ravel()]
     result: npt.NDArray[np.float64] = weight / weight.mean()
     return result
 

@@ -23,6 +23,7 @@ from serein.experiment.data import (
     AugmentingExtractor,
     balanced_weights,
     combine,
+    corpus_weights,
     read_corpora,
     read_unlabelled,
     read_vectors,
@@ -163,7 +164,9 @@ class Prepared:
         if masked and len(set(self.origin)) > 1:
             given["label_set"] = np.array(self.origin)
         if self.recipe.balance.method == "corpora":
-            given["sample_weight"] = balanced_weights(self.origin, self.emotions)
+            given["sample_weight"] = balanced_weights(
+                self.origin, self.emotions, corpus_weights(self.recipe, self.sources)
+            )
         return given
 
 

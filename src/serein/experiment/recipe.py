@@ -188,9 +188,13 @@ class Balance:
     method : str
         A key of `serein.training.balance.METHODS`; or ``corpora``: every corpus, and every emotion
         in it, has the same weight.
+    weight : dict of str to float
+        For ``corpora``: the weight of a whole corpus of `Data.corpora` relative to the others,
+        above 0; 1 where it is not given: ``{ emogator = 0.35 }``.
     """
 
     method: str = "none"
+    weight: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
