@@ -66,7 +66,7 @@ def predict_if_loud(signal: Signal) -> np.ndarray:
 
 @dataclass
 class Counting:
-    """Counts how often it is calls_made, and dies after so many times."""
+    """Counts its calls, and dies after so many."""
 
     predict: Callable[[Signal], np.ndarray] = predict_tone
     dies_after: int = 10**9
@@ -197,6 +197,11 @@ def test_a_model_trained_on_everybody_is_not_tested(corpus: Corpus) -> None:
         run(corpus, overlap="yes")
 
 
+def test_an_unknown_option_is_named(corpus: Corpus) -> None:
+    with pytest.raises(TypeError, match=r"^stress\(\) got an unexpected keyword argument 'clip'"):
+        run(corpus, clip=16)
+
+
 def test_emotions_without_a_label_are_left_out_with_a_note(corpus: Corpus) -> None:
     calm = corpus.map_emotions({"neutral": "calm"})
     report = run(calm)
@@ -258,7 +263,7 @@ def test_a_report_is_written_with_every_prediction(corpus: Corpus, tmp_path: Pat
 
 
 class Fold:
-    """A classifier of one fold: remembers what it was calls_made about."""
+    """A classifier of one fold: remembers what it was given."""
 
     classes_ = np.array(["anger", "neutral"])
 
