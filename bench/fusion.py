@@ -128,6 +128,10 @@ def variant(options: argparse.Namespace, **sections: dict[str, Any]) -> Prepared
     table["fusion"] = sections.pop("fusion", table["fusion"])
     for name, keys in sections.items():
         table[name] = table.get(name, {}) | keys
+    if table["fusion"]["method"] != "late":  # which alone has a model of the face
+        table["face"] = {"table": table["face"]["table"]}
+    if table["fusion"]["method"] == "hybrid":
+        del table["model"]
     if options.face:
         table["face"]["table"] = str(options.face.resolve())
     recipe = make_recipe(table, str(RECIPE), RECIPE.resolve().parent)

@@ -124,6 +124,7 @@ METHODS = [
 ]
 
 
+RIDGE = {"model": {"name": "ridge"}}
 FUSIONS: dict[str, dict[str, object]] = {
     "late": {"fusion": {"method": "late"}},
     "early": {"fusion": {"method": "early"}, "model": {"name": "ridge"}},
@@ -147,7 +148,10 @@ def test_the_graph_predicts_as_the_classifier_does(
     """Every set of modalities, also none, in one run."""
     monkeypatch.setattr(speech, "SOUNDS", 3)
     more: dict[str, object] = {"text": {}, "balance": {"method": "class_weights"}}
-    more |= {"model": {"name": "ridge"}, "training": {"epochs": 3, "batch_size": 16}}
+    if fusion["method"] == "hybrid":
+        more["training"] = {"epochs": 3, "batch_size": 16}
+    else:
+        more |= RIDGE
     data = prepared(studio, fusion=fusion, **more)
     fitted = fit(data)
     blocks = np.split(data.X[7], np.cumsum([*data.widths.values()])[:-1])
@@ -427,6 +431,28 @@ def test_importance_is_measured_by_modality(studio: Path) -> None:
         (
             {"protocol": {"calibration_folds": 0}},
             "late fits its rule in protocol.calibration_folds",
+        ),
+        ({"face": {"table": "x", "model": "cnn"}}, r"\[face\] and \[text\] are vectors, and cnn"),
+        ({"text": {"model": "gmm_hmm"}}, "are vectors, and gmm_hmm takes series"),
+        (
+            {"face": {"table": "x", "model": "knn"}, "balance": {"method": "class_weights"}},
+            "gives weights, and knn takes none",
+        ),
+        (
+            RIDGE | {"fusion": {"method": "early"}, "text": {"C": 1.0}},
+            "only fusion.method late has",
+        ),
+        (
+            RIDGE | {"fusion": {"method": "hybrid"}},
+            r"hybrid is a network of its own: leave \[model",
+        ),
+        (
+            {"fusion": {"method": "hybrid"}, "search": {"space": {"model.C": [1.0]}}},
+            "search.space must name training.KEY alone",
+        ),
+        (
+            {"fusion": {"method": "hybrid"}, "search": {"nested": True}},
+            "hybrid has nothing to search by default",
         ),
         ({"fusion": {"method": "early"}}, 'early needs model.name = "ridge"'),
         ({"fusion": {}, "face": None}, r"fusion needs \[face\] or \[text\]"),

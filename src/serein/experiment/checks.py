@@ -17,7 +17,13 @@ from serein.errors import RecipeError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
-from serein.experiment.fusion import check_estimator, checked_fusion, fusion_problems
+from serein.experiment.fusion import (
+    check_estimator,
+    checked_fusion,
+    fusion_problems,
+    other_models,
+    space_of,
+)
 from serein.experiment.recipe import Encoder, Features, Fusion, Model, Recipe
 from serein.experiment.splits import SPLITS
 from serein.experiment.toml_sections import arguments, value_of
@@ -28,7 +34,6 @@ from serein.models.catalogue import (
     MODELS,
     make_model,
     member_names,
-    search_space,
     takes_series,
 )
 from serein.training.accelerated import make_accelerator
@@ -171,6 +176,8 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
     """Return what balancing needs of the model and the features."""
     method, name = recipe.balance.method, recipe.model.name
     taking_part = {name, *member_names(name, recipe.model.settings)}
+    for part in other_models(recipe).values():
+        taking_part |= {part.model, *member_names(part.model, part.settings)}
     weightless = ", ".join(sorted(taking_part & WITHOUT_WEIGHTS))
     made = method in {"smote", "gan"}
     return {
@@ -265,7 +272,7 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
     if recipe.search.space:
         attempts["search.space"] = lambda: _check_space(recipe)
     if recipe.search.nested:
-        attempts["search.nested"] = lambda: search_space(model.name, recipe.search.space)
+        attempts["search.nested"] = lambda: space_of(recipe)
     features = recipe.features
     if features and not features.table:
         attempts["features"] = lambda: front_end(features)

@@ -13,22 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.corpora import Corpus
-from serein.errors import CorpusError, RecipeError, unknown_name
+from serein.errors import CorpusError, RecipeError, SettingError, unknown_name
 from serein.evaluation.cross_validation import Augmented
 from serein.experiment.data import read_vectors, refuse_same_names
-from serein.experiment.recipe import Fusion, Recipe
+from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import arguments
 from serein.features.openface import ACTION_UNITS, read_openface
 from serein.features.text import SentenceEncoder
 from serein.inference.fusion import face_features
 from serein.models.calibration import TemperatureScaled
-from serein.models.catalogue import make_model
+from serein.models.catalogue import make_model, search_space, takes_series
 from serein.models.fusion import FUSIONS, BlockRidge, ColumnFusion, Unlabelled
 from serein.models.fusion.hybrid import PLAN
 from serein.models.fusion.semi_supervised import METHODS
 
 Array = npt.NDArray[np.float32]
-OTHER_MODALITIES = ("face", "text")
 SET_ELSEWHERE = ("estimator", "estimators", "folds", "calibration_folds", "training")
 NOT_IN_RECIPES = (*SET_ELSEWHERE, "random_state")
 
@@ -57,6 +56,12 @@ def checked_fusion(fusion: Fusion, place: str) -> Fusion:
     return replace(fusion, settings=settings)
 
 
+def other_models(recipe: Recipe) -> dict[str, Face | Text]:
+    """Return the sections of a recipe that may name a model of their own, by modality."""
+    sections: dict[str, Face | Text | None] = {"face": recipe.face, "text": recipe.text}
+    return {name: part for name, part in sections.items() if part}
+
+
 def fusion_problems(recipe: Recipe) -> Iterator[str]:
     """Say what a recipe with fusion lacks, or has too much of."""
     fusion, unlabelled = recipe.fusion, recipe.data.unlabelled
@@ -65,8 +70,20 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
             yield "data.unlabelled goes with fusion.semi_supervised"
         return
     features, semi = recipe.features, fusion.semi_supervised != "none"
+    others, hybrid = other_models(recipe), fusion.method == "hybrid"
+    series = [part.model for part in others.values() if takes_series(part.model, part.settings)]
     rules = {
-        "fusion needs [face] or [text] beside the voice": recipe.face or recipe.text,
+        "fusion needs [face] or [text] beside the voice": others,
+        f"[face] and [text] are vectors, and {', '.join(series)} takes series": not series,
+        "only fusion.method late has models of [face] and [text]: leave model and its settings "
+        "out": fusion.method == "late"
+        or all(part.model == "logistic" and not part.settings for part in others.values()),
+        "fusion.method hybrid is a network of its own: leave [model] out": (
+            not hybrid or recipe.model == Model()
+        ),
+        "fusion.method hybrid has no [model]: search.space must name training.KEY alone": (
+            not hybrid or all(name.startswith("training.") for name in recipe.search.space)
+        ),
         "fusion works on vectors of the voice: give [encoder] or features.functionals": (
             features is None or features.functionals or features.table
         ),
@@ -102,8 +119,18 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
 
 def check_estimator(recipe: Recipe) -> None:
     """Raise SettingError for a value that no fusion estimator takes."""
-    names = ["voice", *(name for name in OTHER_MODALITIES if getattr(recipe, name))]
+    names = ["voice", *other_models(recipe)]
     make_fusion(recipe, dict.fromkeys(names, 1)).estimator.check(names)
+
+
+def space_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the space of a recipe's search: the one given, or the default of its model."""
+    if recipe.fusion and recipe.fusion.method == "hybrid" and not recipe.search.space:
+        raise SettingError(
+            "fusion.method hybrid has nothing to search by default: name training.KEY under "
+            "[search.space]"
+        )
+    return search_space(recipe.model.name, recipe.search.space)
 
 
 def make_fusion(
@@ -122,9 +149,8 @@ def make_fusion(
             make_model, training=recipe.training, random_state=seed, checkpoint=checkpoint
         )
         own["estimators"] = {"voice": build(recipe.model.name, recipe.model.settings)}
-        for name, part in (("face", recipe.face), ("text", recipe.text)):
-            if part:
-                own["estimators"][name] = build(part.model, part.settings)
+        for name, part in other_models(recipe).items():
+            own["estimators"][name] = build(part.model, part.settings)
         own["folds"] = max(2, folds)  # a search asks for none, but the rule needs some
     else:
         own["random_state"] = seed
@@ -145,9 +171,8 @@ def fusion_manifest(recipe: Recipe, widths: Mapping[str, int]) -> dict[str, Any]
     """Write down how a bundle fuses which modalities."""
     fusion = recipe.fusion or Fusion()
     about: dict[str, dict[str, Any]] = {name: {"features": n} for name, n in widths.items()}
-    for name, part in (("face", recipe.face), ("text", recipe.text)):
-        if part and fusion.method == "late":
-            about[name]["model"] = {"name": part.model, **part.settings}
+    for name, part in other_models(recipe).items() if fusion.method == "late" else ():
+        about[name]["model"] = {"name": part.model, **part.settings}
     if recipe.text:
         encoder = SentenceEncoder(recipe.text.encoder)
         name = Path(encoder.name).name  # not where it lay on this machine

@@ -34,6 +34,7 @@ from serein.experiment.fusion import (
     labelled,
     make_fusion,
     other_modalities,
+    space_of,
     widths_of,
 )
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
@@ -42,7 +43,7 @@ from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
-from serein.models.catalogue import MASKED, make_model, search_space
+from serein.models.catalogue import MASKED, make_model
 from serein.models.fusion import Unlabelled
 from serein.models.padding import pad
 from serein.training.balance import Balanced
@@ -333,7 +334,7 @@ def _searching(prepared: Prepared, checkpoint: Path | None) -> Tuned:
 
     return Tuned(
         candidate({}),
-        search_space(recipe.model.name, settings.space),
+        space_of(recipe),
         method=settings.method,
         trials=settings.trials,
         folds=settings.folds,

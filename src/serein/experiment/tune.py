@@ -14,6 +14,7 @@ import tomli_w
 from serein.errors import renamed
 from serein.evaluation.search.search import SearchResult, search
 from serein.experiment.checks import complete
+from serein.experiment.fusion import space_of
 from serein.experiment.prepare import (
     Prepared,
     ProgressBar,
@@ -23,7 +24,6 @@ from serein.experiment.prepare import (
 )
 from serein.experiment.recipe import Recipe, with_values
 from serein.experiment.recipe_file import OPEN_SECTIONS
-from serein.models.catalogue import search_space
 
 
 @renamed(progress="progress_bar")
@@ -64,7 +64,7 @@ def tune(
             prepared.X,
             prepared.emotions,
             prepared.speakers,
-            search_space(recipe.model.name, settings.space),
+            space_of(recipe),
             method=settings.method,
             trials=settings.trials,
             folds=settings.folds,
