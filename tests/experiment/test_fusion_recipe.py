@@ -23,7 +23,7 @@ from serein.cli import app
 from serein.corpora import Corpus
 from serein.errors import BundleError, CorpusError, RecipeError, SettingError
 from serein.evaluation.search.search import SearchResult
-from serein.experiment import speech
+from serein.experiment import card, speech
 from serein.experiment.adapted_scores import speaker_prior
 from serein.experiment.evaluate import chosen, evaluate
 from serein.experiment.prepare import Prepared, make_classifier, prepare
@@ -384,6 +384,10 @@ def test_clips_without_labels_are_learnt_from(studio: Path, tmp_path: Path) -> N
     known = prepared(tmp_path, data=data, fusion=fusion)
     assert known.unlabelled is not None
     assert known.unlabelled.X.shape == (24, 80 + 35)
+    last = known.corpora[-1]
+    assert (last["corpus"], last["clips"], last["labels"]) == ("more", 24, False)
+    assert last["speakers"] == ["more-ts2", "more-ts3"]
+    assert "| more (without its labels) | 24 | 2 |" in card._data_table(known.corpora)
     fitted = make_classifier(known).fit(known.X, known.emotions, groups=known.speakers)
     found = fitted.estimator_.found_
     assert len(found) == 48

@@ -180,7 +180,8 @@ def _data_table(rows: list[dict[str, Any]]) -> str:
     return _table(
         ("corpus", "clips", "speakers", "languages", "licence"),
         (
-            f"{row['corpus']} | {row['clips']} | {len(row['speakers'])} "
+            f"{row['corpus']}{'' if row.get('labels', True) else ' (without its labels)'} "
+            f"| {row['clips']} | {len(row['speakers'])} "
             f"| {', '.join(row['languages'])} | {row['licence']}"
             for row in rows
         ),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.chain import Chain, draw
-from serein.corpora import CORPORA, Corpus
+from serein.corpora import CORPORA, Corpus, Utterance
 from serein.corpora.validation import duplicates
 from serein.errors import CorpusError
 from serein.experiment.recipe import Augmentation, Recipe
@@ -48,14 +48,12 @@ def read_corpora(
     )
 
 
-def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> Corpus | None:
+def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> tuple[Corpus, ...]:
     """Read the clips of which a recipe uses no label; speakers and recordings must be others."""
-    if not recipe.data.unlabelled:
-        return None
     parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False)
-    found = parts[0].merge(*parts[1:], name="unlabelled")
+    found = [clip for part in parts for clip in part]
     known = set(corpus.speakers)
-    shared = sorted(known & set(found.speakers))
+    shared = sorted(known & {clip.speaker for clip in found})
     if shared:
         raise CorpusError(f"{shared[0]} speaks in data.unlabelled and in data.corpora: keep one")
     if recipe.protocol.speaker_overlap == "refuse":
@@ -66,7 +64,7 @@ def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> 
                     "data.unlabelled and data.corpora have the same recording, byte for byte: "
                     f"{names}. Keep one"
                 )
-    return found
+    return parts
 
 
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
@@ -79,23 +77,30 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
     return common_emotions(recipe.protocol, corpus)
 
 
-def describe_corpora(sources: tuple[Corpus, ...], used: Corpus) -> list[dict[str, Any]]:
-    """Describe, for each corpus, the clips that take part."""
+def describe_corpora(
+    sources: tuple[Corpus, ...], used: Corpus, unlabelled: tuple[Corpus, ...] = ()
+) -> list[dict[str, Any]]:
+    """Describe, for each corpus, the clips that take part; those without labels last."""
     described = []
     for source in sources:
         names = {clip.corpus for clip in source}
         clips = [clip for clip in used if clip.corpus in names]
-        described.append(
-            {
-                "corpus": source.name,
-                "licence": source.licence,
-                "clips": len(clips),
-                "emotions": dict(Counter(clip.emotion for clip in clips).most_common()),
-                "languages": sorted({clip.language for clip in clips if clip.language}),
-                "speakers": sorted({clip.speaker for clip in clips}),
-            }
-        )
-    return described
+        emotions = Counter(clip.emotion for clip in clips).most_common()
+        described.append(_about(source, clips) | {"emotions": dict(emotions)})
+    return described + [
+        _about(source, source.utterances) | {"emotions": {}, "labels": False}
+        for source in unlabelled
+    ]
+
+
+def _about(source: Corpus, clips: Sequence[Utterance]) -> dict[str, Any]:
+    return {
+        "corpus": source.name,
+        "licence": source.licence,
+        "clips": len(clips),
+        "languages": sorted({clip.language for clip in clips if clip.language}),
+        "speakers": sorted({clip.speaker for clip in clips}),
+    }
 
 
 def corpus_weights(recipe: Recipe, sources: tuple[Corpus, ...]) -> dict[str, float]:

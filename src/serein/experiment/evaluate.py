@@ -20,7 +20,6 @@ from serein.evaluation.result import Result
 from serein.evaluation.result_file import write_predictions, write_record
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.adapted_scores import FUSED, NO_PRIOR, Adapted, adapt, can_adapt
-from serein.experiment.data import describe_corpora
 from serein.experiment.export.torch_graph import quantised_encoder
 from serein.experiment.prepare import (
     Prepared,
@@ -108,7 +107,7 @@ class Evaluation:
             "folds": self.result.folds(),
             "chosen": chosen(self),
             "importance": self.importance,
-            "corpora": describe_corpora(prepared.sources, prepared.corpus),
+            "corpora": prepared.corpora,
             "left_out": prepared.left_out,
             "licence": recipe.bundle.licence,
             "seed": recipe.protocol.seed,

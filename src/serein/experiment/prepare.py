@@ -24,6 +24,7 @@ from serein.experiment.data import (
     balanced_weights,
     combine,
     corpus_weights,
+    describe_corpora,
     read_corpora,
     read_unlabelled,
     read_vectors,
@@ -89,6 +90,8 @@ class Prepared:
         With fusion: the columns of `X` that each modality has, one after the other; else empty.
     unlabelled : Unlabelled or None
         Other recordings, for semi-supervised learning.
+    unlabelled_sources : tuple of Corpus
+        The corpora they are from.
     """
 
     recipe: Recipe
@@ -102,6 +105,7 @@ class Prepared:
     public: Array | None = None
     widths: Mapping[str, int] = field(default_factory=dict)
     unlabelled: Unlabelled | None = None
+    unlabelled_sources: tuple[Corpus, ...] = ()
 
     @property
     def emotions(self) -> list[str]:
@@ -129,6 +133,11 @@ class Prepared:
             "text": [clip.text or "" for clip in self.corpus],
         }
         return {name: np.array(column) for name, column in columns.items()}
+
+    @property
+    def corpora(self) -> list[dict[str, Any]]:
+        """What took part of each corpus, also of those without labels, as plain values."""
+        return describe_corpora(self.sources, self.corpus, self.unlabelled_sources)
 
     @property
     def left_out(self) -> list[str]:
@@ -212,7 +221,8 @@ def prepare(
     sources = read_corpora(recipe, data)
     others = read_corpora(recipe, data, names=recipe.data.public)
     corpus = combine(recipe, sources)
-    more = read_unlabelled(recipe, data, corpus)
+    without = read_unlabelled(recipe, data, corpus)
+    more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_recordings(corpus, folds)
@@ -244,7 +254,7 @@ def prepare(
         unlabelled = Unlabelled(beside(voices, rest), speakers)
     return Prepared(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
-        *(augmented, public, widths_of(X, modalities), unlabelled),
+        *(augmented, public, widths_of(X, modalities), unlabelled, without),
     )
 
 

@@ -14,7 +14,6 @@ from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.card import model_card, notice
-from serein.experiment.data import describe_corpora
 from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
 from serein.experiment.export.torch_graph import encoder_graph
@@ -180,7 +179,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         "speech_heard_unseen_speakers": round(speech.speech_heard, 4),
         "sounds_refused_unseen_kinds": round(speech.sounds_refused, 4),
         "model": {"name": recipe.model.name, **recipe.model.settings},
-        "trained_on": describe_corpora(prepared.sources, prepared.corpus),
+        "trained_on": prepared.corpora,
         "scores": _scores(evaluation),
         "licence": recipe.bundle.licence,
         "seed": recipe.protocol.seed,
