@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from serein.models.linear import MaskedLogisticRegression
+from serein.training.contract import LogProbabilityClassifier
 
 Array = npt.NDArray[Any]
 EXACT = {"tol": 1e-8, "max_iter": 10_000}
@@ -196,3 +197,12 @@ def test_what_is_refused(changed: dict[str, Any], message: str):
     given = {"X": np.arange(6.0)[:, None], "y": ["joy", "fear"] * 3} | changed
     with pytest.raises(ValueError, match=message):
         MaskedLogisticRegression().fit(**given)
+
+
+def test_a_classifier_without_log_probabilities_says_so():
+    class Bare(LogProbabilityClassifier):
+        pass
+
+    for method in ("predict_log_proba", "predict_proba", "predict"):
+        with pytest.raises(NotImplementedError):
+            getattr(Bare(), method)([[0.0]])
