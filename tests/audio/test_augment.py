@@ -19,9 +19,9 @@ from serein.audio.augment import (
     Stretch,
 )
 from serein.audio.chain import AUGMENTATIONS, Chain, draw
-from serein.audio.nonspeech import KINDS
+from serein.audio.nonspeech import NOISES
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError, MissingExtraError
+from serein.errors import AudioError, MissingExtraError, SettingError
 
 names = pytest.mark.parametrize("name", AUGMENTATIONS)
 FIXED = ("telephone",)  # draws nothing
@@ -146,11 +146,47 @@ def test_every_limit_is_survived():
 
 
 @pytest.mark.parametrize("snr_db", [-10.0, 0.0, 7.3, 30.0])
-@pytest.mark.parametrize("kind", ["white", "pink", *KINDS])
+@pytest.mark.parametrize("kind", ["white", "pink", *NOISES, "babble"])
 def test_noise_has_the_ratio_asked(kind: str, snr_db: float):
     signal = sine(300, 0.7, peak=0.02)
-    noise = Noise(snr_db, kind, seed=4).apply(signal) - signal
+    voices = [rough(seconds, seed=8) for seconds in (0.3, 1.1)]
+    noise = Noise(snr_db, kind, seed=4, voices=voices).apply(signal) - signal
     assert power_db(signal) - power_db(noise) == pytest.approx(snr_db, abs=0.1)
+
+
+def test_the_voices_of_babble_are_equally_loud_to_the_end_of_the_signal():
+    """Each voice a tone: every second of the noise has all of them, whatever their level was."""
+    signal = np.full(4 * RATE_HZ, 0.01, np.float32)
+    voices = [sine(hz, 0.7, peak) for hz, peak in ((300, 0.9), (500, 0.01), (700, 0.1))]
+    noise = Noise(10.0, "babble", seed=3, voices=voices).apply(signal) - signal
+    for second in np.split(noise, 4):
+        powers = np.square(np.abs(np.fft.rfft(second * np.hanning(second.size))))
+        found = [powers[hz - 9 : hz + 10].sum() for hz in (300, 500, 700)]
+        assert max(found) < 1.3 * min(found)
+        assert sum(found) > 0.95 * powers.sum()
+
+
+def test_babble_starts_each_voice_where_its_seed_says():
+    signal, voices = sine(300, 1.0), [rough(1.0, seed) for seed in range(4)]
+    one, same, other = (
+        Noise(0.0, "babble", seed, voices=voices).apply(signal) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.01
+    assert Noise(0.0, "babble", 1, voices=voices).to_dict() == {
+        **{"snr_db": 0.0, "kind": "babble", "seed": 1}
+    }
+
+
+def test_babble_without_voices_says_where_they_come_from():
+    babble = draw(np.random.default_rng(0), "noise", kind="babble")
+    with pytest.raises(SettingError, match=r"Noise\(…, voices=\[…\]\); a recipe takes those"):
+        babble.apply(sine(300, 1.0))
+
+
+def test_a_silent_voice_adds_nothing_to_babble():
+    signal, silence = sine(300, 1.0), np.zeros(8000, np.float32)
+    np.testing.assert_array_equal(Noise(0.0, "babble", voices=[silence]).apply(signal), signal)
 
 
 def test_too_loud_a_sum_is_turned_down_as_a_whole():
@@ -323,6 +359,9 @@ def test_a_chain_of_everything_on_the_shortest_and_loudest():
         (lambda: Pitch(25), "semitones is 25; allowed: -24 to 24"),
         (lambda: Noise(float("inf")), "snr_db is inf"),
         (lambda: Noise(0.0, "withe"), "unknown noise 'withe'; known: white"),
+        (lambda: Noise(0.0, "babel"), "unknown noise 'babel'; known: babble"),
+        (lambda: Noise(0.0, "babble", voices=[np.zeros(3, np.float32)]), "need at least 0.1 s"),
+        (lambda: draw(np.random.default_rng(0), "noise", voices="x"), "unknown option 'voices'"),
         (lambda: Overlay(0.0, -1.0, other=rough()), "start_s is -1.0"),
         (lambda: Overlay(0.0, other=np.zeros(3, np.float32)), "need at least 0.1 s"),
         (lambda: Shuffle(0.0), "frame_s is 0.0"),

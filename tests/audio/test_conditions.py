@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from serein.audio.conditions import CONDITIONS, babble, choose_conditions
+from serein.audio.augment import babble
+from serein.audio.conditions import CONDITIONS, choose_conditions
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError
+from serein.errors import SettingError
 
 conditions = pytest.mark.parametrize("name", CONDITIONS)
 MIDDLE = slice(RATE_HZ // 4, -RATE_HZ // 4)
@@ -96,12 +97,12 @@ def test_babble_is_as_far_under_the_signal_as_it_says() -> None:
 
 def test_no_voice_in_a_babble_is_louder_than_another() -> None:
     tones = [sine(hz, peak=peak) for hz, peak in ((300, 0.9), (500, 0.001), (700, 0.1))]
-    powers = np.abs(np.fft.rfft(babble(tones, np.random.default_rng(0))))[[300, 500, 700]]
+    powers = np.abs(np.fft.rfft(babble(tones, np.random.default_rng(0), 3)))[[300, 500, 700]]
     assert powers.max() < 1.05 * powers.min()
 
 
 def test_babble_without_others_is_refused() -> None:
-    with pytest.raises(AudioError, match="mixed from other recordings, and there are none"):
+    with pytest.raises(SettingError, match="mixed from other recordings, and there are none"):
         CONDITIONS["babble 5 dB"].apply(voice(), np.random.default_rng(0))
 
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from serein.audio.nonspeech import KINDS, Sound, draw
+from serein.audio.nonspeech import NOISES, Sound, draw
 from serein.audio.read import RATE_HZ
 
-kinds = pytest.mark.parametrize("kind", KINDS)
+kinds = pytest.mark.parametrize("kind", NOISES)
 
 
 def assert_sound(sound: Sound) -> None:
@@ -83,3 +83,9 @@ def test_hum_comes_from_the_mains():
     for seed in range(5):
         spectrum = np.abs(np.fft.rfft(Sound("hum", 2.0, 0.5, seed).signal()))
         assert (int(spectrum.argmax()) / 2) % 10 == 0
+
+
+def test_a_room_is_noise_that_falls_with_frequency():
+    for seed in range(5):
+        power = np.square(np.abs(np.fft.rfft(Sound("room", 2.0, 0.5, seed).signal())))
+        assert power[: 2 * 500].mean() > 3 * power[2 * 4000 :].mean()

@@ -1,14 +1,16 @@
 """Augmented data: drawn from signal, seed and number alone, and never the recording itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import soundfile
 
 from serein.audio.chain import AUGMENTATIONS
-from serein.audio.read import RATE_HZ
+from serein.audio.read import RATE_HZ, read_audio
 from serein.errors import AudioError
 from serein.experiment.data import AugmentingExtractor
 from serein.experiment.recipe import Augmentation
@@ -128,7 +130,99 @@ def test_the_extractor_describes_the_changed_signal(voice: Array):
     assert differ(found, front_end(voice))
 
 
+# --- babble ---
+
+BABBLE = {"noise": {"snr_db": 0.0, "kind": "babble"}}
+
+
+def write_tones(folder: Path, *tones_hz: int, seconds: float = 1.0) -> tuple[Path, ...]:
+    """Write recordings of a tone each, so that a mixture shows who is in it."""
+    time, files = np.arange(round(seconds * RATE_HZ)) / RATE_HZ, []
+    for hz in tones_hz:
+        files.append(folder / f"{hz}.wav")
+        soundfile.write(files[-1], 0.3 * np.sin(2 * np.pi * hz * time), RATE_HZ)
+    return tuple(files)
+
+
+def babbling(voices: tuple[Path, ...], number: int = 0, **options: Any) -> AugmentingExtractor:
+    made = augmenting(number, **{"chain": ("noise",), "ranges": BABBLE} | options)
+    return replace(made, voices=voices)
+
+
+def tones_in(noise: Array, *tones_hz: int) -> set[int]:
+    power = np.square(np.abs(np.fft.rfft(noise[:RATE_HZ] * np.hanning(RATE_HZ))))
+    return {hz for hz in tones_hz if power[hz - 2 : hz + 3].sum() > 0.02 * power.sum()}
+
+
+def test_babble_is_4_to_8_of_the_voices_and_never_the_clip_itself(tmp_path: Path):
+    tones = range(500, 1700, 100)
+    voices = write_tones(tmp_path, *tones)
+    signal, counts = read_audio(voices[3]), set()
+    for number in range(40):
+        changed = babbling(voices, number)(signal)
+        scale = changed @ signal / (signal @ signal)
+        found = tones_in(changed - scale * signal, *tones)
+        assert 800 not in found
+        counts.add(len(found))
+    assert counts == {4, 5, 6, 7, 8}
+
+
+def test_the_clip_itself_is_told_by_its_recording_whatever_went_before(tmp_path: Path):
+    voices = write_tones(tmp_path, 500, 800)
+    quieter = {"gain": {"gain_db": -40.0}, "noise": {"snr_db": -40.0, "kind": "babble"}}
+    extractor = babbling(voices, chain=("gain", "noise"), ranges=quieter)
+    assert tones_in(extractor(read_audio(voices[0])), 500, 800) == {800}
+
+
+def test_fewer_voices_than_4_are_all_mixed(tmp_path: Path, voice: Array):
+    changed = babbling(write_tones(tmp_path, 3000, 5000))(voice)
+    scale = changed @ voice / (voice @ voice)
+    assert tones_in(changed - scale * voice, 3000, 5000) == {3000, 5000}
+
+
+def test_the_same_voices_make_the_same_babble(tmp_path: Path, voice: Array):
+    voices = write_tones(tmp_path, *range(500, 2000, 100), seconds=0.4)
+    np.testing.assert_array_equal(babbling(voices, 2)(voice), babbling(voices, 2)(voice.copy()))
+    assert differ(babbling(voices, 2)(voice), babbling(voices, 3)(voice))
+    assert differ(babbling(voices, 2)(voice), babbling(voices[:6], 2)(voice))
+
+
+def test_babble_without_voices_is_refused(voice: Array):
+    with pytest.raises(ValueError, match="babble is mixed from other recordings"):
+        augmenting(chain=("noise",), ranges=BABBLE)(voice)
+
+
 # --- fingerprint ---
+
+
+def test_the_content_of_the_voices_is_in_the_fingerprint_and_their_place_is_not(tmp_path: Path):
+    voices = write_tones(tmp_path, 500, 600)
+    (tmp_path / "moved").mkdir()
+    moved = write_tones(tmp_path / "moved", 500, 600)
+    fingerprint = babbling(voices).fingerprint
+    assert fingerprint == babbling(moved).fingerprint
+    assert fingerprint not in (babbling(()).fingerprint, babbling(voices[:1]).fingerprint)
+    soundfile.write(moved[1], np.full(RATE_HZ, 0.1), RATE_HZ)
+    assert babbling(moved).fingerprint != fingerprint
+
+
+@pytest.mark.parametrize(
+    ("number", "fingerprint", "samples"),
+    [
+        (0, "f3ac4a06186b1c8b4ecf", [-0.000903024, -0.019718746, -0.064396843, 0.024619693]),
+        (1, "ee727b55367fd6ba9c48", [0.004017570, -0.035610180, -0.032559264, 0.046664443]),
+    ],
+)
+def test_noise_of_colours_stays_what_caches_hold(
+    voice: Array, number: int, fingerprint: str, samples: list[float]
+):
+    """Computed before there was babble."""
+    ranges = {"noise": {"snr_db": (8.0, 35.0), "kind": ("white", "pink")}}
+    extractor = augmenting(
+        number, 7, chain=("noise", "gain"), ranges=ranges, probability={"gain": 0.5}
+    )
+    assert extractor.fingerprint == fingerprint
+    np.testing.assert_allclose(extractor(voice)[:12_001:4000], samples, atol=1e-6)
 
 
 def test_equal_copies_have_equal_fingerprints():

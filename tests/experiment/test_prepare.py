@@ -1,6 +1,8 @@
 """From a recipe to weights, folds and vectors, on corpora made by hand."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,26 @@ from transformers import WhisperConfig, WhisperModel
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.errors import CorpusError, ProtocolError
-from serein.experiment.data import balanced_weights, combine, read_corpora
+from serein.experiment.data import (
+    AugmentingExtractor,
+    babble_parts,
+    balanced_weights,
+    combine,
+    read_corpora,
+)
 from serein.experiment.prepare import Prepared, make_classifier, no_progress_bar, prepare
-from serein.experiment.recipe import Balance, Data, Encoder, Model, Protocol, Recipe
+from serein.experiment.recipe import (
+    Augmentation,
+    Balance,
+    Data,
+    Encoder,
+    Features,
+    Model,
+    Protocol,
+    Recipe,
+)
 from serein.experiment.splits import make_folds, refuse_same_recordings
+from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
 
 
@@ -252,6 +270,84 @@ def test_the_classifier_is_the_recipes():
     made = make_classifier(prepared(corpus("one", 2, "calm", "anger"), **options))
     assert isinstance(made.estimator, MaskedLogisticRegression)
     assert (made.estimator.C, made.folds) == (0.7, 3)
+
+
+# --- babble ---
+
+BABBLE = Augmentation(1, ("gain", "noise"), {"noise": {"kind": ("pink", "babble")}})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count"),
+    [
+        (Protocol("leave_one_speaker_out"), 12),
+        (Protocol("speaker_k_fold", folds=4), 8),
+        (Protocol("leave_one_corpus_out"), 2),
+        (Protocol("train_and_test", test=("two",)), 2),
+        (Protocol("leave_one_sentence_out", folds=2), 7),
+    ],
+)
+def test_no_voice_of_a_test_part_babbles_in_its_training_part(protocol: Protocol, count: int):
+    emotions = ("anger", "calm", "fear")
+    data = corpus("one", 8, *emotions).merge(corpus("two", 4, *emotions))
+    said = tuple(replace(clip, text="ab"[row // 3 % 2]) for row, clip in enumerate(data))
+    data = replace(data, utterances=said)
+    folds, _ = make_folds(protocol, data)
+    parts = babble_parts(BABBLE, data, folds)
+    assert len(parts) == count
+    assert sorted(row for part in parts for row in part) == list(range(len(data)))
+    for part in parts:
+        assert len({data.utterances[row].corpus for row in part}) == 1
+        for train, test in folds:
+            assert np.isin(part, train).all() or not np.isin(part, train).any()
+            assert np.isin(part, test).all() or not np.isin(part, test).any()
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(),
+        replace(BABBLE, per_clip=0),
+        replace(BABBLE, chain=("gain",)),
+        replace(BABBLE, ranges={}),
+        replace(BABBLE, ranges={"noise": {"kind": ("white", "pink")}}),
+    ],
+)
+def test_without_babble_there_are_no_parts(augmentation: Augmentation):
+    data = corpus("one", 2, "anger", "calm")
+    assert babble_parts(augmentation, data, make_folds(Protocol(), data)[0]) == []
+
+
+def test_a_clip_alone_in_its_part_cannot_babble():
+    data = corpus("one", 3, "anger").merge(corpus("two", 1, "anger", "calm"))
+    folds = [(np.arange(3, 5), np.arange(2)), (np.arange(2), np.arange(3, 5))]
+    with pytest.raises(CorpusError, match=r"one-3-anger\.wav of one is alone in its part"):
+        babble_parts(BABBLE, data, folds)
+
+
+def test_babble_of_a_recipe_is_of_the_clips_own_part(tmp_path: Path):
+    write_table(tmp_path, "one")
+    write_table(tmp_path, "two")
+    made = replace(
+        recipe(folder=str(tmp_path)),
+        features=Features(sets=("mfcc",), functionals=("mean", "std")),
+        augmentation=replace(BABBLE, ranges={"noise": {"kind": "babble", "snr_db": 0.0}}),
+        protocol=Protocol("speaker_k_fold", folds=2),
+    )
+    told: list[tuple[int, int]] = []
+
+    @contextmanager
+    def progress_bar(title: str) -> Iterator[Any]:
+        yield lambda done, total: told.append((done, total))
+
+    found = prepare(made, cache=tmp_path / "cache", progress_bar=progress_bar)
+    assert found.augmented.parent.tolist() == list(range(8))
+    assert isinstance(found.front, FrontEnd)
+    for row, clip in enumerate(found.corpus):
+        same = tuple(one.path for one in found.corpus if one.speaker == clip.speaker)
+        extractor = AugmentingExtractor(found.front, made.augmentation, 0, 0, same)
+        np.testing.assert_allclose(found.augmented.X[row], extractor(read_audio(clip.path)))
+    assert told == [(done, 8) for done in range(1, 9)] * 2
 
 
 # --- all of it ---

@@ -10,6 +10,7 @@ scaled down. A result shorter than 0.1 s is padded with silence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from serein.audio.nonspeech import KINDS, Sound, coloured
+from serein.audio.nonspeech import NOISES, Sound, coloured
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.defaults import DEFAULT_LIMITS
 from serein.errors import MissingExtraError, SettingError, check_name, check_range
@@ -48,7 +49,7 @@ class Augmentation:
     @classmethod
     def draw(cls, generator: Generator, **options: Any) -> Self:
         """Draw the numbers; `serein.audio.chain.draw` documents the options."""
-        known = [part.name for part in fields(cls) if part.name != "seed"]
+        known = [part.name for part in fields(cls) if part.name not in ("seed", "voices")]
         for name in options:
             check_name("option", name, known)
         numbers = {  # of a tuple, one entry is drawn
@@ -72,7 +73,7 @@ class Augmentation:
         return _within_limits(self._changed(signal), signal)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers, fit for JSON, without the other recording of `Overlay`."""
+        """Return the numbers, fit for JSON, without other recordings."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
@@ -81,27 +82,33 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Noise(Augmentation):
-    """Add synthetic noise: "white", "pink" or one of `serein.audio.nonspeech.KINDS`.
+    """Add noise: "white", "pink", one of `serein.audio.nonspeech.NOISES`, or "babble".
 
-    ``snr_db`` is the ratio of the mean powers of signal and noise; silence stays silent.
+    ``snr_db`` is the ratio of the mean powers of signal and noise; silence stays silent. Babble is
+    mixed from ``voices``, recordings of other people.
     """
 
     snr_db: float = number((-40, 100), drawn=(0, 30))
     kind: str = "white"
     seed: int = 0
+    voices: Sequence[Signal] = field(default=(), kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_name("noise", self.kind, COLOURS | KINDS)
+        check_name("noise", self.kind, [*COLOURS, *NOISES, "babble"])
+        for voice in self.voices:
+            check_signal(voice)
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         seconds = float(np.clip(signal.size / RATE_HZ, *NOISE_S))
         return _mixed(signal, np.resize(self._noise(seconds), signal.size), self.snr_db)
 
     def _noise(self, seconds: float) -> Signal:
-        if self.kind in KINDS:
+        if self.kind in NOISES:
             return Sound(self.kind, seconds, 1.0, self.seed).signal()
         generator = np.random.default_rng(self.seed)
+        if self.kind == "babble":
+            return babble(self.voices, generator, len(self.voices))
         noise = coloured(generator, round(seconds * RATE_HZ), COLOURS[self.kind])
         return noise.astype(np.float32)
 
@@ -227,6 +234,24 @@ class Reverb(Augmentation):
         room = noise * 10 ** (-3 * time_s / self.rt60_s)
         room *= 10 ** (-self.direct_db / 20) / np.sqrt(np.square(room).sum())
         return np.concatenate([[1.0], room]).astype(np.float32)
+
+
+def babble(others: Sequence[Signal], generator: Generator, voices: int) -> Signal:
+    """Mix several recordings at equal loudness, each from a random offset."""
+    if not others:
+        raise SettingError(
+            "babble is mixed from other recordings, and there are none: give some as "
+            "Noise(…, voices=[…]); a recipe takes those of the clip's corpus and test part"
+        )
+    drawn = generator.choice(len(others), min(voices, len(others)), replace=False)
+    length = max(others[number].size for number in drawn)
+    mixed = np.zeros(length, np.float32)
+    for number in drawn:
+        voice = np.resize(others[number], length)
+        loudness = np.sqrt(np.square(voice, dtype=np.float64).mean())
+        scale = np.float32(0.1 / loudness) if loudness > 0 else np.float32(0)
+        mixed += scale * np.roll(voice, int(generator.integers(length)))
+    return mixed
 
 
 def _drawn(generator: Generator, name: str, span: Span | float, limits: Span) -> float:

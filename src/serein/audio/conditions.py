@@ -14,9 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from serein.audio.augment import Augmentation, Gain, Generator, Noise, Overlay, Reverb
+from serein.audio.augment import Augmentation, Gain, Generator, Noise, Overlay, Reverb, babble
 from serein.audio.channel import (
     Clipped,
     Coded,
@@ -30,7 +28,7 @@ from serein.audio.channel import (
     Tone,
 )
 from serein.audio.read import Signal
-from serein.errors import AudioError, SettingError, unknown_name
+from serein.errors import SettingError, unknown_name
 
 VOICES = 5  # of babble; ser-tests mixes 4 to 7
 
@@ -58,21 +56,6 @@ class Condition:
         )
 
 
-def babble(others: Sequence[Signal], generator: Generator, voices: int = VOICES) -> Signal:
-    """Mix several recordings at equal loudness."""
-    if not others:
-        raise AudioError("babble is mixed from other recordings, and there are none; give some")
-    drawn = generator.choice(len(others), min(voices, len(others)), replace=False)
-    length = max(others[number].size for number in drawn)
-    mixed = np.zeros(length, np.float32)
-    for number in drawn:
-        voice = np.resize(others[number], length)
-        loudness = np.sqrt(np.square(voice, dtype=np.float64).mean())
-        scale = np.float32(0.1 / loudness) if loudness > 0 else np.float32(0)
-        mixed += scale * np.roll(voice, int(generator.integers(length)))
-    return mixed
-
-
 def _noises() -> dict[str, Condition]:
     """White noise and babble at each SNR."""
     noise, levels_db = "background noise", (20, 10, 5, 0)
@@ -86,6 +69,7 @@ def _noises() -> dict[str, Condition]:
 PHONE, ROOM, SMALL = "low quality phone", "simulated recording condition", "small changes"
 CONDITIONS: dict[str, Condition] = _noises() | {
     "music 10 dB": Condition("background noise", Noise, {"snr_db": 10, "kind": "music"}),
+    "room noise 10 dB": Condition("background noise", Noise, {"snr_db": 10, "kind": "room"}),
     "telephone": Condition(PHONE, Telephone),
     "resampled 8 kHz": Condition(PHONE, Resampled, {"rate_hz": 8000}),
     "MP3 16 kbit/s": Condition(PHONE, Coded, {"codec": "mp3", "kbps": 16}),

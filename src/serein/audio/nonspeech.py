@@ -1,4 +1,4 @@
-"""Synthetic sounds that are not speech, to train the detection of speech with.
+"""Synthetic sounds that are not speech: to train the detection of speech with, and as noise.
 
 `draw` chooses the random numbers of a sound, `Sound.signal` makes its samples, so the same seed
 gives the same sound. Signals are mono, 16 kHz, float32.
@@ -32,7 +32,7 @@ class Sound:
     def signal(self) -> Signal:
         """Make the samples."""
         generator = np.random.default_rng(self.seed)
-        samples = KINDS[self.kind](generator, round(self.seconds * RATE_HZ))
+        samples = NOISES[self.kind](generator, round(self.seconds * RATE_HZ))
         return (samples * self.peak / np.abs(samples).max()).astype(np.float32)
 
 
@@ -171,6 +171,14 @@ def _harmonics(phase: Doubles, strength: npt.NDArray[np.floating]) -> Doubles:
     return total.imag
 
 
+def _room(generator: Generator, samples: int) -> Doubles:
+    """Make the noise of a room: air that falls with frequency, hum of the mains, and clatter."""
+    air = coloured(generator, samples, generator.uniform(1.0, 2.5))
+    hum, clatter = _hum(generator, samples), _clicks(generator, samples)
+    strength = generator.uniform(0.0, 1.0, 2)
+    return air / air.std() + strength[0] * hum / hum.std() + strength[1] * clatter / clatter.std()
+
+
 def _slow(generator: Generator, samples: int) -> Doubles:
     wave = _band(generator, samples, 0.0, 2.0)
     return wave / (np.abs(wave).max() + 1e-12)
@@ -188,3 +196,6 @@ KINDS: dict[str, Maker] = {
     "engine": _engine,
     "music": _music,
 }
+"""Kinds that speech detection is trained on."""
+NOISES = KINDS | {"room": _room}
+"""Kinds that `serein.audio.augment.Noise` adds to speech."""

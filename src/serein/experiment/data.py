@@ -6,19 +6,24 @@ import csv
 import hashlib
 import json
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.augment import Noise
 from serein.audio.chain import Chain, draw
+from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
 from serein.corpora.validation import duplicates
 from serein.errors import CorpusError
+from serein.evaluation.protocol import Fold
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
@@ -131,22 +136,58 @@ def balanced_weights(
 
 
 Array = npt.NDArray[np.float32]
+VOICES = (4, 8)  # of babble, fewest and most
+VOICE_S = 10.0  # of a recording that babble is mixed from, at most
+VOICES_KEPT = 1000  # in memory, for each is mixed many times
+
+
+def babble_parts(
+    augmentation: Augmentation, corpus: Corpus, folds: Sequence[Fold]
+) -> list[list[int]]:
+    """Group the rows whose voices may be mixed into babble; no groups, where there is none.
+
+    They are of one corpus and on the same side of every fold, so that no clip of a training part
+    holds a voice of its test part.
+    """
+    kinds = augmentation.ranges.get("noise", {}).get("kind", ())  # one, or a tuple to draw from
+    if not augmentation.per_clip or "noise" not in augmentation.chain or "babble" not in kinds:
+        return []
+    side = np.zeros((len(corpus), len(folds)), np.int8)
+    for number, (train, test) in enumerate(folds):
+        side[train, number], side[test, number] = 1, 2
+    parts = defaultdict(list)
+    for row, clip in enumerate(corpus):
+        parts[clip.corpus, side[row].tobytes()].append(row)
+    for (name, _), rows in parts.items():
+        if len(rows) < 2:
+            raise CorpusError(
+                f"babble is mixed from other recordings of the same corpus and test part, and "
+                f"{corpus.paths[rows[0]].name} of {name} is alone in its part: take fewer folds, "
+                "or babble out of the kinds of noise"
+            )
+    return list(parts.values())
 
 
 @dataclass(frozen=True)
 class AugmentingExtractor:
-    """Augments a signal, then extracts; what is drawn depends on signal, seed and number."""
+    """Augments a signal, then extracts; what is drawn depends on signal, seed, number and voices.
+
+    `voices` are the recordings that babble is mixed from; the signal's own is never among them.
+    """
 
     extractor: Extractor
     augmentation: Augmentation
     number: int
     seed: int
+    voices: tuple[Path, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """Extractor, augmentation, number and seed in 20 letters."""
+        """Extractor, augmentation, number, seed and content of the voices in 20 letters."""
         drawn = [self.augmentation.chain, self.augmentation.ranges, self.number, self.seed]
         drawn += [self.augmentation.probability] if self.augmentation.probability else []
+        if self.voices:
+            drawn.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in self.voices])
         text = json.dumps([self.extractor.fingerprint, drawn], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -161,7 +202,30 @@ class AugmentingExtractor:
             if name not in self.augmentation.probability
             or generator.random() < self.augmentation.probability[name]
         ]
+        steps = [
+            replace(step, voices=self._voices_beside(signal, step.seed))
+            if isinstance(step, Noise) and step.kind == "babble"
+            else step
+            for step in steps
+        ]
         return self.extractor(Chain(tuple(steps)).apply(signal))
+
+    def _voices_beside(self, signal: Array, seed: int) -> tuple[Array, ...]:
+        """Draw some voices, none of them that of the signal."""
+        generator = np.random.default_rng(seed)
+        count = int(generator.integers(VOICES[0], VOICES[1] + 1))
+        own = _voice(signal)
+        drawn = (_read_voice(self.voices[k]) for k in generator.permutation(len(self.voices)))
+        return tuple(islice((one for one in drawn if not np.array_equal(one, own)), count))
+
+
+def _voice(signal: Array) -> Array:
+    return signal[: round(VOICE_S * RATE_HZ)]
+
+
+@lru_cache(VOICES_KEPT)
+def _read_voice(path: Path) -> Array:
+    return _voice(read_audio(path)).copy()
 
 
 def read_vectors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -21,6 +21,7 @@ from serein.evaluation.search.tuned import Tuned
 from serein.experiment.checks import front_end
 from serein.experiment.data import (
     AugmentingExtractor,
+    babble_parts,
     balanced_weights,
     combine,
     corpus_weights,
@@ -226,6 +227,7 @@ def prepare(
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_recordings(corpus, folds)
+    parts = babble_parts(recipe.augmentation, corpus, folds)
     modalities, rest = other_modalities(recipe, corpus, more)
     if recipe.features and recipe.features.table:
         X = read_vectors(recipe.features.table, corpus)
@@ -234,13 +236,11 @@ def prepare(
         return Prepared(recipe, corpus, sources, folds, words, None, X, widths=widths)
     front = _front(recipe, weights, download=download)
     times, clips = recipe.augmentation.per_clip, len(corpus)
-    extractors: list[Extractor] = [front]
-    extractors += [
-        AugmentingExtractor(front, recipe.augmentation, number, recipe.protocol.seed)
-        for number in range(times)
-    ]
-    arrays = [describe(corpus, extractor, cache, progress_bar) for extractor in extractors]
-    X = stack([array for each in arrays for array in each], front)
+    arrays = describe(corpus, front, cache, progress_bar)
+    for number in range(times):
+        extractor = AugmentingExtractor(front, recipe.augmentation, number, recipe.protocol.seed)
+        arrays += describe(corpus, extractor, cache, progress_bar, parts)
+    X = stack(arrays, front)
     augmented = None
     if times:
         augmented = Augmented(X[clips:], np.tile(np.arange(clips), times))
@@ -259,13 +259,28 @@ def prepare(
 
 
 def describe(
-    corpus: Corpus, extractor: Extractor, cache: Path | None, progress_bar: ProgressBar
+    corpus: Corpus,
+    extractor: Extractor,
+    cache: Path | None,
+    progress_bar: ProgressBar,
+    parts: Sequence[Sequence[int]] = (),
 ) -> list[Array]:
-    """Extract the features of all clips of a corpus."""
-    inner = extractor.extractor if isinstance(extractor, AugmentingExtractor) else extractor
-    in_python = isinstance(inner, FrontEnd)
+    """Extract the features of all clips of a corpus; the voices of each part make its babble."""
+    augmenting = extractor if isinstance(extractor, AugmentingExtractor) else None
+    in_python = isinstance(augmenting.extractor if augmenting else extractor, FrontEnd)
+    paths, found = corpus.paths, dict[int, Array]()
     with progress_bar("features") as progress, one_thread_each():
-        return extract(corpus.paths, extractor, cache=cache, processes=in_python, progress=progress)
+        for rows in parts or [range(len(paths))]:
+            files = tuple(paths[row] for row in rows)
+            arrays = extract(
+                files,
+                replace(augmenting, voices=files) if augmenting and parts else extractor,
+                cache=cache,
+                processes=in_python,
+                progress=lambda done, _: progress(len(found) + done, len(paths)),
+            )
+            found.update(zip(rows, arrays, strict=True))
+    return [found[row] for row in range(len(paths))]
 
 
 def stack(arrays: list[Array], front: Front) -> Array:
