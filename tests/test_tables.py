@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
-from serein.errors import SereinError
-from serein.tables import write_table
+from serein.errors import ResultsError, SereinError
+from serein.tables import make_folder, write_table, write_whole
 
 KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
 COLUMNS = ["f0_hz", "voicing"]
@@ -77,3 +77,53 @@ def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path: Path) -> N
 
     with pytest.raises(SereinError, match=r"cannot write .*x.csv: Write out of bounds$"):
         write_table(tmp_path / "x.csv", KINDS, blocks())
+
+
+def test_a_whole_file_replaces_what_was_there_and_keeps_its_mode(tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    target.write_bytes(b"before")
+    target.chmod(0o640)
+    assert write_whole(target, b"after") == target
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"after", 0o640)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def write_a_table(target: Path) -> None:
+    write_table(target, KINDS, BLOCKS)
+
+
+def write_a_page(target: Path) -> None:
+    write_whole(target, b"page")
+
+
+@pytest.mark.parametrize("write", [write_a_table, write_a_page])
+def test_no_link_is_followed_and_no_file_of_others_is_touched(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    """Neither under the name itself nor under the one that unfinished files once had."""
+    notes, target = tmp_path / "notes", tmp_path / "x.csv"
+    notes.write_text("mine")
+    target.symlink_to(notes)
+    planted = tmp_path / ".x.csv.unfinished"
+    planted.symlink_to(notes)
+    write(target)
+    assert notes.read_text() == "mine"
+    assert planted.is_symlink()
+    assert target.is_file()
+    assert not target.is_symlink()
+    planted.unlink()
+    planted.write_text("mine too")
+    write(target)
+    assert planted.read_text() == "mine too"
+
+
+def test_what_cannot_be_written_is_a_results_error(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ResultsError, match=r"cannot write .*folder: "):
+        write_whole(tmp_path / "folder", b"page")
+    with pytest.raises(ResultsError, match=r"cannot write .*page: No such file"):
+        write_whole(tmp_path / "gone" / "page", b"page")
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match=r"cannot make the folder .*file"):
+        make_folder(tmp_path / "file")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]

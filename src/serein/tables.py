@@ -1,13 +1,20 @@
-"""Tables on disk, CSV, Parquet, JSON lines or NumPy's npz: written whole, or not at all."""
+"""Files that a user names, above all tables: written whole, or not at all.
+
+Tables are CSV, Parquet, JSON lines or NumPy's npz.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import secrets
+import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -32,19 +39,45 @@ def check_table(target: str | Path, formats: Iterable[str] | None = None) -> Pat
 def write_table(target: str | Path, kinds: Kinds, blocks: Iterable[Block]) -> Path:
     """Write blocks of rows, one after the other."""
     target = check_table(target)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        WRITERS[target.suffix](unfinished, kinds, blocks)
-        unfinished.replace(target)
-    except OSError as error:
-        raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with _unfinished(target) as file:
+        WRITERS[target.suffix](file, kinds, blocks)
     return target
 
 
-def _write_csv(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
-    with place.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+def write_whole(target: Path, content: bytes) -> Path:
+    """Write a file: a reader finds all of it, or the one before; a link there is replaced."""
+    with _unfinished(target) as file:
+        file.write(content)
+    return target
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder for results, unless it is there."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot make the folder {folder}: {reason_of(error)}") from error
+    return Path(folder)
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[IO[bytes]]:
+    """Give a new file, which takes the place of the target at the end; nothing else is touched."""
+    beside = target.with_name(f".{target.name[:48]}.{secrets.token_hex(8)}.unfinished")
+    try:
+        with beside.open("xb") as file:  # never one that is there, nor through a link
+            yield file
+        if target.is_file() and not target.is_symlink():
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        beside.replace(target)
+    except OSError as error:
+        raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write_csv(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
+    with _text(place, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(kinds)
         for block in blocks:
@@ -54,8 +87,8 @@ def _write_csv(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
             writer.writerows(zip(*shown, strict=True))
 
 
-def _write_lines(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
-    with place.open("w", encoding="utf-8", errors="backslashreplace") as file:
+def _write_lines(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
+    with _text(place) as file:
         for block in blocks:
             for row in zip(*(block[name] for name in kinds), strict=True):
                 file.write(
@@ -63,7 +96,12 @@ def _write_lines(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
                 )
 
 
-def _write_parquet(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
+def _text(place: IO[bytes], newline: str | None = None) -> io.TextIOWrapper:
+    """Write text into a file; file names may hold bytes that are not text."""
+    return io.TextIOWrapper(place, "utf-8", "backslashreplace", newline)
+
+
+def _write_parquet(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
     pa, parquet = _pyarrow()
     types = {str: pa.string(), bool: pa.bool_(), float: pa.float64(), np.float32: pa.float32()}
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
@@ -72,7 +110,7 @@ def _write_parquet(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
             writer.write_table(pa.table({name: list(block[name]) for name in kinds}, schema))
 
 
-def _write_npz(place: Path, kinds: Kinds, blocks: Iterable[Block]) -> None:
+def _write_npz(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
     """Write an array a column; those of numpy.float32 are side by side in ``values``."""
     whole = {name: np.concatenate(parts) for name, parts in _columns(kinds, blocks)}
     columns = [name for name, kind in kinds.items() if _single(kind)]
@@ -106,7 +144,7 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-WRITERS: dict[str, Callable[[Path, Kinds, Iterable[Block]], None]] = {
+WRITERS: dict[str, Callable[[IO[bytes], Kinds, Iterable[Block]], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".jsonl": _write_lines,
