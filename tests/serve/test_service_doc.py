@@ -85,7 +85,8 @@ def test_limits_are_those_of_the_service() -> None:
     numbers = [float(row[1].split()[0]) for row in rows("limits")]
     named = [
         *("max_megabytes", "max_seconds", "max_channels", "max_queue", "max_streams"),
-        *("max_stream_seconds", "requests_per_minute", "header_seconds", "body_idle_seconds"),
+        *("max_stream_seconds", "requests_per_minute", "max_clients"),
+        *("header_seconds", "body_idle_seconds"),
         *(
             "body_seconds",
             "linger_seconds",

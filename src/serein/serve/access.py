@@ -1,20 +1,16 @@
-"""Access control: the host, rate, origin and key of a request."""
+"""Access control: the host, origin, key and rate of a request."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import ipaddress
-import math
-import time
 from hashlib import sha256
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from serein.serve.clients import RateLimiter, client_of
 from serein.serve.errors import RequestError
 from serein.serve.settings import Settings
 
@@ -32,21 +28,23 @@ class AccessControl:
         self._key = _digest(settings.api_key) if settings.api_key else b""
         self._origins = {origin.lower() for origin in settings.allow_origins}
         self._hosts = {host.lower().strip("[]") for host in settings.allow_hosts}
-        self._rate = None
-        if settings.requests_per_minute:
-            self._rate = RateLimitItemPerMinute(settings.requests_per_minute)
-            self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_minute = settings.requests_per_minute
+        # Requests without a key have buckets of their own: they cannot empty those of its holders.
+        self._with_key, self._public = (
+            RateLimiter(self._per_minute, settings.max_clients) for _ in range(2)
+        )
 
     def check(self, scope: Scope, headers: Headers) -> None:
         """Raise RequestError if a request is not allowed."""
         path: str = scope["path"]
         self._check_host(scope, headers)
-        if path not in UNLIMITED_PATHS:
-            self._check_rate(scope)
         self._check_origin(scope, headers)
         public = path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
-        if not public and not is_preflight(scope, headers):
+        public = public or is_preflight(scope, headers)
+        if not public:
             self._check_key(scope, headers)
+        if path not in UNLIMITED_PATHS:
+            self._check_rate(scope, self._public if public else self._with_key)
 
     def allowed_origin(self, headers: Headers) -> str | None:
         """Return the origin of a request if it is another site's, and allowed."""
@@ -66,16 +64,12 @@ class AccessControl:
             "the Host header names another host than this one; allow it with --allow-host",
         )
 
-    def _check_rate(self, scope: Scope) -> None:
-        if self._rate is None:
-            return
-        client = _network_of((scope.get("client") or ("unknown", 0))[0])
-        if not self._limiter.hit(self._rate, client):
-            free_at = self._limiter.get_window_stats(self._rate, client).reset_time
+    def _check_rate(self, scope: Scope, limiter: RateLimiter) -> None:
+        if self._per_minute and (wait_s := limiter.wait_s(client_of(scope))):
             raise RequestError(
                 "too_many",
-                f"more than {self._rate.amount} requests in a minute; retry later",
-                max(1, math.ceil(free_at - time.time())),
+                f"more than {self._per_minute} requests in a minute; retry later",
+                wait_s,
             )
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
@@ -152,14 +146,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _network_of(client: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
-    try:
-        address = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
-        return client
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((address, 64), strict=False))

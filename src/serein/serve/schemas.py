@@ -80,6 +80,7 @@ class LimitsBody(BaseModel):
     max_queue: int = Field(description="Uploads in progress at once, per worker.")
     max_frame_bytes: int
     requests_per_minute: int = Field(description="Per client; 0: no limit.")
+    max_clients: int = Field(description="Whose rates are remembered.")
     stream_idle_seconds: float
     body_seconds: float
     stores: bool = Field(description="Whether uploads and their predictions are kept.")

@@ -33,6 +33,7 @@ class Settings:
     max_streams: int = 12
     max_queue: int = 64
     requests_per_minute: int = 1200  # per client; 0: no limit
+    max_clients: int = 10_000  # whose rates are remembered
     max_stream_seconds: float = 14_400.0
     store: str = ""  # a folder for uploads and predictions; none: nothing is stored
     decoders: int = 2
