@@ -1,5 +1,6 @@
 """Reading by construction: sines of known pitch, level and length, and files damaged on purpose."""
 
+import contextlib
 import functools
 import io
 import os
@@ -14,6 +15,7 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from serein.audio import read
 from serein.audio.read import RATE_HZ, check_signal, read_audio
 from serein.defaults import Limits
 from serein.errors import AudioError
@@ -425,6 +427,79 @@ def test_text_named_wav(tmp_path):
 def test_formats_of_phones_and_browsers_are_named(head, kind):
     with pytest.raises(AudioError, match=rf"is .*{kind}.*, which cannot be decoded; convert.*ffmp"):
         read_audio(head + bytes(1000))
+
+
+READ = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU"}
+RARE = ("DWVW", "G72", "NMS")  # encodings that no recorder of speech makes
+
+
+def rare_files():
+    """A file of every format and encoding that libsndfile writes and serein does not read."""
+    for kind in soundfile.available_formats():
+        for subtype in soundfile.available_subtypes(kind):
+            if kind not in {*READ, "RAW", "SD2"} or subtype.startswith(RARE):
+                with contextlib.suppress(soundfile.SoundFileError):
+                    yield pytest.param(
+                        encoded_sine(kind, subtype, rate=8000), id=f"{kind} {subtype}"
+                    )
+
+
+def htk_as_mp3():
+    """An HTK file of zeros, if it were 1000 times longer, that begins as an MP3 does."""
+    first = next(word for word in range(0xFFFB9000, 0xFFFBFFFF) if word % 500 == 494)
+    head = first.to_bytes(4) + (625).to_bytes(4) + b"\0\2\0\0"
+    return head + bytes((2 * first + 12) // 1000 - len(head))
+
+
+ID3 = b"ID3\4\0\0\0\0\0\x08" + bytes(8)
+DISGUISED = [
+    ID3 + encoded_sine("VOC", "PCM_U8"),
+    ID3 + encoded_sine("WAV", "PCM_16"),
+    ID3 * 2 + encoded_sine("CAF", "PCM_16"),
+    b"ID3\5" + ID3[4:] + encoded_sine("MP3"),
+    b"RIFF\0\0\0\0RMP3" + encoded_sine("MP3"),
+    b"\0" * 512 + encoded_sine("MP3"),
+    b"OggS\0\2" + bytes(20) + b"\1\x33\x7fFLAC\1\0\0\1" + encoded_sine("FLAC"),
+]
+
+
+@pytest.mark.parametrize("data", [*rare_files(), *DISGUISED])
+def test_other_formats_and_encodings_do_not_reach_libsndfile(data, monkeypatch):
+    monkeypatch.setattr(read, "_open_sound", lambda file: pytest.fail("reached libsndfile"))
+    with pytest.raises(
+        AudioError, match=r"cannot be decoded .*need WAV, FLAC.*AU: convert.*ffmpeg"
+    ):
+        read_audio(data)
+
+
+def test_the_pretended_length_of_an_mp3_makes_no_other_format_of_it():
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        read_audio(htk_as_mp3())
+
+
+def test_what_libsndfile_takes_a_file_for_is_checked_too(monkeypatch):
+    monkeypatch.setattr(read, "check_container", lambda file: None)
+    for kind, subtype in (("CAF", "PCM_16"), ("WAV", "NMS_ADPCM_16")):
+        with pytest.raises(AudioError, match=rf"is {kind} \({subtype}\), which is not read"):
+            read_audio(encoded_sine(kind, subtype, rate=8000))
+
+
+@pytest.mark.parametrize("subtype", ["ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_encodings_of_telephones_are_read(subtype):
+    assert abs(read_audio(encoded_sine("WAV", subtype, rate=8000)).size - 48_000) < 1000
+
+
+@pytest.mark.parametrize("kind", [("RF64", "PCM_16"), ("AIFF", "ULAW"), ("AIFF", "IMA_ADPCM")])
+def test_containers_of_wav_and_aiff_are_read(kind):
+    assert read_audio(encoded_sine(*kind)).size == 48_000
+
+
+def test_tags_before_mp3_and_flac_are_skipped():
+    mp3 = encoded_sine("MP3")
+    np.testing.assert_array_equal(read_audio(ID3 * 2 + mp3), read_audio(mp3))
+    np.testing.assert_array_equal(
+        read_audio(ID3 + encoded_sine("FLAC")), read_audio(encoded_sine("FLAC"))
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -152,9 +152,15 @@ def test_damage_is_an_error_or_still_a_signal():
     assert outcomes <= {"error", True}
 
 
+def test_a_decoder_that_is_not_listed_does_not_run():
+    data = clip(greys(10), chirp(), kind=("matroska", "libx264", "tta"))
+    with pytest.raises(VideoError, match="not read"):
+        read_video_sound(data)
+
+
 def test_a_codec_that_nobody_knows_is_an_error():
     data = clip(greys(10), chirp(), kind=CONTAINERS[2]).replace(b"A_AAC", b"A_ZZZ")
-    with pytest.raises(VideoError, match="not known"):
+    with pytest.raises(VideoError, match="not read"):
         read_video_sound(data)
 
 

@@ -1,4 +1,7 @@
-"""Checks a recording's container before it is decoded: unsupported formats, truncated files.
+"""Checks a recording's container before it is decoded: formats that are read, truncated files.
+
+libsndfile guesses among two dozen formats, each with a parser of its own; only files whose first
+bytes name a format of `FORMATS` reach it, and in these only the encodings below.
 
 libsndfile reports few losses: it cuts a WAV to the bytes that are there, reads a WAV from a pipe
 (size 0) as empty, takes an Ogg stream without an end for a shorter one, and stops where it guesses
@@ -20,6 +23,7 @@ from serein.errors import AudioError
 
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
 RETRY = "copy or record it again"
+FORMATS = "WAV, FLAC, Ogg (Opus, Vorbis), MP3, AIFF or AU"
 
 UNSUPPORTED = {  # (position, magic bytes) -> what it is
     (4, b"ftyp"): "MP4 (M4A, AAC)",
@@ -28,7 +32,22 @@ UNSUPPORTED = {  # (position, magic bytes) -> what it is
     (0, b"#!AMR"): "AMR",
 }
 Order = Literal["little", "big"]
-IFF_ORDER: dict[bytes, Order] = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}
+IFF_ORDER: dict[tuple[bytes, bytes], Order] = {
+    (b"RIFF", b"WAVE"): "little",
+    (b"RF64", b"WAVE"): "little",  # a WAV that may be longer than 4 GB
+    (b"RIFX", b"WAVE"): "big",
+    (b"FORM", b"AIFF"): "big",
+    (b"FORM", b"AIFC"): "big",
+}
+WAV_ENCODINGS = (1, 2, 3, 6, 7, 0x11, 0x31, 0x55)  # PCM, float, A-law, ADPCM, GSM 6.10, MP3 ...
+WAV_EXTENSIBLE = 0xFFFE  # the encoding is further on, at the start of a GUID
+AIFC_ENCODINGS = (  # in lower case
+    *(b"none", b"sowt", b"twos", b"raw ", b"in24", b"ni24", b"42ni", b"in32", b"ni32", b"23ni"),
+    *(b"fl32", b"fl64", b"ulaw", b"alaw", b"ima4", b"agsm", b"gsm "),
+)
+AU_ENCODINGS = (*range(1, 8), 27)  # mu-law, PCM, float, A-law
+OGG_CODECS = (b"\x01vorbis", b"OpusHead")
+MAX_TAGS = 8  # ID3v2, one after the other
 MAX_CHUNKS = 1000  # before the sound; more is an attack
 MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 TOLERANCE_BYTES = 64  # some writers count the 44-byte header as sound
@@ -75,7 +94,7 @@ class Source:
         Before the pretended end are the bytes before the real one, where a tag may be.
         """
         self.has_length = False
-        self._end = 1000 * self.size
+        self._end = 1000 * self.size + 1  # odd: an even size may look like that of an HTK file
 
     def raise_failure(self) -> None:
         """Raise the error that libsndfile met while it read, if any."""
@@ -153,15 +172,22 @@ def name_of(source: object) -> str:
 
 
 def check_container(source: Source) -> None:
-    """Refuse what libsndfile cannot decode or would cut short; correct wrong lengths."""
-    head = source.read_at(_tag_bytes(source.read_at(0, 10)), 256)
+    """Refuse what is not read, or would be cut short; correct wrong lengths."""
+    start = _tag_bytes(source)
+    head = source.read_at(start, 256)
     _refuse_unsupported(head, source.label)
-    if head[:4] in (*IFF_ORDER, b".snd"):
+    if start and not (head.startswith(b"fLaC") or _is_mp3_frame(head)):
+        raise _not_read(source, "after its ID3 tag come neither MP3 nor FLAC")
+    if (head[:4], head[8:12]) in IFF_ORDER or head.startswith(b".snd"):
         _check_chunks(source, head)
     elif head.startswith(b"OggS"):
+        _check_ogg_codec(source, head)
         _check_last_page(source)
-    elif _is_mpeg_frame(head) and not (b"Xing" in head or b"Info" in head):
-        source.hide_length()
+    elif _is_mp3_frame(head):
+        if not (b"Xing" in head or b"Info" in head):
+            source.hide_length()
+    elif not head.startswith(b"fLaC"):
+        raise _not_read(source, "its first bytes are of no format that is read")
 
 
 def _open(source: object, name: str, max_bytes: int) -> BinaryIO:
@@ -220,19 +246,34 @@ def _check_size(name: str, size: int, max_bytes: int) -> None:
         )
 
 
-def _tag_bytes(head: bytes) -> int:
-    """Return the size of the ID3v2 tag before an MP3, 0 without one."""
-    if len(head) < 10 or not head.startswith(b"ID3"):
-        return 0
-    size = 0
-    for byte in head[6:10]:  # seven bits each
-        size = size << 7 | byte & 0x7F
-    return 10 + size
+def _tag_bytes(source: Source) -> int:
+    """Return the size of the ID3v2 tags before an MP3, 0 without one."""
+    start = 0
+    for _ in range(MAX_TAGS):
+        head = source.read_at(start, 10)
+        if len(head) < 10 or head[:4] not in (b"ID3\2", b"ID3\3", b"ID3\4"):
+            break
+        size = 0
+        for byte in head[6:10]:  # seven bits each
+            size = size << 7 | byte & 0x7F
+        start += 10 + size
+    return start
 
 
-def _is_mpeg_frame(head: bytes) -> bool:
-    """Tell whether an MPEG audio frame starts here; layer 0 would be AAC."""
-    return len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+def _is_mp3_frame(head: bytes) -> bool:
+    """Tell whether a frame of MPEG audio, layer III, starts here."""
+    return (
+        len(head) > 3
+        and head[0] == 0xFF
+        and head[1] & 0xE6 == 0xE2
+        and head[1] & 0x18 != 0x08  # these values are reserved: version, bit rate, sampling rate
+        and head[2] & 0xF0 != 0xF0
+        and head[2] & 0x0C != 0x0C
+    )
+
+
+def _not_read(source: Source, reason: str) -> AudioError:
+    return AudioError(f"{source.label}: cannot be decoded ({reason}); need {FORMATS}: {CONVERT}")
 
 
 def _refuse_unsupported(head: bytes, name: str) -> None:
@@ -240,19 +281,20 @@ def _refuse_unsupported(head: bytes, name: str) -> None:
     kind = next(
         (UNSUPPORTED[key] for key in UNSUPPORTED if head[key[0] :].startswith(key[1])), None
     )
-    if _is_mpeg_frame(head) and head[1] & 0xF6 == 0xF0:
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # an MPEG frame of layer 0
         kind = "AAC"
     if kind:
         raise AudioError(f"{name}: is {kind}, which cannot be decoded; {CONVERT}")
 
 
 def _check_chunks(source: Source, head: bytes) -> None:
-    """Compare the size of the sound stated in a WAV, AIFF or AU with what is there."""
+    """Check the encoding of a WAV, AIFF or AU, and that as much sound as it states is there."""
     if head.startswith(b".snd"):
+        _check_encoding(source, int.from_bytes(head[12:16]) in AU_ENCODINGS)
         field, claimed = 8, int.from_bytes(head[8:12])
         there = source.size - int.from_bytes(head[4:8])
     else:
-        field, claimed = _sound_size(source, IFF_ORDER[head[:4]])
+        field, claimed = _sound_size(source, IFF_ORDER[head[:4], head[8:12]])
         there = source.size - field - 4
     if claimed == 0 and head.startswith(b"RIFF") and not _adds_up(source, head):
         source.hide_size(field)  # written to a pipe, or by a recorder that died
@@ -272,12 +314,31 @@ def _sound_size(source: Source, order: Order) -> tuple[int, int]:
     """Find the chunk with the sound: position of its size, and the size in bytes."""
     position = 12
     for _ in range(MAX_CHUNKS):
-        chunk = source.read_at(position, 8)
-        size = int.from_bytes(chunk[4:], order)
+        chunk = source.read_at(position, 36)
+        size = int.from_bytes(chunk[4:8], order)
+        if chunk[:4] == b"fmt ":
+            tag = int.from_bytes(chunk[8:10], order)
+            tag = int.from_bytes(chunk[32:34], order) if tag == WAV_EXTENSIBLE else tag
+            _check_encoding(source, tag in WAV_ENCODINGS)
+        elif chunk[:4] == b"COMM" and size > 18:  # of AIFC; AIFF's is PCM
+            _check_encoding(source, chunk[26:30].lower() in AIFC_ENCODINGS)
         if chunk[:4] in (b"data", b"SSND"):
             return position + 4, size
         position += 8 + size + size % 2
     return position, UNKNOWN_BYTES  # none: libsndfile reports the error
+
+
+def _check_encoding(source: Source, is_read: bool) -> None:
+    """Refuse an encoding of WAV, AIFF or AU that is not read."""
+    if not is_read:
+        raise _not_read(source, "its sound is in an encoding that is not read")
+
+
+def _check_ogg_codec(source: Source, head: bytes) -> None:
+    """Refuse an Ogg stream whose first packet is of another codec than Vorbis and Opus."""
+    segments = head[26] if len(head) > 26 else 0
+    if not head[27 + segments :].startswith(OGG_CODECS):
+        raise _not_read(source, "its Ogg stream is neither Opus nor Vorbis")
 
 
 def _check_last_page(source: Source) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from serein.audio.container import CONVERT, RETRY, Source, check_container, name_of, opened
+from serein.audio.container import CONVERT, FORMATS, RETRY, Source, check_container, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, reason_of
 
@@ -30,6 +30,11 @@ ARRAY_TYPES = (np.float16, np.float32, np.float64, *FULL_SCALE)
 MAX_PEAK = 8.0
 UNKNOWN_FRAMES = 2**62  # from here on, libsndfile means that the header states no length
 DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
+CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU")  # libsndfile's names
+ENCODINGS = (
+    *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+    *("IMA_ADPCM", "MS_ADPCM", "GSM610", "VORBIS", "OPUS", "MPEG_LAYER_III"),
+)
 TOLERANCE_S = 0.05  # a header may be wrong by one MP3 frame
 
 
@@ -167,6 +172,11 @@ def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
 def _decode(file: Source, limits: Limits) -> Signal:
     """Decode an open file block by block."""
     with _open_sound(file) as sound:
+        if sound.format not in CONTAINERS or sound.subtype not in ENCODINGS:  # past the first check
+            raise AudioError(
+                f"{file.label}: is {sound.format} ({sound.subtype}), which is not read; need "
+                f"{FORMATS}: {CONVERT}"
+            )
         check_layout(file.label, sound.samplerate, sound.channels, limits)
         return collect(_file_blocks(sound, file), sound.samplerate, file.label, limits)
 
@@ -185,8 +195,7 @@ def _open_sound(file: Source) -> _Forward:
     except DECODER_ERRORS as cause:
         file.raise_failure()
         raise AudioError(
-            f"{file.label}: cannot be decoded ({reason_of(cause)}); need WAV, FLAC, Ogg, MP3 or "
-            f"AIFF: {CONVERT}"
+            f"{file.label}: cannot be decoded ({reason_of(cause)}); need {FORMATS}: {CONVERT}"
         ) from cause
 
 

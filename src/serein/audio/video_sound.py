@@ -44,6 +44,18 @@ NOT_VIDEO = (
     b"mif1",
     b"avif",
 )  # MP4 too
+CODECS = frozenset(  # FFmpeg's names of the decoders that may run
+    (
+        *("aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "eac3", "flac", "mp2", "mp2float"),
+        *("mp3", "mp3float", "opus", "libopus", "vorbis", "libvorbis", "wmav1", "wmav2"),
+        *("pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"),
+        *("pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav", "adpcm_swf"),
+        *("h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "vp6", "vp6f"),
+        *("mpeg1video", "mpeg2video", "mpeg4", "h263", "flv", "mjpeg", "dvvideo", "prores"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "rawvideo"),
+        *("png", "webp", "bmp"),
+    )
+)
 EXACT_DURATION = ("mov", "matroska")  # their headers state the duration exactly, if at all
 TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
@@ -124,7 +136,10 @@ def opened_video(
                 file,
                 format=kind,
                 metadata_errors="replace",
-                options={"max_pixels": str(max_pixels)},
+                options={
+                    "max_pixels": str(max_pixels),
+                    "codec_whitelist": ",".join(sorted(CODECS)),  # opening decodes a little
+                },
                 io_open=_refuse,
             )
         except AudioError:  # the file itself could not be read
@@ -156,10 +171,10 @@ def picture_streams(video: OpenVideo) -> list[Any]:
 
 
 def codec_of(video: OpenVideo, stream: Any) -> Any:
-    """Return the decoder of a track; refuse a track without one."""
-    if stream.codec_context is None:
+    """Return the decoder of a track; refuse a track without one, or with one not in `CODECS`."""
+    if stream.codec_context is None or stream.codec_context.name not in CODECS:
         raise VideoError(
-            f"{video.name}: has a track of {stream.type} in a form that is not known; {CONVERT}"
+            f"{video.name}: has a track of {stream.type} in an encoding that is not read; {CONVERT}"
         )
     return stream.codec_context
 
