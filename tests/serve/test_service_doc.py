@@ -84,7 +84,8 @@ def test_error_codes_are_those_of_the_service() -> None:
 def test_limits_are_those_of_the_service() -> None:
     numbers = [float(row[1].split()[0]) for row in rows("limits")]
     named = [
-        *("max_megabytes", "max_seconds", "max_channels", "max_queue", "max_streams"),
+        *("max_megabytes", "max_seconds", "max_channels", "max_connections"),
+        *("connections_per_client", "max_queue", "max_streams"),
         *("max_stream_seconds", "requests_per_minute", "max_clients"),
         *("header_seconds", "body_idle_seconds"),
         *(
@@ -105,7 +106,7 @@ def test_options_are_those_of_the_service() -> None:
     command = [sys.executable, "-m", "serein", "serve", "--help"]
     offered = set(re.findall(r"--[a-z-]+", run(command, COLUMNS="200", TERM="dumb")))
     for option in re.findall(
-        r"--(?:max|requests|allow|api|store|workers|host|port|model)[a-z-]*", TEXT
+        r"--(?:max|requests|connections|allow|api|store|workers|host|port|model)[a-z-]*", TEXT
     ):
         if option != "--max-time":
             assert option in offered

@@ -39,6 +39,9 @@ def serve(
     max_seconds: Annotated[
         float, typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording.")
     ] = Settings.max_seconds,
+    connections_per_client: Annotated[
+        int, typer.Option(min=0, help="Connections of one client, per worker; 0: no limit.")
+    ] = Settings.connections_per_client,
     max_streams: Annotated[
         int, typer.Option(min=0, help="Streams open at once, per worker.")
     ] = Settings.max_streams,
@@ -76,6 +79,7 @@ def serve(
         allow_hosts=tuple(allow_host or ()),
         max_megabytes=max_megabytes,
         max_seconds=max_seconds,
+        connections_per_client=connections_per_client,
         max_streams=max_streams,
         max_queue=max_queue,
         requests_per_minute=requests_per_minute,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from typing import Any
 
 from prometheus_client import (
@@ -15,6 +17,9 @@ from prometheus_client import (
 )
 from pythonjsonlogger.json import JsonFormatter
 
+LOG_EVERY_S = 60.0  # of what a client can cause at will
+logger = logging.getLogger("serein.serve")
+_logged_at_s: dict[str, float] = {}
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -63,6 +68,14 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self._registry)
+
+
+def warn_rarely(event: str) -> None:
+    """Log a warning, once a minute at most."""
+    now = time.monotonic()
+    if now - _logged_at_s.get(event, -LOG_EVERY_S) >= LOG_EVERY_S:
+        _logged_at_s[event] = now
+        logger.warning(event)
 
 
 class LogFormatter(JsonFormatter):

@@ -75,6 +75,8 @@ class LimitsBody(BaseModel):
     max_bytes: int
     max_seconds: float
     max_channels: int
+    max_connections: int = Field(description="Open at once, per worker.")
+    connections_per_client: int = Field(description="Of these; 0: no limit.")
     max_streams: int = Field(description="Open at once, per worker.")
     max_stream_seconds: float
     max_queue: int = Field(description="Uploads in progress at once, per worker.")

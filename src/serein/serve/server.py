@@ -10,6 +10,7 @@ from functools import partial
 from serein.errors import ServiceError
 from serein.inference.network import providers
 from serein.serve.app import create_app
+from serein.serve.connections import fit_connections
 from serein.serve.recognizers import read_bundles
 from serein.serve.settings import Settings
 from serein.serve.uploads import make_store
@@ -18,6 +19,7 @@ from serein.serve.uvicorn_server import run
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Run the service until SIGTERM or SIGINT."""
+    settings = fit_connections(settings)
     make_store(settings.store)
     read_bundles(settings.models)
     providers(settings.provider)

@@ -23,6 +23,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.supervisors import Multiprocess
 
 from serein.errors import ServiceError
+from serein.serve.connections import Connections, listener
 from serein.serve.observability import log_config
 from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 
-BACKLOG = 2048
+BACKLOG = 128  # connections that wait to be accepted
 HEALTHCHECK_S = 60  # a worker that does not answer its supervisor for so long is replaced
 POLL_S = 0.05
 KEEP_ALIVE_S = 30  # longer than any Retry-After: a client that retries finds the connection open
@@ -41,7 +42,7 @@ def run(
     make_app: Callable[[], Any], settings: Settings, bound: socket.socket, workers: int
 ) -> None:
     """Serve an application on a socket until SIGTERM or SIGINT."""
-    config = _config(make_app, settings, workers)
+    config, bound = _config(make_app, settings, workers), listener(bound)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: None)  # uvicorn raises them again when all is done
     started = _run_one(config, bound) if workers == 1 else _run_many(config, bound)
@@ -55,6 +56,7 @@ def _config(make_app: Callable[[], Any], settings: Settings, workers: int) -> Co
         make_app,
         factory=True,
         workers=workers,
+        loop="asyncio",  # others accept connections without the listener
         http=http_protocol(settings),
         ws=DrainingWebSocketProtocol,
         ws_max_size=2 * MAX_FRAME_BYTES,  # beyond it the connection is cut without a message
@@ -147,7 +149,7 @@ class _Supervisor(Multiprocess):
 
 def http_protocol(settings: Settings) -> Any:
     """Return the factory of the HTTP protocol."""
-    return partial(DeadlineHttpProtocol, settings=settings)
+    return partial(DeadlineHttpProtocol, settings=settings, open_now=Connections(settings))
 
 
 class DeadlineHttpProtocol(HttpToolsProtocol):
@@ -157,8 +159,11 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
     request's headers.
     """
 
-    def __init__(self, *positional: Any, settings: Settings, **named: Any) -> None:
+    def __init__(
+        self, *positional: Any, settings: Settings, open_now: Connections, **named: Any
+    ) -> None:
         super().__init__(*positional, **named)
+        self._open_now = open_now
         self._header_seconds = settings.header_seconds
         self._linger_seconds = settings.linger_seconds
         self._deadline: TimerHandle | None = None
@@ -169,10 +174,12 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Set the deadline of the first request."""
         super().connection_made(transport)
+        self._open_now.add(transport)
         self._set_deadline(self._header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clear the deadline."""
+        self._open_now.remove(self.transport)
         self._set_deadline(None)
         super().connection_lost(exc)
 
@@ -196,6 +203,7 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Clear the deadline."""
         self._in_header = False
+        self._open_now.set_waiting(self.transport, False)
         self._set_deadline(None)
         super().on_headers_complete()
 
@@ -210,8 +218,17 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         Closing at once, with bytes unread, would reset the connection and lose the response.
         """
         super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:  # no other request is in progress
+            self._open_now.set_waiting(self.transport, True)
         if self.cycle is not None and self.cycle.more_body and not self.transport.is_closing():
             self._set_deadline(self._linger_seconds)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the protocol of WebSocket."""
+        super().handle_websocket_upgrade()
+        upgraded = self.transport.get_protocol()
+        if isinstance(upgraded, DrainingWebSocketProtocol):
+            upgraded.on_lost = partial(self._open_now.remove, self.transport)
 
     def shutdown(self) -> None:
         """Tell the application that the service stops."""
@@ -234,6 +251,14 @@ class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     uvicorn would close them at once, and pending events would be lost.
     """
+
+    on_lost: Callable[[], None] | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say that the connection is lost."""
+        if self.on_lost is not None:
+            self.on_lost()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Tell the application that the service stops."""

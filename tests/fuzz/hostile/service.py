@@ -115,6 +115,12 @@ class _Wire(asyncio.Transport):
     def close(self) -> None:
         self._closing = True
 
+    def abort(self) -> None:
+        self._closing = True
+
+    def get_protocol(self) -> Any:
+        return self._protocol
+
     def lose(self) -> None:
         """Let the client go away."""
         self._closing = True
