@@ -26,17 +26,18 @@ class LinearClassifier(LogProbabilityClassifier):
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:
         """Return the logits."""
-        logits = self._logits(X)
+        logits = self.logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def _logits(self, X: npt.ArrayLike) -> Floats:
+    def logits(self, X: npt.ArrayLike) -> Floats:
+        """Return the logits, shape (samples, classes), of two classes too."""
         check_is_fitted(self)
         vectors: Floats = validate_data(self, X, dtype=np.float64, reset=False)
         return (vectors - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return log probabilities, shape (samples, classes)."""
-        logits = self._logits(X)
+        logits = self.logits(X)
         return logits - logsumexp(logits, axis=1, keepdims=True)
 
     def _checked(

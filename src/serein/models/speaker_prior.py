@@ -132,6 +132,41 @@ class SpeakerPrior:
         single += (count - 1) * np.log(REPEAT_PRIOR)
         return float(1 / (1 + np.exp(np.clip(single - several, -500, 500))))
 
+    def variety(self, probabilities: npt.ArrayLike) -> float:
+        """Say how much likelier several emotions are than one, whatever the bias.
+
+        The logarithm of the ratio of likelihoods, a recording: with proportions of the emotions
+        fitted, and with the best single emotion; both with the bias's MAP estimate.
+        """
+        posteriors = centred_log_posteriors(probabilities)
+        count, classes = posteriors.shape
+        precision = np.linalg.inv(_invertible(self.within))
+        rarity = np.linalg.inv(_invertible(self.between))
+        gain = np.linalg.solve(rarity + count * precision, precision)
+        residual = posteriors[:, None] - self.means
+
+        def likelihood(bias: Floats) -> Floats:
+            rest = residual - bias
+            found: Floats = -0.5 * np.sum(rest @ precision * rest, axis=2)
+            return found
+
+        alone = []
+        for number in range(classes):
+            bias = gain @ residual[:, number].sum(axis=0)
+            alone.append(likelihood(bias)[:, number].sum() - 0.5 * bias @ rarity @ bias)
+        bias, shares = np.zeros(classes), np.full(classes, 1 / classes)
+        for _ in range(MAX_ROUNDS):
+            logs = likelihood(bias) + np.log(shares)
+            total = _log_sum(logs)
+            responsibility = np.exp(logs - total[:, None])
+            shares = (responsibility.sum(axis=0) + 1) / (count + classes)
+            moved = gain @ np.tensordot(responsibility, residual)
+            bias, step = moved, np.abs(moved - bias).max()
+            if step < TOLERANCE:
+                break
+        several = total.sum() - 0.5 * bias @ rarity @ bias
+        return float(several - max(alone)) / count
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a manifest."""
         parts = {"means": self.means, "within": self.within, "between": self.between}

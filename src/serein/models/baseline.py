@@ -1,0 +1,240 @@
+"""Domain adaptation: predictions relative to what a set of recordings without labels has in common.
+
+A microphone, a room, a language or a speaker shifts the features of all recordings alike. A second
+head was trained on features of which each corpus's, or each speaker's, own mean and deviation had
+been taken; `Baseline` estimates the two for new recordings, blended with those of training by the
+evidence at hand. numpy alone, so that a bundle's recognizer needs no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.errors import SettingError
+from serein.models.speaker_prior import SpeakerPrior
+
+Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[np.float32]
+
+ARRAYS = ("weight", "bias", "mean", "deviation", "centres", "confidence", "prior")
+KINDS = ("single", "recordings", "speaker")
+"""What a prediction is relative to: nothing, recordings of one place, those of one speaker."""
+PSEUDO_RECORDINGS = {"recordings": 20.0, "speaker": 10.0}
+"""How many recordings the statistics of training count as, where a baseline is estimated."""
+VARIED = {"recordings": (0.55, 1.05), "speaker": (0.35, 0.75)}
+"""`SpeakerPrior.variety` at which a baseline begins to count, and counts fully: where all
+recordings hold one emotion, the baseline would take it away."""
+MAX_POSTERIORS = 200  # recordings by whose predictions variety is measured, evenly drawn
+MIN_DEVIATION = 1e-6
+MIN_PROBABILITY = 1e-9
+MAX_BYTES = 2**26  # of the arrays, unpacked
+MAX_LOG_TEMPERATURE = 3.0
+MAX_NUMBER = 1e9  # in a saved baseline
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptiveHeads:
+    """What a bundle holds for domain adaptation beside its graph, which is the single head.
+
+    `weight`: (labels, columns) of the relative head; `bias`: (labels,); `mean`, `deviation`:
+    (columns,), of a training corpus, averaged over corpora; `centres`: (corpora, columns), the
+    means of the training corpora; `confidence`: (3, 2), for each of `KINDS` the logarithm of the
+    temperature as a line over `distance`; `prior`: (3, labels, labels), the parts of a
+    `SpeakerPrior`, by which it is told whether recordings hold several emotions.
+    """
+
+    weight: Array
+    bias: Array
+    mean: Array
+    deviation: Array
+    centres: Array
+    confidence: Array
+    prior: Array
+    speakers: SpeakerPrior = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        labels, columns = self.weight.shape if self.weight.ndim == 2 else (0, 0)
+        corpora = len(self.centres)
+        wanted: dict[str, tuple[int, ...]] = {"bias": (labels,), "mean": (columns,)}
+        wanted |= {"deviation": (columns,), "centres": (corpora, columns)}
+        wanted |= {"confidence": (len(KINDS), 2), "prior": (3, labels, labels)}
+        for name, shape in wanted.items():
+            if not (labels and columns and corpora) or getattr(self, name).shape != shape:
+                raise SettingError(f"{name} does not have the shape {shape}")
+        if not all(np.isfinite(getattr(self, name)).all() for name in ARRAYS):
+            raise SettingError("not all numbers are finite")
+        if self.deviation.min() < MIN_DEVIATION:
+            raise SettingError(f"deviation must be at least {MIN_DEVIATION:g}")
+        parts = zip(("means", "within", "between"), self.prior.tolist(), strict=True)
+        object.__setattr__(self, "speakers", SpeakerPrior.from_dict(dict(parts), labels))
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one set of heads from another, 16 letters."""
+        return hashlib.sha256(self.weight.tobytes() + self.mean.tobytes()).hexdigest()[:16]
+
+    def distance(self, vectors: Array) -> Floats:
+        """Measure how far recordings are from the nearest training corpus: (recordings,), a log."""
+        apart = [
+            np.mean(np.square((vectors - centre) / self.deviation), axis=1)
+            for centre in self.centres
+        ]
+        return np.log(np.maximum(np.min(apart, axis=0), MIN_PROBABILITY)).astype(np.float64)
+
+    def scaled(self, logits: Floats, vectors: Array, kind: str) -> Floats:
+        """Return calibrated log probabilities of logits, (recordings, labels)."""
+        line = self.confidence[KINDS.index(kind)].astype(np.float64)
+        return log_softmax(logits / temperature(line, self.distance(vectors))[:, None])
+
+    def relative(self, vectors: npt.NDArray[Any]) -> Floats:
+        """Compute the relative head's logits of features relative to a baseline."""
+        return np.asarray(vectors @ self.weight.T + self.bias, np.float64)
+
+    def adapted(self, single: Floats, vectors: Array, baseline: Baseline) -> Floats:
+        """Blend both heads by the evidence: log probabilities, (recordings, labels).
+
+        `single` holds the calibrated log probabilities of the single head.
+        """
+        share = baseline.evidence(self.speakers)
+        if not share:
+            return single
+        mean, deviation = baseline.statistics(self)
+        logits = self.relative((vectors - mean) / deviation)
+        relative = self.scaled(logits, vectors, baseline.kind)
+        return log_softmax((1 - share) * single + share * relative)
+
+    def to_bytes(self) -> bytes:
+        """Write the arrays as NumPy's npz, without pickle."""
+        file = io.BytesIO()
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in ARRAYS}
+        np.savez(file, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote; whatever is wrong with untrusted bytes is a SettingError."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                    raise SettingError(f"the arrays unpack to more than {MAX_BYTES} bytes")
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: np.asarray(file[name], np.float32) for name in ARRAYS}
+        except SettingError:
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
+            raise SettingError(f"not the arrays of domain adaptation: {error}") from error
+        return cls(**arrays)
+
+
+class Baseline:
+    """What is known of a set of recordings: running sums of their features and predictions.
+
+    `kind`: ``recordings`` or ``speaker``; `memory`: of about how many recordings it is kept, the
+    latest counting most; of all, if not given.
+    """
+
+    def __init__(self, kind: str, labels: int, *, memory: int | None = None) -> None:
+        self.kind = kind
+        self.count = 0
+        self._memory = memory
+        self._weight = 0.0
+        self._sum: Floats | float = 0.0
+        self._squares: Floats | float = 0.0
+        self._posteriors: deque[list[float]] = deque(maxlen=memory)
+        self._evidence: float | None = None
+
+    def add(self, vectors: Array, single: npt.ArrayLike) -> None:
+        """Take in recordings: their features (recordings, columns), and single predictions."""
+        decay = 1.0 if self._memory is None else 1.0 - 1.0 / self._memory
+        keep = decay ** np.arange(len(vectors) - 1, -1, -1.0)
+        before = decay ** len(vectors)
+        wide = vectors.astype(np.float64)
+        self._weight = before * self._weight + float(keep.sum())
+        self._sum = before * self._sum + keep @ wide
+        self._squares = before * self._squares + keep @ np.square(wide)
+        self.count += len(vectors)
+        self._posteriors.extend(np.asarray(single, np.float64).tolist())
+        self._evidence = None
+
+    def evidence(self, prior: SpeakerPrior) -> float:
+        """How much the baseline counts, 0 to 1: none for a single recording or emotion."""
+        if self._evidence is None:
+            low, high = VARIED[self.kind]
+            found = prior.variety(self._drawn()) if self.count > 1 else 0.0
+            rate = min(max((found - low) / (high - low), 0.0), 1.0)
+            self._evidence = rate * rate * (3 - 2 * rate)
+        return self._evidence
+
+    def _drawn(self) -> Floats:
+        """Draw recordings evenly: those of a folder are sorted by name, and so by emotion."""
+        known = len(self._posteriors)
+        rows = np.linspace(0, known - 1, min(known, MAX_POSTERIORS)).round().astype(int)
+        return np.array(self._posteriors)[rows]
+
+    def statistics(self, heads: AdaptiveHeads) -> tuple[Floats, Floats]:
+        """Estimate mean and deviation, (columns,), by maximum a posteriori."""
+        prior = PSEUDO_RECORDINGS[self.kind]
+        total = self._weight + prior
+        mean = np.asarray(self._sum + prior * heads.mean, np.float64) / total
+        square = self._squares + prior * (np.square(heads.deviation) + np.square(heads.mean))
+        variance = np.maximum(square / total - np.square(mean), MIN_DEVIATION**2)
+        return mean, np.sqrt(variance)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values: counts, and the recordings' mean and deviation."""
+        mean = np.asarray(self._sum) / self._weight
+        variance = np.maximum(np.asarray(self._squares) / self._weight - np.square(mean), 0.0)
+        return {
+            "to": self.kind,
+            "utterances": self.count,
+            "weight": round(self._weight, 4),
+            "probabilities": self._drawn().round(4).tolist(),
+            "mean": mean.round(5).tolist(),
+            "deviation": np.sqrt(variance).round(5).tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], heads: AdaptiveHeads, memory: int | None) -> Self:
+        """Rebuild what `to_dict` wrote; whatever is wrong with it is a SettingError."""
+        try:
+            found = cls(values["to"], len(heads.bias), memory=memory)
+            found.count = int(values["utterances"])
+            found._weight = float(values["weight"])
+            arrays = [
+                np.asarray(values[key], np.float64)
+                for key in ("probabilities", "mean", "deviation")
+            ]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise SettingError(f"not a saved adaptation: {error!r}") from error
+        posteriors, mean, deviation = arrays
+        numbers = np.concatenate([[found._weight], *(part.ravel() for part in arrays)])
+        shapes = mean.shape == deviation.shape == heads.mean.shape
+        shapes &= posteriors.shape[1:] == heads.bias.shape and 0 < len(posteriors) <= MAX_POSTERIORS
+        sound = shapes and (np.abs(numbers) < MAX_NUMBER).all() and posteriors.min(initial=0) >= 0
+        if not sound or found.kind not in KINDS[1:] or not 0 < found._weight <= found.count:
+            raise SettingError("not a saved adaptation of this model: its numbers do not fit")
+        found._posteriors.extend(posteriors.tolist())
+        found._sum = found._weight * mean
+        found._squares = found._weight * (np.square(deviation) + np.square(mean))
+        return found
+
+
+def temperature(line: Floats, distance: npt.ArrayLike) -> Floats:
+    """Return the temperature of recordings, a line of `distance` in its logarithm."""
+    log = line[0] + line[1] * np.asarray(distance, np.float64)
+    return np.exp(np.clip(log, -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE))
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """Return log probabilities of logits, (recordings, labels)."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
