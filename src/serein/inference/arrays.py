@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.errors import BundleError, SettingError
+from serein.inference.network import Output
 from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[np.float32]
@@ -42,14 +43,14 @@ class ArraysModel:
         if not np.isfinite(self.speech_bias):
             raise SettingError("speech_bias must be finite")
 
-    def predict(self, features: Array) -> tuple[Array, float]:
+    def predict(self, features: Array) -> Output:
         """Predict one window: probability of each label, and of speech."""
         logits = self.hmm.log_probabilities(features) / self.temperature
         likely = np.exp(logits - np.logaddexp.reduce(logits)).astype(np.float32)
         frames = features.astype(np.float64)
         pooled = [frames.mean(axis=0), frames.std(axis=0), frames.min(axis=0), frames.max(axis=0)]
         logit = np.concatenate(pooled) @ self.speech_weight + self.speech_bias
-        return likely, float(np.exp(-np.logaddexp(0.0, -logit)))
+        return Output(likely, float(np.exp(-np.logaddexp(0.0, -logit))))
 
     def to_bytes(self) -> bytes:
         """Write everything as NumPy's npz, without pickle."""

@@ -5,6 +5,7 @@
     manifest.json   labels in order, front end, windows, training speakers, scores, licence
     model.onnx      encoder, pooling, scaling, classifier and temperature in one graph; or
     model.npz       hidden Markov models, as arrays
+    adaptation.npz  of a bundle of version 2: the head for adaptation, as arrays
     CARD.md         the model card
     NOTICE          whose work is inside
     SHA256SUMS      sha256 of each of the above, as `sha256sum` writes it
@@ -29,7 +30,7 @@ from serein.emotions import canonical_emotion
 from serein.errors import BundleError, CorpusError
 
 FORMAT = "serein-bundle"
-VERSION = 1
+VERSIONS = (1, 2)
 MANIFEST, MODEL, CARD, NOTICE, SUMS = (
     "manifest.json",
     "model.onnx",
@@ -38,6 +39,7 @@ MANIFEST, MODEL, CARD, NOTICE, SUMS = (
     "SHA256SUMS",
 )
 ARRAYS = "model.npz"  # in place of MODEL
+ADAPTATION = "adaptation.npz"  # beside MODEL, in bundles of version 2
 FILES = (MANIFEST, CARD, NOTICE)  # and one of the two
 MAX_BYTES = 4 * 2**30
 REQUIRED = {
@@ -111,19 +113,21 @@ def write_bundle(
     card: str,
     notice: str,
     model_file: str = MODEL,
+    adaptation: bytes | None = None,
 ) -> Path:
     """Write a bundle as a folder.
 
     `folder`: made if it is not there; files of an earlier bundle in it are replaced.
     `manifest`: all keys of `REQUIRED`; format and version are added.
+    `adaptation`: what `serein.models.baseline.AdaptiveHeads.to_bytes` makes, if anything.
     `model`: the ONNX graph, or arrays; `model_file`: the name of its file, which says which.
     `card, notice`: the model card, and whose work is inside.
     """
     folder = Path(folder)
-    full = {"format": FORMAT, "version": VERSION} | manifest
+    full = {"format": FORMAT, "version": VERSIONS[adaptation is not None]} | manifest
     _check_manifest(folder, full)
     folder.mkdir(parents=True, exist_ok=True)
-    ours = {*FILES, MODEL, ARRAYS, SUMS}
+    ours = {*FILES, MODEL, ARRAYS, ADAPTATION, SUMS}
     odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     if odd:
         raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
@@ -133,8 +137,10 @@ def write_bundle(
         CARD: card.encode(),
         NOTICE: notice.encode(),
     }
+    if adaptation is not None:
+        contents[ADAPTATION] = adaptation
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
-    for name in (SUMS, MODEL, ARRAYS):
+    for name in (SUMS, MODEL, ARRAYS, ADAPTATION):
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         (folder / name).write_bytes(data)
@@ -172,7 +178,7 @@ def _read_zip(place: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(place) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
-            allowed = {*FILES, MODEL, ARRAYS, SUMS}
+            allowed = {*FILES, MODEL, ARRAYS, ADAPTATION, SUMS}
             if not set(names) <= allowed or len(names) != len(set(names)):
                 raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
             if any(member.compress_type not in COMPRESSIONS for member in members):
@@ -208,10 +214,10 @@ def _parse_manifest(place: Path, content: bytes) -> dict[str, Any]:
 def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{place}: {MANIFEST} does not say it is a {FORMAT}")
-    if manifest.get("version") != VERSION:
+    if manifest.get("version") not in VERSIONS:
         raise BundleError(
             f"{place} is a bundle of version {manifest.get('version')!r}; this serein reads "
-            f"version {VERSION}: update serein, or export the model again"
+            f"versions {VERSIONS[0]} to {VERSIONS[-1]}: update serein, or export the model again"
         )
     for key, kind in REQUIRED.items():
         if not isinstance(manifest.get(key), kind):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from math import exp, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, TypeVar
 
 from serein.audio.read import RATE_HZ
 from serein.audio.video_sound import VideoSource, has_sound, is_video
@@ -88,7 +88,7 @@ class MultimodalRecognizer:
 
     @property
     def utterances_known(self) -> int:
-        """By how many utterances of the speaker the voice is adapted; 0 for an unseen speaker."""
+        """By how many utterances the voice is adapted: windows with speech; 0 for none."""
         return self.voice.utterances_known
 
     def predict(
@@ -168,13 +168,21 @@ class MultimodalRecognizer:
         """
         return predict_files(self.predict, files)
 
-    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
-        """Adapt to the voice of a speaker, as `Recognizer.adapt` does.
+    def adapt(
+        self,
+        recordings: Source | Iterable[Source],
+        *,
+        to: Literal["speaker", "recordings"] = "speaker",
+        rate: int | None = None,
+    ) -> Self:
+        """Adapt to recordings without labels, as `Recognizer.adapt` does.
 
         Parameters
         ----------
         recordings : path, bytes, binary file, array; or an iterable of them
-            Of one speaker; of a video the sound is taken.
+            Of a video the sound is taken.
+        to : {"speaker", "recordings"}
+            Whether they are of one speaker; or of any number, at one place or of one kind.
         rate : int, optional
             Sampling rate in Hz, for arrays.
 
@@ -190,12 +198,53 @@ class MultimodalRecognizer:
         BundleError
             If the model was trained without what adaptation needs.
         """
-        self.voice.adapt(recordings, rate=rate)
+        self.voice.adapt(recordings, to=to, rate=rate)
         return self
 
     def forget_speaker(self) -> None:
-        """Predict for an unseen speaker again."""
+        """Adapt to nothing again."""
         self.voice.forget_speaker()
+
+    def save_adaptation(self, file: str | Path) -> Path:
+        """Write what `adapt` found as JSON, as `Recognizer.save_adaptation` does.
+
+        Parameters
+        ----------
+        file : str or path
+            Written at once, or not at all.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        SettingError
+            If the recognizer is not adapted, or the model has no head for it.
+        """
+        return self.voice.save_adaptation(file)
+
+    def load_adaptation(self, file: str | Path) -> Self:
+        """Adapt by what `save_adaptation` wrote, with the same model.
+
+        Parameters
+        ----------
+        file : str or path
+            The JSON file.
+
+        Returns
+        -------
+        MultimodalRecognizer
+            Itself.
+
+        Raises
+        ------
+        SettingError
+            If it cannot be read, or was made with another model.
+        """
+        self.voice.load_adaptation(file)
+        return self
 
     def _trained(self, source: Source | None, **given: Any) -> Prediction:
         """Predict by the fusion that the model was trained with."""

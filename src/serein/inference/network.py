@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,28 @@ PROVIDERS = {
 }
 NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # there may be several GPUs
 OUTPUTS = ("probability", "speech")
+VECTOR = "vector"  # output of a graph whose bundle holds `AdaptiveHeads`
 OTHERS = "others"  # input of a graph that fuses modalities
 MAX_OTHERS = 100_000  # columns of it
+
+
+class Output(NamedTuple):
+    """What a network gives for one window.
+
+    `probability`: of each label, (labels,), for a single recording; `speech`: its probability;
+    `vector`: the encoder's features, (columns,), where the bundle can adapt by them.
+    """
+
+    probability: Array
+    speech: float
+    vector: Array | None = None
 
 
 class Network(Protocol):
     """Predicts from the front end's output of one window."""
 
-    def predict(self, features: Array) -> tuple[Array, float]:
-        """Return the probability of each label, shape (labels,), and that of speech."""
+    def predict(self, features: Array) -> Output:
+        """Return the probabilities of the labels and of speech."""
 
 
 class FusedNetwork(Network, Protocol):
@@ -44,7 +57,7 @@ class FusedNetwork(Network, Protocol):
 
     others_width: int
 
-    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+    def predict_fused(self, features: Array, others: Array) -> Output:
         """Return probabilities, shape (rows of `others`, labels), and that of speech."""
 
 
@@ -94,32 +107,33 @@ class _Checked:
         self._network, self._bundle = network, bundle
         self.others_width: int = getattr(network, "others_width", 0)
 
-    def predict(self, features: Array) -> tuple[Array, float]:
+    def predict(self, features: Array) -> Output:
         """Predict from the front end's output of one window."""
         return self._run(lambda: self._network.predict(features), ())
 
-    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+    def predict_fused(self, features: Array, others: Array) -> Output:
         """Predict from one window with other modalities: see `_Graph.predict_fused`."""
         graph = cast("FusedNetwork", self._network)
         return self._run(lambda: graph.predict_fused(features, others), (len(others),))
 
-    def _run(
-        self, predict: Callable[[], tuple[Array, float]], rows: tuple[int, ...]
-    ) -> tuple[Array, float]:
+    def _run(self, predict: Callable[[], Output], rows: tuple[int, ...]) -> Output:
         bundle = self._bundle
         try:
-            probability, speech = predict()
+            output = Output(*predict())
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
+        probability, speech, vector = output
         numbers = np.append(probability, speech)
+        if vector is not None:
+            numbers = np.append(numbers, vector)
         if probability.shape != (*rows, len(bundle.labels)) or not np.isfinite(numbers).all():
             raise BundleError(
                 f"{bundle.place}: the model predicts {probability} and {speech}, not a number for "
                 f"each of {len(bundle.labels)} labels and one for speech"
             )
-        return probability, speech
+        return output
 
 
 class _Graph:
@@ -138,7 +152,9 @@ class _Graph:
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: {MODEL} cannot be run: {error}") from error
         check_provider(self._session, provider)
-        if set(outputs) != set(OUTPUTS) or outputs["probability"][-1:] != [len(bundle.labels)]:
+        self._outputs = [name for name in (*OUTPUTS, VECTOR) if name in outputs]
+        known = len(self._outputs) == len(outputs) and self._outputs[:2] == list(OUTPUTS)
+        if not known or outputs["probability"][-1:] != [len(bundle.labels)]:
             raise BundleError(
                 f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
                 f"{len(bundle.labels)} labels and speech"
@@ -152,14 +168,14 @@ class _Graph:
             raise BundleError(f"{bundle.place}: {MODEL} takes {OTHERS} of {others}, not rows")
         self.others_width: int = width
 
-    def predict(self, features: Array) -> tuple[Array, float]:
+    def predict(self, features: Array) -> Output:
         """Predict from the front end's output of one window; the voice alone, if it fuses."""
         alone = np.full((1, self.others_width), np.nan, np.float32)
         alone[:, :1] = 1.0
-        probability, speech = self.predict_fused(features, alone)
-        return probability[0], speech
+        output = self.predict_fused(features, alone)
+        return output._replace(probability=output.probability[0])
 
-    def predict_fused(self, features: Array, others: Array) -> tuple[Array, float]:
+    def predict_fused(self, features: Array, others: Array) -> Output:
         """Predict from one window, once with each row of other modalities.
 
         A row of `others` is 1 where the voice counts or 0, then the features of the others, NaN
@@ -168,8 +184,8 @@ class _Graph:
         # One window a call: int8 scales depend on what else is in the batch.
         given = {"input": features.reshape(1, -1) if self._flat else features[None]}
         given |= {OTHERS: others} if self.others_width else {}
-        probability, speech = self._session.run(OUTPUTS, given)
-        return probability, float(speech[0])
+        probability, speech, *vectors = self._session.run(self._outputs, given)
+        return Output(probability, float(speech[0]), vectors[0][0] if vectors else None)
 
 
 def _arrays(bundle: Bundle) -> Network:

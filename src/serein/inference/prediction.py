@@ -122,7 +122,7 @@ class Prediction(Segment):
     timeline : tuple of Segment
         Predictions over time, without gaps or overlaps.
     utterances_known : int
-        By how many utterances of the speaker it is adapted; 0 for an unseen speaker.
+        By how many utterances, windows with speech, it is adapted; 0 for unseen recordings.
 
     Notes
     -----

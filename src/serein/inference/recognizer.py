@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeGuard, cast
+from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,16 @@ from serein.defaults import (
     DEFAULT_UNSURE_BELOW,
     Limits,
 )
-from serein.errors import AudioError, BundleError, SereinError
+from serein.errors import AudioError, SereinError, SettingError, reason_of
 from serein.inference.bundle import Bundle
+from serein.inference.network import Output
 from serein.inference.prediction import Prediction
 from serein.inference.timeline import check_window, mean_segment, window_starts
 from serein.inference.window_model import WindowModel
 from serein.recordings import recordings
+from serein.tables import write_whole
+
+MAX_ADAPTATION_BYTES = 2**24
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
 
@@ -105,8 +110,8 @@ class Recognizer:
 
     @property
     def utterances_known(self) -> int:
-        """By how many utterances of the speaker it is adapted; 0 for an unseen speaker."""
-        return self._model.speaker.utterances_known
+        """By how many utterances it is adapted: windows with speech; 0 for unseen recordings."""
+        return self._model.adaptation.utterances_known
 
     def predict(
         self,
@@ -176,18 +181,27 @@ class Recognizer:
         """
         return predict_files(self.predict, files)
 
-    def adapt(self, recordings: Source | Iterable[Source], *, rate: int | None = None) -> Self:
-        """Adapt to a speaker, by recordings without labels; predictions are for this speaker then.
+    def adapt(
+        self,
+        recordings: Source | Iterable[Source],
+        *,
+        to: Literal["speaker", "recordings"] = "speaker",
+        rate: int | None = None,
+    ) -> Self:
+        """Adapt to recordings without labels; predictions are for more of the same then.
 
-        The speaker's bias in the log-posteriors is estimated and removed: see
-        `serein.models.speaker_prior.SpeakerPrior`. Each window with speech is an utterance; the
-        more there are, and the more varied in emotion, the better the estimate; what may be a
-        single emotion changes little. What earlier calls added is kept.
+        What the recordings have in common, such as a voice, a microphone or a language, is
+        estimated and taken away: `serein.models.baseline`, or for models without a head for it
+        `serein.models.speaker_prior`. Each window with speech is an utterance; the more there are,
+        and the more varied in emotion, the better the estimate; what may be a single emotion
+        changes little. What earlier calls added is kept.
 
         Parameters
         ----------
         recordings : path, bytes, binary file, array; or an iterable of them
-            Of one speaker; a folder is all recordings and videos in it.
+            A folder is all recordings and videos in it.
+        to : {"speaker", "recordings"}
+            Whether they are of one speaker; or of any number, at one place or of one kind.
         rate : int, optional
             Sampling rate in Hz, for arrays.
 
@@ -203,19 +217,65 @@ class Recognizer:
         BundleError
             If the model was trained without what adaptation needs.
         """
-        check_adapts(self)
+        self._model.adaptation.check(to)
         sources = list(_each(recordings))
-        found = [row for source in sources for row in self._posteriors(source, rate)]
+        found = [row for source in sources for row in self._outputs(source, rate)]
         if not found:
-            raise AudioError(
-                f"no speech in {len(sources)} recording(s): cannot adapt to the speaker"
-            )
-        self._model.speaker.add(found)
+            raise AudioError(f"no speech in {len(sources)} recording(s): cannot adapt to them")
+        self._model.adaptation.add(found, to)
         return self
 
     def forget_speaker(self) -> None:
-        """Predict for an unseen speaker again."""
-        self._model.speaker.forget()
+        """Adapt to nothing again."""
+        self._model.adaptation.forget()
+
+    def save_adaptation(self, file: str | Path) -> Path:
+        """Write what `adapt` found as JSON, for `load_adaptation`; no recording is in it.
+
+        Parameters
+        ----------
+        file : str or path
+            Written at once, or not at all.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        SettingError
+            If the recognizer is not adapted, or the model has no head for it.
+        """
+        text = json.dumps(self._model.adaptation.to_dict()) + "\n"
+        return write_whole(Path(file), text.encode())
+
+    def load_adaptation(self, file: str | Path) -> Self:
+        """Adapt by what `save_adaptation` wrote, with the same model.
+
+        Parameters
+        ----------
+        file : str or path
+            The JSON file.
+
+        Returns
+        -------
+        Recognizer
+            Itself.
+
+        Raises
+        ------
+        SettingError
+            If it cannot be read, or was made with another model.
+        """
+        try:
+            with Path(file).open("rb") as content:
+                self._model.adaptation.load(json.loads(content.read(MAX_ADAPTATION_BYTES)))
+        except OSError as error:
+            raise SettingError(f"{file}: cannot be read: {reason_of(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise SettingError(f"{file}: {error}") from error
+        return self
 
     def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
         """Return window and hop of a timeline in samples."""
@@ -224,11 +284,11 @@ class Recognizer:
         window_s = self.window_s if window_s is None else window_s
         return check_window(window_s, window_s if hop_s is None else hop_s)
 
-    def _posteriors(self, source: Source, rate: int | None) -> Iterator[npt.NDArray[np.float32]]:
-        """Predict each window with speech as of an unseen speaker."""
+    def _outputs(self, source: Source, rate: int | None) -> Iterator[Output]:
+        """Compute the network's output for each window with speech."""
         model, signal = self._model, read_source(source, rate, self.limits)
         for start in window_starts(signal.size, model.window, model.hop):
-            row = model.posteriors(signal[start : start + model.window])
+            row = model.output(signal[start : start + model.window])
             if row is not None:
                 yield row
 
@@ -245,15 +305,6 @@ def for_request(
     own = copy.copy(recognizer)
     own._model = replace(recognizer._model, unsure_below=unsure_below, before_window=before_window)
     return own
-
-
-def check_adapts(recognizer: Recognizer) -> None:
-    """Raise BundleError if the model was trained without what adaptation needs."""
-    if model_of(recognizer).speaker.prior is None:
-        raise BundleError(
-            f"the model {recognizer.name!r} did not learn how speakers differ, so it cannot adapt: "
-            "train it again with protocol.calibration_folds of 2 or more"
-        )
 
 
 def predict_files(

@@ -20,9 +20,10 @@ from serein.audio.read import RATE_HZ, ChunkReader, Signal
 from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.errors import check_range
+from serein.inference.adaptation import Adaptation
+from serein.inference.network import Output
 from serein.inference.prediction import UNSURE, Segment
-from serein.inference.recognizer import Recognizer, check_adapts, model_of
-from serein.inference.speaker import Speaker
+from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.timeline import check_window, mean_segment
 from serein.inference.window_model import Array, WindowModel
 
@@ -131,7 +132,7 @@ class Stream:
         self._recognizer = recognizer
         self._new_weight = 1 - math.exp(-hop_s / SMOOTHING_S)
         if adapt:
-            check_adapts(recognizer)
+            model_of(recognizer).adaptation.check("speaker")
         self.labels = recognizer.labels
         self.reset()
 
@@ -144,7 +145,8 @@ class Stream:
         """Forget everything; the stream begins at 0 s."""
         self._model = model = model_of(self._recognizer)
         if self._adapt:
-            self._model = replace(model, speaker=Speaker(model.speaker.prior, MAX_KNOWN))
+            known = Adaptation(model.adaptation.learnt, MAX_KNOWN)
+            self._model = replace(model, adaptation=known)
         self._reader = ChunkReader(self._rate)
         keep = max(self._window, model.window)
         self._history = History(keep + round((self._pause_s + 2) * RATE_HZ))
@@ -231,23 +233,23 @@ class Stream:
             self._utterance = UtteranceTimeline(start, self._model)
             self._smoothed = None
             at = start / RATE_HZ
-            yield Event(at, at, None, None, {}, "voice", self._model.speaker.utterances_known)
+            yield Event(at, at, None, None, {}, "voice", self._model.adaptation.utterances_known)
 
     def _predict_window(self, now: int) -> Iterator[Event]:
         """Predict the window that ends now."""
         if self._utterance is None or now - self._utterance.start < MIN_SAMPLES:
             return
         start = max(self._utterance.start, now - self._window)
-        posteriors = self._model.posteriors(self._history.cut(start, now))
-        if posteriors is None:
+        output = self._model.output(self._history.cut(start, now))
+        if output is None:
             return
-        probability = self._smooth(self._model.speaker.adapt(posteriors))
+        probability = self._smooth(self._model.adaptation.predict(output))
         confidence = float(probability[self._label])
         sure = confidence >= self._model.unsure_below
         yield Event(
             *(start / RATE_HZ, now / RATE_HZ, self.labels[self._label] if sure else UNSURE),
             *(confidence, self._model.named(probability), "emotion"),
-            self._model.speaker.utterances_known,
+            self._model.adaptation.utterances_known,
         )
 
     def _smooth(self, probability: Array) -> Array:
@@ -271,10 +273,10 @@ class Stream:
             return
         self._utterance = None
         self._last_end = min(self._sample(over[1]) + PADDING, self._checked)
-        whole, posteriors = utterance.close(self._last_end, self._history)
-        known = self._model.speaker.utterances_known
+        whole, outputs = utterance.close(self._last_end, self._history)
+        known = self._model.adaptation.utterances_known
         if self._adapt:
-            self._model.speaker.add(posteriors)
+            self._model.adaptation.add(outputs, "speaker")
         yield Event(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),
@@ -316,7 +318,7 @@ class UtteranceTimeline:
         self.start = start
         self._model = model
         self._starts: list[int] = []  # of windows, counted from its start
-        self._posteriors: list[Array | None] = []
+        self._outputs: list[Output | None] = []
 
     def extend(self, end: int, history: History) -> None:
         """Predict the windows that are full, and not the last, now that it goes on to `end`."""
@@ -324,18 +326,16 @@ class UtteranceTimeline:
         while (start := len(self._starts) * hop) < end - self.start - window:
             self._predict(start, start + window, history)
 
-    def close(self, end: int, history: History) -> tuple[Segment, list[Array]]:
+    def close(self, end: int, history: History) -> tuple[Segment, list[Output]]:
         """Predict what is left up to its end; return all of it, and the windows with speech."""
         self.extend(end, history)
         samples = end - self.start
         self._predict(max(0, samples - self._model.window), samples, history)
-        timeline = self._model.segments(self._posteriors, self._starts, self._model.window, samples)
+        timeline = self._model.segments(self._outputs, self._starts, self._model.window, samples)
         bounds = (self.start / RATE_HZ, end / RATE_HZ)
         whole = mean_segment(bounds, timeline, self._model.unsure_below)
-        return whole, [row for row in self._posteriors if row is not None]
+        return whole, [row for row in self._outputs if row is not None]
 
     def _predict(self, start: int, end: int, history: History) -> None:
         self._starts.append(start)
-        self._posteriors.append(
-            self._model.posteriors(history.cut(self.start + start, self.start + end))
-        )
+        self._outputs.append(self._model.output(history.cut(self.start + start, self.start + end)))

@@ -11,17 +11,19 @@ import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import UNSURE_RANGE
-from serein.errors import BundleError, check_range
+from serein.errors import BundleError, SettingError, check_range
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
-from serein.inference.bundle import Bundle
-from serein.inference.network import Network, open_network
+from serein.inference.adaptation import Adaptation, Learnt
+from serein.inference.bundle import ADAPTATION, Bundle
+from serein.inference.network import Network, Output, open_network
 from serein.inference.prediction import Segment
-from serein.inference.speaker import Speaker
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
+from serein.models.baseline import AdaptiveHeads
 from serein.models.speaker_prior import SpeakerPrior
 
 Array = npt.NDArray[np.float32]
 
+MAX_TEMPERATURE = 100.0  # in a manifest
 SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
 
 
@@ -34,7 +36,7 @@ def is_silent(window: Signal) -> bool:
 class WindowModel:
     """Predicts window by window; `window` and `hop` are in samples.
 
-    A variant for another speaker, threshold or caller is made by `dataclasses.replace`; it shares
+    A variant for other recordings, threshold or caller is made by `dataclasses.replace`; it shares
     the network. `before_window`, if there, is called before each window and may raise.
     """
 
@@ -45,7 +47,7 @@ class WindowModel:
     network: Network
     speech_threshold: float
     unsure_below: float
-    speaker: Speaker
+    adaptation: Adaptation
     before_window: Callable[[], None] | None = None
 
     @classmethod
@@ -61,24 +63,24 @@ class WindowModel:
             network=open_network(bundle, threads, provider),
             speech_threshold=manifest["speech_threshold"],
             unsure_below=unsure_below,
-            speaker=Speaker(_speaker_prior(bundle)),
+            adaptation=Adaptation(_learnt(bundle)),
         )
 
-    def posteriors(self, window: Signal) -> Array | None:
-        """Predict a window as of an unseen speaker, shape (labels,); None without speech."""
+    def output(self, window: Signal) -> Output | None:
+        """Compute the network's output for a window, not adapted; None without speech."""
         if self.before_window is not None:
             self.before_window()
         if is_silent(window):
             return None
-        probability, speech = self.network.predict(self.front_end(window))
-        return None if speech < self.speech_threshold else probability
+        output = self.network.predict(self.front_end(window))
+        return None if output.speech < self.speech_threshold else output
 
     def of_features(self, features: Array) -> Array:
-        """Predict from the front end's output, adapted to the speaker, speech or not."""
-        return self.speaker.adapt(self.network.predict(features)[0])
+        """Predict from the front end's output, adapted, speech or not."""
+        return self.adaptation.predict(self.network.predict(features))
 
     def of_signal(self, signal: Signal) -> Array:
-        """Predict the first window of a signal, adapted to the speaker, speech or not."""
+        """Predict the first window of a signal, adapted, speech or not."""
         return self.of_features(self.front_end(signal[: self.window]))
 
     def named(self, probabilities: Array) -> dict[str, float]:
@@ -86,16 +88,18 @@ class WindowModel:
         return dict(zip(self.labels, probabilities.tolist(), strict=True))
 
     def timeline(self, signal: Signal, window: int, hop: int) -> tuple[Segment, ...]:
-        """Predict each window of a recording, adapted to the speaker."""
+        """Predict each window of a recording, adapted."""
         starts = window_starts(signal.size, window, hop)
-        rows = [self.posteriors(signal[start : start + window]) for start in starts]
+        rows = [self.output(signal[start : start + window]) for start in starts]
         return self.segments(rows, starts, window, signal.size)
 
     def segments(
-        self, posteriors: Sequence[Array | None], starts: list[int], window: int, samples: int
+        self, outputs: Sequence[Output | None], starts: list[int], window: int, samples: int
     ) -> tuple[Segment, ...]:
-        """Make a timeline of the posteriors of its windows, adapted to the speaker."""
-        adapted = [{} if row is None else self.named(self.speaker.adapt(row)) for row in posteriors]
+        """Make a timeline of what the network gave for its windows, adapted."""
+        adapted = [
+            {} if row is None else self.named(self.adaptation.predict(row)) for row in outputs
+        ]
         return tuple(
             make_segment(bounds, probabilities, self.unsure_below)
             for bounds, probabilities in zip(
@@ -104,14 +108,19 @@ class WindowModel:
         )
 
 
-def _speaker_prior(bundle: Bundle) -> SpeakerPrior | None:
-    values = bundle.manifest.get("adaptation")
-    if values is None:
-        return None
+def _learnt(bundle: Bundle) -> Learnt:
+    """Read what a bundle learnt of how recordings differ."""
+    manifest, labels = bundle.manifest, len(bundle.labels)
+    values, arrays = manifest.get("adaptation"), bundle.files.get(ADAPTATION)
     try:
-        return SpeakerPrior.from_dict(values, len(bundle.labels))
+        prior = None if values is None else SpeakerPrior.from_dict(values, labels)
+        heads = None if arrays is None else AdaptiveHeads.from_bytes(arrays)
+        temperature = float(manifest.get("temperature", 1.0))
+        if not 0 < temperature < MAX_TEMPERATURE or (heads and len(heads.bias) != labels):
+            raise SettingError("it is not of this model")
     except (TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{bundle.place}: adaptation: {error}") from error
+    return Learnt(manifest["name"], labels, temperature, prior, heads)
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:

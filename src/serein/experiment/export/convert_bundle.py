@@ -14,6 +14,7 @@ from serein.audio.read import read_audio
 from serein.errors import BundleError
 from serein.experiment.export.quantise import quantise
 from serein.inference.bundle import (
+    ADAPTATION,
     ARRAYS,
     CARD,
     MODEL,
@@ -80,4 +81,12 @@ def _written(original: Bundle, folder: Path, graph: bytes, *, int8: bool) -> Pat
         )
     notice = original.files[NOTICE].decode()
     file = ARRAYS if ARRAYS in original.files else MODEL
-    return write_bundle(folder, manifest, model=graph, card=card, notice=notice, model_file=file)
+    return write_bundle(
+        folder,
+        manifest,
+        model=graph,
+        card=card,
+        notice=notice,
+        model_file=file,
+        adaptation=original.files.get(ADAPTATION),
+    )

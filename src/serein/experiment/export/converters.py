@@ -32,6 +32,7 @@ from serein.experiment.export.graph_writer import (
 from serein.experiment.export.torch_graph import module_graph
 from serein.models.calibration import TemperatureScaled
 from serein.models.classical import MarginSVM
+from serein.models.domain_adaptation import DomainAdapted
 from serein.models.ensembles import GroupedStacking, SeriesBoosting
 from serein.models.fusion import BlockRidge, ColumnFusion
 from serein.models.fusion.semi_supervised import CoTraining, SelfTraining
@@ -121,6 +122,15 @@ def _wrapper(estimator: Any, write: Writer) -> None:
 
 def _refused(estimator: Any, write: Writer) -> None:
     raise BundleError(f"{type(estimator).__name__} cannot be exported; use TemperatureScaled")
+
+
+def _domain_adapted(estimator: Any, write: Writer) -> None:
+    """Write the head for single recordings at the usual distance from training."""
+    inner = estimator.single_
+    weight = (inner.coef_ / inner.scale_).T
+    product = write("MatMul", write.source, write.constant(weight / estimator.temperature_))
+    bias = (inner.intercept_ - inner.mean_ @ weight) / estimator.temperature_
+    write.logits(write("Add", product, write.constant(bias)))
 
 
 def _temperature_scaled(estimator: Any, write: Writer) -> None:
@@ -240,6 +250,7 @@ CONVERTERS: dict[type, Converter] = {
     Pooled: _after_transformer,
     Scaled: _after_transformer,
     TemperatureScaled: _temperature_scaled,
+    DomainAdapted: _domain_adapted,
     VotingClassifier: _voting,
     BaggingClassifier: _bagging,
 }

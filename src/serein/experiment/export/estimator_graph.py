@@ -22,10 +22,10 @@ from serein.experiment.export import (
     fusion_graph,  # noqa: F401  # the same
 )
 from serein.experiment.export.graph_writer import INPUT, restore, write_graph
-from serein.inference.network import OTHERS
+from serein.inference.network import OTHERS, VECTOR
 
 IR_VERSION = 10  # what onnxruntime 1.20 reads
-PROBABILITY, SPEECH, VECTOR, ROW = "probability", "speech", "vector", "row"
+PROBABILITY, SPEECH, ROW = "probability", "speech", "row"
 
 
 def to_graph(estimator: Any, inputs: int | None) -> ModelProto:
@@ -50,18 +50,23 @@ def speech_graph(estimator: Any, inputs: int | None) -> ModelProto:
 
 
 def join(
-    encoder: bytes | ModelProto | None, heads: Mapping[str, ModelProto], *, others: int = 0
+    encoder: bytes | ModelProto | None,
+    heads: Mapping[str, ModelProto],
+    *,
+    others: int = 0,
+    vector: bool = False,
 ) -> bytes:
     """Put heads behind an encoder, or side by side on one input, as one graph.
 
     With so many `others`, features of other modalities, the head of probabilities takes them beside
-    the vector: see `serein.inference.network`.
+    the vector: see `serein.inference.network`. With `vector` the graph gives the features too.
     """
     if isinstance(encoder, bytes):
         encoder = onnx.load_from_string(encoder)
     if encoder is None:
         encoder = _pass_through(heads.get(SPEECH) or next(iter(heads.values())))
-    joined, outputs = _unified(encoder), []
+    joined = _unified(encoder)
+    outputs = [output for output in joined.graph.output if vector and output.name == VECTOR]
     if others:
         _add_others(joined, others)
     for name, head in heads.items():

@@ -1,0 +1,137 @@
+"""What is known of a speaker, or of recordings of one place, and predictions adapted to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serein.errors import BundleError, SettingError
+from serein.inference.network import Output
+from serein.models.baseline import AdaptiveHeads, Baseline
+from serein.models.speaker_prior import SpeakerPrior, remove_bias
+
+Array = npt.NDArray[np.float32]
+
+TO = ("recordings", "speaker")
+MIN_PROBABILITY = 1e-30  # before the logarithm
+FORMAT, VERSION = "serein-adaptation", 1
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a bundle learnt of how recordings differ; `temperature` is that of its graph."""
+
+    name: str
+    labels: int
+    temperature: float
+    prior: SpeakerPrior | None
+    heads: AdaptiveHeads | None
+
+
+class Adaptation:
+    """Recordings that predictions are adapted to: none at first.
+
+    `memory`: about how many windows are kept, the latest; all, if not given.
+    """
+
+    def __init__(self, learnt: Learnt, memory: int | None = None) -> None:
+        self.learnt = learnt
+        self.to: str | None = None
+        self._memory = memory
+        self._posteriors: deque[Array] = deque(maxlen=memory)
+        self._baseline: Baseline | None = None
+        self._bias: npt.NDArray[np.float64] | None = None
+
+    @property
+    def utterances_known(self) -> int:
+        """By how many windows with speech predictions are adapted."""
+        return self._baseline.count if self._baseline else len(self._posteriors)
+
+    def check(self, to: str) -> None:
+        """Raise BundleError if the model was trained without what adaptation needs."""
+        if to not in TO:
+            raise SettingError(f"to is {to!r}; allowed: {', '.join(TO)}")
+        name = self.learnt.name
+        if self.learnt.heads is None and (self.learnt.prior is None or to != "speaker"):
+            what = "recordings" if to == "recordings" else "speakers"
+            raise BundleError(
+                f"the model {name!r} did not learn how {what} differ, so it cannot adapt: train it "
+                "again with relative = true under [adaptation], or to adapt to speakers with "
+                "protocol.calibration_folds of 2 or more"
+            )
+        if self.to not in (None, to):
+            raise SettingError(f"adapted to {self.to} already: forget that first")
+
+    def add(self, outputs: Iterable[Output], to: str) -> None:
+        """Take in windows with speech, without labels."""
+        self.check(to)
+        self.to = to
+        heads = self.learnt.heads
+        for output in outputs:
+            if heads is None:
+                self._posteriors.append(output.probability)
+                self._bias = None
+                continue
+            if self._baseline is None:
+                self._baseline = Baseline(to, self.learnt.labels, memory=self._memory)
+            self._baseline.add(_vectors(output), np.exp(self._single(output, heads)))
+
+    def forget(self) -> None:
+        """Adapt to nothing again."""
+        self.to = self._baseline = self._bias = None
+        self._posteriors.clear()
+
+    def predict(self, output: Output) -> Array:
+        """Return the probability of each label, (labels,), as what is known makes it."""
+        heads = self.learnt.heads
+        if heads is not None:
+            logs = self._single(output, heads)
+            if self._baseline is not None:
+                logs = heads.adapted(logs, _vectors(output), self._baseline)
+            return np.exp(logs[0]).astype(np.float32)
+        if self.learnt.prior is None or not self._posteriors:
+            return output.probability
+        if self._bias is None:
+            self._bias = self.learnt.prior.bias(np.array(self._posteriors))
+        return remove_bias(output.probability[None], self._bias)[0].astype(np.float32)
+
+    def _single(self, output: Output, heads: AdaptiveHeads) -> npt.NDArray[np.float64]:
+        """Return log probabilities of a single recording, calibrated by its distance."""
+        raised = np.maximum(output.probability[None].astype(np.float64), MIN_PROBABILITY)
+        return heads.scaled(np.log(raised) * self.learnt.temperature, _vectors(output), "single")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for a file."""
+        if self._baseline is None:
+            raise SettingError("adapted to nothing that can be saved: adapt it first")
+        about = {"format": FORMAT, "version": VERSION, "model": self.learnt.name}
+        if self.learnt.heads is not None:
+            about["heads"] = self.learnt.heads.fingerprint
+        return about | self._baseline.to_dict()
+
+    def load(self, values: Any) -> None:
+        """Take over what `to_dict` wrote, for the same model."""
+        heads = self.learnt.heads
+        if not isinstance(values, Mapping) or values.get("format") != FORMAT:
+            raise SettingError(f"not a {FORMAT}")
+        if values.get("version") != VERSION:
+            raise SettingError(f"version {values.get('version')!r}; this serein reads {VERSION}")
+        if heads is None or values.get("heads") != heads.fingerprint:
+            raise SettingError(
+                f"made with another model or version ({values.get('model')!r}), not with this "
+                f"{self.learnt.name!r}: adapt anew"
+            )
+        self._baseline = Baseline.from_dict(values, heads, self._memory)
+        self.to = self._baseline.kind
+
+
+def _vectors(output: Output) -> Array:
+    """Return the features of a window as a row."""
+    if output.vector is None:
+        raise BundleError("the graph gives no vector to adapt by")
+    return output.vector[None]
