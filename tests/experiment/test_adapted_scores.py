@@ -17,7 +17,8 @@ from serein.evaluation.cross_validation import FittedFolds, cross_validate
 from serein.evaluation.metrics import uar
 from serein.evaluation.protocol import leave_one_speaker_out
 from serein.evaluation.result import STAMP, Result
-from serein.experiment.adapted_scores import KNOWN, Adapted, adapt, can_adapt, speaker_prior
+from serein.experiment import adapted_scores
+from serein.experiment.adapted_scores import KNOWN, Adapted, can_adapt, speaker_prior
 from serein.models.calibration import TemperatureScaled
 from serein.models.linear import MaskedRidge
 from serein.models.pipelines import Scaled
@@ -48,6 +49,12 @@ def fitted_folds(classifier: Any, spread: float = 1.0) -> tuple[FittedFolds, Res
 @pytest.fixture(scope="module")
 def judged() -> tuple[FittedFolds, Result]:
     return fitted_folds(TemperatureScaled(MaskedRidge(), folds=4))
+
+
+def adapt(fitted: FittedFolds, result: Result, **options: Any) -> list[Adapted]:
+    """Adapt by posteriors, which needs no features."""
+    nothing = np.zeros((len(result.truth), 1), np.float32)
+    return adapted_scores.adapt(fitted, result, nothing, **options)
 
 
 def silent(done: int, total: int) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 
 import serein
 from serein.cli import main
+from serein.errors import BundleError, SettingError
 from serein.experiment import speech
-from serein.inference.recognizer import model_of
+from serein.inference.bundle import read_bundle
+from serein.inference.recognizer import Recognizer, model_of
 
 RATE_HZ = 16_000
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
@@ -151,3 +154,91 @@ def test_a_broken_recording_is_named_before_training(studio: Path, tmp_path: Pat
     text = serein_command("train", studio / "broken.toml", "--cache", tmp_path / "c", status=2)
     assert "broken.wav: cannot be decoded" in text
     (studio / "broken.wav").unlink()
+
+
+@pytest.fixture(scope="module")
+def adaptive(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a recipe with a head for features relative to a baseline."""
+    place = tmp_path_factory.mktemp("adaptive")
+    recipe = (studio / "mine.toml").read_text()
+    more = '[model]\nname = "ridge"\n[adaptation]\nrelative = true\n'
+    more += "[protocol]\ncalibration_folds = 2\n"
+    (studio / "adaptive.toml").write_text(recipe + more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speech, "SOUNDS", 10)
+        cache = ("--cache", place / "cache")
+        serein_command("train", studio / "adaptive.toml", "--out", place / "model", *cache)
+    return place / "model"
+
+
+def test_a_bundle_with_a_relative_head_adapts_to_recordings(
+    adaptive: Path, studio: Path, tmp_path: Path
+) -> None:
+    recognizer = serein.load(adaptive)
+    clip = studio / "0-anger-0.wav"
+    single = recognizer.predict(clip)
+    assert recognizer.adapt([clip]).predict(clip).probabilities == single.probabilities
+    recognizer.forget_speaker()
+    recognizer.adapt(studio, to="recordings")
+    adapted = recognizer.predict(clip)
+    assert adapted.utterances_known == 32
+    assert adapted.probabilities != single.probabilities
+    with pytest.raises(SettingError, match="adapted to recordings already"):
+        recognizer.adapt(clip, to="speaker")
+    saved = recognizer.save_adaptation(tmp_path / "room.json")
+    assert saved.stat().st_size < 20_000
+    again = serein.load(adaptive).load_adaptation(saved).predict(clip)
+    assert again.emotion == adapted.emotion
+    assert list(again.probabilities.values()) == pytest.approx(
+        list(adapted.probabilities.values()), abs=1e-3
+    )
+    with pytest.raises(SettingError, match="another model"):
+        serein.load().load_adaptation(saved)
+
+
+def test_the_bundle_predicts_as_the_classifier_did(adaptive: Path) -> None:
+    manifest = serein.load(adaptive).manifest
+    assert manifest["version"] == 2
+    assert "adaptation" not in manifest
+    assert set(manifest["confidence"]) == {"single", "recordings", "speaker"}
+    states = {row.get("adapted_to") for row in manifest["scores"]}
+    assert states == {None, "speaker", "recordings"}
+
+
+def test_predict_adapts_and_saves(adaptive: Path, studio: Path, tmp_path: Path) -> None:
+    clips = [studio / f"{speaker}-{emotion}-0.wav" for speaker in range(4) for emotion in PITCH_HZ]
+    saved = tmp_path / "room.json"
+    common = ("--model", adaptive, "--json")
+    text = serein_command(
+        "predict", *clips, *common, "--adapt", "recordings", "--adapt-save", saved
+    )
+    first = [json.loads(line) for line in text.splitlines()]
+    assert {row["utterances_known"] for row in first} == {8}
+    text = serein_command("predict", clips[0], *common, "--adapt-from", saved)
+    again = json.loads(text)
+    assert again["utterances_known"] == 8
+    assert again["probabilities"] == pytest.approx(first[0]["probabilities"], abs=2e-3)
+    for wrong in (
+        ("--adapt", "speaker", "--adapt-from", saved),
+        ("--adapt-save", saved),
+        ("--adapt", "recordings", "--same-speaker"),
+    ):
+        assert "--adapt" in serein_command("predict", clips[0], *common, *wrong, status=2)
+
+
+def test_a_relative_head_survives_int8(adaptive: Path, studio: Path, tmp_path: Path) -> None:
+    serein_command("export", adaptive, "--out", tmp_path / "small.zip", "--int8")
+    clip = studio / "0-anger-0.wav"
+    small, whole = (
+        serein.load(place).adapt(studio) for place in (tmp_path / "small.zip", adaptive)
+    )
+    pair = [one.predict(clip).probabilities for one in (small, whole)]
+    assert pair[0] == pytest.approx(pair[1], abs=0.1)
+
+
+def test_damaged_arrays_of_adaptation_are_refused(adaptive: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(adaptive)
+    for content in (b"", b"PK", bundle.files["adaptation.npz"][:-200]):
+        files = {**bundle.files, "adaptation.npz": content}
+        with pytest.raises(BundleError, match="adaptation"):
+            Recognizer(replace(bundle, files=files))

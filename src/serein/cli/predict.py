@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,6 +42,33 @@ if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
 
 
+class AdaptTo(StrEnum):
+    """What `--adapt` takes."""
+
+    none = "none"
+    recordings = "recordings"
+    speaker = "speaker"
+
+
+class AdaptOptions:
+    """Options of adaptation, checked: to what, from which file, into which one."""
+
+    def __init__(
+        self, to: AdaptTo, same_speaker: bool, file: Path | None, save: Path | None
+    ) -> None:
+        if same_speaker and to is AdaptTo.recordings:
+            raise typer.BadParameter("--same-speaker is --adapt speaker: leave --adapt out")
+        to = AdaptTo.speaker if same_speaker else to
+        if file is not None and to is not AdaptTo.none:
+            raise typer.BadParameter("--adapt-from is in place of --adapt: leave one out")
+        if save is not None and to is AdaptTo.none:
+            raise typer.BadParameter("--adapt-save needs --adapt recordings or speaker")
+        self.to: Literal["speaker", "recordings"] | None = None
+        if to is not AdaptTo.none:
+            self.to = "speaker" if to is AdaptTo.speaker else "recordings"
+        self.file, self.save = file, save
+
+
 def predict(
     inputs: Annotated[
         list[str] | None,
@@ -69,10 +97,22 @@ def predict(
         typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording that is accepted."),
     ] = DEFAULT_LIMITS.max_s,
     unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
+    adapt: Annotated[
+        AdaptTo,
+        typer.Option(
+            help="Adapt to these first, without labels: recordings of one place or kind; or of "
+            "one speaker."
+        ),
+    ] = AdaptTo.none,
     same_speaker: Annotated[
-        bool,
-        typer.Option("--same-speaker", help="All are of one speaker: adapt to that voice first."),
+        bool, typer.Option("--same-speaker", help="The same as --adapt speaker.")
     ] = False,
+    adapt_from: Annotated[
+        Path | None, typer.Option(help="Adapt by what --adapt-save wrote, with the same model.")
+    ] = None,
+    adapt_save: Annotated[
+        Path | None, typer.Option(help="JSON file to write what --adapt found to.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Table (.parquet, .csv, .jsonl) to write; goes on if killed."),
@@ -119,6 +159,8 @@ def predict(
 
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
+        alone |= {"--adapt": adapt is not AdaptTo.none, "--adapt-from": adapt_from}
+        alone |= {"--adapt-save": adapt_save}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
         settings = BulkSettings(model, unsure_below, max_seconds, provider)
@@ -126,6 +168,7 @@ def predict(
             raise typer.Exit(int(predict_into(out, inputs, settings, jobs)))
     if engine != "local":
         raise typer.BadParameter("--engine is for many recordings: add --out FILE")
+    adaptation = AdaptOptions(adapt, same_speaker, adapt_from, adapt_save)
     limits = Limits(max_s=max_seconds)
     voice = load(
         model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
@@ -133,8 +176,7 @@ def predict(
     _refuse_gaps(window or voice.window_s, hop)
     _refuse_folder_without_tables(face, inputs)
     recognizer = MultimodalRecognizer(voice)
-    if same_speaker:
-        _adapt(recognizer, inputs)
+    _adapt(recognizer, inputs, adaptation)
     predict_one = partial(
         recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
     )
@@ -203,11 +245,18 @@ def _face_of(file: Path | None, face: Path | None) -> Path | None:
     return table if table.exists() else None
 
 
-def _adapt(recognizer: MultimodalRecognizer, inputs: list[str]) -> None:
+def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: AdaptOptions) -> None:
     """Adapt to all recordings that can be read; errors of the others are printed afterwards."""
+    if adaptation.file is not None:
+        recognizer.load_adaptation(adaptation.file)
+    to = adaptation.to
+    if to is None:
+        return
     for file in _findable(inputs):
         with suppress(AudioError, MissingExtraError):  # or without speech
-            recognizer.adapt(file)
+            recognizer.adapt(file, to=to)
+    if adaptation.save is not None:
+        recognizer.save_adaptation(adaptation.save)
 
 
 def _findable(inputs: list[str]) -> Iterator[Path]:

@@ -47,6 +47,7 @@ def train(
 ) -> None:
     """Evaluate a recipe, train it on all its speakers and write a bundle that `predict` runs."""
     from serein.experiment.evaluate import evaluate as evaluate_recipe
+    from serein.experiment.evaluate import on_unseen_corpora
     from serein.experiment.train import fit, pack, refuse_unpackable
 
     wanted = chosen_recipe(recipe, corpus, model)
@@ -58,8 +59,12 @@ def train(
             prepared, int8=int8, adaptation=None, cache=cache, progress_bar=progress_bar
         )
         show_scores(evaluation)
+        unseen = on_unseen_corpora(prepared, cache=cache, progress_bar=progress_bar)
+        if unseen is not None:
+            show_scores(unseen)
         fitted = fit(prepared, cache=cache, progress_bar=progress_bar)
-    folder = pack(fitted, prepared, evaluation, out or Path("runs") / wanted.name)
+    folder = out or Path("runs") / wanted.name
+    pack(fitted, prepared, evaluation, folder, unseen=unseen)
     typer.echo(f"written: {folder}")
 
 
@@ -190,7 +195,12 @@ def evaluate(
         )
     show_scores(evaluation)
     if out:
-        for name in ("stress.json", "stress-predictions.csv", "predictions-adapted.csv"):
+        for name in (
+            "stress.json",
+            "stress-predictions.csv",
+            "predictions-adapted.csv",
+            "predictions-adapted-recordings.csv",
+        ):
             (out / name).unlink(missing_ok=True)  # of an earlier evaluation
         write_evaluation(evaluation, out)
     if stress:

@@ -197,13 +197,15 @@ def leave_one_sentence_out(
     return [(train, test) for train, test in crossed if len(test)]
 
 
-def leave_one_corpus_out(corpora: Sequence[str]) -> list[Fold]:
+def leave_one_corpus_out(corpora: Sequence[str], test: Iterable[str] = ()) -> list[Fold]:
     """Test each corpus with a model trained on all others.
 
     Parameters
     ----------
     corpora : sequence of str
         Which corpus each sample is of.
+    test : iterable of str
+        The corpora that are left out in turn; all, if none are named.
 
     Returns
     -------
@@ -213,16 +215,19 @@ def leave_one_corpus_out(corpora: Sequence[str]) -> list[Fold]:
     Raises
     ------
     ProtocolError
-        If there are fewer than two corpora.
+        If there are fewer than two corpora, or one to test on is unknown.
     """
     names = np.asarray(corpora)
-    known = np.unique(names)
+    known, wanted = np.unique(names), set(test)
+    for name in sorted(wanted - set(known.tolist())):
+        raise ProtocolError(unknown_name("corpus to test on", name, known.tolist()))
     if len(known) < 2:
         raise ProtocolError(
             f"{', '.join(known)} is the only corpus; leaving one out needs at least 2: name more "
             "under data.corpora"
         )
-    return list(LeaveOneGroupOut().split(names, groups=names))
+    folds = LeaveOneGroupOut().split(names, groups=names)
+    return [fold for fold in folds if not wanted or names[fold[1][0]] in wanted]
 
 
 def train_and_test(corpora: Sequence[str], test: Iterable[str]) -> list[Fold]:

@@ -138,9 +138,13 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         'protocol.named goes with split = "named_folds", which needs it': (
             bool(protocol.named) == (protocol.split == "named_folds")
         ),
-        'protocol.test goes with split = "train_and_test", which needs it': (
+        'protocol.test goes with split = "train_and_test", which needs it, and with '
+        '"leave_one_corpus_out"': (
             bool(protocol.test) == (protocol.split == "train_and_test")
+            or protocol.split == "leave_one_corpus_out"
         ),
+        'protocol.emotions must be "common" or "all"': protocol.emotions in ("common", "all"),
+        **_adaptation_rules(recipe),
         "protocol.calibration_folds must be 0 or at least 2": protocol.calibration_folds != 1
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
@@ -197,6 +201,21 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
         f"balance.method {method} cannot say of which corpus a made vector is: use over or under": (
             not (made and name in MASKED and len(recipe.data.corpora) > 1)
         ),
+    }
+
+
+def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
+    """Return what a head relative to a baseline needs."""
+    wanted = recipe.adaptation.relative
+    needs = {
+        f"a model of {', '.join(MASKED)}": recipe.model.name in MASKED,
+        "one vector a recording: an [encoder], or features.functionals": not _has_series(recipe),
+        'balance.method "none" or "corpora"': recipe.balance.method in ("none", "corpora"),
+        "the voice alone, without fusion": recipe.fusion is None,
+        "features of recordings, not of a table": not (recipe.features and recipe.features.table),
+    }
+    return {
+        f"adaptation.relative needs {what}": holds or not wanted for what, holds in needs.items()
     }
 
 

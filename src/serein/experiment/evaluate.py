@@ -32,6 +32,7 @@ from serein.experiment.prepare import (
     stack,
     temperature_of,
 )
+from serein.experiment.splits import make_folds
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
 from serein.features.feature_sets import group_columns
@@ -176,7 +177,7 @@ def evaluate(
         evaluation = replace(evaluation, importance=found)
     if adaptation or (adaptation is None and can_adapt(fitted)):
         with progress_bar("adaptation") as progress:
-            cases = adapt(fitted, evaluation.result, seed=seed, progress=progress)
+            cases = adapt(fitted, evaluation.result, prepared.X, seed=seed, progress=progress)
         evaluation = replace(evaluation, adapted=tuple(cases))
     if int8 and isinstance(front, SpeechEncoder):
         vectors = describe(prepared.corpus, quantised_encoder(front), cache, progress_bar)
@@ -184,6 +185,24 @@ def evaluate(
             evaluation, int8=fitted.predict(prepared.with_voice(stack(vectors, front)))
         )
     return evaluation
+
+
+def on_unseen_corpora(
+    prepared: Prepared, *, cache: Path | None = None, progress_bar: ProgressBar = no_progress_bar
+) -> Evaluation | None:
+    """Evaluate with each corpus left out in turn; None where a recipe has no head for that."""
+    recipe = prepared.recipe
+    if not recipe.adaptation.relative or len(set(prepared.origin)) < 2:
+        return None
+    protocol = replace(recipe.protocol, split="leave_one_corpus_out", emotions="all", test=())
+    folds, words = make_folds(protocol, prepared.corpus)
+    recipe = replace(recipe, protocol=protocol)
+    unseen = replace(prepared, recipe=recipe, folds=folds, protocol=words)
+    fitted = fit_folds(unseen, cache=cache, progress_bar=progress_bar, title="unseen corpora")
+    result = fitted.predict(unseen.X)
+    with progress_bar("adaptation") as progress:
+        cases = adapt(fitted, result, unseen.X, counts=(None,), progress=progress)
+    return Evaluation(unseen, fitted, result, adapted=tuple(cases))
 
 
 def fit_folds(
@@ -305,7 +324,8 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:
         write_predictions(evaluation.int8, folder / "predictions-int8.csv")
     for case in evaluation.adapted:
         if case.whole:
-            write_predictions(case.result, folder / "predictions-adapted.csv")
+            ending = "" if case.to == "speaker" else f"-{case.to}"
+            write_predictions(case.result, folder / f"predictions-adapted{ending}.csv")
     _write_curves(evaluation, folder / "curves.csv")
     return target
 

@@ -46,6 +46,7 @@ from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
 from serein.models.catalogue import MASKED, make_model
+from serein.models.domain_adaptation import DomainAdapted
 from serein.models.fusion import Unlabelled
 from serein.models.padding import pad
 from serein.training.balance import Balanced
@@ -309,7 +310,9 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
     )
     if recipe.balance.method not in {"none", "corpora"}:
         classifier = Balanced(classifier, recipe.balance.method, random_state=recipe.protocol.seed)
-    folds = recipe.protocol.calibration_folds
+    folds, seed = recipe.protocol.calibration_folds, recipe.protocol.seed
+    if folds and recipe.adaptation.relative:
+        return DomainAdapted(classifier, folds=folds, random_state=seed)
     return TemperatureScaled(classifier, folds=folds) if folds else classifier
 
 

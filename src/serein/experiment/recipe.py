@@ -222,6 +222,20 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Adaptation:
+    """Domain adaptation in feature space: `serein.models.domain_adaptation.DomainAdapted`.
+
+    Attributes
+    ----------
+    relative : bool
+        Whether a second head is trained, on features relative to their corpus or speaker, and
+        confidence on corpora that are left out in turn.
+    """
+
+    relative: bool = False
+
+
+@dataclass(frozen=True)
 class Search:
     """Hyperparameter search, as `serein tune` runs it.
 
@@ -261,6 +275,10 @@ class Protocol:
         For ``named_folds``: the test speakers of each fold.
     test : tuple of str
         For ``train_and_test``: the corpora to test on; the others of data.corpora are trained on.
+        For ``leave_one_corpus_out``: those that are left out in turn; all, if not given.
+    emotions : str
+        For those two: ``common``, the emotions that each side has; or ``all``, for models that take
+        a corpus without some emotions: no clip is left out, and each is tested among all emotions.
     speaker_overlap : str
         ``refuse``; or ``allow`` to run what leaks, such as a speaker on both sides, and to stamp
         the report with it.
@@ -276,6 +294,7 @@ class Protocol:
     folds: int = 6
     named: dict[str, tuple[str, ...]] = field(default_factory=dict)
     test: tuple[str, ...] = ()
+    emotions: str = "common"
     speaker_overlap: str = "refuse"
     calibration_folds: int | None = None
     seed: int = 0
@@ -318,6 +337,8 @@ class Recipe:
         What is fused with the voice, and how; None where it is alone.
     balance, augmentation : Balance, Augmentation
         Class balancing and augmented data, in training only.
+    adaptation : Adaptation
+        Domain adaptation.
     protocol, search : Protocol, Search
         Evaluation protocol and hyperparameter search.
     bundle : Packing
@@ -335,6 +356,7 @@ class Recipe:
     training: Training = field(default_factory=Training)
     balance: Balance = Balance()
     augmentation: Augmentation = Augmentation()
+    adaptation: Adaptation = Adaptation()
     protocol: Protocol = Protocol()
     search: Search = Search()
     bundle: Packing = Packing()

@@ -54,8 +54,9 @@ def _each_sentence(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]
 
 
 def _each_corpus(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
-    folds = protocols.leave_one_corpus_out([clip.corpus for clip in corpus])
-    return folds, f"leave one corpus out, {_common(corpus)}"
+    names = [clip.corpus for clip in corpus]
+    folds = protocols.leave_one_corpus_out(names, protocol.test)
+    return folds, f"leave one corpus out, {_emotions(protocol, corpus)}"
 
 
 def _train_and_test(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
@@ -63,7 +64,7 @@ def _train_and_test(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str
     folds = protocols.train_and_test(names, protocol.test)
     trained = sorted(set(names) - set(protocol.test))
     words = f"trained on {', '.join(trained)}, tested on {', '.join(sorted(protocol.test))}"
-    return folds, f"{words}, {_common(corpus)}"
+    return folds, f"{words}, {_emotions(protocol, corpus)}"
 
 
 def _at_random(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
@@ -105,7 +106,7 @@ def make_folds(protocol: Protocol, corpus: Corpus) -> tuple[list[Fold], str]:
 
 def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
     """Keep the emotions that both sides of a cross-corpus protocol have."""
-    if protocol.split not in CROSS_CORPUS:
+    if protocol.split not in CROSS_CORPUS or protocol.emotions == "all":
         return corpus
     known = {
         name: {clip.emotion for clip in corpus if clip.corpus == name}
@@ -149,8 +150,9 @@ def strata(corpus: Corpus) -> list[str]:
     return [f"{clip.corpus} {clip.emotion}" for clip in corpus]
 
 
-def _common(corpus: Corpus) -> str:
-    return f"{len(corpus.emotions)} common emotions"
+def _emotions(protocol: Protocol, corpus: Corpus) -> str:
+    kind = "common " if protocol.emotions == "common" else ""
+    return f"{len(corpus.emotions)} {kind}emotions"
 
 
 def _refuse_too_little(corpus: Corpus) -> None:

@@ -33,6 +33,7 @@ from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
 from serein.inference.arrays import ArraysModel
 from serein.inference.bundle import ARRAYS, MODEL, write_bundle
+from serein.models.baseline import KINDS, AdaptiveHeads
 from serein.models.catalogue import member_names
 
 KEPT = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "clips", "speakers")
@@ -103,7 +104,14 @@ def fit(
     return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress_bar=progress_bar))
 
 
-def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str | Path) -> Path:
+def pack(
+    fitted: Fitted,
+    prepared: Prepared,
+    evaluation: Evaluation,
+    folder: str | Path,
+    *,
+    unseen: Evaluation | None = None,
+) -> Path:
     """Write a fitted recipe as a bundle.
 
     Parameters
@@ -116,6 +124,8 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
         The recipe's scores on unseen speakers, for the card.
     folder : str or path
         The bundle's folder.
+    unseen : Evaluation, optional
+        Its scores on corpora that were left out, from `on_unseen_corpora`.
 
     Returns
     -------
@@ -128,6 +138,9 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
         If the folder holds other things.
     """
     manifest, arrays = make_manifest(prepared, evaluation, fitted), arrays_of(fitted)
+    if unseen is not None:
+        manifest["scores"] = _scores(unseen) + manifest["scores"]
+    heads: AdaptiveHeads | None = inside(fitted.classifier, "heads_")
     return write_bundle(
         folder,
         manifest,
@@ -135,6 +148,7 @@ def pack(fitted: Fitted, prepared: Prepared, evaluation: Evaluation, folder: str
         card=model_card(manifest),
         notice=notice(manifest),
         model_file=ARRAYS if arrays else MODEL,
+        adaptation=None if heads is None else heads.to_bytes(),
     )
 
 
@@ -160,7 +174,8 @@ def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
     front = prepared.front
     encoder = encoder_graph(front) if isinstance(front, SpeechEncoder) else None
     others = prepared.X.shape[1] - prepared.voice.shape[1]
-    return join(encoder, heads, others=others)
+    vector = inside(fitted.classifier, "heads_") is not None
+    return join(encoder, heads, others=others, vector=vector)
 
 
 def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) -> dict[str, Any]:
@@ -194,6 +209,12 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     spent = inside(fitted.classifier, "privacy_")
     if spent:
         manifest["privacy"] = spent | {"public": list(recipe.data.public)}
+    heads = inside(fitted.classifier, "heads_")
+    if heads is not None:
+        manifest["confidence"] = {
+            kind: line.astype(float).round(4).tolist()
+            for kind, line in zip(KINDS, heads.confidence, strict=True)
+        }
     prior = None if recipe.fusion else inside(fitted.classifier, "speaker_prior_")
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
@@ -208,10 +229,10 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
 
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return a row for each corpus and precision: scores on unseen speakers."""
-    results = [("float32", evaluation.result, False), ("int8", evaluation.int8, False)]
-    results += [("float32", case.result, True) for case in evaluation.adapted if case.whole]
+    results = [("float32", evaluation.result, ""), ("int8", evaluation.int8, "")]
+    results += [("float32", case.result, case.to) for case in evaluation.adapted if case.whole]
     rows = []
-    for precision, result, known in results:
+    for precision, result, to in results:
         if result is None:
             continue
         for corpus in np.unique(result.about["corpus"]):
@@ -219,7 +240,7 @@ def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
             scores = part.scores()
             row = {"corpus": str(corpus), "protocol": part.title, "precision": precision}
             row |= {key: scores[key] for key in KEPT} | {"doubt": _doubt(part)}
-            rows.append(row | {"adapted": known})
+            rows.append(row | {"adapted": bool(to)} | ({"adapted_to": to} if to else {}))
     return rows
 
 
