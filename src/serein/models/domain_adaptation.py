@@ -32,7 +32,7 @@ from serein.training.contract import Floats, LogProbabilityClassifier, check_wei
 Index = npt.NDArray[np.intp]
 
 MIN_GROUP = 5  # recordings of a speaker: with fewer, the corpus is the baseline in training
-MAX_HELD_OUT = 1500  # recordings of a corpus from which the heads for held-out ones are learnt
+MAX_HELD_OUT = 600  # recordings of a corpus from which the heads for held-out ones are learnt
 
 
 @dataclass(frozen=True, eq=False)
