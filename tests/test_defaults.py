@@ -11,7 +11,7 @@ import typer.main
 
 import serein
 from serein import cli, defaults
-from serein.bulk.predict_all import Settings as BulkSettings
+from serein.bulk.predict_all import BulkSettings
 from serein.defaults import DEFAULT_LIMITS, HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S, Range
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
