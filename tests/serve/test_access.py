@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,11 +86,11 @@ def encoded(key: str) -> str:
 
 
 def test_the_key_of_a_stream(guarded) -> None:
-    with connect(guarded.ws, proxy=None, subprotocols=["serein", encoded(KEY)]) as socket:
-        assert socket.subprotocol == "serein"
-        assert json.loads(socket.recv())["type"] == "ready"
-    with connect(guarded.ws, proxy=None, additional_headers={"X-API-Key": KEY}) as socket:
-        assert json.loads(socket.recv())["type"] == "ready"
+    with connect(guarded.ws, proxy=None, subprotocols=["serein", encoded(KEY)]) as stream:
+        assert stream.subprotocol == "serein"
+        assert json.loads(stream.recv())["type"] == "ready"
+    with connect(guarded.ws, proxy=None, additional_headers={"X-API-Key": KEY}) as stream:
+        assert json.loads(stream.recv())["type"] == "ready"
     for names in (["serein"], ["serein", encoded("wrong")], ["key.%%%"], ["key."]):
         with (
             pytest.raises(InvalidStatus) as refused,
@@ -112,8 +114,8 @@ def test_origins(guarded) -> None:
 
 def test_origins_of_streams(guarded) -> None:
     headers = {"X-API-Key": KEY}
-    with connect(guarded.ws, proxy=None, origin=PAGE, additional_headers=headers) as socket:
-        assert json.loads(socket.recv())["type"] == "ready"
+    with connect(guarded.ws, proxy=None, origin=PAGE, additional_headers=headers) as stream:
+        assert json.loads(stream.recv())["type"] == "ready"
     with (
         pytest.raises(InvalidStatus) as refused,
         connect(guarded.ws, proxy=None, origin="https://evil.example", additional_headers=headers),
@@ -143,6 +145,14 @@ def test_preflight(guarded) -> None:
         ("evil.example", 400),
         ("127.0.0.1.evil.example", 400),
         ("localhost.evil.example", 400),
+        ("[::1].evil.example", 400),
+        ("[::1]evil:80", 400),
+        ("localhost:80@evil.example", 400),
+        ("user@localhost", 400),
+        ("localhost:port", 400),
+        ("localhost:80:80", 400),
+        ("localhost/", 400),
+        ("[localhost]", 400),
         ("[", 400),
         ("", 400),
         ("x" * 5000, 400),
@@ -150,6 +160,18 @@ def test_preflight(guarded) -> None:
 )
 def test_hosts(guarded, host: str, status: int) -> None:
     assert get(guarded, "/healthz", host=host).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("doubled", "code"), [("Host: ser.example", "bad_request"), (f"Origin: {PAGE}", "bad_origin")]
+)
+def test_a_doubled_header(guarded, doubled: str, code: str) -> None:
+    lines = ["GET /v1/limits HTTP/1.0", "Host: ser.example", f"Origin: {PAGE}", f"X-API-Key: {KEY}"]
+    for sent, words in ((lines, "max_bytes"), ([*lines, doubled], code)):
+        with socket.create_connection(guarded.address, timeout=10) as wire:
+            wire.sendall("\r\n".join([*sent, "", ""]).encode())
+            answer = b"".join(iter(lambda: wire.recv(65536), b"")).decode()
+        assert words in answer
 
 
 def test_rate(start) -> None:
@@ -177,6 +199,11 @@ def test_headers_of_every_answer(service, path: str) -> None:
     assert "server" not in answer.headers
 
 
+def test_a_key_file_that_others_can_read_is_warned_of(guarded) -> None:
+    warnings = [line for line in guarded.lines() if line["event"] == "readable_by_others"]
+    assert ["--api-key-file" in str(line["advice"]) for line in warnings] == [True]
+
+
 def test_nothing_private_is_logged(guarded, voice: Path) -> None:
     headers = {"x-api-key": KEY, "user-agent": "secret-agent"}
     httpx.post(
@@ -185,11 +212,14 @@ def test_nothing_private_is_logged(guarded, voice: Path) -> None:
         headers=headers,
     )
     get(guarded, "/private/path?private=query")
-    with connect(f"{guarded.ws}?hop_s=0.125", proxy=None, additional_headers=headers) as socket:
-        socket.recv()
-        socket.send('{"type":"end"}')
-        socket.recv()
-    lines = guarded.lines()
+    with connect(f"{guarded.ws}?hop_s=0.125", proxy=None, additional_headers=headers) as stream:
+        stream.recv()
+        stream.send('{"type":"end"}')
+        stream.recv()
+    for _ in range(100):
+        if (lines := guarded.lines())[-1]["event"] == "stream":
+            break
+        time.sleep(0.05)
     text = guarded.log.read_text()
     for private in (KEY, encoded(KEY), "private", "secret", "0.125", "model=", "neutral", "127.0"):
         assert private not in text

@@ -6,14 +6,18 @@ a service that ignored the short limits of `strict` would fail here.
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from made_sounds import flac_silence, lying_wav, opus_silence
 
@@ -155,6 +159,47 @@ def test_a_slow_second_request(strict) -> None:
 def test_headers_without_end(service) -> None:
     answer = talk(service, b"GET / HTTP/1.1\r\n", *[b"X-A: " + bytes([65]) * 30_000] * 5)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_headers_that_are_too_large(service, pieces: int) -> None:
+    """In one piece too, as all of them that arrive at once."""
+    lines = b"".join(b"X-%d: %b\r\n" % (number, b"A" * 990) for number in range(70))
+    data = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n"
+    size = len(data) // pieces + 1
+    answer = talk(service, *(data[at : at + size] for at in range(0, len(data), size)))
+    assert answer == b"" or (answer.startswith(b"HTTP/1.1 400") and b"too large" in answer)
+    assert service.metric("serein_queue") == 0
+
+
+def test_a_malformed_handshake_is_answered_as_json_and_repeats_nothing(service) -> None:
+    answer = talk(
+        service,
+        b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: <script>\r\n\r\n",
+    )
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"application/json" in head
+    assert b"text/plain" not in head
+    assert json.loads(body)["error"]["code"] == "bad_request"
+    assert b"script" not in answer
+
+
+def test_what_is_sent_is_not_in_the_log(service) -> None:
+    """Neither what python-multipart says of bytes, nor what websockets says of text."""
+    size = service.log.stat().st_size
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    httpx.post(f"{service.url}/v1/predict", content=b"--bZZZ\r\n" * 3, headers=form)
+    with connect(service.ws, proxy=None) as stream:
+        stream.recv()
+        with suppress(ConnectionClosed):
+            stream.send(b"secret\xff\xfe", text=True)
+            while True:
+                stream.recv(timeout=10)
+    said = service.log.read_text()[size:]
+    for private in ("character", "boundary", "secret", "0xff", "Traceback", "\\xff"):
+        assert private not in said
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,16 @@ def test_limits_are_those_of_the_service() -> None:
         *("decoder_megabytes", "decoders", "stop_seconds"),
     ]
     assert numbers == [getattr(Settings(), name) for name in named]
-    others = {"models", "provider", "version", "api_key", "allow_origins", "allow_hosts", "store"}
+    others = {
+        "models",
+        "provider",
+        "version",
+        "api_key",
+        "api_key_file",
+        "allow_origins",
+        "allow_hosts",
+        "store",
+    }
     assert set(named) | others == {field.name for field in fields(Settings)}
 
 

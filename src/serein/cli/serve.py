@@ -75,6 +75,7 @@ def serve(
         provider=provider,
         version=__version__,
         api_key=read_key(api_key_file) if api_key_file else os.environ.get("SEREIN_API_KEY", ""),
+        api_key_file=str(api_key_file or ""),
         allow_origins=tuple(allow_origin or ()),
         allow_hosts=tuple(allow_host or ()),
         max_megabytes=max_megabytes,

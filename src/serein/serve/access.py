@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+import re
 from hashlib import sha256
 
 from starlette.datastructures import Headers
@@ -18,7 +19,7 @@ PUBLIC_PATHS = ("/", "/healthz")  # no key needed
 PUBLIC_FOLDERS = ("/assets/",)
 UNLIMITED_PATHS = ("/healthz",)  # a watchdog is no client
 KEY_SUBPROTOCOL = "key."  # a browser's WebSocket cannot send headers
-MAX_HOST_LENGTH = 255
+HOST = re.compile(r"(?:\[([0-9a-f:.]*:[0-9a-f:.]*)\]|([a-z0-9._-]{1,255}))(?::[0-9]{1,5})?")
 
 
 class AccessControl:
@@ -53,7 +54,7 @@ class AccessControl:
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
         """Refuse names of other sites that were made to resolve to this machine (DNS rebinding)."""
-        host = _host_name(headers.get("host", ""))
+        host = _host_name(headers)
         bound = (scope.get("server") or ("", 0))[0]
         if host in self._hosts or host == "localhost" or _is_loopback(host):
             return
@@ -74,10 +75,11 @@ class AccessControl:
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
-        if origin is None or origin.lower() in self._origins:
+        doubled = len(headers.getlist("origin")) > 1
+        if origin is None or (origin.lower() in self._origins and not doubled):
             return
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-        if origin.lower() != f"{scheme}://{headers.get('host', '').lower()}":
+        if doubled or origin.lower() != f"{scheme}://{headers['host'].lower()}":
             raise RequestError(
                 "bad_origin",
                 "pages of this origin are not allowed; allow them with --allow-origin",
@@ -132,13 +134,11 @@ def _digest(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def _host_name(header: str) -> str:
-    """Return the host of ``host:port`` or ``[::1]:port``, in small letters."""
-    if len(header) > MAX_HOST_LENGTH:
-        return ""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
+def _host_name(headers: Headers) -> str:
+    """Return the host of ``host:port`` or ``[::1]:port`` in small letters; "" if malformed."""
+    given = headers.getlist("host")
+    found = HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+    return (found[1] or found[2]) if found else ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from typing import Any
 
 from fastapi.responses import Response
@@ -14,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serein.serve.access import AccessControl, is_preflight
 from serein.serve.errors import RequestError
-from serein.serve.observability import Metrics
+from serein.serve.observability import Metrics, places
 
 POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; "
@@ -66,7 +65,9 @@ class RequestMiddleware:
             if exchange.client_left and isinstance(error, OSError):  # the server expects it
                 raise
             exchange.notes["refusal"] = INTERNAL.code
-            logger.error("failed", extra={"error": type(error).__name__, "at": _places(error)})
+            logger.error(
+                "failed", extra={"error": type(error).__name__, "at": places(error.__traceback__)}
+            )
             if not exchange.status:
                 await exchange.respond(INTERNAL.response())
         finally:
@@ -157,9 +158,3 @@ def _method(scope: Scope) -> str:
     if scope["type"] == "websocket":
         return "WEBSOCKET"
     return scope["method"] if scope["method"] in METHODS else "OTHER"
-
-
-def _places(error: BaseException) -> list[str]:
-    """List where an error came from; not its message, which may quote what was sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-8:]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
+from types import TracebackType
 from typing import Any
 
 from prometheus_client import (
@@ -78,14 +80,27 @@ def warn_rarely(event: str) -> None:
         logger.warning(event)
 
 
+def places(trace: TracebackType | None) -> list[str]:
+    """List where an error came from; not its message, which may quote what was sent."""
+    frames = traceback.extract_tb(trace)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-8:]]
+
+
 class LogFormatter(JsonFormatter):
-    """Writes ``time level event worker``, then the fields that the event adds."""
+    """Writes ``time level event worker``, then the fields that the event adds.
+
+    Of an error that a library logs, its type and where it came from.
+    """
 
     def __init__(self) -> None:
         names = {"levelname": "level", "message": "event", "process": "worker"}
         super().__init__(
             "%(levelname)s%(message)s%(process)d", rename_fields=names, timestamp="time"
         )
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name
+        """Describe an error without its message."""
+        return f"{getattr(ei[0], '__name__', ei[0])} at {' '.join(places(ei[2]))}"
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Write the time first, and the level in small letters."""
@@ -100,6 +115,9 @@ def log_config() -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": "serein.serve.observability.LogFormatter"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-        "loggers": {"serein.serve": {"level": "INFO"}},
+        "loggers": {
+            "serein.serve": {"level": "INFO"},
+            "python_multipart": {"level": "CRITICAL"},  # its warnings quote what was sent
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
     }

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import logging.config
 import os
 import socket
 from functools import partial
+from pathlib import Path
 
 from serein.errors import ServiceError
 from serein.inference.network import providers
 from serein.serve.app import create_app
 from serein.serve.connections import fit_connections
+from serein.serve.observability import log_config
 from serein.serve.recognizers import read_bundles
 from serein.serve.settings import Settings
 from serein.serve.uploads import make_store
 from serein.serve.uvicorn_server import run
 
+logger = logging.getLogger("serein.serve")
+
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = fit_connections(settings)
+    logging.config.dictConfig(log_config())
     make_store(settings.store)
+    _warn_of_readers("--store", settings.store)
+    _warn_of_readers("--api-key-file", settings.api_key_file)
     read_bundles(settings.models)
     providers(settings.provider)
     bound = _bind(host, port)
@@ -54,3 +63,10 @@ def _check_reach(bound: socket.socket, settings: Settings) -> None:
             f"{address} can be reached from other machines: give an API key by --api-key-file or "
             "SEREIN_API_KEY, or listen on 127.0.0.1"
         )
+
+
+def _warn_of_readers(option: str, path: str) -> None:
+    """Log a warning if other users can read a file, or look into a folder."""
+    if path and os.name == "posix" and Path(path).stat().st_mode & 0o077:
+        advice = f"other users have access to what {option} names: take it from them by chmod go="
+        logger.warning("readable_by_others", extra={"advice": advice})

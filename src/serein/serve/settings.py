@@ -25,6 +25,7 @@ class Settings:
     provider: str = DEFAULT_PROVIDER  # of the networks: see serein.load
     version: str = "unknown"
     api_key: str = ""
+    api_key_file: str = ""  # where it is from
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     max_megabytes: float = 25.0

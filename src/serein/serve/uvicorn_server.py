@@ -21,9 +21,12 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
+from websockets.http11 import Response
 
 from serein.errors import ServiceError
 from serein.serve.connections import Connections, listener
+from serein.serve.errors import RequestError
+from serein.serve.middleware import HEADERS, INTERNAL
 from serein.serve.observability import log_config
 from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
@@ -35,7 +38,9 @@ BACKLOG = 128  # connections that wait to be accepted
 HEALTHCHECK_S = 60  # a worker that does not answer its supervisor for so long is replaced
 POLL_S = 0.05
 KEEP_ALIVE_S = 30  # longer than any Retry-After: a client that retries finds the connection open
-MAX_HEADER_BYTES = 64 * 1024  # request line and headers
+HEADERS_TOO_LARGE = "the headers are too large"
+BAD_HANDSHAKE = RequestError("bad_request", "the handshake of the WebSocket is malformed")
+MAX_HEADER_BYTES = 32 * 1024  # request line and headers
 
 
 def run(
@@ -170,6 +175,7 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         self._in_header = True
         self._header_bytes = 0
         self._piece_bytes = 0
+        self._parsed_bytes = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Set the deadline of the first request."""
@@ -191,14 +197,44 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         too_large = self._in_header and self._header_bytes > MAX_HEADER_BYTES
         if too_large and not self.transport.is_closing():
-            self.send_400_response("The headers are too large.")
+            self.send_400_response(HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Set the deadline of the next request of a connection."""
         super().on_message_begin()
         self._in_header, self._header_bytes = True, self._piece_bytes
+        self._parsed_bytes = 0
         if self._deadline is None:
             self._set_deadline(self._header_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        """Count the bytes of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count the bytes of a header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        """Raise an error, which the parser reports, if the headers are too large."""
+        self._parsed_bytes += size
+        if self._parsed_bytes > MAX_HEADER_BYTES:
+            raise RequestError("bad_request", HEADERS_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say as JSON that a request is malformed, and end the connection."""
+        if self._parsed_bytes > MAX_HEADER_BYTES:
+            msg = HEADERS_TOO_LARGE
+        response = RequestError("bad_request", msg).response()
+        lines = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        head = b"".join(b"%b: %b\r\n" % line for line in [*response.raw_headers, *lines])
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n%bconnection: close\r\n\r\n%b"
+            % (head, bytes(response.body))
+        )
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Clear the deadline."""
@@ -254,6 +290,10 @@ class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     on_lost: Callable[[], None] | None = None
 
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self.conn.reject = partial(_rejected, self.conn.reject)  # type: ignore[method-assign]
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that the connection is lost."""
         if self.on_lost is not None:
@@ -273,3 +313,12 @@ class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
         """
         await super().send(message)
         self.handshake_complete |= self.close_sent
+
+
+def _rejected(reject: Callable[..., Response], status: int, _reason: str) -> Response:
+    """Respond to a handshake as JSON; websockets would repeat the header that is wrong."""
+    error = INTERNAL if status >= 500 else BAD_HANDSHAKE
+    response = reject(status, bytes(error.response().body).decode())
+    del response.headers["Content-Type"]
+    response.headers.update(HEADERS | {"Content-Type": "application/json"})
+    return response
