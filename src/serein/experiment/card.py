@@ -201,11 +201,18 @@ def _score_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _adaptation(manifest: dict[str, Any]) -> list[str]:
-    if "adaptation" not in manifest:
+    if not {"adaptation", "confidence"} & set(manifest):
         return []
-    return [
-        "Rows that say adapted are for a speaker whose other utterances are known, without labels "
-        "(`recognizer.adapt`, `serein predict --same-speaker`). These speakers voiced all emotions "
+    relative = "confidence" in manifest
+    unseen = [
+        "Rows that say leave one corpus out are of heads that were not trained on this corpus, nor "
+        "on its rooms and language: what to expect on recordings of your own. Confidence was "
+        "learnt from such corpora, and falls with the distance of a recording from training."
+    ]
+    whose = "whose other utterances are" if not relative else "or a set of recordings that is"
+    return unseen * relative + [
+        f"Rows that say adapted are for a speaker {whose} known, without labels "
+        "(`recognizer.adapt`, `serein predict --adapt`). These speakers voiced all emotions "
         "about equally often, which suits adaptation: read them as an upper bound.",
         "Valence and arousal are derived from the probabilities, by fixed coordinates of each "
         "emotion; they were not measured.",
