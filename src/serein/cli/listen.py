@@ -16,7 +16,7 @@ import typer
 
 from serein.cli.language import Language, translated
 from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
-from serein.cli.options import BundleName, Provider, Threads, UnsureBelow, within
+from serein.cli.options import BundleName, Emotions, Provider, Threads, UnsureBelow, within
 from serein.cli.show import print_json
 from serein.defaults import (
     DEFAULT_MODEL,
@@ -60,6 +60,7 @@ def listen(
         bool, typer.Option("--adapt", help="One speaker: adapt to that voice as it goes.")
     ] = False,
     unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
+    emotions: Emotions = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so much sound.")
     ] = None,
@@ -77,7 +78,13 @@ def listen(
     if devices:
         return _list_devices(as_json=as_json)
     source = _source(file, device, realtime=realtime)
-    recognizer = load(model, threads=threads, unsure_below=unsure_below, provider=provider)
+    recognizer = load(
+        model,
+        threads=threads,
+        unsure_below=unsure_below,
+        provider=provider,
+        emotions=emotions.split(",") if emotions else None,
+    )
     stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
     listening = translated("listening", lang).format(source.name)
     greeting = "" if file else f"{listening}. {translated('notice', lang)}"

@@ -38,6 +38,10 @@ Provider = Annotated[
 
 BundleName = Annotated[str, typer.Option("--model", help="Bundled model, or path of a bundle.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
+Emotions = Annotated[
+    str | None,
+    typer.Option(help="The emotions that can occur, where that is known: anger,neutral,sadness."),
+]
 UnsureBelow = Annotated[
     float,
     typer.Option(

@@ -15,6 +15,7 @@ from serein.cli.language import Language, adaptation_text, affect_text, predicti
 from serein.cli.options import (
     Address,
     BundleName,
+    Emotions,
     EngineName,
     Provider,
     Threads,
@@ -97,6 +98,7 @@ def predict(
         typer.Option(min=DEFAULT_LIMITS.min_s, help="Longest recording that is accepted."),
     ] = DEFAULT_LIMITS.max_s,
     unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
+    emotions: Emotions = None,
     adapt: Annotated[
         AdaptTo,
         typer.Option(
@@ -160,7 +162,7 @@ def predict(
         alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--adapt": adapt is not AdaptTo.none, "--adapt-from": adapt_from}
-        alone |= {"--adapt-save": adapt_save}
+        alone |= {"--adapt-save": adapt_save, "--emotions": emotions}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
         settings = BulkSettings(model, unsure_below, max_seconds, provider)
@@ -171,7 +173,12 @@ def predict(
     adaptation = AdaptOptions(adapt, same_speaker, adapt_from, adapt_save)
     limits = Limits(max_s=max_seconds)
     voice = load(
-        model, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+        model,
+        threads=threads,
+        limits=limits,
+        unsure_below=unsure_below,
+        provider=provider,
+        emotions=emotions.split(",") if emotions else None,
     )
     _refuse_gaps(window or voice.window_s, hop)
     _refuse_folder_without_tables(face, inputs)

@@ -168,7 +168,7 @@ class FusionRecognizer(Recognizer):
         found: list[Subsets] = [{} for _ in given]
         for (number, part), row in zip(parts, probabilities, strict=True):
             if "voice" not in part or speech >= model.speech_threshold:
-                found[number][part] = row
+                found[number][part] = model.restricted(row)
         return found
 
     def _segment(self, bounds: tuple[float, float], given: Subsets) -> Segment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from serein.defaults import (
@@ -25,6 +26,7 @@ def load(
     limits: Limits = DEFAULT_LIMITS,
     unsure_below: float = DEFAULT_UNSURE_BELOW,
     provider: str = DEFAULT_PROVIDER,
+    emotions: Sequence[str] | None = None,
 ) -> Recognizer:
     """Load a recognizer.
 
@@ -40,6 +42,9 @@ def load(
         Where the likeliest emotion's confidence, 0 to 1, is below this, the emotion is ``unsure``.
     provider : str
         What computes the network, by onnxruntime: ``cpu``, ``cuda``, ``cuda:1``, ``coreml`` …
+    emotions : sequence of str, optional
+        Those of the model that can occur, where that is known; probabilities are renormalised
+        among them. All, if not given.
 
     Returns
     -------
@@ -53,7 +58,7 @@ def load(
     EngineError
         If the installed onnxruntime has no such provider, or it cannot be started.
     SettingError
-        If `unsure_below` is not from 0 to 1.
+        If `unsure_below` is not from 0 to 1, or the model lacks one of the emotions.
     """
     bundle = read_bundle(find_model(model))
     kind = Recognizer
@@ -62,7 +67,12 @@ def load(
 
         kind = FusionRecognizer
     return kind(
-        bundle, threads=threads, limits=limits, unsure_below=unsure_below, provider=provider
+        bundle,
+        threads=threads,
+        limits=limits,
+        unsure_below=unsure_below,
+        provider=provider,
+        emotions=emotions,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
@@ -52,6 +52,8 @@ class Recognizer:
         The emotion of a lower confidence, 0 to 1, is ``unsure``.
     provider : str
         What computes the network: see `serein.load`.
+    emotions : sequence of str, optional
+        Those that can occur; probabilities are renormalised among them.
 
     Attributes
     ----------
@@ -92,13 +94,18 @@ class Recognizer:
         limits: Limits = DEFAULT_LIMITS,
         unsure_below: float = DEFAULT_UNSURE_BELOW,
         provider: str = DEFAULT_PROVIDER,
+        emotions: Sequence[str] | None = None,
     ) -> None:
-        self._model = WindowModel.of(
-            bundle, threads=threads, unsure_below=unsure_below, provider=provider
+        self._model = model = WindowModel.of(
+            bundle,
+            threads=threads,
+            unsure_below=unsure_below,
+            provider=provider,
+            emotions=emotions,
         )
         self.manifest = bundle.manifest
         self.name: str = self.manifest["name"]
-        self.labels = bundle.labels
+        self.labels = tuple(model.named(model.possible))
         self.limits = limits
         self.window_s: float = self.manifest["window_s"]
         self.hop_s: float = self.manifest["hop_s"]

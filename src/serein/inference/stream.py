@@ -243,11 +243,11 @@ class Stream:
         output = self._model.output(self._history.cut(start, now))
         if output is None:
             return
-        probability = self._smooth(self._model.adaptation.predict(output))
+        probability = self._smooth(self._model.adapted(output))
         confidence = float(probability[self._label])
         sure = confidence >= self._model.unsure_below
         yield Event(
-            *(start / RATE_HZ, now / RATE_HZ, self.labels[self._label] if sure else UNSURE),
+            *(start / RATE_HZ, now / RATE_HZ, self._model.labels[self._label] if sure else UNSURE),
             *(confidence, self._model.named(probability), "emotion"),
             self._model.adaptation.utterances_known,
         )

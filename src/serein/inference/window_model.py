@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import UNSURE_RANGE
-from serein.errors import BundleError, SettingError, check_range
+from serein.emotions import canonical_emotion
+from serein.errors import (
+    BundleError,
+    CorpusError,
+    SettingError,
+    check_name,
+    check_range,
+    unknown_name,
+)
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.adaptation import Adaptation, Learnt
 from serein.inference.bundle import ADAPTATION, Bundle
@@ -23,6 +31,7 @@ from serein.models.speaker_prior import SpeakerPrior
 
 Array = npt.NDArray[np.float32]
 
+MIN_POSSIBLE = 1e-9  # of an emotion that can occur, where others cannot
 MAX_TEMPERATURE = 100.0  # in a manifest
 SILENCE_RMS = 1e-4  # -80 dB of full scale: under this, the louder frames are silence
 
@@ -36,6 +45,8 @@ def is_silent(window: Signal) -> bool:
 class WindowModel:
     """Predicts window by window; `window` and `hop` are in samples.
 
+    `possible`: (labels,), 1 for the emotions that can occur, 0 for the others.
+
     A variant for other recordings, threshold or caller is made by `dataclasses.replace`; it shares
     the network. `before_window`, if there, is called before each window and may raise.
     """
@@ -48,12 +59,22 @@ class WindowModel:
     speech_threshold: float
     unsure_below: float
     adaptation: Adaptation
+    possible: Array
     before_window: Callable[[], None] | None = None
 
     @classmethod
-    def of(cls, bundle: Bundle, *, threads: int | None, unsure_below: float, provider: str) -> Self:
+    def of(
+        cls,
+        bundle: Bundle,
+        *,
+        threads: int | None,
+        unsure_below: float,
+        provider: str,
+        emotions: Sequence[str] | None,
+    ) -> Self:
         """Make a bundle ready to predict."""
         check_range("unsure_below", unsure_below, *UNSURE_RANGE)
+        named = checked_emotions(emotions, bundle.labels)
         manifest = bundle.manifest
         return cls(
             labels=bundle.labels,
@@ -64,6 +85,7 @@ class WindowModel:
             speech_threshold=manifest["speech_threshold"],
             unsure_below=unsure_below,
             adaptation=Adaptation(_learnt(bundle)),
+            possible=np.array([label in named for label in bundle.labels], np.float32),
         )
 
     def output(self, window: Signal) -> Output | None:
@@ -77,15 +99,27 @@ class WindowModel:
 
     def of_features(self, features: Array) -> Array:
         """Predict from the front end's output, adapted, speech or not."""
-        return self.adaptation.predict(self.network.predict(features))
+        return self.adapted(self.network.predict(features))
+
+    def adapted(self, output: Output) -> Array:
+        """Return the probabilities of a window, adapted, among the emotions that can occur."""
+        return self.restricted(self.adaptation.predict(output))
+
+    def restricted(self, probabilities: Array) -> Array:
+        """Renormalise probabilities, (labels,), among the emotions that can occur."""
+        if self.possible.all():
+            return probabilities
+        kept = np.maximum(probabilities, MIN_POSSIBLE) * self.possible
+        return kept / kept.sum()
 
     def of_signal(self, signal: Signal) -> Array:
         """Predict the first window of a signal, adapted, speech or not."""
         return self.of_features(self.front_end(signal[: self.window]))
 
     def named(self, probabilities: Array) -> dict[str, float]:
-        """Return probabilities, shape (labels,), by the names of their emotions."""
-        return dict(zip(self.labels, probabilities.tolist(), strict=True))
+        """Return probabilities, shape (labels,), by the names of the emotions that can occur."""
+        every = zip(self.labels, probabilities.tolist(), self.possible, strict=True)
+        return {label: value for label, value, possible in every if possible}
 
     def timeline(self, signal: Signal, window: int, hop: int) -> tuple[Segment, ...]:
         """Predict each window of a recording, adapted."""
@@ -97,15 +131,29 @@ class WindowModel:
         self, outputs: Sequence[Output | None], starts: list[int], window: int, samples: int
     ) -> tuple[Segment, ...]:
         """Make a timeline of what the network gave for its windows, adapted."""
-        adapted = [
-            {} if row is None else self.named(self.adaptation.predict(row)) for row in outputs
-        ]
+        adapted = [{} if row is None else self.named(self.adapted(row)) for row in outputs]
         return tuple(
             make_segment(bounds, probabilities, self.unsure_below)
             for bounds, probabilities in zip(
                 segment_bounds(starts, window, samples), adapted, strict=True
             )
         )
+
+
+def checked_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> list[str]:
+    """Check which of a model's emotions can occur; all of them, if none are named."""
+    if emotions is None:
+        return list(labels)
+    found = []
+    for name in [emotions] if isinstance(emotions, str) else emotions:
+        try:
+            found.append(canonical_emotion(name))
+        except CorpusError:
+            raise SettingError(unknown_name("emotion", name, labels)) from None
+        check_name("emotion of this model", found[-1], labels)
+    if len(set(found)) < 2:
+        raise SettingError(f"name at least 2 emotions that can occur, of {', '.join(labels)}")
+    return found
 
 
 def _learnt(bundle: Bundle) -> Learnt:
