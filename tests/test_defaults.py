@@ -36,7 +36,10 @@ def test_the_service_has_the_ranges_and_the_defaults() -> None:
     for query, allowed in zip((WINDOW, HOP, UNSURE), RANGES.values(), strict=True):
         assert Range(query.metadata[0].ge, query.metadata[1].le) == allowed
     for field in fields(Settings):
-        if field.name in {found.name for found in COMMANDS["serve"].params} - {"store"}:
+        if field.name in {found.name for found in COMMANDS["serve"].params} - {
+            "store",
+            "api_key_file",
+        }:
             assert option("serve", field.name).default == field.default, field.name
 
 
