@@ -72,6 +72,14 @@ def test_one_recording_changes_nothing(
         np.testing.assert_array_equal(fitted.adapted_log_proba(X, known, "recordings"), before)
 
 
+def test_without_knowing_how_speakers_differ_nothing_changes(
+    fitted: DomainAdapted, unseen: dict[str, np.ndarray]
+) -> None:
+    heads = replace(fitted.heads_, prior=np.zeros_like(fitted.heads_.prior))
+    X, single = unseen["X"].astype(np.float32), fitted.predict_log_proba(unseen["X"])
+    np.testing.assert_array_equal(heads.adapted(single, X, known_baseline(fitted, X)), single)
+
+
 def test_recordings_of_one_emotion_cost_little(
     fitted: DomainAdapted, unseen: dict[str, np.ndarray]
 ) -> None:

@@ -169,7 +169,8 @@ class Baseline:
         """How much the baseline counts, 0 to 1: none for a single recording or emotion."""
         if self._evidence is None:
             low, high = VARIED[self.kind]
-            found = prior.variety(self._drawn()) if self.count > 1 else 0.0
+            known = self.count > 1 and prior.within.any()  # else how speakers differ is unknown
+            found = prior.variety(self._drawn()) if known else 0.0
             rate = min(max((found - low) / (high - low), 0.0), 1.0)
             self._evidence = rate * rate * (3 - 2 * rate)
         return self._evidence
