@@ -60,7 +60,7 @@ HEADS = (
 LATER = {  # keys that came after rows were measured, which their default leaves as they were
     "data": {"public": (), "unlabelled": ()},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
-    "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse"},
+    "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse", "emotions": "common"},
     "encoder": {"pool_after": 0},
     "augmentation": {"probability": {}},
     "balance": {"weight": {}},
@@ -127,6 +127,8 @@ def fingerprint(recipe: Recipe) -> str:
         for name, default in defaults.items():
             if settings[section] and settings[section][name] == default:
                 del settings[section][name]
+    if not settings["adaptation"]["relative"]:
+        del settings["adaptation"]
     settings = with_old_names(settings)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
