@@ -211,13 +211,11 @@ def _arrays(
     weight = relative.coef_ / relative.scale_
     bias = relative.intercept_ - weight @ relative.mean_
     clean = rows.part(~rows.augmented)
-    names = np.unique(clean.corpora)
+    names, share = corpus_shares(clean)
     mine = [clean.X[clean.corpora == name] for name in names]
-    share = np.array([clean.weight[clean.corpora == name].sum() for name in names])
-    share = share / share.sum()
     means = np.array([part.mean(axis=0) for part in mine])
     deviation = np.sqrt(share @ np.array([part.var(axis=0) for part in mine])) + MIN_DEVIATION
-    near = share >= share.max() / 2  # corpora of little weight are a mixture of many rooms
+    near = np.isin(names, near_corpora(clean))
     classes = len(relative.classes_)
     parts = np.zeros((3, classes, classes))
     if prior is not None:
@@ -227,16 +225,34 @@ def _arrays(
     return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
 
 
+def corpus_shares(rows: _Rows) -> tuple[npt.NDArray[np.str_], Floats]:
+    """Return the corpora, and the share of the weight that each has."""
+    names = np.unique(rows.corpora)
+    weight = np.array([rows.weight[rows.corpora == name].sum() for name in names])
+    return names, np.asarray(weight / weight.sum())
+
+
+def near_corpora(rows: _Rows) -> npt.NDArray[np.str_]:
+    """Return those to which the distance is measured: others are mixtures of many rooms."""
+    names, share = corpus_shares(rows)
+    return names[share >= share.max() / 2]
+
+
 def _confidence(held: list[_HeldOut]) -> Floats:
     """Fit each kind's line of log temperature over distance: (kinds, 2).
 
-    What was left out by corpus weighs twice as much as what was left out by speaker.
+    What was left out by corpus weighs twice as much as what was left out by speaker. Of the
+    latter only corpora count to which the distance is measured.
     """
+    weights = [
+        one.rows.weight * (one.corpus | np.isin(one.rows.corpora, near_corpora(one.rows)))
+        for one in held
+    ]
     total = {True: 0.0, False: 0.0}
-    for one in held:
-        total[one.corpus] += one.rows.weight.sum()
+    for one, own in zip(held, weights, strict=True):
+        total[one.corpus] += own.sum()
     weight = np.concatenate(
-        [one.rows.weight / total[one.corpus] * (1 + one.corpus) for one in held]
+        [own / total[one.corpus] * (1 + one.corpus) for one, own in zip(held, weights, strict=True)]
     )
     distance = np.concatenate([one.distance for one in held])
     truth = np.concatenate([one.truth for one in held])
