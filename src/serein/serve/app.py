@@ -24,6 +24,7 @@ from serein.serve.middleware import NOT_FOUND, RequestMiddleware
 from serein.serve.observability import Metrics
 from serein.serve.predict import predict_routes
 from serein.serve.recognizers import RecognizerPool
+from serein.serve.sandbox import protect_memory
 from serein.serve.settings import STOPPING_KEY, Settings
 from serein.serve.streams import stream_routes
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        protect_memory()
         await decoders.start()
         watch = asyncio.ensure_future(_stop_with(parent))
         yield {STOPPING_KEY: asyncio.Event()}
@@ -57,7 +59,7 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
     )
     app.include_router(predict_routes(settings, recognizers, decoders))
     app.include_router(stream_routes(settings, recognizers, metrics))
-    app.include_router(info_routes(settings, recognizers, metrics))
+    app.include_router(info_routes(settings, recognizers, decoders, metrics))
     mount_files(app)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)

@@ -1,20 +1,25 @@
 """A process that decodes untrusted sound: bytes in, samples or an error out.
 
-It is started by `serein.serve.decoder_pool` as ``python -m serein.serve.decoder_process`` and
-speaks over its pipes. A request is 8 bytes of length, little-endian, then the file. A reply is one
-byte, then 8 bytes of length, then so many bytes: ``R`` ready to work, ``S`` samples as float32,
-``E`` why the file is invalid, ``F`` how decoding failed. Each file is decoded in a fork with
-limits of its own, so that a file that breaks its process does not affect the next.
+It is started by `serein.serve.decoder_pool` as ``python -m serein.serve.decoder_process``. Its
+standard input is a Unix socket over which it gets one end of a socket pair for each file. It hands
+that to a fork, which decodes in a sandbox (`serein.serve.sandbox`), and says on its standard output
+how the fork ended. It never reads a file itself, so that no fork finds another's in its memory.
+
+A request is 8 bytes of length, little-endian, then the file. A reply is one byte, then 8 bytes of
+length, then so many bytes: ``S`` samples as float32, ``E`` why the file is invalid, ``F`` how
+decoding failed; ``R``, ready to work, and the restrictions that hold as JSON.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO, NamedTuple
@@ -22,14 +27,23 @@ from typing import BinaryIO, NamedTuple
 from serein.audio.read import read_audio
 from serein.defaults import Limits
 from serein.errors import AudioError
+from serein.serve.sandbox import RESTRICTIONS, keep_only, limit, protect_memory, restrict
 
 LENGTH = struct.Struct("<Q")
 HEAD = struct.Struct("<cQ")
 READY, SAMPLES, INVALID, FAILED = b"R", b"S", b"E", b"F"
+DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
 MAX_OPEN_FILES = 16
-STARTED = b"s"
+TRIAL_S = 20.0  # to decode half a second at the start, when the machine may be busy
 NO_MEMORY = "needs more memory to decode than the service allows"
-NO_TIME = "takes longer to decode than the service allows"
+WAV_BYTES = 8000
+WAV = b"".join(  # half a second of silence at 8 kHz
+    (
+        struct.pack("<4sI8sI", b"RIFF", 36 + WAV_BYTES, b"WAVEfmt ", 16),
+        struct.pack("<HHIIHH", 1, 1, 8000, 16_000, 2, 16),
+        struct.pack("<4sI", b"data", WAV_BYTES) + bytes(WAV_BYTES),
+    )
+)
 
 
 class Options(NamedTuple):
@@ -46,83 +60,83 @@ def main() -> None:
     """Serve requests until the other end closes."""
     options = Options(*json.loads(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
-    _limit("RLIMIT_CORE", 0)
-    _limit("RLIMIT_FSIZE", 0)
-    _limit("RLIMIT_NOFILE", MAX_OPEN_FILES)
+    protect_memory()
+    limit("RLIMIT_FSIZE", 0)
+    limit("RLIMIT_NOFILE", MAX_OPEN_FILES)
+    if hasattr(os, "fork"):
+        _serve(options)
+    else:  # Windows: one file over the standard input and output
+        _write(sys.stdout.buffer, READY, b"[]")
+        _decode(sys.stdin.buffer, sys.stdout.buffer, options)
+
+
+def _serve(options: Options) -> None:
+    """Hand each file to a fork, under the restrictions that this machine has."""
+    null = os.open(os.devnull, os.O_RDWR)
+    names: list[str] = []
+    gc.freeze()  # or garbage collection in a fork would copy the memory of all objects
+    for name in RESTRICTIONS:
+        if _decodes_with([*names, name], null, options):
+            names.append(name)
+    _write(sys.stdout.buffer, READY, json.dumps(names).encode())
+    with socket.socket(fileno=os.dup(0)) as control:
+        while descriptors := socket.recv_fds(control, 1, 1)[1]:
+            os.write(1, _decode_in_fork(descriptors[0], null, names, options))
+
+
+def _decodes_with(names: Sequence[str], null: int, options: Options) -> bool:
+    """Tell whether this machine has these restrictions, and sound is decoded under them."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(LENGTH.pack(len(WAV)) + WAV)
+        patient = options._replace(seconds=TRIAL_S)
+        ended = _decode_in_fork(theirs.detach(), null, names, patient)
+        return ended == DONE and ours.recv(1) == SAMPLES
+
+
+def _decode_in_fork(channel: int, null: int, names: Sequence[str], options: Options) -> bytes:
+    """Let a fork decode the file that comes over a socket; return how the fork ended."""
+    child = os.fork()
+    if not child:
+        try:
+            keep_only(channel, null)
+            with open(channel, "rb") as requests, open(channel, "wb", closefd=False) as replies:
+                limit("RLIMIT_AS", options.memory_bytes)
+                limit("RLIMIT_CPU", max(1, round(options.seconds)))
+                limit("RLIMIT_NPROC", 0)
+                restrict(names)
+                _decode(requests, replies, options)
+        except BaseException:  # whatever it is, this process must not go on as its parent
+            os._exit(1)
+        os._exit(0)
+    os.close(channel)
+    with _killed_after(child, options.seconds):
+        _, status = os.waitpid(child, 0)
+    if not status:
+        return DONE
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+    return LATE if late else BROKEN
+
+
+def _decode(requests: BinaryIO, replies: BinaryIO, options: Options) -> None:
+    """Read a request, decode its file and write the reply."""
+    (length,) = LENGTH.unpack(requests.read(LENGTH.size))
     limits = Limits(
         max_s=options.max_seconds, max_bytes=options.max_bytes, max_channels=options.max_channels
     )
-    requests, replies = sys.stdin.buffer, sys.stdout.buffer
-    _write(replies, READY, b"")
-    while (data := _read(requests, options.max_bytes)) is not None:
-        if not hasattr(os, "fork"):
-            _write(replies, *_decoded(data, limits))
-            return
-        _run_in_fork(lambda data=data: _decoded(data, limits), replies, options)  # type: ignore[misc]
-
-
-def _read(requests: BinaryIO, max_bytes: int) -> bytes | None:
-    """Read one request; None at the end."""
-    head = requests.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (length,) = LENGTH.unpack(head)
-    if length > max_bytes:
-        return None
-    data = requests.read(length)
-    return data if len(data) == length else None
+    try:
+        samples = read_audio(requests.read(min(length, options.max_bytes)), limits=limits)
+        _write(replies, SAMPLES, samples.data.cast("B"))
+    except MemoryError:
+        _write(replies, FAILED, NO_MEMORY.encode())
+    except AudioError as error:
+        _write(replies, INVALID, str(error).encode("utf-8", "replace"))
 
 
 def _write(replies: BinaryIO, kind: bytes, payload: bytes | memoryview) -> None:
     replies.write(HEAD.pack(kind, len(payload)))
     replies.write(payload)
     replies.flush()
-
-
-def _decoded(data: bytes, limits: Limits) -> tuple[bytes, bytes | memoryview]:
-    """Decode a file into the kind and the payload of a reply."""
-    try:
-        return SAMPLES, read_audio(data, limits=limits).data.cast("B")
-    except MemoryError:
-        return FAILED, NO_MEMORY.encode()
-    except AudioError as error:
-        return INVALID, str(error).encode("utf-8", "replace")
-
-
-def _run_in_fork(
-    work: Callable[[], tuple[bytes, bytes | memoryview]],
-    replies: BinaryIO,
-    options: Options,
-) -> None:
-    """Run the work in a fork, which replies; reply for it if it dies before it starts to."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            _restrict(options)
-            kind, payload = work()
-            os.write(writing, STARTED)
-            _write(replies, kind, payload)
-        except BaseException:  # whatever it is, this process must not go on as its parent
-            os._exit(1)
-        os._exit(0)
-    os.close(writing)
-    with _killed_after(child, options.seconds):
-        _, status = os.waitpid(child, 0)
-    replied = os.read(reading, 1) == STARTED
-    os.close(reading)
-    if not replied:
-        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-        _write(replies, FAILED, (NO_TIME if late else "broke the decoder").encode())
-    elif status:
-        sys.exit(1)  # half a reply: the other end cannot know where the next one begins
-
-
-def _restrict(options: Options) -> None:
-    """Limit this process to what decoding needs."""
-    _limit("RLIMIT_AS", options.memory_bytes)
-    _limit("RLIMIT_CPU", max(1, round(options.seconds)))
-    _limit("RLIMIT_NPROC", 0)
 
 
 @contextmanager
@@ -139,20 +153,6 @@ def _killed_after(child: int, seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _limit(name: str, value: int) -> None:
-    """Lower a limit of this process, where the system has it."""
-    try:
-        import resource
-    except ImportError:  # Windows: the parent's clock alone
-        return
-    try:
-        hard = resource.getrlimit(getattr(resource, name))[1]
-        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(getattr(resource, name), (lower, lower))
-    except (AttributeError, ValueError, OSError):  # macOS has no limit of address space
-        return
 
 
 if __name__ == "__main__":

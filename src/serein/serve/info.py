@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from serein.inference.recognizer import Recognizer
+from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import error_responses, text_response
 from serein.serve.observability import Metrics
 from serein.serve.recognizers import RecognizerPool
@@ -39,7 +40,9 @@ class ImmutableFiles(StaticFiles):
         return response
 
 
-def info_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metrics) -> APIRouter:
+def info_routes(
+    settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool, metrics: Metrics
+) -> APIRouter:
     """Make the routes of the pages, models, limits, health and metrics."""
     router = APIRouter()
     models = [
@@ -70,9 +73,10 @@ def info_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metric
         return {"max_frame_bytes": MAX_FRAME_BYTES} | {n: getattr(settings, n) for n in names}
 
     @router.get("/healthz", response_model=HealthBody, responses=errors, summary="Health")
-    async def health() -> dict[str, str]:
-        """Say that the service runs."""
-        return {"status": "ok", "version": settings.version}
+    async def health() -> dict[str, Any]:
+        """Say that the service runs, and which restrictions of its decoders hold."""
+        sandbox = list(decoders.sandbox)
+        return {"status": "ok", "version": settings.version, "decoder_sandbox": sandbox}
 
     @router.get(
         "/metrics",

@@ -93,3 +93,6 @@ class HealthBody(BaseModel):
 
     status: str
     version: str
+    decoder_sandbox: list[str] = Field(
+        description="What confines decoders: no_new_privs, landlock, seccomp; what the kernel has."
+    )

@@ -16,6 +16,7 @@ from serein.serve.app import create_app
 from serein.serve.connections import fit_connections
 from serein.serve.observability import log_config
 from serein.serve.recognizers import read_bundles
+from serein.serve.sandbox import protect_memory
 from serein.serve.settings import Settings
 from serein.serve.uploads import make_store
 from serein.serve.uvicorn_server import run
@@ -27,6 +28,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = fit_connections(settings)
     logging.config.dictConfig(log_config())
+    protect_memory()
     make_store(settings.store)
     _warn_of_readers("--store", settings.store)
     _warn_of_readers("--api-key-file", settings.api_key_file)
