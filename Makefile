@@ -16,6 +16,7 @@
 # make methods     schedules, activations, features …, one by one, into results/methods.json
 # make textbook    the figures of docs/textbook.md, from results/
 # make fuzz        malformed files for as long as SECONDS says, guided by coverage
+# make hostile     two minutes of hostile clients against the service
 # make docs        the site, into build/site
 # make web    the page of `serein serve`, into src/serein/serve/page (needs Node.js, or fetches it)
 # make dist   wheel, sdist, list of parts (SBOM) and hashes, into dist/
@@ -38,7 +39,7 @@ NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
 .PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words \
-  federated private methods textbook fuzz samples docs web dist audit pretrained clean
+  federated private methods textbook fuzz hostile samples docs web dist audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict $(AUDIO)
@@ -109,6 +110,9 @@ SECONDS ?= 60
 fuzz: $(VENV)/.test
 	@for target in bundle decoder http recipe stream; do \
 	  OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
+
+hostile: $(VENV)/.test
+	SEREIN_HOSTILE_SECONDS=120 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/serve/test_hostile_clients.py
 
 samples:
 	sh samples/make.sh

@@ -144,6 +144,8 @@ def strict(start_with: Start) -> Iterator[Service]:
         max_streams=2,
         max_queue=2,
         decoder_megabytes=125,
+        response_seconds=1.0,
+        max_window_seconds=20.0,
         requests_per_minute=0,
     ) as started:
         yield started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -83,7 +84,10 @@ def test_idle_connections_take_no_descriptors(start: Any, voice: Path) -> None:
         limits = httpx.get(f"{service.url}/v1/limits").json()
         assert limits["connections_per_client"] <= limits["max_connections"] < DESCRIPTORS
         descriptors = Path(f"/proc/{service.process.pid}/fd")
-        assert not descriptors.exists() or len(list(descriptors.iterdir())) < DESCRIPTORS - 20
+        assert (
+            not os.access(descriptors, os.R_OK)
+            or len(list(descriptors.iterdir())) < DESCRIPTORS - 20
+        )
         events = [line["event"] for line in service.lines()]
         assert events.count("too_many_connections") == 1
         assert service.log.stat().st_size < 10_000

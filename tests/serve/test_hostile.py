@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -230,17 +231,60 @@ def test_a_half_closed_connection_frees_its_place(strict, voice: Path) -> None:
 
 
 def test_more_uploads_than_places(strict, voice: Path) -> None:
+    client = httpx.Client(headers={"content-type": "audio/flac"})  # slow to make: first
     wires = [socket.create_connection(strict.address, timeout=5) for _ in range(2)]
     try:
         for wire in wires:
             wire.sendall(head(1000) + bytes(10))
         strict.wait_until("serein_queue", lambda uploads: uploads == 2)
-        answer = post(strict, voice.read_bytes())
+        answer = client.post(f"{strict.url}/v1/predict", content=voice.read_bytes())
     finally:
+        client.close()
         for wire in wires:
             wire.close()
     assert (answer.status_code, code(answer)) == (503, "busy")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="it has one loopback address")
+def test_slow_uploads_of_one_client_make_room_for_another(strict, voice: Path) -> None:
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    wires = [socket.create_connection(strict.address, timeout=5) for _ in range(2)]
+    try:
+        for wire in wires:
+            wire.sendall(head(1000) + bytes(10))
+        strict.wait_until("serein_queue", lambda uploads: uploads == 2)
+        with httpx.Client(transport=transport) as client:
+            url = f"{strict.url}/v1/predict"
+            sent = client.post(url, files={"file": voice.read_bytes()}, timeout=POST_TIMEOUT_S)
+        assert sent.status_code == 200
+        assert b'"busy"' in wires[1].recv(65536)
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_a_timeline_of_too_many_windows(strict, voice: Path) -> None:
+    query = "?window_s=2&hop_s=0.1"
+    answer = httpx.post(f"{strict.url}/v1/predict{query}", files={"file": voice.read_bytes()})
+    assert (answer.status_code, code(answer)) == (422, "invalid")
+    assert "36 s in all; allowed for this recording: 20 s" in answer.text
+    assert post(strict, voice.read_bytes()).status_code == 200
+
+
+def test_a_client_that_reads_no_responses(strict) -> None:
+    """It is cut, though its connection has more to read than the kernel keeps for it."""
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.settimeout(TIMEOUT_S)
+        wire.connect(strict.address)
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        began = time.monotonic()
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012
+            while time.monotonic() - began < TIMEOUT_S:
+                wire.sendall(asked * 20)
+                time.sleep(0.1)
+    assert post(strict, b"RIFF").status_code == 422
 
 
 def test_a_decoder_without_memory(strict, voice: Path) -> None:

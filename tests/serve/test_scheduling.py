@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
 import pytest
 
 from serein.serve.errors import RequestError
-from serein.serve.scheduling import MAX_WAIT_S, Scheduler, Slots
+from serein.serve.scheduling import MAX_WAIT_S, FairSlots, Scheduler, Slots
 
 
 class Clock:
@@ -83,6 +84,71 @@ def test_the_delay_of_streams(clock: Clock) -> None:
 def test_slots_are_given_back() -> None:
     slots = Slots(1, "uploads", 2)
     for _ in range(3):
-        with slots, pytest.raises(RequestError, match="the limit of 1 uploads") as refused:
-            slots.__enter__()
-        assert (refused.value.code, refused.value.retry_after_s, slots.used) == ("busy", 2, 0)
+        with slots.slot("a"):
+            with pytest.raises(RequestError, match="the limit of 1 uploads") as refused:
+                slots.slot("b").__enter__()
+            assert (refused.value.code, refused.value.retry_after_s) == ("busy", 2)
+        assert slots.used == 0
+
+
+def test_slots_are_shared_between_clients() -> None:
+    """One client may have all; another takes some of those whose work may end."""
+    ended: list[str] = []
+
+    async def work(slots: Slots, name: str) -> None:
+        try:
+            with slots.slot(name[0]) as slot:
+                async with slot.until_needed():
+                    await asyncio.sleep(60)
+        except RequestError as error:
+            ended.append(f"{name} {error.code}")
+
+    async def run() -> None:
+        slots = Slots(4, "uploads", 2)
+        tasks = []
+        for name in ("a1", "a2", "a3", "a4", "a5", "b1", "b2", "b3", "c1"):
+            tasks.append(asyncio.create_task(work(slots, name)))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert slots.used == min(4, len(tasks))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert slots.used == 0
+
+    asyncio.run(run())
+    assert ended == ["a5 busy", "a4 busy", "a3 busy", "b3 busy", "b2 busy"]
+
+
+def test_work_that_may_not_end_keeps_its_slot() -> None:
+    slots = Slots(2, "uploads", 2)
+    with slots.slot("a"), slots.slot("a"), pytest.raises(RequestError, match="the limit of 2"):
+        slots.slot("b").__enter__()
+
+
+def test_fair_slots() -> None:
+    """One client never has all; of those who wait, the one with fewest in comes first."""
+    order: list[str] = []
+
+    async def work(slots: FairSlots, name: str, until: asyncio.Event) -> None:
+        async with slots.slot(name[0]):
+            order.append(name)
+            await until.wait()
+
+    async def run() -> None:
+        slots, until = FairSlots(3, 2), asyncio.Event()
+        names = ("a1", "a2", "a3", "a4", "b1", "b2", "c1")
+        tasks = [asyncio.create_task(work(slots, name, until)) for name in names]
+        await asyncio.sleep(0.01)
+        assert order == ["a1", "a2", "b1"]
+        tasks[2].cancel()  # while it waits
+        tasks[0].cancel()  # while it is in
+        await asyncio.sleep(0.01)
+        assert order[3:] == ["c1"]
+        until.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert sorted(order[4:]) == ["a4", "b2"]
+        async with slots.slot("d"), slots.slot("d"):
+            pass
+
+    asyncio.run(run())

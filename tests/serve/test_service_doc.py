@@ -86,7 +86,9 @@ def test_limits_are_those_of_the_service() -> None:
     named = [
         *("max_megabytes", "max_seconds", "max_channels", "max_connections"),
         *("connections_per_client", "max_queue", "max_streams"),
-        *("max_stream_seconds", "requests_per_minute", "max_clients"),
+        *("max_stream_seconds", "max_window_seconds", "max_stream_overlap"),
+        *("predict_seconds", "response_seconds", "stream_sound_per_minute"),
+        *("requests_per_minute", "max_clients"),
         *("header_seconds", "body_idle_seconds"),
         *(
             "body_seconds",
@@ -115,7 +117,8 @@ def test_options_are_those_of_the_service() -> None:
     command = [sys.executable, "-m", "serein", "serve", "--help"]
     offered = set(re.findall(r"--[a-z-]+", run(command, COLUMNS="200", TERM="dumb")))
     for option in re.findall(
-        r"--(?:max|requests|connections|allow|api|store|workers|host|port|model)[a-z-]*", TEXT
+        r"--(?:max|requests|connections|predict|allow|api|store|workers|host|port|model)[a-z-]*",
+        TEXT,
     ):
         if option != "--max-time":
             assert option in offered

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -154,6 +156,7 @@ def refusal(service: Any, query: str = "") -> Response:
         ("rate=1e9", "invalid"),
         ("window_s=11", "invalid"),
         ("window_s=1&hop_s=2", "invalid"),
+        ("window_s=10&hop_s=0.1", "invalid"),
         ("unsure_below=2", "invalid"),
         ("adapt=maybe", "invalid"),
         ("model=mutli", "unknown_model"),
@@ -203,6 +206,29 @@ def test_silence_on_the_wire(strict) -> None:
         socket.send('{"type":"reset"}')  # is no sound
         messages, code = rest(socket)
     assert (messages[-1]["code"], code) == ("idle", 1008)
+
+
+def test_too_little_sound(strict) -> None:
+    """Two bytes again and again are not enough to keep a place."""
+    with opened(strict) as socket:
+        socket.recv()
+        with suppress(ConnectionClosed):
+            for _ in range(40):
+                socket.send(b"\0\0")
+                time.sleep(0.1)
+        messages, code = rest(socket)
+    assert (messages[-1]["code"], code) == ("idle", 1008)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="it has one loopback address")
+def test_streams_of_one_client_make_room_for_another(strict) -> None:
+    other = socket.create_connection(strict.address, source_address=("127.0.0.2", 0))
+    with opened(strict) as first, opened(strict) as second, opened(strict, sock=other) as third:
+        assert json.loads(third.recv())["type"] == "ready"
+        first.recv()
+        messages, code = rest(second)
+        assert (messages[-1]["code"], code) == ("busy", 1013)
+        assert end(third) == []
 
 
 def test_a_stream_that_lasts_too_long(strict) -> None:

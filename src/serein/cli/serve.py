@@ -54,6 +54,12 @@ def serve(
     max_stream_seconds: Annotated[
         float, typer.Option(min=1, help="Longest stream.")
     ] = Settings.max_stream_seconds,
+    max_window_seconds: Annotated[
+        float, typer.Option(min=1, help="Windows of a timeline, all together.")
+    ] = Settings.max_window_seconds,
+    predict_seconds: Annotated[
+        float, typer.Option(min=1, help="Longest wait for a prediction.")
+    ] = Settings.predict_seconds,
     store: Annotated[
         Path | None,
         typer.Option(help="Store uploads and predictions in this folder; without it, nothing."),
@@ -85,6 +91,8 @@ def serve(
         max_queue=max_queue,
         requests_per_minute=requests_per_minute,
         max_stream_seconds=max_stream_seconds,
+        max_window_seconds=max_window_seconds,
+        predict_seconds=predict_seconds,
         store=str(store.resolve()) if store else "",
     )
     run(settings, host=host, port=port, workers=workers)

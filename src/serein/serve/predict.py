@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -10,12 +11,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from serein.audio.read import RATE_HZ
 from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer
+from serein.serve.clients import client_of
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError, error_responses
-from serein.serve.recognizers import RecognizerPool
+from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool
+from serein.serve.scheduling import FairSlots
 from serein.serve.schemas import HOP, UNSURE, WINDOW, PredictionBody
 from serein.serve.settings import Settings
 from serein.serve.uploads import FIELD, Store, Upload, read_upload
@@ -42,14 +46,22 @@ def predict_routes(
     """Make the route that predicts recordings."""
     router = APIRouter()
     store = Store(settings.store)
-    decoded = asyncio.Semaphore(settings.decoders + 1)  # decoded sound is large: few at once
+    per_client = settings.decoders + 1
+    decoded = FairSlots(3 * per_client, per_client)  # decoded sound is large: few at once
+    decoding = FairSlots(settings.decoders, max(1, settings.decoders - 1))
 
     async def decode_and_predict(
-        upload: Upload, recognizer: Recognizer, unsure_below: float, **grid: float | None
+        client: str,
+        upload: Upload,
+        recognizer: Recognizer,
+        unsure_below: float,
+        **grid: float | None,
     ) -> Prediction:
-        async with decoded:
-            signal = await decoders.decode(upload.data)
-            return await recognizers.predict(recognizer, signal, unsure_below, **grid)
+        async with decoded.slot(client):
+            async with decoding.slot(client):
+                signal = await decoders.decode(upload.data)
+            _check_windows(settings, recognizer, signal.size / RATE_HZ, **grid)
+            return await recognizers.predict(client, recognizer, signal, unsure_below, **grid)
 
     @router.post(
         "/v1/predict",
@@ -72,14 +84,16 @@ def predict_routes(
         """Predict the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
         recognizer = recognizers.find(model)
         _check_hop(window_s or recognizer.window_s, hop_s)
-        with recognizers.upload_slots:
-            upload = await read_upload(request, settings)
+        client = client_of(request.scope)
+        with recognizers.upload_slots.slot(client) as slot:
+            async with slot.until_needed():
+                upload = await read_upload(request, settings)
             notes = request.state.notes
             notes["bytes"] = len(upload.data)
             work = decode_and_predict(
-                upload, recognizer, unsure_below, window_s=window_s, hop_s=hop_s
+                client, upload, recognizer, unsure_below, window_s=window_s, hop_s=hop_s
             )
-            prediction = await _unless_client_leaves(request, work)
+            prediction = await _before_deadline(settings, _unless_client_leaves(request, work))
         notes["audio_s"] = round(prediction.duration, 3)
         values = prediction.to_dict(timeline=timeline) | {"file": upload.name}
         await store.keep(upload.data, values)
@@ -95,6 +109,40 @@ def _check_hop(window_s: float, hop_s: float | None) -> None:
             "invalid",
             f"hop_s is {hop_s:g} s; allowed: {HOP_RANGE_S.low} to window_s, {window_s:g} s",
         )
+
+
+def _check_windows(
+    settings: Settings,
+    recognizer: Recognizer,
+    duration_s: float,
+    window_s: float | None,
+    hop_s: float | None,
+) -> None:
+    """Refuse a timeline that costs more than the budget, and more than the model's own."""
+    window_s = window_s or recognizer.window_s
+    hop_s = hop_s or window_s
+    usual_s = _window_seconds(duration_s, recognizer.window_s, recognizer.hop_s)
+    limit_s = max(settings.max_window_seconds, usual_s)
+    if (total_s := _window_seconds(duration_s, window_s, hop_s)) > limit_s:
+        raise RequestError(
+            "invalid",
+            f"the windows of the timeline have {total_s:g} s in all; allowed for this recording: "
+            f"{limit_s:g} s: raise hop_s",
+        )
+
+
+def _window_seconds(duration_s: float, window_s: float, hop_s: float) -> float:
+    """Return how long all windows of a timeline are together."""
+    return window_s * (1 + max(0, math.ceil((duration_s - window_s) / hop_s)))
+
+
+async def _before_deadline(settings: Settings, work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        async with asyncio.timeout(settings.predict_seconds):
+            return await work
+    except TimeoutError as error:
+        reason = f"the prediction took longer than {settings.predict_seconds:g} s; retry later"
+        raise RequestError("busy", reason, UPLOAD_RETRY_S) from error
 
 
 async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -18,10 +18,11 @@ from serein.inference.load import bundled_models, find_model
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, for_request
 from serein.serve.errors import RequestError
-from serein.serve.scheduling import Scheduler, Slots
+from serein.serve.scheduling import FairSlots, Scheduler, Slots
 from serein.serve.settings import Settings
 
 Result = TypeVar("Result")
+THREADS_PER_CLIENT, UPLOAD_THREADS = 2, 6  # more than cores, so that no client waits for another
 UPLOAD_RETRY_S, STREAM_RETRY_S = 2, 10  # when a refused client may come again
 
 
@@ -30,10 +31,10 @@ class ClientLeft(Exception):  # noqa: N818  # nothing went wrong
 
 
 class RecognizerPool:
-    """The recognizers of this worker, and its threads: one for streams, two for uploads.
+    """The recognizers of this worker, and its threads: one for streams, two a client for uploads.
 
-    So a long upload blocks neither a stream nor all other uploads; streams alternate, a second of
-    sound each.
+    So a long upload blocks neither a stream nor the uploads of others; streams alternate, a second
+    of sound each.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,7 +47,9 @@ class RecognizerPool:
         self.default = next(iter(self.by_name))
         self.upload_slots = Slots(settings.max_queue, "uploads", UPLOAD_RETRY_S)
         self.stream_slots = Slots(settings.max_streams, "streams", STREAM_RETRY_S)
-        self._uploads = ThreadPoolExecutor(2, "uploads")
+        self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "uploads")
+        self._upload_turns = FairSlots(UPLOAD_THREADS, THREADS_PER_CLIENT)
+        self._stream_turns = FairSlots(1, 1)
         self._streams = ThreadPoolExecutor(1, "streams")
 
     def find(self, name: str) -> Recognizer:
@@ -58,6 +61,7 @@ class RecognizerPool:
 
     async def predict(
         self,
+        client: str,
         recognizer: Recognizer,
         signal: Signal,
         unsure_below: float,
@@ -74,14 +78,15 @@ class RecognizerPool:
         own = for_request(recognizer, unsure_below=unsure_below, before_window=wait_for_turn)
         work = partial(own.predict, signal, rate=RATE_HZ, **grid)
         try:
-            return await _run(self._uploads, work)
+            async with self._upload_turns.slot(client):
+                return await _run(self._uploads, work)
         except AudioError as error:
             reason = str(error).removeprefix("<array>: ")
             raise RequestError("unreadable", f"the file {reason}") from error
         finally:
             cancelled.set()
 
-    async def run_stream(self, work: Callable[..., Result], *arguments: Any) -> Result:
+    async def run_stream(self, client: str, work: Callable[..., Result], *arguments: Any) -> Result:
         """Run a stream's work in the streams' thread."""
         with self.scheduler.stream() as started:
 
@@ -89,7 +94,8 @@ class RecognizerPool:
                 started()
                 return work(*arguments)
 
-            return await _run(self._streams, start)
+            async with self._stream_turns.slot(client):
+                return await _run(self._streams, start)
 
     def close(self) -> None:
         """Drop what has not started."""

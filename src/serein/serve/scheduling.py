@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from serein.serve.errors import RequestError
 
@@ -59,18 +61,103 @@ class Scheduler:
             self._last_upload_s = self._clock()
 
 
+class Slot:
+    """One of `Slots`."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.turn: asyncio.Timeout | None = None  # of work that may end for another client
+
+    @asynccontextmanager
+    async def until_needed(self) -> AsyncIterator[None]:
+        """Run work that ends with the error ``busy`` if another client needs the slot."""
+        try:
+            async with asyncio.timeout(None) as self.turn:
+                yield
+        except TimeoutError as error:
+            raise RequestError("busy", "others need this place; retry soon", 2) from error
+        finally:
+            self.turn = None
+
+
 class Slots:
-    """Lets at most so many in at once; one more gets the error ``busy``."""
+    """Lets at most so many in at once; one more gets the error ``busy``.
+
+    But a client that has at least two fewer than another takes one of the other's, if that is of
+    work that may end.
+    """
 
     def __init__(self, limit: int, what: str, retry_after_s: int) -> None:
         self._limit, self._what, self._retry_after_s = limit, what, retry_after_s
-        self.used = 0
+        self._held: dict[Slot, None] = {}
 
-    def __enter__(self) -> None:
-        if self.used >= self._limit:
+    @property
+    def used(self) -> int:
+        """How many are in."""
+        return len(self._held)
+
+    @contextmanager
+    def slot(self, client: str) -> Iterator[Slot]:
+        """Let a client in."""
+        if self.used >= self._limit and not self._take_from_another(client):
             reason = f"the limit of {self._limit} {self._what} at once is reached; retry soon"
             raise RequestError("busy", reason, self._retry_after_s)
-        self.used += 1
+        slot = Slot(client)
+        self._held[slot] = None
+        try:
+            yield slot
+        finally:
+            self._held.pop(slot, None)
 
-    def __exit__(self, *error: object) -> None:
-        self.used -= 1
+    def _take_from_another(self, client: str) -> bool:
+        """End the newest work of the client with most; tell whether there is any."""
+        counts = Counter(slot.client for slot in self._held)
+        may_end = [slot for slot in reversed(self._held) if slot.turn is not None]
+        most = max(may_end, key=lambda slot: counts[slot.client], default=None)
+        if most is None or most.turn is None or counts[most.client] < counts[client] + 2:
+            return False
+        del self._held[most]
+        most.turn.reschedule(asyncio.get_running_loop().time())
+        return True
+
+
+class FairSlots:
+    """Lets at most so many in at once; others wait, and the client with fewest in comes first."""
+
+    def __init__(self, limit: int, per_client: int) -> None:
+        self._limit, self._per_client = limit, per_client
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # who was let in last is last
+
+    @asynccontextmanager
+    async def slot(self, client: str) -> AsyncIterator[None]:
+        """Wait to be let in."""
+        entered = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(entered)
+        self._let_in()
+        try:
+            await entered
+            yield
+        finally:
+            if entered.done() and not entered.cancelled():
+                self._held[client] -= 1
+                self._held += Counter()  # without those that have none
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._held.total() < self._limit and (client := self._next()) is not None:
+            queue = self._waiting.pop(client)
+            queue.popleft().set_result(None)
+            self._held[client] += 1
+            if queue:
+                self._waiting[client] = queue
+
+    def _next(self) -> str | None:
+        """Return the client who comes next; forget those that no longer wait."""
+        for client, queue in list(self._waiting.items()):
+            while queue and queue[0].done():  # cancelled
+                queue.popleft()
+            if not queue:
+                del self._waiting[client]
+        able = [client for client in self._waiting if self._held[client] < self._per_client]
+        return min(able, key=lambda client: self._held[client], default=None)

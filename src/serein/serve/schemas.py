@@ -79,6 +79,11 @@ class LimitsBody(BaseModel):
     connections_per_client: int = Field(description="Of these; 0: no limit.")
     max_streams: int = Field(description="Open at once, per worker.")
     max_stream_seconds: float
+    max_stream_overlap: float = Field(description="Largest window_s / hop_s of a stream.")
+    stream_sound_per_minute: float = Field(description="Least sound of a stream, in seconds.")
+    max_window_seconds: float = Field(description="All windows of a timeline together.")
+    predict_seconds: float
+    response_seconds: float
     max_queue: int = Field(description="Uploads in progress at once, per worker.")
     max_frame_bytes: int
     requests_per_minute: int = Field(description="Per client; 0: no limit.")

@@ -38,6 +38,11 @@ class Settings:
     requests_per_minute: int = 1200  # per client; 0: no limit
     max_clients: int = 10_000  # whose rates are remembered
     max_stream_seconds: float = 14_400.0
+    max_window_seconds: float = 2500.0  # of all windows of a timeline together
+    max_stream_overlap: float = 20.0  # window_s / hop_s of a stream
+    predict_seconds: float = 120.0  # from the end of an upload to its prediction
+    response_seconds: float = 30.0  # for a client to read a response
+    stream_sound_per_minute: float = 2.0  # seconds, at least
     store: str = ""  # a folder for uploads and predictions; none: nothing is stored
     decoders: int = 2
     decoder_megabytes: int = 1024  # of address space, at least

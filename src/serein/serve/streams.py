@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from serein.defaults import DEFAULT_UNSURE_BELOW, STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
 from serein.inference.recognizer import for_request
 from serein.inference.stream import Event, Stream
+from serein.serve.clients import client_of
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.recognizers import STREAM_RETRY_S, RecognizerPool
@@ -22,7 +25,7 @@ from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
 SAMPLE_BYTES = 2
 FULL_SCALE = np.float32(2**15)
-NORMAL, GOING_AWAY, POLICY, TOO_LARGE = 1000, 1001, 1008, 1009  # close codes of WebSocket
+NORMAL, GOING_AWAY, POLICY, TOO_LARGE, TRY_LATER = 1000, 1001, 1008, 1009, 1013  # close codes
 SUBPROTOCOL = "serein"
 MAX_DELAY_S = 1.0  # no further stream is let in while streams wait longer than this
 
@@ -45,11 +48,16 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
         recognizer = for_request(recognizers.find(model), unsure_below=unsure_below)
         if recognizers.scheduler.delay_s > MAX_DELAY_S:
             raise RequestError("busy", "streams are delayed already; retry soon", STREAM_RETRY_S)
+        if window_s / hop_s > settings.max_stream_overlap:
+            raise RequestError(
+                "invalid", f"hop_s may be window_s / {settings.max_stream_overlap:g} or more"
+            )
+        client = client_of(socket.scope)
         options: dict[str, Any] = {"rate": rate, "window_s": window_s, "hop_s": hop_s}
-        with recognizers.stream_slots:
+        with recognizers.stream_slots.slot(client) as slot:
             try:
                 voice = await recognizers.run_stream(
-                    lambda: Stream(recognizer, **options, adapt=adapt)
+                    client, lambda: Stream(recognizer, **options, adapt=adapt)
                 )
             except SereinError as error:
                 raise RequestError("invalid", str(error)) from error
@@ -58,9 +66,13 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
             session = Session(socket, voice, recognizers, settings, metrics)
             ready = {"type": "ready", "model": recognizer.name, "labels": list(voice.labels)}
             try:
-                await session.send(ready | options)
-                await session.run(rate)
-            except (WebSocketDisconnect, TimeoutError):
+                async with slot.until_needed():
+                    await session.send(ready | options)
+                    await session.run(rate)
+            except RequestError as error:
+                with suppress(WebSocketDisconnect, TimeoutError):
+                    await session.close(StreamEnd(TRY_LATER, error.code, error.message))
+            except WebSocketDisconnect:
                 pass
             finally:
                 socket.state.notes["audio_s"] = round(session.audio_s, 3)
@@ -91,12 +103,16 @@ class Session:
         settings: Settings,
         metrics: Metrics,
     ) -> None:
-        self._socket, self._stream, self._run = socket, stream, recognizers.run_stream
+        self._socket, self._stream, self._run = (
+            socket,
+            stream,
+            partial(recognizers.run_stream, client_of(socket.scope)),
+        )
         self._settings, self._metrics = settings, metrics
         self._stopping: asyncio.Event = getattr(socket.state, STOPPING_KEY)
         self._now = asyncio.get_running_loop().time
         self._end = self._now() + settings.max_stream_seconds
-        self._last_sound = self._now()
+        self._idle_at = self._now() + settings.stream_idle_seconds
         self._rest = b""  # half a sample
         self.audio_s = 0.0
 
@@ -116,7 +132,7 @@ class Session:
                 else:
                     await self._command(message.get("text") or "")
         except StreamEnd as end:
-            await self._close(end)
+            await self.close(end)
         finally:
             for task in (stopping, coming):
                 task.cancel()
@@ -125,7 +141,7 @@ class Session:
     async def _wait_for(self, coming: asyncio.Future[Any], stopping: asyncio.Future[Any]) -> None:
         """Wait for the next frame, within the limits of time."""
         idle_limit, limit = self._settings.stream_idle_seconds, self._settings.max_stream_seconds
-        left_s = min(self._last_sound + idle_limit, self._end) - self._now()
+        left_s = min(self._idle_at, self._end) - self._now()
         await asyncio.wait(
             {coming, stopping}, timeout=max(0, left_s), return_when=asyncio.FIRST_COMPLETED
         )
@@ -135,13 +151,16 @@ class Session:
         if self._now() >= self._end:
             await self._flush()
             raise StreamEnd(POLICY, "too_long", f"a stream may last {limit:g} s; open another")
-        if not coming.done():
-            raise StreamEnd(POLICY, "idle", f"no sound came for {idle_limit:g} s")
+        if self._now() >= self._idle_at:
+            least_s = self._settings.stream_sound_per_minute
+            reason = f"no sound came for {idle_limit:g} s, or less than {least_s:g} s in a minute"
+            raise StreamEnd(POLICY, "idle", reason)
 
     async def _process(self, frame: bytes, rate: int, coming: asyncio.Future[Any]) -> None:
         """Process a frame, a second at a time, so that other streams can run in between."""
         if len(frame) > MAX_FRAME_BYTES:
             raise StreamEnd(TOO_LARGE, "too_large", f"a frame may have {MAX_FRAME_BYTES} bytes")
+        began, audio_s = self._now(), self.audio_s
         data = self._rest + frame
         whole = len(data) - len(data) % SAMPLE_BYTES
         self._rest = data[whole:]
@@ -153,10 +172,15 @@ class Session:
             self._metrics.streamed.inc(piece.size / rate)
             if coming.done() and coming.result()["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(coming.result().get("code", 1006))
-        if frame:
-            self._last_sound = self._now()
+        self._extend(self.audio_s - audio_s, self._now() - began)
         if self.audio_s > self._settings.max_stream_seconds:
             self._end = self._now()
+
+    def _extend(self, sound_s: float, worked_s: float) -> None:
+        """Let the stream go on for longer by its sound; the time of the service's work is free."""
+        minutes = sound_s / self._settings.stream_sound_per_minute
+        latest = self._now() + self._settings.stream_idle_seconds
+        self._idle_at = min(self._idle_at + worked_s + 60 * minutes, latest)
 
     async def _command(self, text: str) -> None:
         """Do what a text frame asks for."""
@@ -195,7 +219,8 @@ class Session:
         except TimeoutError as error:
             raise WebSocketDisconnect(1006) from error
 
-    async def _close(self, end: StreamEnd) -> None:
+    async def close(self, end: StreamEnd) -> None:
+        """Say why, and close."""
         if end.code:
             await self.send({"type": "error", "code": end.code, "message": end.message})
         async with asyncio.timeout(self._settings.send_seconds):

@@ -171,7 +171,9 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         self._open_now = open_now
         self._header_seconds = settings.header_seconds
         self._linger_seconds = settings.linger_seconds
+        self._response_seconds = settings.response_seconds
         self._deadline: TimerHandle | None = None
+        self._unread: TimerHandle | None = None  # ends a client that does not read a response
         self._in_header = True
         self._header_bytes = 0
         self._piece_bytes = 0
@@ -187,6 +189,7 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         """Clear the deadline."""
         self._open_now.remove(self.transport)
         self._set_deadline(None)
+        self._set_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -202,6 +205,8 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Set the deadline of the next request of a connection."""
         super().on_message_begin()
+        if not self.transport.get_write_buffer_size():
+            self._set_read()
         self._in_header, self._header_bytes = True, self._piece_bytes
         self._parsed_bytes = 0
         if self._deadline is None:
@@ -254,10 +259,33 @@ class DeadlineHttpProtocol(HttpToolsProtocol):
         Closing at once, with bytes unread, would reset the connection and lose the response.
         """
         super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._set_unread()
+        else:
+            self._set_read()
         if self.cycle is None or self.cycle.response_complete:  # no other request is in progress
             self._open_now.set_waiting(self.transport, True)
         if self.cycle is not None and self.cycle.more_body and not self.transport.is_closing():
             self._set_deadline(self._linger_seconds)
+
+    def pause_writing(self) -> None:
+        """Set the deadline of reading a response."""
+        super().pause_writing()
+        self._set_unread()
+
+    def _set_unread(self) -> None:
+        if self._unread is None:
+            self._unread = self.loop.call_later(self._response_seconds, self._cut_unread)
+
+    def _set_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _cut_unread(self) -> None:
+        self._unread = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def handle_websocket_upgrade(self) -> None:
         """Leave the connection to the protocol of WebSocket."""
@@ -305,6 +333,11 @@ class DrainingWebSocketProtocol(WebSocketsSansIOProtocol):
         self.app_state[STOPPING_KEY].set()
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
+
+    async def run_asgi(self) -> None:
+        """Run the application; then the client has some time to read the rest."""
+        await super().run_asgi()
+        self.loop.call_later(self.close_timeout + 1, self.transport.abort)
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a message of the application.

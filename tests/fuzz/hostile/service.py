@@ -118,6 +118,9 @@ class _Wire(asyncio.Transport):
     def abort(self) -> None:
         self._closing = True
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def get_protocol(self) -> Any:
         return self._protocol
 
