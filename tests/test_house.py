@@ -17,7 +17,8 @@ from serein.moved import MOVED
 
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
-ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "onnx_session"}
+ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "archives"}
+ANYONE_MAY |= {"onnx_session"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "defaults": set(),
@@ -25,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "recordings": set(),
     "tables": set(),
     "moved": set(),
+    "archives": set(),
     "onnx_session": set(),
     "emotions": set(),
     "audio": set(),

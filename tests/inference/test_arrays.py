@@ -74,7 +74,7 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
     detector = LogisticRegression().fit(pooled, pooled[:, 0] + pooled[:, 7] > 0)
     model = arrays_model(speech_weight=detector.coef_[0], speech_bias=float(detector.intercept_[0]))
     series = frames(time)
-    probabilities, speech = model.predict(series)
+    probabilities, speech, _ = model.predict(series)
     expected = softmax(model.hmm.log_probabilities(series) / 1.7)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
     assert probabilities.dtype == np.float32
@@ -195,9 +195,21 @@ def test_numbers_that_make_no_sense_are_refused(changes: dict[str, Array], messa
 
 def test_arrays_that_unpack_to_too_much_are_refused(monkeypatch: pytest.MonkeyPatch):
     content = packed(stored(hmm_mean=np.zeros((3, 2, 2, 3000))))
-    monkeypatch.setattr("serein.inference.arrays.MAX_BYTES", 100_000)
+    monkeypatch.setattr("serein.archives.MAX_ARRAY_BYTES", 100_000)
     assert len(content) < 100_000
     with pytest.raises(ValueError, match="unpack to more than 100000 bytes"):
+        ArraysModel.from_bytes(content)
+
+
+def test_arrays_of_many_states_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("serein.inference.arrays.MAX_STATES", 1)
+    with pytest.raises(ValueError, match="more than 1 states"):
+        ArraysModel.from_bytes(packed(stored()))
+
+
+def test_an_archive_of_many_members_is_refused():
+    content = packed(stored(**{f"array_{number}": np.zeros(1) for number in range(1200)}))
+    with pytest.raises(ValueError, match="too many members"):
         ArraysModel.from_bytes(content)
 
 
@@ -300,7 +312,7 @@ def test_a_bundle_of_arrays_answers(tmp_path: Path):
     assert loaded.labels == LABELS
     signal = noise(2.0)
     prediction = loaded.predict(signal, rate=RATE_HZ)
-    expected, _ = model.predict(FRONT_END(signal))
+    expected = model.predict(FRONT_END(signal)).probability
     assert prediction.speech
     assert list(prediction.probabilities) == list(LABELS)
     np.testing.assert_allclose(list(prediction.probabilities.values()), expected, rtol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from serein.errors import BundleError
 from serein.inference.bundle import (
     CARD,
     MANIFEST,
+    MAX_SIZES,
     MODEL,
     NOTICE,
     SUMS,
@@ -90,8 +92,50 @@ def test_a_missing_hash_is_refused(folder: Path) -> None:
 
 def test_a_file_too_many_is_refused(folder: Path) -> None:
     (folder / "extra.py").write_text("print('hello')")
-    with pytest.raises(BundleError, match=r"extra\.py missing or not listed"):
+    with pytest.raises(BundleError, match=r"extra\.py, which is not part of a bundle"):
         read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MODEL, CARD, NOTICE, SUMS])
+def test_each_file_has_its_greatest_size(
+    folder: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MAX_SIZES, MODEL, 14 * 2**20)  # so that the test is quick
+    packed = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in folder.iterdir():
+            if entry.name != name:
+                archive.write(entry, entry.name)
+        with archive.open(name, "w", force_zip64=False) as member:
+            for _ in range(-(-(MAX_SIZES[name] + 1) // 2**20)):
+                member.write(bytes(2**20))
+    with (folder / name).open("r+b") as file:
+        file.truncate(MAX_SIZES[name] + 1)
+    for place in (folder, packed):
+        with pytest.raises(BundleError, match=f"{re.escape(name)} has [0-9]+ bytes; allowed"):
+            read_bundle(place)
+
+
+def test_a_bundle_that_could_not_be_read_is_not_written(folder: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(folder)
+    with pytest.raises(BundleError, match=r"CARD\.md has"):
+        write_bundle(
+            tmp_path / "again", bundle.manifest, model=b"", card="x" * 2**21, notice="none"
+        )
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_zip_of_many_members_is_refused(
+    folder: Path, tmp_path: Path, zip64: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = zip_bundle(folder, tmp_path / "many.zip")
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1 if zip64 else 65_535)
+    with zipfile.ZipFile(packed, "a") as archive:
+        for number in range(1 if zip64 else 2000):
+            archive.writestr(f"{number}", "")
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda _: pytest.fail("the list was read"))
+    with pytest.raises(BundleError, match="too many members"):
+        read_bundle(packed)
 
 
 def test_a_link_is_refused(folder: Path) -> None:

@@ -12,13 +12,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from serein.archives import read_arrays
 from serein.errors import BundleError, SettingError
 from serein.inference.network import Output
 from serein.models.hmm_forward import HmmArrays
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-MAX_BYTES = 2**30  # of the arrays, unpacked
+MAX_STATES = 128  # of an emotion; each frame takes their square
 UNREADABLE = (  # what zipfile and NumPy raise on untrusted files
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, MemoryError),
     *(RuntimeError, NotImplementedError, tokenize.TokenError, SyntaxError),
@@ -40,6 +41,8 @@ class ArraysModel:
         wanted = (4 * len(self.hmm.centre),)
         if self.speech_weight.shape != wanted or not np.isfinite(self.speech_weight).all():
             raise SettingError(f"speech_weight must be {wanted[0]} finite numbers")
+        if self.hmm.log_start.shape[1] > MAX_STATES:
+            raise SettingError(f"an emotion has more than {MAX_STATES} states")
         if not np.isfinite(self.speech_bias):
             raise SettingError("speech_bias must be finite")
 
@@ -69,7 +72,7 @@ class ArraysModel:
     def from_bytes(cls, content: bytes) -> Self:
         """Read what `to_bytes` wrote."""
         try:
-            arrays = _arrays(content)
+            arrays = read_arrays(content)
             own = {
                 name: arrays.pop(name) for name in ("temperature", "speech_weight", "speech_bias")
             }
@@ -82,11 +85,3 @@ class ArraysModel:
             )
         except UNREADABLE as error:
             raise BundleError(f"not the arrays of a recognizer: {error}") from error
-
-
-def _arrays(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise BundleError(f"the arrays unpack to more than {MAX_BYTES} bytes")
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return dict(file)

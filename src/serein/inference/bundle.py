@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serein.archives import open_zip
 from serein.emotions import canonical_emotion
 from serein.errors import BundleError, CorpusError
 
@@ -41,7 +42,10 @@ MANIFEST, MODEL, CARD, NOTICE, SUMS = (
 ARRAYS = "model.npz"  # in place of MODEL
 ADAPTATION = "adaptation.npz"  # beside MODEL, in bundles of version 2
 FILES = (MANIFEST, CARD, NOTICE)  # and one of the two
-MAX_BYTES = 4 * 2**30
+MAX_SIZES = {  # in bytes, unpacked
+    **{MANIFEST: 2**20, CARD: 2**20, NOTICE: 2**20, SUMS: 2**16},
+    **{MODEL: 3 * 2**29, ARRAYS: 2**24, ADAPTATION: 2**26},
+}
 REQUIRED = {
     "name": str,
     "precision": str,
@@ -139,6 +143,8 @@ def write_bundle(
     }
     if adaptation is not None:
         contents[ADAPTATION] = adaptation
+    for name, data in contents.items():
+        _check_size(folder, name, len(data))
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
     for name in (SUMS, MODEL, ARRAYS, ADAPTATION):
         (folder / name).unlink(missing_ok=True)
@@ -166,27 +172,33 @@ def _read_folder(place: Path) -> dict[str, bytes]:
     odd = [entry.name for entry in entries if not entry.is_file() or entry.is_symlink()]
     if odd:
         raise BundleError(f"{place} holds {odd[0]}, which is not a plain file; not a bundle")
-    if sum(entry.stat().st_size for entry in entries) > MAX_BYTES:
-        raise BundleError(f"{place} is larger than {MAX_BYTES} bytes; not a bundle")
     if MANIFEST not in {entry.name for entry in entries}:
         raise BundleError(f"{place} has no {MANIFEST}; not a model bundle")
+    for entry in entries:
+        _check_size(place, entry.name, entry.stat().st_size)
     return {entry.name: entry.read_bytes() for entry in entries}
+
+
+def _check_size(place: Path, name: str, size: int) -> None:
+    if name not in MAX_SIZES:
+        raise BundleError(f"{place} holds {name}, which is not part of a bundle")
+    if size > MAX_SIZES[name]:
+        raise BundleError(f"{place}: {name} has {size} bytes; allowed: {MAX_SIZES[name]}")
 
 
 def _read_zip(place: Path) -> dict[str, bytes]:
     try:
-        with zipfile.ZipFile(place) as archive:
+        with place.open("rb") as file, open_zip(file) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
-            allowed = {*FILES, MODEL, ARRAYS, ADAPTATION, SUMS}
-            if not set(names) <= allowed or len(names) != len(set(names)):
-                raise BundleError(f"{place} does not hold just {', '.join(sorted(allowed))}")
+            if not set(names) <= set(MAX_SIZES) or len(names) != len(set(names)):
+                raise BundleError(f"{place} does not hold just {', '.join(sorted(MAX_SIZES))}")
             if any(member.compress_type not in COMPRESSIONS for member in members):
                 raise BundleError(f"{place} is compressed unusually; pack it with zip's deflate")
             if sum(member.compress_size for member in members) > place.stat().st_size:
                 raise BundleError(f"{place} is cut short, or says it holds more than it does")
-            if sum(member.file_size for member in members) > MAX_BYTES:
-                raise BundleError(f"{place} unpacks to more than {MAX_BYTES} bytes; not a bundle")
+            for member in members:
+                _check_size(place, member.filename, member.file_size)
             return {member.filename: archive.read(member) for member in members}
     except UNREADABLE as error:
         raise BundleError(f"{place} is not a readable bundle: {error}") from error

@@ -7,7 +7,6 @@ needs numpy and the extra [text]; no torch and no network access.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from serein.archives import read_arrays
 from serein.emotions import EMOTIONS, in_chinese
 from serein.errors import BundleError, EncoderError, TextError
 from serein.features.text import SentenceNetwork, check_text, packaged_model
@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float32]
 BUNDLED = Path(__file__).parent / "pretrained/meld_text"
 FORMAT, VERSION = "serein words", 1
 MANIFEST, ARRAYS = "words.json", "words.npz"
-MAX_BYTES = 64 * 2**20  # of the arrays
+MAX_BYTES, MAX_MANIFEST_BYTES = 64 * 2**20, 2**20  # of the arrays, and of what describes them
 MAX_EARLIER = 1000  # texts before, of which the last few count
 REQUIRED: dict[str, type] = {
     **{"labels": list, "layers": list, "temperatures": list},
@@ -205,22 +205,21 @@ def layer_norm(x: Array, head: Mapping[str, Array]) -> Array:
 
 def _read(place: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
+        for name, most in ((MANIFEST, MAX_MANIFEST_BYTES), (ARRAYS, MAX_BYTES)):
+            if (place / name).stat().st_size > most:
+                raise BundleError(f"{place}: {name} has more than {most} bytes")
         manifest = json.loads((place / MANIFEST).read_bytes())
-        content = (place / ARRAYS).read_bytes() if _size(place / ARRAYS) <= MAX_BYTES else b""
-    except (OSError, ValueError) as error:
+        content = (place / ARRAYS).read_bytes()
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"no recognizer of words at {place}: {error}") from error
     _check_manifest(place, manifest)
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
         raise BundleError(f"{place}: {ARRAYS} is not what {MANIFEST} says; get the folder again")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return manifest, {name: np.asarray(file[name], np.float32) for name in file}
+        arrays = read_arrays(content)
+        return manifest, {name: np.asarray(values, np.float32) for name, values in arrays.items()}
     except (*UNREADABLE, ValueError) as error:
         raise BundleError(f"{place}: {ARRAYS} cannot be read: {error}") from error
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size
 
 
 def _check_manifest(place: Path, manifest: Any) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from serein.archives import read_arrays
 from serein.errors import SettingError
 from serein.models.speaker_prior import SpeakerPrior
 
@@ -36,7 +36,6 @@ recordings hold one emotion, the baseline would take it away."""
 MAX_POSTERIORS = 200  # recordings by whose predictions variety is measured, evenly drawn
 MIN_DEVIATION = 1e-6
 MIN_PROBABILITY = 1e-9
-MAX_BYTES = 2**26  # of the arrays, unpacked
 MAX_LOG_TEMPERATURE = 3.0
 MAX_NUMBER = 1e9  # in a saved baseline
 
@@ -123,13 +122,8 @@ class AdaptiveHeads:
     def from_bytes(cls, content: bytes) -> Self:
         """Read what `to_bytes` wrote; whatever is wrong with untrusted bytes is a SettingError."""
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                    raise SettingError(f"the arrays unpack to more than {MAX_BYTES} bytes")
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: np.asarray(file[name], np.float32) for name in ARRAYS}
-        except SettingError:
-            raise
+            read = read_arrays(content)
+            arrays = {name: np.asarray(read[name], np.float32) for name in ARRAYS}
         except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
             raise SettingError(f"not the arrays of domain adaptation: {error}") from error
         return cls(**arrays)
