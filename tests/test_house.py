@@ -18,7 +18,7 @@ from serein.moved import MOVED
 HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
 ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "archives"}
-ANYONE_MAY |= {"onnx_session"}
+ANYONE_MAY |= {"onnx_session", "onnx_graph"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "defaults": set(),
@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "tables": set(),
     "moved": set(),
     "archives": set(),
+    "onnx_graph": set(),
     "onnx_session": set(),
     "emotions": set(),
     "audio": set(),

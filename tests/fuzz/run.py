@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent.parent))  # made_graphs
+
 from hostile import TARGETS
 from hostile.hunt import Hunt, damaged, shaped
 from hostile.mutations import MOST_BYTES

@@ -12,7 +12,7 @@ import onnxruntime
 
 from serein.errors import BundleError, EngineError, unknown_name
 from serein.inference.bundle import ARRAYS, MODEL, Bundle
-from serein.onnx_session import CPU, open_session
+from serein.onnx_session import CPU, UntrustedSession
 
 Array = npt.NDArray[np.float32]
 Provider = tuple[str, dict[str, Any]]
@@ -31,6 +31,7 @@ OUTPUTS = ("probability", "speech")
 VECTOR = "vector"  # output of a graph whose bundle holds `AdaptiveHeads`
 OTHERS = "others"  # input of a graph that fuses modalities
 MAX_OTHERS = 100_000  # columns of it
+TOLERANCE, SUM_TOLERANCE = 1e-3, 1e-2  # of probabilities and of their sum, for float32 and int8
 
 
 class Output(NamedTuple):
@@ -101,7 +102,7 @@ def check_provider(session: onnxruntime.InferenceSession, name: str) -> None:
 
 
 class _Checked:
-    """An untrusted model: what it raises is a BundleError, and its outputs are numbers."""
+    """An untrusted model: what it raises is a BundleError, its outputs are probabilities."""
 
     def __init__(self, network: Network, bundle: Bundle) -> None:
         self._network, self._bundle = network, bundle
@@ -126,14 +127,19 @@ class _Checked:
             raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
         probability, speech, vector = output
         numbers = np.append(probability, speech)
-        if vector is not None:
-            numbers = np.append(numbers, vector)
-        if probability.shape != (*rows, len(bundle.labels)) or not np.isfinite(numbers).all():
+        within = (numbers >= -TOLERANCE) & (numbers <= 1 + TOLERANCE)  # NaN is not, either
+        shaped = probability.shape == (*rows, len(bundle.labels))
+        finite = vector is None or np.isfinite(vector).all()
+        if not (shaped and within.all() and _sum_to_1(probability) and finite):
             raise BundleError(
-                f"{bundle.place}: the model predicts {probability} and {speech}, not a number for "
-                f"each of {len(bundle.labels)} labels and one for speech"
+                f"{bundle.place}: the model predicts {probability} and {speech}, not a probability "
+                f"for each of {len(bundle.labels)} labels and one for speech"
             )
         return output
+
+
+def _sum_to_1(probability: Array) -> bool:
+    return bool((np.abs(probability.sum(axis=-1) - 1) <= SUM_TOLERANCE).all())
 
 
 class _Graph:
@@ -142,7 +148,7 @@ class _Graph:
     def __init__(self, bundle: Bundle, threads: int | None, provider: str) -> None:
         chosen = providers(provider)
         try:
-            self._session = open_session(
+            self._session: Any = UntrustedSession(
                 bundle.files[MODEL],
                 threads=threads or min(4, os.cpu_count() or 1),
                 providers=chosen,

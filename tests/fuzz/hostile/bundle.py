@@ -25,6 +25,7 @@ class BundleTarget:
         *(b"manifest.json", b"model.npz", b"../model.onnx", b'{"a":' * 900, b'"log_mel"'),
         *(b'"features"', b'"labels"', b'"\\ud800"', b"[[1e308, 0], [0, 1e308]]", b"0.3", b"1e-9"),
         *(b'["anger", "anger"]', b"\x93NUMPY\x01\x00", b"'descr': '|O'", b"Conv", b"Loop"),
+        *(b"location", b"../key", b"\x70\x01"),
     )
 
     def __init__(self) -> None:
@@ -39,14 +40,13 @@ class BundleTarget:
         self._signal = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
         self._folder = tempfile.TemporaryDirectory(prefix="serein-fuzz-")
         self._file = Path(self._folder.name) / "bundle.zip"
-        self._graph = tiny.graph()
         self.seeds = [
             tiny.packed({}),
             tiny.packed({}, compression=zipfile.ZIP_DEFLATED),
             b"manifest.json\n" + tiny.manifest(),
             b"manifest.json\n" + json.dumps(tiny.MANIFEST, indent=2).encode(),
             b"manifest.json\n" + tiny.manifest(front_end=_features()),
-            b"model.onnx\n" + self._graph,
+            *(b"model.onnx\n" + graph for graph in _graphs()),
             b"model.npz\n" + _arrays(),
             b"SHA256SUMS\n" + _sums(tiny.packed({})),
         ]
@@ -71,6 +71,13 @@ class BundleTarget:
 
     def close(self) -> None:
         self._folder.cleanup()
+
+
+def _graphs() -> list[bytes]:
+    """Make a sound graph, and ones that ask for another file at each place where a graph can."""
+    from made_graphs import with_external_data
+
+    return [tiny.graph(), *with_external_data("key").values()]
 
 
 def _features() -> dict[str, object]:

@@ -33,26 +33,9 @@ MANIFEST: dict[str, Any] = {
 @cache
 def graph() -> bytes:
     """Make the network."""
-    import onnx
-    from onnx import parser
+    import made_graphs
 
-    model = parser.parse_model(
-        """
-        <ir_version: 8, opset_import: ["" : 17]>
-        tiny (float[1, samples] input) => (float[1, 2] probability, float[1] speech)
-        <float[1, 2] weight = {3.0, -3.0}, int64[1] flat = {1}>
-        {
-          size = Abs(input)
-          level = ReduceMean<axes = [1], keepdims = 1>(size)
-          logits = MatMul(level, weight)
-          probability = Softmax<axis = 1>(logits)
-          all = Sigmoid(level)
-          speech = Reshape(all, flat)
-        }
-        """
-    )
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
+    return bytes(made_graphs.sound().SerializeToString())
 
 
 def manifest(**values: Any) -> bytes:
