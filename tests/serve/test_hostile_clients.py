@@ -1,6 +1,6 @@
 """Hostile clients of every kind at once: an honest one is answered all the same.
 
-For 25 seconds as a test, for two minutes by ``make hostile``.
+For 15 seconds as a test, for two minutes by ``make hostile``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="needs many loopback addresses"),
 ]
-SECONDS = float(os.environ.get("SEREIN_HOSTILE_SECONDS", "25"))
+SECONDS = float(os.environ.get("SEREIN_HOSTILE_SECONDS", "15"))
 DESCRIPTORS = 400
 MAX_P95_S, MAX_SLOWER = 2.0, 25
 RATE_HZ = 16_000
@@ -120,7 +120,7 @@ class Clients:
 
     def expensive_requests(self, client: str) -> None:
         transport = httpx.HTTPTransport(local_address=client)
-        with httpx.Client(transport=transport, timeout=60) as http:
+        with httpx.Client(transport=transport, timeout=10) as http:
             for query in ("window_s=10&hop_s=0.1", "window_s=0.5&hop_s=0.1", "window_s=10"):
                 content = random.choice(EXPENSIVE)  # noqa: S311
                 headers = {"content-type": "audio/flac"}
@@ -171,7 +171,7 @@ def test_an_honest_upload_is_answered_in_time(start: Any) -> None:
             time.sleep(0.1)
         clients.over.set()
         for thread in clients.threads:
-            thread.join(70)
+            thread.join(15)
         p50, p95 = np.percentile(took, [50, 95])
         print(f"\n{len(took)} honest uploads, {usual:.2f} s each before the hostile clients came")
         print(f"p50 {p50:.2f}, p95 {p95:.2f}, max {max(took):.2f} s")
