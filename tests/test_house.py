@@ -19,12 +19,14 @@ HOUSE = Path(serein.__file__).parent
 ROOT = HOUSE.parent.parent
 ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "archives"}
 ANYONE_MAY |= {"onnx_session", "onnx_graph"}
+ANYONE_MAY |= {"untrusted"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "defaults": set(),
     "engine": set(),
     "recordings": set(),
     "tables": set(),
+    "untrusted": set(),
     "moved": set(),
     "archives": set(),
     "onnx_graph": set(),

@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from serein.errors import MissingExtraError, ResultsError, reason_of, unknown_name
+from serein.untrusted import check_output
 
 Kinds = Mapping[str, type]  # of the columns: str, bool, float or numpy.float32
 Block = Mapping[str, Sequence[Any]]  # rows, column by column
@@ -27,6 +28,7 @@ Block = Mapping[str, Sequence[Any]]  # rows, column by column
 def check_table(target: str | Path, formats: Iterable[str] | None = None) -> Path:
     """Check that a table can be written under a name, before the work is done."""
     target, known = Path(target), list(WRITERS if formats is None else formats)
+    check_output(target)
     if target.suffix not in known:
         raise ResultsError(f"{target}: {unknown_name('format', target.suffix, known)}")
     if not target.absolute().parent.is_dir():
@@ -53,16 +55,19 @@ def write_whole(target: Path, content: bytes) -> Path:
 
 def make_folder(folder: str | Path) -> Path:
     """Make a folder for results, unless it is there."""
+    folder = Path(folder)
+    check_output(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsError(f"cannot make the folder {folder}: {reason_of(error)}") from error
-    return Path(folder)
+    return folder
 
 
 @contextmanager
 def _unfinished(target: Path) -> Iterator[IO[bytes]]:
     """Give a new file, which takes the place of the target at the end; nothing else is touched."""
+    check_output(target)
     beside = target.with_name(f".{target.name[:48]}.{secrets.token_hex(8)}.unfinished")
     try:
         with beside.open("xb") as file:  # never one that is there, nor through a link

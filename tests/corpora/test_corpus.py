@@ -384,6 +384,14 @@ def test_a_corpus_column_names_the_speakers(write_csv):
     ]
 
 
+def test_the_name_of_a_corpus_is_no_path(write_csv):
+    path = write_csv("file,emotion,speaker,corpus\n1.wav,angry,ann,../x\n")
+    with pytest.raises(CorpusError, match=r"line 2: the name of the corpus is '\.\./x'; allowed: "):
+        Corpus.from_csv(path)
+    with pytest.raises(CorpusError, match=r"the name of the corpus is 'a\\u001b\[2J'; allowed: "):
+        Corpus.from_csv(path, name="a\x1b[2J")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -338,3 +338,43 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
 def test_what_cannot_be_learnt_is_refused_at_once(read, text: str, message: str):
     with pytest.raises(RecipeError, match=message):
         read(SMALL + text)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/x", "..", "a\\u0000b", "a\\u001b[2J", ""])
+def test_a_name_is_no_path(read: Callable[[str | bytes], Recipe], name: str):
+    with pytest.raises(RecipeError, match=r"recipe\.toml: name is .*; allowed: ") as caught:
+        read(SMALL.replace("small", name))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a." * 20_000 + "a = 1", "a key has more than 10 dots"),
+        ('"a" . ' * 20 + "a = 1", "a key has more than 10 dots"),
+        ("[" + "a." * 20 + "a]", "a key has more than 10 dots"),
+        ("a = " + "[" * 30_000, "more than 20 tables or lists nested"),
+        ("a = " + "{b = " * 30, "more than 20 tables or lists nested"),
+        ("# " + "x" * 200_000, "more than 100000 bytes"),
+    ],
+)
+def test_what_would_take_much_memory_is_refused_before_it_is_parsed(
+    read: Callable[[str | bytes], Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    message: str,
+):
+    monkeypatch.setattr("serein.experiment.recipe_file.tomllib", None)
+    with pytest.raises(RecipeError, match=message):
+        read(content)
+
+
+def test_dots_and_brackets_in_texts_and_comments_are_no_keys(
+    read: Callable[[str | bytes], Recipe],
+):
+    many = "." * 30 + "[" * 30
+    lines = f'# {many}\nlicence = "\\"{many}" # "\n'
+    assert read(f"{SMALL}[bundle]\n{lines}").bundle.licence == f'"{many}'
+    for quotes in ('"""', "'''"):
+        found = read(f"{SMALL}[bundle]\nlicence = {quotes}\n{many}\n{quotes[0]}{quotes}\n")
+        assert found.bundle.licence == f"{many}\n{quotes[0]}"

@@ -18,6 +18,7 @@ from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
 from serein.emotions import EMOTIONS, canonical_emotion
 from serein.errors import CorpusError, unknown_name
+from serein.untrusted import check_file_name
 
 __all__ = ["Corpus", "Utterance"]
 
@@ -157,7 +158,7 @@ class Corpus:
         """
         path = Path(path)
         root = path.parent if audio_root is None else Path(audio_root)
-        name = name or path.stem
+        name = check_file_name("the name of the corpus", name or path.stem, CorpusError)
         rows: dict[Path, Utterance] = {}
         needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
         for line, row in _csv_rows(path, needed):
@@ -410,7 +411,7 @@ def _row_utterance(
     path = root / row["file"]
     if not path.is_file():
         raise CorpusError(f"file {row['file']!r} not found in {root}: set audio_root")
-    corpus = row.get("corpus") or name
+    corpus = check_file_name("the name of the corpus", row.get("corpus") or name, CorpusError)
     speaker, gender = row["speaker"], row.get("gender", "").lower()
     return Utterance(
         path=path,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,16 @@ from serein.experiment.fusion import with_plan
 from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
 from serein.models.catalogue import MEMBERS, MODELS
+from serein.untrusted import check_file_name
 
+MAX_BYTES, MAX_DOTS = 100_000, 10  # of a file, and in a key
 MAX_DEPTH = 20  # of nested tables and lists
+TOO_DEEP = f"more than {MAX_DEPTH} tables or lists nested"
+TEXT_OF_TOML = re.compile(  # comments, strings and all else that is neither dot nor bracket
+    r'''#[^\n]*|"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)|"(?:[^"\\\n]|\\.)*"?'''
+    r"""|'''.*?(?:'{3,5}|\Z)|'[^'\n]*'?|[^\n.=,\[\]{}"'#]+""",
+    re.DOTALL,
+)
 MAX_INTEGER = 2**63 - 1  # as TOML guarantees
 OPEN_SECTIONS = {"model": Model, "fusion": Fusion, "face": Face, "text": Text}
 """Sections that hold settings of what they name beside keys of their own."""
@@ -42,9 +52,9 @@ def read_recipe(file: str | Path) -> Recipe:
     """
     file = Path(file)
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = _read_toml(file)
         _check_size(table)
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: not text, not TOML
+    except (OSError, ValueError) as error:  # ValueError: not text, not TOML
         raise RecipeError(
             f"{file}: cannot be read as a TOML recipe: {error}{_instead(file)}"
         ) from error
@@ -118,6 +128,7 @@ def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
     table = with_plan(table)
     rest = {name: value for name, value in table.items() if name not in OPEN_SECTIONS}
     recipe: Recipe = section(Recipe, rest, place)
+    check_file_name(f"{place}: name", recipe.name, RecipeError)
     for name, kind in OPEN_SECTIONS.items():
         if name in table:
             made = open_section(kind, table[name], f"{place}: {name}")
@@ -139,10 +150,26 @@ def _instead(file: Path) -> str:
     return f": say --corpus {corpus} --model {model}" if model in MODELS else ""
 
 
+def _read_toml(file: Path) -> dict[str, Any]:
+    """Read TOML that is small and flat enough: tomllib takes memory for each part of each key."""
+    with file.open("rb") as opened:
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes")
+    text = content.decode().replace("\r\n", "\n")
+    structure = TEXT_OF_TOML.sub("", text)
+    if "." * (MAX_DOTS + 1) in structure:
+        raise ValueError(f"a key has more than {MAX_DOTS} dots")
+    depth = accumulate((one in "[{") - (one in "]}") for one in structure)
+    if max(depth, default=0) > MAX_DEPTH:
+        raise ValueError(TOO_DEEP)
+    return tomllib.loads(text)
+
+
 def _check_size(value: Any, depth: int = 0) -> None:
     """Refuse depths and integers that no recipe needs and that would fail later."""
     if depth > MAX_DEPTH:
-        raise ValueError(f"more than {MAX_DEPTH} tables or lists nested")
+        raise ValueError(TOO_DEEP)
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise ValueError("an integer has more than 64 bits")
     if isinstance(value, dict | list):
