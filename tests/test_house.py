@@ -20,6 +20,7 @@ ROOT = HOUSE.parent.parent
 ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "archives"}
 ANYONE_MAY |= {"onnx_session", "onnx_graph"}
 ANYONE_MAY |= {"untrusted"}
+ANYONE_MAY |= {"private_files"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "defaults": set(),
@@ -27,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "recordings": set(),
     "tables": set(),
     "untrusted": set(),
+    "private_files": set(),
     "moved": set(),
     "archives": set(),
     "onnx_graph": set(),

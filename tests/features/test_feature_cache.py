@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +267,80 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path):
     assert clear_cache(tmp_path / "none") == 0
     assert not any(list_cache(tmp_path / "none").values())
     assert clear_cache(tmp_path) == 0
+
+
+def cached_file(cache: Path) -> Path:
+    (found,) = list_cache(cache)["features"]
+    return found
+
+
+def test_only_this_user_can_read_the_cache(tmp_path: Path):
+    cache = tmp_path / "new" / "cache"
+    extract(write(tmp_path, 0.5), Counting(), cache=cache)
+    place = cached_file(cache)
+    assert place.stat().st_mode & 0o777 == 0o600
+    folders = [place.parent, *place.parent.parents][:4]
+    assert folders[-1] == tmp_path / "new"
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+    place.parent.chmod(0o755)  # as before
+    extract(write(tmp_path, 0.5), Counting(), cache=cache)
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+
+
+def cut(place: Path) -> None:
+    place.write_bytes(place.read_bytes()[:-3])
+
+
+def emptied(place: Path) -> None:
+    place.write_bytes(b"")
+
+
+def pickled(place: Path) -> None:
+    np.save(place, np.array([{}]), allow_pickle=True)
+
+
+def linked(place: Path) -> None:
+    np.save(place.parents[3] / "planted.npy", np.zeros(2, np.float32))
+    place.unlink()
+    place.symlink_to(place.parents[3] / "planted.npy")
+
+
+def hard_linked(place: Path) -> None:
+    np.save(place, np.zeros(2, np.float32))
+    place.with_name("second.npy").hardlink_to(place)
+
+
+def writable_by_all(place: Path) -> None:
+    np.save(place, np.zeros(2, np.float32))
+    place.chmod(0o666)
+
+
+def of_another(place: Path) -> None:
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        pytest.skip("needs another user")
+    np.save(place, np.zeros(2, np.float32))
+    os.chown(place, 12345, 12345)
+
+
+@pytest.mark.parametrize(
+    "change", [cut, emptied, pickled, linked, hard_linked, writable_by_all, of_another]
+)
+def test_what_cannot_be_believed_is_computed_anew(tmp_path: Path, change: Callable[[Path], None]):
+    files, cache = write(tmp_path, 0.5), tmp_path / "cache"
+    extract(files, Counting(), cache=cache)
+    change(cached_file(cache))
+    again, once_more = Counting(), Counting()
+    (found,) = extract(files, again, cache=cache)
+    assert again.done == [0.5]
+    np.testing.assert_allclose(found, [0.5, 1600])
+    extract(files, once_more, cache=cache)
+    assert once_more.done == []
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cache" / "features").mkdir(parents=True)
+    (tmp_path / "cache" / "features" / "counting").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SereinError, match="is a link or belongs to another user"):
+        extract(write(tmp_path, 0.5), Counting(), cache=tmp_path / "cache")
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -116,12 +116,30 @@ def lost_tensor(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, foreign, broken_layout, odd_layout, lost_tensor])
-def test_a_damaged_file_is_refused_by_name(tmp_path: Path, damage: Any):
+def test_a_damaged_file_is_named_and_not_believed(tmp_path: Path, damage: Any):
     path = tmp_path / "state.safetensors"
     write_state(path, {"a": torch.ones(3)})
     damage(path)
-    with pytest.raises(ValueError, match=r"state\.safetensors is damaged .*; delete it"):
-        read_state(path)
+    with pytest.warns(UserWarning, match=r"state\.safetensors is damaged .*: training starts anew"):
+        assert read_state(path) is None
+
+
+def test_a_state_is_for_its_user_alone_and_others_are_not_believed(tmp_path: Path):
+    path = tmp_path / "new" / "state"
+    assert read_state(path) is None
+    write_state(path, 1)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(path)
+    assert read_state(tmp_path / "link") is None
+    path.chmod(0o666)
+    assert read_state(path) is None
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    write_state(tmp_path / "state", 1)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
 # --- fingerprints ---

@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -35,6 +36,7 @@ from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
 from serein.inference.load import find_model
 from serein.inference.recognizer import Recognizer
+from serein.private_files import append_private, is_own, private_folder
 
 Progress = Callable[[int, int], None]
 
@@ -381,12 +383,15 @@ class _Cache:
         self._lock = Lock()
         if file is None:
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
+        if not is_own(file):
+            file.unlink(missing_ok=True)
         text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
         for line in text.splitlines():
             key, *values = line.split(",")
             if len(values) == labels + 1 and values[-1] == "":
-                self.known[key] = np.array([float.fromhex(value) for value in values[:-1]])
+                with suppress(ValueError, OverflowError):  # a damaged line is missing, too
+                    self.known[key] = np.array([float.fromhex(value) for value in values[:-1]])
         if text and not text.endswith("\n"):
             self._append("\n")
 
@@ -402,5 +407,4 @@ class _Cache:
 
     def _append(self, text: str) -> None:
         if self.file:
-            with self.file.open("a", encoding="utf-8") as end:
-                end.write(text)
+            append_private(self.file, text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,13 +21,16 @@ import numpy.typing as npt
 from serein.audio.read import read_audio
 from serein.engine import each, engine
 from serein.errors import SereinError
+from serein.private_files import open_own, private_file, private_folder
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
 MIN_FOR_PROCESSES = 40  # files: fewer are faster in one process
 CACHE_FILES = {  # kind -> names of its files below the cache, those of training and stress too
     "features": r"features/[^/]+/([0-9a-f]{64}\.npy|tmp\w+\.part)",
-    "training": r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|log/events\.out\.[^/]+)",
+    "training": (
+        r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|tmp\w+\.part|log/events\.out\.[^/]+)"
+    ),
     "stress": r"stress/[^/]+/[0-9a-f]{20}\.csv",
 }
 
@@ -90,14 +92,25 @@ def cached_features(
             key = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return describe(read_audio(file))  # which raises the error
-    folder.mkdir(parents=True, exist_ok=True)
-    cached = folder / f"{key}.npy"
-    if cached.is_file():
-        return np.load(cached, allow_pickle=False)
-    array = describe(read_audio(file))
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        np.save(part, array, allow_pickle=False)
-    Path(part.name).replace(cached)
+    cached = private_folder(folder) / f"{key}.npy"
+    array = _read(cached)
+    if array is None:
+        array = describe(read_audio(file))
+        with private_file(cached) as part:
+            np.save(part, array, allow_pickle=False)
+    return array
+
+
+def _read(cached: Path) -> Array | None:
+    """Read an array; None if there is none, or it is damaged or not written by this user."""
+    opened = open_own(cached)
+    if opened is None:
+        return None
+    with opened:
+        try:
+            array: Array = np.lib.format.read_array(opened, allow_pickle=False)
+        except Exception:  # the header alone has many ways to be damaged
+            return None
     return array
 
 

@@ -127,8 +127,9 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
             save_to=path,
             callbacks=[*(self.callbacks or []), *loggers(plan.log, curves)],
         )
-        if path is not None and path.exists():
-            trainer.restore(read_state(path))
+        state = None if path is None else read_state(path)
+        if state is not None:
+            trainer.restore(state)
         trainer.learn(samples, index)
         self._record(trainer)
 

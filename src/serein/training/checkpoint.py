@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from serein.errors import SettingError
+from serein.private_files import is_own, private_file, private_folder
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -25,26 +26,28 @@ def write_state(path: Path, state: Any) -> None:
     """Write a state atomically: a reader finds all of it, or the one before."""
     tensors: dict[str, Tensor] = {}
     layout = json.dumps(_encode(state, tensors))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    if not path.parent.exists():
+        private_folder(path.parent)
+    with private_file(path) as file:
         file.write(save(tensors, {"state": layout}))
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
 
 
 def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote, with tensors on the CPU."""
+    """Read what `write_state` wrote, with tensors on the CPU; None if it cannot be believed."""
+    if not is_own(path):
+        return None
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             layout = json.loads((file.metadata() or {})["state"])
         return _decode(layout, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise SettingError(
-            f"the checkpoint {path} is damaged ({error}); delete it and training starts anew"
-        ) from error
+        warnings.warn(
+            f"the checkpoint {path} is damaged ({error}): training starts anew", stacklevel=2
+        )
+        return None
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -1,0 +1,78 @@
+"""Files that only this user may read: made so, and believed only if they are so."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from serein.errors import SereinError
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for ever
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder for this user alone, or close the one that is there to others."""
+    for place in reversed([folder, *folder.parents]):
+        place.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or not _mine(found):
+        raise SereinError(
+            f"{folder} is a link or belongs to another user: name another cache, with --cache or "
+            "SEREIN_CACHE"
+        )
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def is_own(file: Path) -> bool:
+    """Say whether a file is there that this user wrote: no link, and nobody else may write it."""
+    try:
+        return _own(file.lstat())
+    except OSError:
+        return False
+
+
+def open_own(file: Path) -> IO[bytes] | None:
+    """Open a file if `is_own`."""
+    try:
+        opened = open(file, "rb", opener=lambda name, flags: os.open(name, flags | NO_LINK))  # noqa: SIM115
+    except OSError:
+        return None
+    if _own(os.fstat(opened.fileno())):
+        return opened
+    opened.close()
+    return None
+
+
+@contextmanager
+def private_file(target: Path) -> Iterator[IO[bytes]]:
+    """Give a new file that takes the place of the target at the end."""
+    with NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
+        try:
+            yield part
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+    Path(part.name).replace(target)
+
+
+def append_private(file: Path, text: str) -> None:
+    """Append to a file of this user alone; through a link raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK
+    with open(os.open(file, flags, 0o600), "a", encoding="utf-8") as end:  # noqa: PTH123
+        end.write(text)
+
+
+def _own(found: os.stat_result) -> bool:
+    alone = found.st_nlink == 1 and not found.st_mode & 0o022
+    return stat.S_ISREG(found.st_mode) and _mine(found) and (alone or os.name == "nt")
+
+
+def _mine(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
