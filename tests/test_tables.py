@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from serein.errors import ResultsError, SereinError
-from serein.tables import make_folder, write_table, write_whole
+from serein.tables import make_folder, read_rows, write_rows, write_table, write_whole
 
 KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
 COLUMNS = ["f0_hz", "voicing"]
@@ -127,3 +127,24 @@ def test_what_cannot_be_written_is_a_results_error(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"cannot make the folder .*file"):
         make_folder(tmp_path / "file")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''+1"]
+
+
+def test_formulas_are_defused_as_on_the_page_and_come_back(tmp_path: Path) -> None:
+    others = ["a=b", "'quoted'", "", "–5"]
+    texts = [*FORMULAS, *others]
+    rows = [[text, -1.5, "0.5"] for text in texts]
+    target = write_rows(tmp_path / "x.csv", ["=file", "number", "p"], rows)
+    with target.open(newline="", encoding="utf-8") as file:
+        header, *found = csv.reader(file)
+    assert header == ["'=file", "number", "p"]
+    assert [row[0] for row in found] == [*(f"'{text}" for text in FORMULAS), *others]
+    assert {row[1] for row in found} == {"-1.5"}
+    assert [row["=file"] for row in read_rows(target)] == texts
+    kinds = {"file": str, "p": np.float32}
+    written = write_table(tmp_path / "y.csv", kinds, [{"file": texts, "p": [-2.5] * len(texts)}])
+    assert [row["file"] for row in read_rows(written)] == texts
+    assert "\n'=cmd" in written.read_text()
+    assert ",-2.5\n" in written.read_text()

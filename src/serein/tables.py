@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import secrets
 import stat
 import zipfile
@@ -23,6 +24,7 @@ from serein.untrusted import check_output
 
 Kinds = Mapping[str, type]  # of the columns: str, bool, float or numpy.float32
 Block = Mapping[str, Sequence[Any]]  # rows, column by column
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, and what was defused already
 
 
 def check_table(target: str | Path, formats: Iterable[str] | None = None) -> Path:
@@ -51,6 +53,32 @@ def write_whole(target: Path, content: bytes) -> Path:
     with _unfinished(target) as file:
         file.write(content)
     return target
+
+
+def write_rows(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Write a small CSV table."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([*map(_defused, one)] for one in (header, *rows))
+    return write_whole(target, text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """Read a CSV table, texts as they were before they were written."""
+    with file.open(newline="", encoding="utf-8-sig") as table:
+        try:
+            rows = list(csv.DictReader(table))
+        except csv.Error as error:
+            raise ValueError(f"no CSV: {error}") from error
+    return [{_restored(name): _restored(cell) for name, cell in row.items()} for row in rows]
+
+
+def _defused(cell: Any) -> Any:
+    """Put a quotation mark before a text that a spreadsheet would run as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def _restored(cell: Any) -> Any:
+    return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and FORMULA.match(cell) else cell
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -84,10 +112,11 @@ def _unfinished(target: Path) -> Iterator[IO[bytes]]:
 def _write_csv(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
     with _text(place, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(kinds)
+        writer.writerow(map(_defused, kinds))
         for block in blocks:
             shown = [
-                map("{:.7g}".format, block[n]) if _single(k) else block[n] for n, k in kinds.items()
+                map("{:.7g}".format if _single(kind) else _defused, block[name])
+                for name, kind in kinds.items()
             ]
             writer.writerows(zip(*shown, strict=True))
 

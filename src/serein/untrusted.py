@@ -30,7 +30,7 @@ def markdown(value: Any) -> Any:
         return MARKDOWN.sub(r"\\\g<0>", printable(value))
     if isinstance(value, dict):
         return {markdown(key): markdown(entry) for key, entry in value.items()}
-    return [markdown(entry) for entry in value] if isinstance(value, list) else value
+    return [markdown(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def check_file_name(what: str, name: str, error: type[SereinError] = SettingError) -> str:

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from serein.analysis.clips import NO_SPEECH, find_corpus
-from serein.analysis.robustness import stress, stress_folds, stress_model
+from serein.analysis.robustness import _Cache, stress, stress_folds, stress_model
 from serein.analysis.robustness_report import StressReport
 from serein.audio.conditions import CONDITIONS, choose_conditions
 from serein.audio.read import RATE_HZ, Signal
@@ -356,3 +356,24 @@ def test_nothing_that_trains_is_imported() -> None:
     code = f"import sys, serein.analysis.robustness; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_cached_predictions_are_for_this_user_alone_and_others_are_not_believed(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "stress" / "fingerprint" / "condition.csv"
+    row = np.array([0.25, 0.75])
+    _Cache(place, 2).add("clip-0", row)
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    with place.open("a") as end:
+        end.write("damaged-0,zz,0x1p99999,\ncut-0,0x1")
+    assert _Cache(place, 2).known.keys() == {"clip-0"}
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    before = (tmp_path / "elsewhere").read_bytes()
+    again = _Cache(place, 2)
+    assert again.known == {}
+    again.add("clip-0", row)
+    assert not place.is_symlink()
+    assert (tmp_path / "elsewhere").read_bytes() == before

@@ -41,6 +41,15 @@ def test_a_result_is_read_back(tmp_path: Path):
     assert found.document["uar"] == result.scores()["uar"] == 0.5
 
 
+def test_names_that_a_spreadsheet_would_run_are_defused_and_come_back(tmp_path: Path):
+    who = np.array(["=1+1", "=1+1", "@bob", "@bob"])
+    written = write_record(made(speakers=who), {"name": "mine"}, tmp_path)
+    text = (tmp_path / "predictions.csv").read_text()
+    assert ",'=1+1," in text
+    assert ",=1+1," not in text
+    assert list(read_record(written).result.speakers) == list(who)
+
+
 def test_scores_have_their_intervals():
     scores = made().scores()
     assert {name for name in scores if name.endswith("_interval_95")} >= {

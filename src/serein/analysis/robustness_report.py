@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from serein.evaluation.comparison import Change
 from serein.evaluation.fairness import Fairness
 from serein.evaluation.metrics import recalls, uar
 from serein.evaluation.result import Result
+from serein.tables import make_folder, write_rows, write_whole
 
 CLEAN = "clean"
 
@@ -75,21 +75,19 @@ class StressReport:
         `folder`: made if it is not there.
         Returns: path of ``stress.json``.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "stress-predictions.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["file", "speaker", "condition", "truth", "answer", "confidence"])
-            for condition, result in ({CLEAN: self.clean} | dict(self.changed)).items():
-                labels = np.array(result.labels)
-                truth, prediction = labels[result.truth], labels[result.prediction]
-                confidence = [f"{value:.6f}" for value in result.probabilities.max(axis=1)]
-                who = result.about["file"], result.speakers, [condition] * len(truth)
-                rows.writerows(zip(*who, truth, prediction, confidence, strict=True))
-        target = folder / "stress.json"
+        folder = make_folder(folder)
+        header = ("file", "speaker", "condition", "truth", "answer", "confidence")
+        write_rows(folder / "stress-predictions.csv", header, self._rows())
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        target.write_text(text + "\n", encoding="utf-8")
-        return target
+        return write_whole(folder / "stress.json", f"{text}\n".encode())
+
+    def _rows(self) -> Iterator[Sequence[Any]]:
+        for condition, result in ({CLEAN: self.clean} | dict(self.changed)).items():
+            labels = np.array(result.labels)
+            truth, prediction = labels[result.truth], labels[result.prediction]
+            confidence = [f"{value:.6f}" for value in result.probabilities.max(axis=1)]
+            who = result.about["file"], result.speakers, [condition] * len(truth)
+            yield from zip(*who, truth, prediction, confidence, strict=True)
 
 
 def _without_nan(value: Any) -> Any:

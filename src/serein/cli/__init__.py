@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from serein import __version__
 from serein.cli.cache import cache
@@ -19,12 +22,40 @@ from serein.cli.listen import listen
 from serein.cli.predict import models, predict
 from serein.cli.recipes import check_leaks, corpus, evaluate, export, train, tune
 from serein.cli.serve import serve
+from serein.cli.show import echo
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
 from serein.errors import SereinError
+from serein.untrusted import printable
+
+
+class Commands(TyperGroup):
+    """The commands; what is wrong with their arguments is told without control characters."""
+
+    def make_context(self, *given: Any, **options: Any) -> Any:
+        """Read the options before the command."""
+        with _printable_errors():
+            return super().make_context(*given, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the options of the command, and run it."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # an error of usage, which may quote file names
+            vars(error)["message"] = printable(getattr(error, "message", ""))
+        raise
+
 
 app = typer.Typer(
     name="serein",
+    cls=Commands,
     help="Speech emotion recognition that people can trust: how a listener would describe a voice.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,7 +78,7 @@ def main() -> None:
     try:
         app()
     except SereinError as error:
-        typer.echo(f"serein: {error}", err=True)
+        echo(f"serein: {error}", err=True)
         sys.exit(2)
     except BrokenPipeError:  # the reader, `head` for one, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,5 +91,5 @@ def serein(
 ) -> None:
     """Speech emotion recognition that people can trust."""
     if version:
-        typer.echo(f"serein {__version__}")
+        echo(f"serein {__version__}")
         raise typer.Exit

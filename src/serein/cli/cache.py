@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from serein.cli.options import CacheFolder
+from serein.cli.show import echo
 from serein.errors import SereinError
+from serein.untrusted import printable
 
 MEGABYTE = 1e6
 
@@ -23,7 +25,7 @@ cache = typer.Typer(
 @cache.command()
 def path() -> None:
     """Print the folder of the cache: $SEREIN_CACHE, else the user's cache folder."""
-    typer.echo(_folder(None))
+    echo(_folder(None))
 
 
 @cache.command("list")
@@ -33,8 +35,8 @@ def contents(cache: CacheFolder = None) -> None:
 
     folder = _folder(cache)
     for kind, files in list_cache(folder).items():
-        typer.echo(f"{kind:8s} {len(files):8d} files {_megabytes(files):10.1f} MB")
-    typer.echo(f"in {folder}")
+        echo(f"{kind:8s} {len(files):8d} files {_megabytes(files):10.1f} MB")
+    echo(f"in {folder}")
 
 
 @cache.command()
@@ -51,11 +53,11 @@ def clear(
     if files and not yes:
         if not sys.stdin.isatty():
             raise SereinError(f"{what}: nobody is here to be asked; to delete them say --yes")
-        typer.confirm(f"Delete {what}?", abort=True)
+        typer.confirm(printable(f"Delete {what}?"), abort=True)
     left = clear_cache(folder)
-    typer.echo(f"deleted: {what}")
+    echo(f"deleted: {what}")
     if left:
-        typer.echo(f"left: {left} files or links that serein did not write")
+        echo(f"left: {left} files or links that serein did not write")
 
 
 def _folder(named: Path | None) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.show import make_table, print_json, print_table
+from serein.cli.show import add_row, echo, make_table, print_json, print_table
 
 if TYPE_CHECKING:
     from serein.evaluation.report.side_by_side import SideBySide
@@ -37,7 +37,7 @@ def compare(
     else:
         _show(table)
     if out:
-        typer.echo(f"written: {write_comparison(table, out)}", err=as_json)
+        echo(f"written: {write_comparison(table, out)}", err=as_json)
 
 
 def _names(places: Sequence[Path], records: Sequence[Record]) -> list[str] | None:
@@ -52,8 +52,6 @@ def _names(places: Sequence[Path], records: Sequence[Record]) -> list[str] | Non
 
 
 def _show(table: SideBySide) -> None:
-    from rich.markup import escape
-
     from serein.evaluation.report.page import p_value, score, signed, span
 
     name = table.shown[table.score]
@@ -74,9 +72,9 @@ def _show(table: SideBySide) -> None:
                 p_value(row.p_holm),
             ]
         warnings = ", ".join(row.warnings)
-        grid.add_row(escape(row.name), score(value), span(interval), *tested, warnings)
+        add_row(grid, row.name, score(value), span(interval), *tested, warnings)
     print_table(grid)
     for row in table.rows:
-        typer.echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
+        echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
         for word, sentence in row.warnings.items():
-            typer.echo(f"  {word}: {sentence}")
+            echo(f"  {word}: {sentence}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.options import BundleName
-from serein.cli.show import check_folder, print_error, print_json, progress_bar, save_figure
+from serein.cli.show import check_folder, echo, print_error, print_json, progress_bar, save_figure
 from serein.defaults import DEFAULT_MODEL
 from serein.errors import SereinError
 
@@ -69,7 +69,7 @@ def explain(
         print_json(found.to_dict() | {"picture": None if target is None else str(target)})
     else:
         _print_explanation(found)
-        typer.echo(f"written: {target}")
+        echo(f"written: {target}")
 
 
 def _target(file: Path, out: Path | None) -> Path:
@@ -105,16 +105,16 @@ def _read(folder: Path) -> list[Signal]:
 
 def _print_explanation(found: Explanation) -> None:
     own = found.prediction
-    typer.echo(f"{own.file}   {own.emotion} {own.confidence:.2f}   ({own.duration:.1f} s)")
+    echo(f"{own.file}   {own.emotion} {own.confidence:.2f}   ({own.duration:.1f} s)")
     if found.emotion != own.emotion:
-        typer.echo(f"explained: {found.emotion} {found.probability:.2f}")
+        echo(f"explained: {found.emotion} {found.probability:.2f}")
     if found.examined_s < own.duration - 0.05:
-        typer.echo(f"examined: {found.examined_s:.1f} s of speech")
-    typer.echo(f"by how much {found.emotion} is less probable without")
+        echo(f"examined: {found.examined_s:.1f} s of speech")
+    echo(f"by how much {found.emotion} is less probable without")
     for line in _lines(found) or ["nothing: no part alone changes the prediction"]:
-        typer.echo(f"  {line}")
+        echo(f"  {line}")
     if found.note:
-        typer.echo(found.note)
+        echo(found.note)
 
 
 def _lines(found: Explanation) -> list[str]:

@@ -17,7 +17,7 @@ import typer
 from serein.cli.language import Language, translated
 from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
 from serein.cli.options import BundleName, Emotions, Provider, Threads, UnsureBelow, within
-from serein.cli.show import print_json
+from serein.cli.show import echo, print_json
 from serein.defaults import (
     DEFAULT_MODEL,
     DEFAULT_PROVIDER,
@@ -28,6 +28,7 @@ from serein.defaults import (
     WINDOW_RANGE_S,
 )
 from serein.errors import AudioError
+from serein.untrusted import printable
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal
@@ -145,7 +146,7 @@ def _view(
         return PlainLines(greeting, lang)
     from serein.cli.live_display import LiveDisplay
 
-    title = os.path.basename(source.name)  # noqa: PTH119  # a microphone's name is no path
+    title = printable(os.path.basename(source.name))  # noqa: PTH119  # a microphone's name is no path
     return LiveDisplay(stream.labels, title=title, lang=lang, hop_s=hop_s)
 
 
@@ -188,9 +189,9 @@ def _list_devices(*, as_json: bool) -> None:
         if as_json:
             print_json(asdict(device))
             continue
-        typer.echo(
+        echo(
             f"{'*' if device.default else ' '} {device.number:3}  {device.name}   "
             f"({device.system}, {device.rate} Hz, {device.channels} channels)"
         )
     if not found and not as_json:
-        typer.echo(NO_MICROPHONE)
+        echo(NO_MICROPHONE)

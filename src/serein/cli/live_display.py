@@ -20,6 +20,7 @@ from rich.text import Text
 
 from serein.cli.language import Language, adaptation_text, emotion_name, prediction_text, translated
 from serein.emotions import EMOTIONS
+from serein.untrusted import printable
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal
@@ -207,7 +208,7 @@ class LiveDisplay:
 
     def warn(self, message: str) -> None:
         """Show a warning until the next one."""
-        self._warning = message
+        self._warning = printable(message)
 
     def render(self) -> RenderableType:
         """Draw everything as it stands."""

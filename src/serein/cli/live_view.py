@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import typer
-
 from serein.cli.language import Language, adaptation_text, affect_text, prediction_text
-from serein.cli.show import print_json
+from serein.cli.show import echo, print_json
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal
@@ -74,7 +72,7 @@ class JsonLines:
 
     def warn(self, message: str) -> None:
         """Print a warning on standard error."""
-        typer.echo(f"serein: {message}", err=True)
+        echo(f"serein: {message}", err=True)
 
 
 class PlainLines(JsonLines):
@@ -88,7 +86,7 @@ class PlainLines(JsonLines):
         """Print each utterance."""
         for event in events:
             if event.kind == "utterance":
-                typer.echo(self._line(event))
+                echo(self._line(event))
 
     def _line(self, event: Event) -> str:
         adapted = adaptation_text(event.utterances_known, self._lang)

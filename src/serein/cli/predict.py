@@ -22,7 +22,7 @@ from serein.cli.options import (
     UnsureBelow,
     within,
 )
-from serein.cli.show import interval_words, print_error, print_json, progress_bar
+from serein.cli.show import echo, interval_words, print_error, print_json, progress_bar
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -288,11 +288,11 @@ def models(
             print_json(manifest)
             continue
         default = " (default)" if name == DEFAULT_MODEL else ""
-        typer.echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
-        typer.echo(f"  licence: {manifest['licence']}")
+        echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
+        echo(f"  licence: {manifest['licence']}")
         for row in manifest["scores"]:
             interval = interval_words(row["uar_interval_95"])
-            typer.echo(
+            echo(
                 f"  {row['corpus']}: UAR {row['uar']:.3f} ({interval}), "
                 f"ECE {row['expected_calibration_error']:.3f}, "
                 f"{row['precision']}, {row['protocol']}"
@@ -307,13 +307,13 @@ def _print_prediction(
         parts = [prediction_text(prediction, lang), f"({prediction.duration:.1f} s)"]
         parts += [affect_text(prediction, lang)] if affect else []
         parts += [adaptation_text(prediction.utterances_known, lang)]
-        typer.echo("   ".join([name, *filter(None, parts)]))
+        echo("   ".join([name, *filter(None, parts)]))
         _print_modalities(prediction, lang)
         return
     for segment in prediction.timeline:
         parts = [f"{segment.start:8.2f} {segment.end:8.2f}", prediction_text(segment, lang)]
         parts += [affect_text(segment, lang)] if affect else []
-        typer.echo("   ".join([name, *filter(None, parts)]))
+        echo("   ".join([name, *filter(None, parts)]))
         _print_modalities(segment, lang)
 
 
@@ -323,9 +323,7 @@ def _print_modalities(segment: Segment, lang: Language) -> None:
         share = segment.contributions.get(name)
         ending = "" if share is None else f"   {share:+.0%}"
         ending += f'   "{modality.text}"' if modality.text else ""
-        typer.echo(
-            f"    {translated(name, lang):8s}{prediction_text(modality, lang, name)}{ending}"
-        )
+        echo(f"    {translated(name, lang):8s}{prediction_text(modality, lang, name)}{ending}")
 
 
 def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int | None) -> bool:
@@ -341,14 +339,14 @@ def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, settings.to_dict()) as journal:
         if journal.done:
-            typer.echo(f"going on: {len(journal.done)} files are done already", err=True)
+            echo(f"going on: {len(journal.done)} files are done already", err=True)
         with progress_bar("recordings") as progress:
             predict_all(
                 files, settings, journal, jobs=jobs or os.cpu_count() or 1, progress=progress
             )
         predicted, errors = write_results(journal.rows(files), labels, out)
     unfinished.unlink()
-    typer.echo(f"{predicted} predicted, {errors} failed: {out}")
+    echo(f"{predicted} predicted, {errors} failed: {out}")
     return failed or errors > 0
 
 

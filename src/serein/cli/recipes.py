@@ -21,7 +21,7 @@ from serein.cli.options import (
     chosen_recipe,
     prepared_recipe,
 )
-from serein.cli.show import print_json, progress_bar, show_leaks, show_scores, show_search
+from serein.cli.show import echo, print_json, progress_bar, show_leaks, show_scores, show_search
 from serein.engine import parallel, running_on
 from serein.errors import RecipeError
 
@@ -65,7 +65,7 @@ def train(
         fitted = fit(prepared, cache=cache, progress_bar=progress_bar)
     folder = out or Path("runs") / wanted.name
     pack(fitted, prepared, evaluation, folder, unseen=unseen)
-    typer.echo(f"written: {folder}")
+    echo(f"written: {folder}")
 
 
 def tune(
@@ -97,10 +97,11 @@ def tune(
     """Search hyperparameters in folds of unseen speakers; a stopped search is resumed."""
     from serein.experiment import tune as search
     from serein.experiment.recipe_file import with_search
+    from serein.tables import make_folder
 
     wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
     folder = out or Path("runs") / f"{wanted.name}-search"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(wanted, data, weights, cache, download=download)
         kept = folder / ("search.journal" if parallel() else "search.db")
@@ -108,7 +109,7 @@ def tune(
             prepared, storage=storage or kept.absolute(), progress_bar=progress_bar
         )
     show_search(result)
-    typer.echo(f"written: {search.write_search(result, wanted, folder)}")
+    echo(f"written: {search.write_search(result, wanted, folder)}")
 
 
 def export(
@@ -122,7 +123,8 @@ def export(
     """Convert a bundle to int8 or to one zip file; prints the parity with the original."""
     from serein.experiment.export.convert_bundle import convert
 
-    typer.echo(convert(model, out, int8=int8, audio=audio or []))
+    for line in convert(model, out, int8=int8, audio=audio or []).splitlines():
+        echo(line)
 
 
 def corpus(
@@ -139,7 +141,8 @@ def corpus(
 
     table = Corpus.from_csv(name, audio_root=folder) if name.endswith(".csv") else None
     found = (table or Corpus.load(name, folder)).validate()
-    typer.echo(found.summary())
+    for line in found.summary().splitlines():
+        echo(line)
     raise typer.Exit(0 if found.ok else 1)
 
 
@@ -208,7 +211,7 @@ def evaluate(
     if out:
         from serein.evaluation.report.report import write_report
 
-        typer.echo(f"written: {write_report(out)}")
+        echo(f"written: {write_report(out)}")
 
 
 def check_leaks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from serein.errors import SereinError
+from serein.untrusted import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,9 +43,14 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def echo(text: object, *, err: bool = False) -> None:
+    """Print one line, whatever is in the names and errors that it tells."""
+    typer.echo(printable(text), err=err)
+
+
 def print_json(values: dict[str, Any]) -> None:
     """Print one JSON object on a line of its own."""
-    typer.echo(json.dumps(values, ensure_ascii=False))
+    echo(json.dumps(values, ensure_ascii=False))
 
 
 def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
@@ -51,19 +58,27 @@ def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": file, "error": str(error)})
     else:
-        typer.echo(f"serein: {error}", err=True)
+        echo(f"serein: {error}", err=True)
 
 
 def make_table(title: str, *words: str, numbers: Sequence[str], **options: Any) -> Table:
     """Make a table: columns of words, then columns of numbers."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, **options)
+    table = Table(title=Text(printable(title), "table.title"), **options)
     for word in words:
-        table.add_column(word, overflow="fold")
+        table.add_column(Text(printable(word)), overflow="fold")
     for number in numbers:
-        table.add_column(number, justify="right", overflow="fold")
+        table.add_column(Text(printable(number)), justify="right", overflow="fold")
     return table
+
+
+def add_row(table: Table, *cells: str, style: str = "") -> None:
+    """Add a row to a table; nothing in its texts is taken for markup."""
+    from rich.text import Text
+
+    table.add_row(*(Text(printable(cell), style) for cell in cells))
 
 
 def print_table(table: Table) -> None:
@@ -81,12 +96,13 @@ def check_folder(target: Path) -> None:
 
 def save_figure(target: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
+    from serein.tables import write_whole  # with numpy, which few commands need at their start
+
+    content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
-        try:
-            figure.savefig(target, format="png")
-        except OSError as error:
-            raise SereinError(f"cannot write {target}: {error.strerror}") from error
+        figure.savefig(content, format="png")
+    write_whole(target, content.getvalue())
 
 
 def show_search(result: SearchResult) -> None:
@@ -99,12 +115,12 @@ def show_search(result: SearchResult) -> None:
     first = [row for row in scored if row["number"] == 0 and row not in best]
     for row in [*best, *first]:
         values = [_short(row["values"].get(name, "as it was")) for name in names]
-        table.add_row(str(row["number"]), f"{row['score']:.4f}", *values, f"{row['seconds']:.1f}")
+        add_row(table, str(row["number"]), f"{row['score']:.4f}", *values, f"{row['seconds']:.1f}")
     print_table(table)
     failed = [row for row in result.table if row["state"] == "failed"]
     if failed:
-        typer.echo(f"{len(failed)} trials failed; the first: {failed[0]['error']}")
-    typer.echo(
+        echo(f"{len(failed)} trials failed; the first: {failed[0]['error']}")
+    echo(
         f"best UAR {result.best_score:.4f}: optimistic, for it was chosen on these speakers; "
         "evaluate the recipe on others"
     )
@@ -113,15 +129,15 @@ def show_search(result: SearchResult) -> None:
 def show_scores(evaluation: Evaluation) -> None:
     """Print the scores of each corpus, with their protocol."""
     result = evaluation.result
-    typer.echo(f"{evaluation.prepared.recipe.name}: {result.title}")
+    echo(f"{evaluation.prepared.recipe.name}: {result.title}")
     for sentence in result.leaks:
-        typer.echo(f"  allowed: {sentence}")
+        echo(f"  allowed: {sentence}")
     for corpus_name, scores in evaluation.by_corpus().items():
-        typer.echo(_scores(corpus_name, scores))
+        echo(_scores(corpus_name, scores))
     for corpus_name, scores in evaluation.by_corpus(int8=True).items():
-        typer.echo(_scores(f"{corpus_name} int8", scores))
+        echo(_scores(f"{corpus_name} int8", scores))
     for case in evaluation.adapted:
-        typer.echo(_adapted(case.to_dict()))
+        echo(_adapted(case.to_dict()))
 
 
 def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
@@ -129,7 +145,8 @@ def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
     columns = ("UAR", "interval by speaker", "inflated by")
     table = make_table(f"{name}: what a leak would do", "split", numbers=columns)
     for row in rows:
-        table.add_row(
+        add_row(
+            table,
             row["split"],
             f"{row['uar']:.3f}",
             interval_words(row["uar_interval_95"]),
@@ -137,7 +154,7 @@ def show_leaks(name: str, rows: list[dict[str, Any]]) -> None:
         )
     print_table(table)
     for row in (rows[0], rows[-1]):
-        typer.echo(f"{row['split']}: {row['protocol']}")
+        echo(f"{row['split']}: {row['protocol']}")
 
 
 def interval_words(interval: list[float] | None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serein.cli.options import Address, BundleName, CacheFolder, EngineName, Jobs
-from serein.cli.show import check_folder, print_error, progress_bar, save_figure
+from serein.cli.show import check_folder, echo, print_error, progress_bar, save_figure
 from serein.defaults import DEFAULT_MODEL
 from serein.engine import running_on
 from serein.errors import SereinError
@@ -54,7 +55,7 @@ def features(
         else:
             rows.append((file, result))
     if rows:
-        typer.echo(f"written: {_write(out, extractor, rows)}")
+        echo(f"written: {_write(out, extractor, rows)}")
     raise typer.Exit(int(failed))
 
 
@@ -75,7 +76,7 @@ def plot(
     signal = read_audio(file)
     timeline = load(model).predict(signal, rate=RATE_HZ).timeline
     save_figure(target, draw_recording(signal, timeline, title=file.name))
-    typer.echo(f"written: {target}")
+    echo(f"written: {target}")
 
 
 def denoise(
@@ -97,6 +98,7 @@ def denoise(
 
     from serein.audio import denoise as methods
     from serein.audio.read import RATE_HZ, read_audio
+    from serein.tables import write_whole
 
     if target.suffix.lower() not in {".wav", ".flac"}:
         raise SereinError(f"{target}: name the cleaned recording .wav or .flac")
@@ -106,11 +108,10 @@ def denoise(
         cleaned = methods.denoise(signal, method=method or "wiener")
     else:
         cleaned = methods.adaptive(signal, read_audio(reference), method=method or "nlms").signal
-    try:
-        soundfile.write(target, cleaned, RATE_HZ)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise SereinError(f"{target} cannot be written: {error}") from error
-    typer.echo(f"written: {target}")
+    content = io.BytesIO()
+    soundfile.write(content, cleaned, RATE_HZ, format=target.suffix[1:])
+    write_whole(target, content.getvalue())
+    echo(f"written: {target}")
 
 
 def _listed(inputs: list[str]) -> tuple[list[Path], bool]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serein.cli.options import CacheFolder
-from serein.cli.show import make_table, print_json, print_table, progress_bar
+from serein.cli.show import add_row, echo, make_table, print_json, print_table, progress_bar
 from serein.errors import SereinError, SettingError
 
 if TYPE_CHECKING:
@@ -85,16 +85,16 @@ def stress(
         from serein.evaluation.report.report import write_report
 
         report.write(out)
-        typer.echo(f"written: {write_report(out)}", err=as_json)
+        echo(f"written: {write_report(out)}", err=as_json)
 
 
 def show_stress(report: StressReport) -> None:
     """Print what each condition changes, how groups compare, and what was left out."""
-    typer.echo(report.title)
+    echo(report.title)
     _show_conditions(report)
     _show_groups(report)
     for note in report.notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def _mapping(merges: list[str]) -> dict[str, str | None]:
@@ -123,14 +123,15 @@ def _show_conditions(report: StressReport) -> None:
         labels = predicted[name]
         return [f"{labels.count(NO_SPEECH) / len(labels):.0%}"] * silent
 
-    table.add_row(CLEAN, f"{report.clean_uar:.3f}", "", "", "", *no_speech(CLEAN))
+    add_row(table, CLEAN, f"{report.clean_uar:.3f}", "", "", "", *no_speech(CLEAN))
     test = ""
     for name, change in report.changes.items():
         if report.conditions[name].test != test:
             test = report.conditions[name].test
             table.add_section()
-            table.add_row(f"[italic]{test}")
-        table.add_row(
+            add_row(table, test, style="italic")
+        add_row(
+            table,
             name,
             f"{change.uar:.3f}",
             f"{change.difference:+.3f}",
@@ -148,11 +149,12 @@ def _show_groups(report: StressReport) -> None:
     for by, entry in report.fairness.items():
         if entry.groups:
             table.add_section()
-            table.add_row(f"[italic]{by}")
+            add_row(table, by, style="italic")
         for group in _widest(entry):
             gap = group.uar_difference
             numbers = (f"{gap.value:+.3f}", _span(gap.chance_95), f"{gap.p_holm:.3f}")
-            table.add_row(
+            add_row(
+                table,
                 group.name,
                 str(group.clips),
                 f"{group.uar:.3f}",
@@ -164,12 +166,12 @@ def _show_groups(report: StressReport) -> None:
     for by, entry in report.fairness.items():
         more = len(entry.groups) - len(_widest(entry))
         notes = [*entry.notes, *[f"{more} more are nearer to chance"] * bool(more)]
-        typer.echo(f"{by}: {'; '.join(notes)}")
+        echo(f"{by}: {'; '.join(notes)}")
         for group in entry.groups:
             for label in group.classes_outside:
                 gap = group.recall_difference[label]
                 span = _span(gap.chance_95)
-                typer.echo(f"  {group.name}, recall of {label}: {gap.value:+.3f}, chance {span}")
+                echo(f"  {group.name}, recall of {label}: {gap.value:+.3f}, chance {span}")
 
 
 def _table(title: str, word: str, widest: int, numbers: tuple[str, ...]) -> Table:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from serein.corpora.spec import CorpusSpec, Utterance
 from serein.emotions import EMOTIONS
 from serein.errors import CorpusError
+from serein.untrusted import printable
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -97,7 +98,7 @@ class Validation:
         if self.left_out:
             files = _count(self.left_out, "audio file")
             lines.append(f"  note: {files} of other parts of the release left out")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def _differences(self) -> list[str]:
         if self.spec is None:

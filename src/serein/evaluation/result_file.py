@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from serein.errors import ProtocolError
 from serein.evaluation.result import Result
+from serein.tables import make_folder, read_rows, write_rows, write_whole
 
 FORMAT, VERSION = "serein-result", 2
 RESULT, PREDICTIONS = "result.json", "predictions.csv"
@@ -40,8 +40,7 @@ def write_record(result: Result, document: dict[str, Any], folder: str | Path) -
     `folder`: made if it is not there.
     Returns: path of ``result.json``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     write_predictions(result, folder / PREDICTIONS)
     whole = {
         "format": FORMAT,
@@ -51,28 +50,25 @@ def write_record(result: Result, document: dict[str, Any], folder: str | Path) -
         "labels": list(result.labels),
         **document,
     }
-    target = folder / RESULT
-    target.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return target
+    text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return write_whole(folder / RESULT, text.encode())
 
 
 def write_predictions(result: Result, target: Path) -> None:
     """Write a row a clip: what is known of it, truth, prediction, probability of each label."""
     columns = [name for name in ABOUT if name in result.about]
-    with target.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow([*columns, "speaker", "fold", "truth", "answer", *result.labels])
-        for number, row in enumerate(result.probabilities):
-            rows.writerow(
-                [
-                    *(result.about[name][number] for name in columns),
-                    result.speakers[number],
-                    result.fold[number],
-                    result.labels[result.truth[number]],
-                    result.labels[result.prediction[number]],
-                    *(f"{value:.6f}" for value in row),
-                ]
-            )
+    rows = (
+        [
+            *(result.about[name][number] for name in columns),
+            result.speakers[number],
+            result.fold[number],
+            result.labels[result.truth[number]],
+            result.labels[result.prediction[number]],
+            *(f"{value:.6f}" for value in row),
+        ]
+        for number, row in enumerate(result.probabilities)
+    )
+    write_rows(target, [*columns, "speaker", "fold", "truth", "answer", *result.labels], rows)
 
 
 def read_record(place: str | Path) -> Record:
@@ -108,8 +104,7 @@ def read_record(place: str | Path) -> Record:
 
 def _read_predictions(document: dict[str, Any], file: Path) -> Result:
     labels = tuple(map(str, document["labels"]))
-    with file.open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
+    rows = read_rows(file)
     if not rows:
         raise ValueError("no row")
     place = {label: number for number, label in enumerate(labels)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from serein.untrusted import markdown, printable
+
 LIMITS = """\
 - It was trained on actors who were asked for an emotion, in a studio. Everyday speech is quieter,
   mixed and mostly neutral; expect lower scores than in the table.
@@ -20,6 +22,7 @@ LIMITS = """\
 
 def model_card(manifest: dict[str, Any]) -> str:
     """Write the card: data, licences, scores with their protocol, limits."""
+    manifest = markdown(manifest)  # names and licences are texts of others
     taken = _listed(TITLES[name] for name in _modalities(manifest))
     parts = [
         f"# {manifest['name']}",
@@ -80,14 +83,14 @@ def notice(manifest: dict[str, Any]) -> str:
     """Write the attribution notice of a bundle."""
     lines = [
         f"Recognizer {manifest['name']}: trained with serein.",
-        f"Licence of these weights: {manifest['licence']}.",
+        f"Licence of these weights: {printable(manifest['licence'])}.",
     ]
     encoder = manifest.get("encoder")
     if encoder:
         lines += ["", f"Encoder: {encoder['name']}, cut and partly quantised."]
         lines += [WHISPER] if "whisper" in encoder["name"] else []
     lines += ["", "Corpora it was trained on, none of whose recordings are inside:"]
-    lines += [f"- {row['corpus']}: {row['licence']}" for row in manifest["trained_on"]]
+    lines += [printable(f"- {row['corpus']}: {row['licence']}") for row in manifest["trained_on"]]
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import zlib
@@ -27,6 +26,7 @@ from serein.evaluation.protocol import Fold
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
+from serein.tables import read_rows
 
 
 def read_corpora(
@@ -237,9 +237,8 @@ def read_vectors(
     """
     table = Path(table)
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = read_rows(table)
+    except (OSError, ValueError) as error:
         raise CorpusError(f"{table}: cannot be read as a table of features: {error}") from error
     there = [name for name in (rows[0] if rows else {}) if name and name != "file"]
     if not there or "file" not in rows[0]:

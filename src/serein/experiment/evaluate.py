@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import platform
 import time
@@ -36,6 +35,8 @@ from serein.experiment.splits import make_folds
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
 from serein.features.feature_sets import group_columns
+from serein.private_files import private_folder
+from serein.tables import write_rows
 
 VERSIONED = (
     *("serein", "numpy", "scikit-learn", "scipy", "torch", "skorch", "imbalanced-learn"),
@@ -293,9 +294,9 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def training_folder(cache: Path | None) -> Path:
     """Return the folder of checkpoints, after deleting those that are weeks old."""
-    folder = (cache or default_cache()) / "training"
+    folder = private_folder((cache or default_cache()) / "training")
     for file in folder.glob("*.safetensors"):
-        if time.time() - file.stat().st_mtime > KEPT_S:
+        if time.time() - file.lstat().st_mtime > KEPT_S:
             file.unlink(missing_ok=True)
     return folder
 
@@ -335,11 +336,13 @@ def _write_curves(evaluation: Evaluation, target: Path) -> None:
     if not columns:
         target.unlink(missing_ok=True)  # of an earlier evaluation
         return
-    with target.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, ["fold", *dict.fromkeys(columns)], restval="")
-        rows.writeheader()
-        for fold, curve in enumerate(evaluation.curves):
-            rows.writerows({"fold": fold} | epoch for epoch in curve)
+    columns = list(dict.fromkeys(columns))
+    rows = (
+        [fold, *(epoch.get(name, "") for name in columns)]
+        for fold, curve in enumerate(evaluation.curves)
+        for epoch in curve
+    )
+    write_rows(target, ["fold", *columns], rows)
 
 
 def versions() -> dict[str, str]:

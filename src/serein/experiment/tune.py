@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from serein.experiment.prepare import (
 )
 from serein.experiment.recipe import Recipe, with_values
 from serein.experiment.recipe_file import OPEN_SECTIONS
+from serein.tables import make_folder, write_rows, write_whole
 
 
 @renamed(progress="progress_bar")
@@ -81,22 +81,17 @@ def tune(
 
 def write_search(result: SearchResult, recipe: Recipe, folder: str | Path) -> Path:
     """Write the table of trials, and the recipe with the best values."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     names = sorted({name for row in result.table for name in row["values"]})
     columns = ["number", "state", "score", "folds", "seconds", *names, "error"]
-    with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, columns, extrasaction="ignore")
-        rows.writeheader()
-        rows.writerows(row | row["values"] for row in result.table)
+    rows = ([(row | row["values"]).get(name, "") for name in columns] for row in result.table)
+    write_rows(folder / "trials.csv", columns, rows)
     best = complete(with_values(recipe, result.best_values), recipe.name)
-    target = folder / "best.toml"
     note = (
         f"# Found by {result.method} search, {result.tried} trials: UAR {result.best_score:.4f} "
         "on the\n# folds it was chosen on, which is optimistic. Evaluate it on others.\n"
     )
-    target.write_text(note + tomli_w.dumps(_table(best)), encoding="utf-8")
-    return target
+    return write_whole(folder / "best.toml", (note + tomli_w.dumps(_table(best))).encode())
 
 
 def _table(recipe: Recipe) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from serein.evaluation.report.tables import (
 )
 from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import PREDICTIONS, RESULT, Record, read_record
+from serein.tables import write_whole
 
 REPORT, CURVES, ROBUSTNESS = "report.html", "curves.csv", "stress.json"
 MAX_FEATURES = 25  # whose importance is drawn
@@ -62,10 +63,7 @@ def write_report(folder: str | Path) -> Path:
     The folder holds ``result.json`` and ``predictions.csv``, maybe ``curves.csv``; or
     ``stress.json``. The same files give the same bytes.
     """
-    folder = Path(folder)
-    target = folder / REPORT
-    target.write_text(render_report(folder), encoding="utf-8")
-    return target
+    return write_whole(Path(folder) / REPORT, render_report(folder).encode())
 
 
 def render_report(folder: str | Path) -> str:

@@ -14,6 +14,7 @@ from serein.evaluation.report.figures import systems
 from serein.evaluation.report.page import fill
 from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import Record
+from serein.tables import make_folder, write_whole
 
 SHOWN = ("uar", "accuracy", "f1_macro", "expected_calibration_error")
 SCORE_NAMES = {
@@ -132,9 +133,8 @@ def write_comparison(table: SideBySide, target: str | Path) -> Path:
         scores_figure=systems([(row.name, *row.scores[table.score]) for row in table.rows], name),
         number_columns=columns,
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
-    return target
+    make_folder(target.parent)
+    return write_whole(target, page.encode())
 
 
 def _test(first: Record, record: Record, score: str) -> tuple[Comparison | None, str | None]:

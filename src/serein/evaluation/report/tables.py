@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from serein.evaluation.fairness import SIGNIFICANT
 from serein.evaluation.metrics import Floats
 from serein.evaluation.report.page import signed
 from serein.evaluation.result import Result
+from serein.tables import read_rows
 
 Plain = dict[str, Any]
 WORST = 20  # clips listed
@@ -64,8 +64,7 @@ def read_curves(file: Path) -> dict[str, dict[str, Floats]]:
     if not file.is_file():
         return {}
     try:
-        with file.open(newline="", encoding="utf-8") as table:
-            rows = list(csv.DictReader(table))
+        rows = read_rows(file)
         folds = {name: number for number, name in enumerate(dict.fromkeys(r["fold"] for r in rows))}
         shape = (len(folds), max((int(row["epoch"]) for row in rows), default=0))
         found: dict[str, dict[str, Floats]] = {}

@@ -27,6 +27,7 @@ from serein.inference.bundle import (
 from serein.inference.load import find_model
 from serein.inference.recognizer import Recognizer, model_of
 from serein.recordings import recordings
+from serein.untrusted import printable
 
 Array = npt.NDArray[np.float32]
 
@@ -47,7 +48,7 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
             zip_bundle(folder, out)
     parity = _parity(Recognizer(original), Recognizer(made), _test_signals(audio))
     before, after = len(original.files[file]), len(graph)
-    return f"written: {out} ({after / 1e6:.1f} MB, was {before / 1e6:.1f} MB)\n{parity}"
+    return f"written: {printable(out)} ({after / 1e6:.1f} MB, was {before / 1e6:.1f} MB)\n{parity}"
 
 
 def _parity(first: Recognizer, second: Recognizer, signals: Sequence[Array]) -> str:
