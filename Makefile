@@ -128,7 +128,7 @@ $(PAGE)/index.html: $(WEB)
 	  && command -v npm > /dev/null || { echo "no Node.js 20.19 or 22.12 here: taking $(NODE)"; \
 	  $(PYTHON) -m venv $(VENV) && $(PIP) $(NODE) || { \
 	  echo "the page needs Node.js 20.19, or 22.12 or later: install it, or $(NODE)"; exit 1; }; }
-	@export PATH="$(abspath $(BIN)):$$PATH" && cd web && npm ci --no-progress --loglevel=error \
+	@export PATH="$(abspath $(BIN)):$$PATH" && cd web && npm ci --ignore-scripts --no-progress --loglevel=error \
 	  && npx --no tsc -- --noEmit && npx --no vitest run && npx --no vite build
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +12,23 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from serein.errors import EncoderError
 from serein.onnx_graph import check_graph
 
 CPU = "CPUExecutionProvider"
 MAX_RUN_BYTES = 2 * 2**30  # of what untrusted graphs compute in this process, weights apart
 MAX_LOAD_S, MAX_RUN_S = 60.0, 60.0  # of untrusted graphs on the CPU, by the clock
 FOLDING = "ConstantFolding"  # it would compute while loading, outside the limit of memory
+
+
+def check_weights(content: bytes, sha256: str, name: str) -> bytes:
+    """Return the weights of another package, if they are those that serein was built with."""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise EncoderError(
+            f"{name}: holds other weights than those serein was tested with (its sha256 differs); "
+            "install its package again"
+        )
+    return content
 
 
 def open_session(

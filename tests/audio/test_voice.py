@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serein.audio import voice
 from serein.audio.read import RATE_HZ, read_audio
 from serein.audio.voice import (
     CHUNK,
@@ -20,7 +21,7 @@ from serein.audio.voice import (
     speech_probability,
     speech_segments,
 )
-from serein.errors import AudioError, MissingExtraError
+from serein.errors import AudioError, EncoderError, MissingExtraError
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SPEECH = sorted(SAMPLES.glob("espeak-*.flac"))
@@ -314,3 +315,10 @@ def test_it_tells_the_start_while_speech_goes_on() -> None:
         starts.append(tracker.start)
     assert starts == [None, None, 1, 1, 1]
     assert tracker.last == 5
+
+
+def test_other_weights_than_those_known_are_refused(monkeypatch):
+    monkeypatch.setattr(voice, "WEIGHTS_SHA256", "0" * 64)
+    voice._network.cache_clear()
+    with pytest.raises(EncoderError, match=r"silero_vad\.onnx: holds other weights"):
+        voice._network()

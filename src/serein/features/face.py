@@ -39,7 +39,7 @@ from serein.features.video import (
     VideoLimits,
     sample_frames,
 )
-from serein.onnx_session import open_session
+from serein.onnx_session import check_weights, open_session
 
 Grey = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.int64]
@@ -49,7 +49,9 @@ EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "
 """The classes of the network, in its order."""
 
 MODEL = Path(__file__).with_name("face_expression.onnx")
+MODEL_SHA256 = "b8fa21a6e32c4218119c92b60410faba129889d58c633a8a2564bb8d7086d488"
 CASCADE = "haarcascade_frontalface_alt2.xml"
+CASCADE_SHA256 = "7b0c967d9abbdfbde025eb9c786947d151b6426040d07a8f9562ed8fd90724b4"  # OpenCV 4
 INPUT_SIDE = 64  # pixels of the network's input
 MARGIN = 0.1  # of the box, on each side, as the network was trained
 MIN_FACE = 0.08  # of the shorter side of the picture
@@ -206,6 +208,7 @@ class FaceFinder:
                 f"OpenCV {self._cv2.__version__} has no {CASCADE}; need version 4: "
                 "pip install 'opencv-python-headless<5'"
             )
+        check_weights((Path(folder) / CASCADE).read_bytes(), CASCADE_SHA256, CASCADE)
         self._cascade = self._cv2.CascadeClassifier(str(Path(folder) / CASCADE))
 
     def find(self, grey: Grey) -> Boxes:
@@ -226,7 +229,7 @@ class ExpressionReader:
         self._cv2 = _cv2()
         if not MODEL.is_file():
             raise VideoError(f"{MODEL.name} is missing beside {__name__}; install serein again")
-        self._network = open_session(MODEL.read_bytes())
+        self._network = open_session(check_weights(MODEL.read_bytes(), MODEL_SHA256, MODEL.name))
         self._input = self._network.get_inputs()[0].name
 
     def read(self, grey: Grey, box: Boxes) -> Array:
