@@ -114,7 +114,8 @@ def test_it_pays_to_know_a_speaker_and_one_emotion_of_them_costs_nothing(
     evaluated: Callable[[str], Evaluation],
 ) -> None:
     evaluation = evaluated("emodb")
-    cases = adapt(evaluation.fitted, evaluation.result, progress=lambda done, total: None)
+    vectors = evaluation.prepared.X
+    cases = adapt(evaluation.fitted, evaluation.result, vectors, progress=lambda done, total: None)
     *_, whole, one_emotion = (compare(evaluation.result, case.result) for case in cases)
     assert whole.difference > 0
     assert one_emotion.interval_95[1] >= 0

@@ -163,10 +163,10 @@ def _learnt(bundle: Bundle) -> Learnt:
     try:
         prior = None if values is None else SpeakerPrior.from_dict(values, labels)
         heads = None if arrays is None else AdaptiveHeads.from_bytes(arrays)
-        temperature = float(manifest.get("temperature", 1.0))
+        temperature = 1.0 if heads is None else float(manifest["temperature"])
         if not 0 < temperature < MAX_TEMPERATURE or (heads and len(heads.bias) != labels):
             raise SettingError("it is not of this model")
-    except (TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{bundle.place}: adaptation: {error}") from error
     return Learnt(manifest["name"], labels, temperature, prior, heads)
 
