@@ -18,7 +18,8 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe 
 def private_folder(folder: Path) -> Path:
     """Make a folder for this user alone, or close the one that is there to others."""
     for place in reversed([folder, *folder.parents]):
-        place.mkdir(mode=0o700, exist_ok=True)
+        if not place.exists():
+            place.mkdir(mode=0o700, exist_ok=True)  # two processes may make it at once
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or not _mine(found):
         raise SereinError(

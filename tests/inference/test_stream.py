@@ -245,7 +245,7 @@ def test_memory_does_not_grow(recognizer: Recognizer, talk: Array) -> None:
         late = [taken() for _ in range(3)][-1]
     finally:
         tracemalloc.stop()
-    assert late - early < 20_000  # a few answers of the speaker's
+    assert late - early < 60_000  # at most 100 predictions of the speaker, and no sound
 
 
 def test_as_plain_values(events: list[Event]) -> None:
