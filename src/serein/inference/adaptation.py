@@ -59,10 +59,12 @@ class Adaptation:
         name = self.learnt.name
         if self.learnt.heads is None and (self.learnt.prior is None or to != "speaker"):
             what = "recordings" if to == "recordings" else "speakers"
+            how = "relative = true under [adaptation]"
+            if to == "speaker":
+                how = f"protocol.calibration_folds of 2 or more, or {how}"
             raise BundleError(
                 f"the model {name!r} did not learn how {what} differ, so it cannot adapt: train it "
-                "again with relative = true under [adaptation], or to adapt to speakers with "
-                "protocol.calibration_folds of 2 or more"
+                f"again with {how}"
             )
         if self.to not in (None, to):
             raise SettingError(f"adapted to {self.to} already: forget that first")
