@@ -1,4 +1,4 @@
-"""Zip files from strangers, and NumPy's npz, which is one."""
+"""Untrusted zip files, and NumPy's npz, which is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX graph from a stranger may hold: read from its bytes, before onnxruntime sees them.
+"""What an untrusted ONNX graph may hold: read from its bytes, before onnxruntime sees them.
 
 The core install has no onnx package, and onnxruntime follows references to other files, so the
 protobuf is read here. Field numbers: onnx.proto of https://github.com/onnx/onnx.

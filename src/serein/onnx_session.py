@@ -49,7 +49,7 @@ def open_session(
 
 
 class UntrustedSession:
-    """A graph from a stranger: checked before it is opened, limited in memory and time.
+    """An untrusted graph: checked before it is opened, limited in memory and time.
 
     Raises: BundleError where `check_graph` does.
     """

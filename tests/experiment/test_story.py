@@ -196,7 +196,7 @@ def test_a_bundle_with_a_relative_head_adapts_to_recordings(
         serein.load().load_adaptation(saved)
 
 
-def test_the_bundle_predicts_as_the_classifier_did(adaptive: Path) -> None:
+def test_a_bundle_of_version_2_says_what_it_holds(adaptive: Path) -> None:
     manifest = serein.load(adaptive).manifest
     assert manifest["version"] == 2
     assert "adaptation" not in manifest

@@ -10,7 +10,7 @@ import pytest
 
 from serein.errors import SettingError
 from serein.models.baseline import AdaptiveHeads, Baseline, log_softmax
-from serein.models.domain_adaptation import MAX_HELD_OUT, DomainAdapted, relative_to
+from serein.models.domain_adaptation import DomainAdapted, relative_to
 from serein.models.linear import MaskedRidge
 
 EMOTIONS = np.array(["anger", "fear", "neutral", "sadness"])
@@ -134,8 +134,12 @@ def test_more_than_one_speaker_is_needed() -> None:
         DomainAdapted(MaskedRidge()).fit(**data | {"groups": np.full(len(data["y"]), "one")})
 
 
-def test_the_heads_for_held_out_samples_learn_from_a_draw() -> None:
-    assert MAX_HELD_OUT >= 500
+def test_a_class_of_a_single_speaker_is_refused() -> None:
+    data = make_corpora(0, "ab")
+    odd = (data["y"] == "fear") & (data["groups"] != "a0")
+    kept = {name: values[~odd] for name, values in data.items()}
+    with pytest.raises(SettingError, match="at least 2 speakers of each class"):
+        DomainAdapted(MaskedRidge()).fit(**kept)
 
 
 def test_features_relative_to_their_group() -> None:

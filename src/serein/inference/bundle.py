@@ -17,6 +17,7 @@ file too many or too few, is an error.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import struct
@@ -29,6 +30,7 @@ from typing import Any
 from serein.archives import open_zip
 from serein.emotions import canonical_emotion
 from serein.errors import BundleError, CorpusError
+from serein.tables import write_whole
 
 FORMAT = "serein-bundle"
 VERSIONS = (1, 2)
@@ -149,8 +151,8 @@ def write_bundle(
     for name in (SUMS, MODEL, ARRAYS, ADAPTATION):
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
-        (folder / name).write_bytes(data)
-    (folder / SUMS).write_text("".join(lines))
+        write_whole(folder / name, data)
+    write_whole(folder / SUMS, "".join(lines).encode())  # last: without it there is no bundle
     return folder
 
 
@@ -158,11 +160,12 @@ def zip_bundle(folder: str | Path, target: str | Path) -> Path:
     """Pack a bundle's folder into one zip file."""
     bundle = read_bundle(folder)
     target = Path(target)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in bundle.files.items():
             archive.writestr(name, data)
         archive.writestr(SUMS, (Path(folder) / SUMS).read_bytes())
-    return target
+    return write_whole(target, packed.getvalue())
 
 
 def _read_folder(place: Path) -> dict[str, bytes]:

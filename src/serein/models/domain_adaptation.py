@@ -260,20 +260,26 @@ def _confidence(held: list[_HeldOut]) -> Floats:
     return np.array([fit_line(part, distance, truth, weight) for part in logits])
 
 
-def _speaker_prior(held: list[_HeldOut], line: Floats) -> SpeakerPrior | None:
-    """Estimate how calibrated predictions differ from speaker to speaker; None for a lost class.
+def _speaker_prior(held: list[_HeldOut], line: Floats) -> SpeakerPrior:
+    """Estimate how calibrated predictions differ from speaker to speaker.
 
-    Of corpora that were left out, if there are any: the least is known of these.
+    Of corpora that were left out, if these have all classes: the least is known of them.
     """
-    chosen = [one for one in held if one.corpus] or held
+    classes = held[0].logits.shape[2]
+    chosen = [one for one in held if one.corpus]
+    if not chosen or len(np.unique(np.concatenate([one.truth for one in chosen]))) < classes:
+        chosen = held
     parts = [slice(0, None, max(1, len(one.truth) // MAX_HELD_OUT)) for one in chosen]
     pairs = list(zip(chosen, parts, strict=True))
     logits = np.concatenate([one.logits[0][part] for one, part in pairs])
     truth = np.concatenate([one.truth[part] for one, part in pairs])
     speakers = np.concatenate([one.rows.speakers[part] for one, part in pairs])
     distance = np.concatenate([one.distance[part] for one, part in pairs])
-    if len(np.unique(truth)) < logits.shape[1]:
-        return None
+    if len(np.unique(truth)) < classes:
+        raise SettingError(
+            "domain adaptation needs at least 2 speakers of each class: leave out a class that "
+            "only one has"
+        )
     tempered = log_softmax(logits / temperature(line, distance)[:, None])
     return SpeakerPrior.estimate(np.exp(tempered), truth, speakers)
 
