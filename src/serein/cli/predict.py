@@ -254,6 +254,8 @@ def _face_of(file: Path | None, face: Path | None) -> Path | None:
 
 def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: AdaptOptions) -> None:
     """Adapt to all recordings that can be read; errors of the others are printed afterwards."""
+    from serein.inference.recognizer import model_of
+
     if adaptation.file is not None:
         recognizer.load_adaptation(adaptation.file)
     to = adaptation.to
@@ -262,6 +264,12 @@ def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: Adap
     for file in _findable(inputs):
         with suppress(AudioError, MissingExtraError):  # or without speech
             recognizer.adapt(file, to=to)
+    if recognizer.utterances_known and not model_of(recognizer.voice).adaptation.counts:
+        echo(
+            "serein: predictions are not adapted: there is one recording, or all seem to hold one "
+            "emotion",
+            err=True,
+        )
     if adaptation.save is not None:
         recognizer.save_adaptation(adaptation.save)
 

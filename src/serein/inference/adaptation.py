@@ -52,6 +52,13 @@ class Adaptation:
         """By how many windows with speech predictions are adapted."""
         return self._baseline.count if self._baseline else len(self._posteriors)
 
+    @property
+    def counts(self) -> bool:
+        """Whether what is known changes predictions: one recording or emotion does not."""
+        if self._baseline is None or self.learnt.heads is None:
+            return bool(self._posteriors)
+        return self._baseline.evidence(self.learnt.heads.speakers) > 0
+
     def check(self, to: str) -> None:
         """Raise BundleError if the model was trained without what adaptation needs."""
         if to not in TO:
