@@ -42,7 +42,7 @@ NODE_FITS := const [a, b] = process.versions.node.split("."); \
   federated private methods textbook fuzz hostile samples docs web dist audit pretrained clean
 
 demo: $(VENV)/.core
-	@$(BIN)/serein predict $(AUDIO)
+	@$(BIN)/serein predict "$(AUDIO)"
 
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
