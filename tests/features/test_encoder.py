@@ -35,6 +35,7 @@ from serein.audio.read import RATE_HZ
 from serein.errors import EncoderError, SettingError
 from serein.experiment.export.torch_graph import example_input, to_onnx
 from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
+from serein.onnx_graph import check_graph
 
 Array = npt.NDArray[np.float32]
 
@@ -553,6 +554,7 @@ def test_weights_of_a_hub_name_are_not_asked_for_either(
 
 def assert_graph_equals(encoder: SpeechEncoder) -> None:
     graph = to_onnx(encoder.network, example_input(encoder.front_end), ["vector"])
+    check_graph(graph)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for seconds in (0.1, 0.987, 3.2):
         for batch in (1, 2):

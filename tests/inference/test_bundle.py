@@ -235,6 +235,8 @@ def test_zip_packed_unusually_is_refused(folder: Path, tmp_path: Path, method: i
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
+        ({"name": "../../outside"}, "'name' of manifest.json is '../../outside'; allowed: at most"),
+        ({"name": "a\x1b[2Jb"}, r"'name' of manifest.json is 'a\\u001b\[2Jb'; allowed: at most"),
         ({"labels": []}, "needs 'labels' as names of emotions"),
         ({"labels": ["anger", 3]}, "needs 'labels' as names of emotions"),
         ({"labels": ["anger", "anger"]}, "names a label twice"),

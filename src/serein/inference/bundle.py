@@ -31,6 +31,7 @@ from serein.archives import open_zip
 from serein.emotions import canonical_emotion
 from serein.errors import BundleError, CorpusError
 from serein.tables import write_whole
+from serein.untrusted import check_file_name
 
 FORMAT = "serein-bundle"
 VERSIONS = (1, 2)
@@ -243,6 +244,7 @@ def _check_manifest(place: Path, manifest: Any) -> dict[str, Any]:
 
 def _check_values(place: Path, manifest: dict[str, Any]) -> None:
     """Check what would otherwise fail later, or give predictions without meaning."""
+    check_file_name(f"{place}: 'name' of {MANIFEST}", manifest["name"], BundleError)
     labels = manifest["labels"]
     if not labels or not all(map(_is_emotion, labels)):
         raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
