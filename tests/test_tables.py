@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,6 +116,30 @@ def test_no_link_is_followed_and_no_file_of_others_is_touched(
     planted.write_text("mine too")
     write(target)
     assert planted.read_text() == "mine too"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no fcntl")
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Not what is still written, is new, of another name, or a link."""
+    import fcntl
+
+    number = "0123456789abcdef"
+    names = [f".x.csv.{number}.unfinished", f".x.csv.{number[::-1]}.unfinished"]
+    others = [f".y.csv.{number}.unfinished", ".x.csv.unfinished", f".x.csv.{number}0.unfinished"]
+    for name in (*names, *others):
+        (tmp_path / name).write_text("left")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / f".x.csv.{'0' * 16}.unfinished").write_text("new")
+    (tmp_path / f".x.csv.{'1' * 16}.unfinished").symlink_to(names[0])
+    with (tmp_path / names[0]).open("ab") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        write_a_page(tmp_path / "x.csv")
+        found = {entry.name for entry in tmp_path.iterdir()}
+        assert {names[0], *others} <= found
+        assert len(found) == 7
+        assert names[1] not in found
+    write_a_page(tmp_path / "x.csv")
+    assert not (tmp_path / names[0]).exists()
 
 
 def test_what_cannot_be_written_is_a_results_error(tmp_path: Path) -> None:

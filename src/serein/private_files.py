@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from serein.errors import SereinError
+from serein.errors import ResultsError, SereinError
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for ever
+
+OTHER_NAME = "remove it, or give another name"
 
 
 def private_folder(folder: Path) -> Path:
@@ -49,6 +51,27 @@ def open_own(file: Path) -> IO[bytes] | None:
         return opened
     opened.close()
     return None
+
+
+def claim(place: Path, what: str, fits: Callable[[bytes], bool]) -> None:
+    """Make an empty file for this user alone; one that is there has to be a `what` of this user.
+
+    `fits`: says of its first 100 bytes whether it is one. SQLite's files beside it are checked too.
+    Raises: ResultsError, before anything is changed.
+    """
+    beside = [place.with_name(f"{place.name}{end}") for end in ("-wal", "-shm", "-journal")]
+    there = [file for file in beside if os.path.lexists(file)]
+    if there and not os.path.lexists(place):
+        raise ResultsError(f"{there[0]}: is left of a {what} that is gone: {OTHER_NAME}")
+    with suppress(FileExistsError):
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    opened = open_own(place) if all(map(is_own, there)) else None
+    if opened is None:
+        raise ResultsError(f"{place}: is a link, or others own or may write it: {OTHER_NAME}")
+    with opened:
+        head = opened.read(100)
+    if head and not fits(head):  # empty is one that was just made
+        raise ResultsError(f"{place}: is no {what} of serein: {OTHER_NAME}")
 
 
 @contextmanager

@@ -8,22 +8,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import secrets
 import stat
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from serein.errors import MissingExtraError, ResultsError, reason_of, unknown_name
+from serein.private_files import open_own
 from serein.untrusted import check_output
 
 Kinds = Mapping[str, type]  # of the columns: str, bool, float or numpy.float32
 Block = Mapping[str, Sequence[Any]]  # rows, column by column
+LEFT_S = 60  # nothing was written for so long, and no process holds it: it is left over
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, and what was defused already
 
 
@@ -96,9 +105,13 @@ def make_folder(folder: str | Path) -> Path:
 def _unfinished(target: Path) -> Iterator[IO[bytes]]:
     """Give a new file, which takes the place of the target at the end; nothing else is touched."""
     check_output(target)
-    beside = target.with_name(f".{target.name[:48]}.{secrets.token_hex(8)}.unfinished")
+    start = f".{target.name[:48]}."
+    beside = target.with_name(f"{start}{secrets.token_hex(8)}.unfinished")
     try:
         with beside.open("xb") as file:  # never one that is there, nor through a link
+            with suppress(OSError):  # not every file system has locks, nor can each be listed
+                _lock(file)
+                _remove_left(target.parent, start)
             yield file
         if target.is_file() and not target.is_symlink():
             beside.chmod(stat.S_IMODE(target.stat().st_mode))
@@ -107,6 +120,23 @@ def _unfinished(target: Path) -> Iterator[IO[bytes]]:
         raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Mark a file as being written; OSError if another process is writing it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_left(folder: Path, start: str) -> None:
+    """Remove what killed processes left under such a name, where files can be locked."""
+    ours = re.compile(re.escape(start) + r"[0-9a-f]{16}\.unfinished")
+    for left in filter(lambda file: ours.fullmatch(file.name), folder.iterdir()):
+        opened = open_own(left)
+        with opened or nullcontext(), suppress(OSError):
+            if opened and time.time() - os.fstat(opened.fileno()).st_mtime > LEFT_S:
+                _lock(opened)
+                left.unlink()
 
 
 def _write_csv(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:

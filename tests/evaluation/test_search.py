@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from serein.errors import MissingExtraError, ProtocolError
+from serein.errors import MissingExtraError, ProtocolError, ResultsError
 from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.search import study as study_module
 from serein.evaluation.search.search import (
@@ -349,6 +349,29 @@ def test_in_a_shared_storage_the_living_are_left_alone(
     assert values.count(point) == 1
     assert values.count(other) == 0
     assert len(values) == 6
+
+
+@pytest.mark.parametrize("suffix", [".db", ".journal"])
+def test_a_storage_that_is_no_search_is_refused_and_not_touched(tmp_path: Path, suffix: str):
+    """Neither are links followed, nor files believed that others may write."""
+    notes, storage = tmp_path / "notes", tmp_path / f"s{suffix}"
+    notes.write_text("mine")
+    storage.symlink_to(notes)
+    with pytest.raises(ResultsError, match="is a link"):
+        run(storage=storage, trials=1)
+    storage.unlink()
+    storage.write_text("not a search")
+    with pytest.raises(ResultsError, match="is no search of serein"):
+        run(storage=storage, trials=1)
+    assert (notes.read_text(), storage.read_text()) == ("mine", "not a search")
+    storage.unlink()
+    first = run(storage=storage, trials=1)
+    assert run(storage=storage, trials=1) == first
+    if os.name != "nt":
+        assert storage.stat().st_mode & 0o777 == 0o600
+        storage.chmod(0o666)
+        with pytest.raises(ResultsError, match="others own or may write it"):
+            run(storage=storage, trials=1)
 
 
 def test_two_searches_share_a_storage_by_name(tmp_path: Path):

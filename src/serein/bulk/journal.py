@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from serein.errors import ResultsError
-from serein.private_files import is_own, open_own
+from serein.private_files import OTHER_NAME, claim
 
 OURS = 0x73657265  # the application id of a journal, which stands at a known place of the file
 ID_PLACE = slice(68, 72)
@@ -22,7 +22,6 @@ SETUP = (
     "CREATE TABLE IF NOT EXISTS work (settings TEXT)",
     "CREATE TABLE IF NOT EXISTS predictions (file BLOB PRIMARY KEY, row TEXT)",
 )
-OTHER_NAME = "remove it, or give another name"
 
 
 class Journal:
@@ -31,7 +30,7 @@ class Journal:
     def __init__(self, place: Path, work: dict[str, Any]) -> None:
         self.place = place
         try:
-            _make_or_check(place)
+            claim(place, "journal", _is_ours)
             self._database = sqlite3.connect(place, timeout=0, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise ResultsError(_words(place, error)) from error
@@ -85,22 +84,8 @@ class Journal:
             )
 
 
-def _make_or_check(place: Path) -> None:
-    """Make a new file for a journal; one that is there has to be a journal of this user."""
-    beside = [place.with_name(f"{place.name}{end}") for end in ("-wal", "-shm", "-journal")]
-    there = [file for file in beside if os.path.lexists(file)]
-    if os.path.lexists(place):
-        opened = open_own(place) if all(map(is_own, there)) else None
-        if opened is None:
-            raise ResultsError(f"{place}: is a link, or others own or may write it: {OTHER_NAME}")
-        with opened:
-            head = opened.read(ID_PLACE.stop)
-        if head and head[ID_PLACE] != OURS.to_bytes(4):  # empty is one that was just made
-            raise ResultsError(f"{place}: is no journal of serein: {OTHER_NAME}")
-    elif there:
-        raise ResultsError(f"{there[0]}: is left of a journal that is gone: {OTHER_NAME}")
-    else:
-        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+def _is_ours(head: bytes) -> bool:
+    return head[ID_PLACE] == OURS.to_bytes(4)
 
 
 def _words(place: Path, error: Exception) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import MissingExtraError, SettingError
+from serein.errors import MissingExtraError, ResultsError, SettingError, reason_of
+from serein.private_files import claim
 
 METHODS = ("grid", "random", "halving", "bayesian")
+STORAGES = {".db": b"SQLite format 3\0", ".journal": b'{"op_code"'}  # their first bytes
 HEARTBEAT_S = 30  # of shared storages; a process silent for four of these is dead
 
 
@@ -168,12 +170,12 @@ def _open_storage(storage: str | Path | None) -> Any:
         return None
     url = str(storage)
     if "://" not in url:
-        if not url.endswith((".db", ".journal")):
+        if Path(url).suffix not in STORAGES:
             raise SettingError(
                 f"storage is {url!r}; allowed: a file ending in .db or .journal, or a URL such as "
                 "sqlite:///search.db or postgresql://…"
             )
-        Path(url).parent.mkdir(parents=True, exist_ok=True)
+        _claim(Path(url))
         if url.endswith(".journal"):
             return JournalStorage(JournalFileBackend(url))
         url = f"sqlite:///{url}"
@@ -186,6 +188,15 @@ def _open_storage(storage: str | Path | None) -> Any:
             grace_period=4 * HEARTBEAT_S,
             heartbeat_stale_trial_callback=_requeue,
         )
+
+
+def _claim(file: Path) -> None:
+    """Make the file of a storage; one that is there has to be one, and this user's."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        claim(file, "search", lambda head: head.startswith(STORAGES[file.suffix]))
+    except OSError as error:
+        raise ResultsError(f"cannot write {file}: {reason_of(error)}") from error
 
 
 def _has_heartbeats(url: str) -> bool:
