@@ -39,11 +39,21 @@ def clip(
     return Path(target).read_bytes() if target else file.getvalue()
 
 
-def sound_alone(sound, *, rate=48_000, form="mp4"):
+SOUND_ALONE = [  # container, codec, rate: what phones and browsers record, and editors write
+    *[("ipod", "aac", 48_000), ("ipod", "alac", 48_000), ("adts", "aac", 44_100)],
+    *[("3gp", "libopencore_amrnb", 8000), ("amr", "libopencore_amrnb", 8000)],
+    *[("webm", "libopus", 48_000), ("matroska", "aac", 48_000)],
+    *[("matroska", "flac", 48_000), ("asf", "wmav2", 44_100), ("ogg", "flac", 48_000)],
+]
+
+
+def sound_alone(sound, *, rate=48_000, form="mp4", codec="aac"):
     """A container that holds a track of sound (samples,) and no pictures."""
     file = io.BytesIO()
     with av.open(file, "w", format=form) as container:
-        voice = container.add_stream("aac", rate=rate)
+        voice = container.add_stream(codec, rate=rate)
+        if codec == "wmav2":
+            voice.bit_rate = 64_000
         voice.layout = "mono"
         _add_sound(container, voice, sound, rate, 0.0)
     return file.getvalue()

@@ -8,6 +8,7 @@ MOVED = {
     "audio.chunks": "audio.read",
     "audio.play": "audio.microphone",
     "audio.record": "audio.microphone",
+    "audio.video_sound": "audio.media",
     "audio.voice_detector": "audio.voice",
     "audio.voice_tracker": "audio.voice",
     "cli.bulk": "cli.predict",

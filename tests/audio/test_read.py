@@ -5,6 +5,7 @@ import functools
 import io
 import os
 import re
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from serein.audio import read
 from serein.audio.read import RATE_HZ, check_signal, read_audio
 from serein.defaults import Limits
-from serein.errors import AudioError
+from serein.errors import AudioError, MissingExtraError
 from serein.recordings import EXTENSIONS
 
 PITCH_HZ = 440.0
@@ -424,12 +425,16 @@ def test_text_named_wav(tmp_path):
         (b"ID3\4\0\0\0\0\0\1\0" + bytes.fromhex("fff160403effFCde"), "AAC"),
     ],
 )
-def test_formats_of_phones_and_browsers_are_named(head, kind):
-    with pytest.raises(AudioError, match=rf"is .*{kind}.*, which cannot be decoded; convert.*ffmp"):
+def test_without_pyav_formats_of_phones_and_browsers_are_named(head, kind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    match = (
+        rf"^<bytes>: is .*{kind}.*, which needs the extra \[media\]: pip install 'serein\[media\]'"
+    )
+    with pytest.raises(MissingExtraError, match=match):
         read_audio(head + bytes(1000))
 
 
-READ = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU"}
+READ = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST"}
 RARE = ("DWVW", "G72", "NMS")  # encodings that no recorder of speech makes
 
 
@@ -455,11 +460,7 @@ ID3 = b"ID3\4\0\0\0\0\0\x08" + bytes(8)
 DISGUISED = [
     ID3 + encoded_sine("VOC", "PCM_U8"),
     ID3 + encoded_sine("WAV", "PCM_16"),
-    ID3 * 2 + encoded_sine("CAF", "PCM_16"),
-    b"ID3\5" + ID3[4:] + encoded_sine("MP3"),
-    b"RIFF\0\0\0\0RMP3" + encoded_sine("MP3"),
-    b"\0" * 512 + encoded_sine("MP3"),
-    b"OggS\0\2" + bytes(20) + b"\1\x33\x7fFLAC\1\0\0\1" + encoded_sine("FLAC"),
+    ID3 * 2 + encoded_sine("PVF", "PCM_16"),
 ]
 
 
@@ -467,7 +468,7 @@ DISGUISED = [
 def test_other_formats_and_encodings_do_not_reach_libsndfile(data, monkeypatch):
     monkeypatch.setattr(read, "_open_sound", lambda file: pytest.fail("reached libsndfile"))
     with pytest.raises(
-        AudioError, match=r"cannot be decoded .*need WAV, FLAC.*AU: convert.*ffmpeg"
+        AudioError, match=r"cannot be decoded .*need WAV, FLAC.*SPH: convert.*ffmpeg"
     ):
         read_audio(data)
 
@@ -478,8 +479,8 @@ def test_the_pretended_length_of_an_mp3_makes_no_other_format_of_it():
 
 
 def test_what_libsndfile_takes_a_file_for_is_checked_too(monkeypatch):
-    monkeypatch.setattr(read, "check_container", lambda file: None)
-    for kind, subtype in (("CAF", "PCM_16"), ("WAV", "NMS_ADPCM_16")):
+    monkeypatch.setattr(read, "check_container", lambda file: [file])
+    for kind, subtype in (("VOC", "PCM_16"), ("WAV", "NMS_ADPCM_16")):
         with pytest.raises(AudioError, match=rf"is {kind} \({subtype}\), which is not read"):
             read_audio(encoded_sine(kind, subtype, rate=8000))
 
@@ -561,7 +562,7 @@ def test_a_flac_damaged_in_the_middle():
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.9])
 def test_a_cut_mp3(part):
     mp3 = encoded_sine("MP3")
-    with pytest.raises(AudioError, match=r"truncated: the header promises 3 s, [012]\.\d+ s are"):
+    with pytest.raises(AudioError, match=r"truncated: the header promises 3\.02 s, [012]\.\d+ s a"):
         read_audio(mp3[: round(part * len(mp3))])
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from made_videos import VOICE, clip, scene
-from serein.audio.video_sound import read_video_sound
+from serein.audio.read import read_audio
 from serein.emotions import EMOTIONS
 from serein.errors import AudioError, MissingExtraError, VideoError
 from serein.features.face import (
@@ -51,7 +51,7 @@ def test_a_face_is_found_where_and_when_it_is(half_seen):
     assert np.isnan(series.box[5:]).all()
     assert np.isnan(series.expression[5:]).all()
     np.testing.assert_allclose(series.expression[:5].sum(axis=1), 1, atol=1e-5)
-    assert abs(read_video_sound(half_seen).size - 32_000) <= 1024  # the voice is on the same clock
+    assert abs(read_audio(half_seen).size - 32_000) <= 1024  # the voice is on the same clock
 
 
 def test_shapes_and_types(half_seen):

@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 
 import serein
 from made_videos import clip, scene
-from serein.audio.read import RATE_HZ
-from serein.audio.video_sound import read_video_sound
+from serein.audio.read import RATE_HZ, read_audio
 from serein.cli import app
 from serein.errors import AudioError, TextError, VideoError
 from serein.inference.multimodal import MultimodalRecognizer
@@ -74,7 +73,7 @@ def test_the_voice_of_a_video_is_that_of_its_sound_alone(
     recognizer: MultimodalRecognizer, folder: Path
 ):
     voice = recognizer.predict(folder / "both.mp4").modalities["voice"]
-    sound = read_video_sound(folder / "both.mp4")
+    sound = read_audio(folder / "both.mp4")
     alone = recognizer.voice.predict(sound, rate=RATE_HZ)
     assert (voice.emotion, voice.probabilities) == (alone.emotion, alone.probabilities)
 

@@ -50,6 +50,21 @@ def test_samples_are_those_of_read_audio(voice: Path) -> None:
     with_pool(lambda pool: works(pool, voice))
 
 
+def test_what_phones_and_browsers_record_is_decoded_in_the_sandbox() -> None:
+    from made_videos import SOUND_ALONE, chirp, clip, greys, sound_alone
+
+    recorded = [
+        sound_alone(chirp(0.5, rate), form=form, codec=codec, rate=rate)
+        for form, codec, rate in SOUND_ALONE
+    ]
+
+    async def work(pool: DecoderPool) -> None:
+        for data in (*recorded, clip(greys(12), chirp(0.5))):
+            assert np.array_equal(await pool.decode(data), serein.read_audio(data))
+
+    with_pool(work)
+
+
 def test_too_little_time(voice: Path) -> None:
     async def work(pool: DecoderPool) -> None:
         first = decoder(pool)
@@ -74,7 +89,7 @@ def test_too_little_memory(voice: Path) -> None:
         assert refused.value.code == "decoder_failed"
         await works(pool, voice)
 
-    with_pool(work, decoder_megabytes=125)
+    with_pool(work, decoder_megabytes=225)
 
 
 def test_longer_recordings_get_more_memory() -> None:

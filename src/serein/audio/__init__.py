@@ -2,7 +2,7 @@
 
 ``read``         decoding within limits, mixing to mono, resampling; `check_signal`; chunks
 ``container``    checks of a file before it is decoded: unsupported or truncated
-``video_sound``  the sound of a video
+``media``        what PyAV decodes: videos, and what phones and browsers record
 ``frames``       windows, overlapping frames and their spectra
 ``denoise``      spectral subtraction, Wiener filter, adaptive cancellation
 ``voice``        voice activity detection

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from numbers import Real
+from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,11 +20,21 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from serein.audio.container import CONVERT, FORMATS, RETRY, Source, check_container, name_of, opened
+from serein.audio.container import (
+    CONVERT,
+    FORMATS,
+    RETRY,
+    Source,
+    check_container,
+    media_format,
+    name_of,
+    opened,
+)
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, reason_of
 
 Signal = npt.NDArray[np.float32]
+Part = tuple[float, Iterable[Signal]]  # rate in Hz, and blocks of (frames, channels)
 
 RATE_HZ = 16_000
 
@@ -30,11 +44,16 @@ ARRAY_TYPES = (np.float16, np.float32, np.float64, *FULL_SCALE)
 MAX_PEAK = 8.0
 UNKNOWN_FRAMES = 2**62  # from here on, libsndfile means that the header states no length
 DECODER_ERRORS = (soundfile.SoundFileError, AssertionError, OSError, TypeError, ValueError)
-CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU")  # libsndfile's names
+CONTAINERS = (  # libsndfile's names
+    *("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "MPEG", "AIFF", "AU", "CAF", "W64", "NIST"),
+)
 ENCODINGS = (
     *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
-    *("IMA_ADPCM", "MS_ADPCM", "GSM610", "VORBIS", "OPUS", "MPEG_LAYER_III"),
+    *("IMA_ADPCM", "MS_ADPCM", "GSM610", "VORBIS", "OPUS"),
+    *("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"),
+    *("ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"),
 )
+MPEG = ("MP3", "MPEG")
 TOLERANCE_S = 0.05  # a header may be wrong by one MP3 frame
 
 
@@ -49,9 +68,9 @@ def read_audio(
     Parameters
     ----------
     source : str, PathLike, bytes-like, binary file object or numpy array
-        A file's content decides its format, not its name. A file object is read from its present
-        position on, and left open. An array is (samples,) or (samples, channels), floats with full
-        scale -1 to 1, or int16 or int32; it is not changed.
+        A file's content decides its format, not its name; of joined ones all parts are read. A
+        file object is read from its present position on, and left open. An array is (samples,) or
+        (samples, channels), floats with full scale -1 to 1, or int16 or int32; it is not changed.
     rate : int, optional
         Sampling rate of an array in Hz; only for arrays.
     limits : Limits
@@ -67,6 +86,8 @@ def read_audio(
     AudioError
         If the source cannot be read or decoded, is truncated, holds NaN or infinite samples, or is
         outside the limits.
+    MissingExtraError
+        If it is of a format that PyAV reads, and that is not installed.
 
     Examples
     --------
@@ -82,8 +103,12 @@ def read_audio(
             "leave rate out: it is only for arrays"
         )
     with opened(source, limits.max_bytes) as file:
-        check_container(file)
-        return _decode(file, limits)
+        if media_format(file) is not None:
+            from serein.audio.media import read_sound  # which imports this module
+
+            return read_sound(file, limits)
+        parts = check_container(file)
+        return collect(map(partial(_decoded, limits=limits), parts), file.label, limits)
 
 
 class ChunkReader:
@@ -130,21 +155,24 @@ def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
         )
 
 
-def collect(blocks: Iterable[Signal], rate: float, name: str, limits: Limits) -> Signal:
-    """Mix down, resample and join blocks of (frames, channels), and stop at the limit."""
-    joined, frames = bytearray(), 0  # grows in place; a list of blocks takes the memory twice
-    try:
-        resample = _resampler(rate)
-        for block in blocks:
-            frames += len(block)
-            if frames > limits.max_s * rate:
-                raise _too_long(name, limits)
-            joined += resample(_mono(block, name), False).data
-        joined += resample(np.empty(0, np.float32), True).data
-    except RuntimeError as cause:  # from soxr: _decode_into handles those of soundfile
-        raise AudioError(
-            f"{name}: cannot be resampled from {rate} Hz ({cause}); {RETRY}"
-        ) from cause
+def collect(parts: Iterable[Part], name: str, limits: Limits) -> Signal:
+    """Mix down, resample and join parts, blocks of (frames, channels), and stop at the limit."""
+    joined, seconds = bytearray(), 0.0  # grows in place; a list of blocks takes the memory twice
+    for rate, blocks in parts:
+        frames = 0
+        try:
+            resample = _resampler(rate)
+            for block in blocks:
+                frames += len(block)
+                if frames > (limits.max_s - seconds) * rate + 1e-3:
+                    raise _too_long(name, limits)
+                joined += resample(_mono(block, name), False).data
+            joined += resample(np.empty(0, np.float32), True).data
+        except RuntimeError as cause:  # from soxr: _decode_into handles those of soundfile
+            raise AudioError(
+                f"{name}: cannot be resampled from {rate} Hz ({cause}); {RETRY}"
+            ) from cause
+        seconds += frames / rate
     return _checked(np.frombuffer(joined, np.float32), name, limits)
 
 
@@ -169,16 +197,19 @@ def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
     return single
 
 
-def _decode(file: Source, limits: Limits) -> Signal:
-    """Decode an open file block by block."""
-    with _open_sound(file) as sound:
+def _decoded(file: Source, limits: Limits) -> Part:
+    """Open a file with libsndfile: its rate, and blocks decoded as they are asked for."""
+    sound = _open_sound(file)
+    with ExitStack() as unless_good:
+        unless_good.enter_context(sound)
         if sound.format not in CONTAINERS or sound.subtype not in ENCODINGS:  # past the first check
             raise AudioError(
                 f"{file.label}: is {sound.format} ({sound.subtype}), which is not read; need "
                 f"{FORMATS}: {CONVERT}"
             )
         check_layout(file.label, sound.samplerate, sound.channels, limits)
-        return collect(_file_blocks(sound, file), sound.samplerate, file.label, limits)
+        unless_good.pop_all()
+    return sound.samplerate, _file_blocks(sound, file)
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
@@ -188,10 +219,37 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries 
         return False
 
 
+class _Quiet:
+    """Takes standard error away while libmpg123 may write to it, in any thread."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._kept = Lock(), 0, -1
+
+    def __enter__(self) -> None:
+        with self._lock, suppress(OSError):  # the service's decoders may not, and have none
+            self._users += 1
+            if self._users == 1:
+                self._kept = os.dup(2)
+                with Path(os.devnull).open("wb") as null:
+                    os.dup2(null.fileno(), 2)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users and self._kept >= 0:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+                self._kept = -1
+
+
+_quiet = _Quiet()
+
+
 def _open_sound(file: Source) -> _Forward:
     """Open with libsndfile, which finds the format by content: the file has no name here."""
     try:
-        return _Forward(file)
+        with _quiet:
+            return _Forward(file)
     except DECODER_ERRORS as cause:
         file.raise_failure()
         raise AudioError(
@@ -203,18 +261,20 @@ def _file_blocks(sound: _Forward, file: Source) -> Iterator[Signal]:
     """Decode about a second at a time, (frames, channels); the next block overwrites the last."""
     block = np.empty((_block_frames(sound.samplerate, sound.channels), sound.channels), np.float32)
     decoded = 0
-    while frames := _decode_into(block, sound, file, decoded):
-        decoded += frames
-        yield block[:frames]
-    file.raise_failure()
-    if _promised(sound, file) - decoded > TOLERANCE_S * sound.samplerate:
-        raise _truncated(sound, file, decoded)
+    with sound:
+        while frames := _decode_into(block, sound, file, decoded):
+            decoded += frames
+            yield block[:frames]
+        file.raise_failure()
+        if _promised(sound, file) - decoded > TOLERANCE_S * sound.samplerate:
+            raise _truncated(sound, file, decoded)
 
 
 def _decode_into(block: Signal, sound: _Forward, file: Source, decoded: int) -> int:
     """Decode one block and return its frames, 0 at the end."""
     try:
-        return len(sound.read(out=block))
+        with _quiet if sound.format in MPEG else nullcontext():
+            return len(sound.read(out=block))
     except DECODER_ERRORS as cause:
         file.raise_failure()
         raise _truncated(sound, file, decoded, f" ({reason_of(cause)})") from cause
@@ -245,7 +305,7 @@ def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> 
             "pass rate=... in Hz"
         )
     check_layout("<array>", rate, frames.shape[1], limits)
-    return collect(_full_scale_blocks(frames, rate), rate, "<array>", limits)
+    return collect([(rate, _full_scale_blocks(frames, rate))], "<array>", limits)
 
 
 def _check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:

@@ -144,7 +144,8 @@ def predict(
 ) -> None:
     """Predict the emotion of recordings.
 
-    WAV, FLAC, Ogg (Opus, Vorbis), MP3 and AIFF of any rate; "no speech" where there is none. Of a
+    WAV, FLAC, Ogg (Opus, Vorbis), MP3, AIFF, CAF and more of any rate; with the extra [media] M4A,
+    WebM, 3GP, AMR, WMA; "no speech" where there is none. Of a
     video (MP4, WebM, ...) or a picture, the face is used too. A model trained with faces or texts
     needs no recording where --face or --text is given.
     """

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.frames import Array, Doubles
-from serein.audio.video_sound import VideoSource
+from serein.audio.media import VideoSource
 from serein.errors import MissingExtraError, VideoError
 from serein.features.video import (
     DEFAULT_VIDEO_LIMITS,

@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.container import RETRY, opened
-from serein.audio.video_sound import (
+from serein.audio.media import (
     CONVERT,
-    VIDEOS,
     Formats,
     OpenVideo,
     VideoSource,
@@ -79,10 +78,9 @@ def sample_frames(
 def _frames(
     source: VideoSource, per_s: float, max_side: int, limits: VideoLimits
 ) -> Iterator[Timed]:
-    formats = {**VIDEOS, **STILLS}
     pixels = limits.max_side**2
     with opened_video(
-        source, max_bytes=limits.max_bytes, max_pixels=pixels, formats=formats
+        source, max_bytes=limits.max_bytes, max_pixels=pixels, stills=STILLS
     ) as video:
         stream = _picture_stream(video, limits)
         wanted = 0

@@ -13,8 +13,8 @@ from math import exp, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, TypeVar
 
+from serein.audio.media import VideoSource, has_sound, is_video
 from serein.audio.read import RATE_HZ
-from serein.audio.video_sound import VideoSource, has_sound, is_video
 from serein.defaults import Limits
 from serein.errors import SereinError, SettingError, check_name, check_range
 from serein.features.video import is_still

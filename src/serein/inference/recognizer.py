@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 import numpy as np
 import numpy.typing as npt
 
+from serein.audio.media import VideoSource
 from serein.audio.read import Signal, read_audio
-from serein.audio.video_sound import VideoSource, is_video, read_video_sound
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_PROVIDER,
@@ -133,8 +133,8 @@ class Recognizer:
         Parameters
         ----------
         source : path, bytes, binary file or array
-            WAV, FLAC, Ogg, MP3 or AIFF; a video, of which the sound is taken (extra [face]); or
-            samples, shape (samples,) or (samples, channels).
+            WAV, FLAC, Ogg, MP3, AIFF …; with the extra [media] M4A, WebM, 3GP, AMR, WMA and the
+            sound of a video; or samples, shape (samples,) or (samples, channels).
         rate : int, optional
             Sampling rate in Hz, for an array.
         window_s, hop_s : float, optional
@@ -153,7 +153,7 @@ class Recognizer:
         AudioError
             If it cannot be read, or is outside the limits.
         MissingExtraError
-            If it is a video, and PyAV is not installed.
+            If it needs PyAV, and that is not installed.
         SettingError
             If `window_s` or `hop_s` is outside its range.
         """
@@ -340,8 +340,6 @@ def prediction_or_error(
 
 def read_source(source: Source, rate: int | None, limits: Limits) -> Signal:
     """Read a recording, or the sound of a video."""
-    if rate is None and is_rereadable(source) and is_video(source):
-        return read_video_sound(source, limits=limits)
     return read_audio(source, rate=rate, limits=limits)
 
 

@@ -24,9 +24,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO, NamedTuple
 
+from serein.audio.media import load_decoders
 from serein.audio.read import read_audio
 from serein.defaults import Limits
-from serein.errors import AudioError
+from serein.errors import AudioError, MissingExtraError
 from serein.serve.sandbox import RESTRICTIONS, keep_only, limit, protect_memory, restrict
 
 LENGTH = struct.Struct("<Q")
@@ -59,6 +60,8 @@ class Options(NamedTuple):
 def main() -> None:
     """Serve requests until the other end closes."""
     options = Options(*json.loads(sys.argv[1]))
+    with suppress(MissingExtraError):
+        load_decoders(WAV)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
     protect_memory()
     limit("RLIMIT_FSIZE", 0)
@@ -129,7 +132,7 @@ def _decode(requests: BinaryIO, replies: BinaryIO, options: Options) -> None:
         _write(replies, SAMPLES, samples.data.cast("B"))
     except MemoryError:
         _write(replies, FAILED, NO_MEMORY.encode())
-    except AudioError as error:
+    except (AudioError, MissingExtraError) as error:
         _write(replies, INVALID, str(error).encode("utf-8", "replace"))
 
 

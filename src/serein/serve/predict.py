@@ -81,7 +81,7 @@ def predict_routes(
         unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
         timeline: bool = True,
     ) -> JSONResponse:
-        """Predict the emotion of a recording: WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF."""
+        """Predict the emotion of a recording: WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM and more."""
         recognizer = recognizers.find(model)
         _check_hop(window_s or recognizer.window_s, hop_s)
         client = client_of(request.scope)

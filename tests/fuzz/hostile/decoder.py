@@ -10,7 +10,8 @@ FORMATS = (
     *(("WAV", "IMA_ADPCM"), ("WAV", "GSM610"), ("WAVEX", "PCM_16"), ("RF64", "PCM_16")),
     *(("AIFF", "PCM_16"), ("AIFF", "ALAW"), ("AU", "PCM_16"), ("AU", "ULAW")),
     *(("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("OGG", "VORBIS")),
-    *(("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")),
+    *(("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("CAF", "PCM_16"), ("CAF", "ALAC_16")),
+    *(("W64", "PCM_16"), ("NIST", "PCM_16")),
 )
 SAMPLES = Path(__file__).parents[3] / "samples"
 
@@ -22,6 +23,15 @@ class DecoderTarget:
         *(b"RIFF", b"RIFX", b"RF64", b"WAVEfmt ", b"data", b"LIST", b"FORM", b"AIFC", b"COMM"),
         *(b"SSND", b"fLaC", b"OggS", b"OpusHead", b"\x01vorbis", b"ID3\x04\x00\x00\x7f\x7f"),
         *(b"Xing", b"Info", b"\xff\xfb\x90\x64", b".snd", b"caff", b"ftypM4A ", b"#!AMR", b"riff"),
+        *(
+            b"NIST_1A\n   1024\n",
+            b"moov",
+            b"stsz",
+            b"esds",
+            b"\x1a\x45\xdf\xa3",
+            b"OpusHead",
+            b"mdat",
+        ),
     )
 
     def __init__(self) -> None:
@@ -31,13 +41,15 @@ class DecoderTarget:
 
         self._read, self._error = read_audio, AudioError
         self._limits = Limits(max_s=3, max_bytes=2**20)
-        self.seeds = [*_made(), (SAMPLES / "silence.flac").read_bytes()]
+        made = _made()
+        joined = [one + one for one in made if one.startswith((b"OggS", b"\xff", b"fLaC", b"RIFF"))]
+        self.seeds = [*made, *joined, *_recorded(), (SAMPLES / "silence.flac").read_bytes()]
 
     def __call__(self, data: bytes) -> str:
         try:
             self._read(_checked_pages(data), limits=self._limits)
-        except self._error as error:
-            return type(error).__name__
+        except self._error:
+            return self._error.__name__
         return "ok"
 
     def close(self) -> None:
@@ -56,6 +68,19 @@ def _made() -> list[bytes]:
         soundfile.write(file, noise[:, :channels], 8000, format=kind, subtype=coding)
         made.append(file.getvalue())
     return made
+
+
+def _recorded() -> list[bytes]:
+    """Make what phones and browsers record."""
+    import numpy as np
+
+    from made_videos import SOUND_ALONE, sound_alone
+
+    noise = np.random.default_rng(0).normal(0, 0.1, 9600).astype(np.float32)
+    return [
+        sound_alone(noise[: rate // 5], form=form, codec=codec, rate=rate)
+        for form, codec, rate in SOUND_ALONE
+    ]
 
 
 def _checked_pages(data: bytes) -> bytes:

@@ -1,14 +1,14 @@
 """The sound of videos by construction: clips of known sound, rate and damage."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
-from made_videos import CONTAINERS, VOICE, chirp, clip, greys, sound_alone
+from made_videos import CONTAINERS, SOUND_ALONE, VOICE, chirp, clip, greys, sound_alone
+from serein.audio.media import has_sound, is_video, opened_video
 from serein.audio.read import RATE_HZ, read_audio
-from serein.audio.video_sound import has_sound, is_video, opened_video, read_video_sound
 from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
 
@@ -42,7 +42,7 @@ def spoken():
 @pytest.mark.parametrize("fps", [25, 120])
 def test_a_voice_in_mp4_is_the_voice(spoken, fps):
     data = clip(greys(fps), spoken, fps=fps)
-    signal, source = read_video_sound(data), read_audio(spoken, rate=48_000)
+    signal, source = read_audio(data), read_audio(spoken, rate=48_000)
     assert signal.dtype == np.float32
     assert abs(signal.size - source.size) <= 1024
     assert lag(signal, source) == 0
@@ -54,7 +54,7 @@ def test_every_container_keeps_the_sound_and_its_time(kind):
     data = clip(greys(50), chirp(), kind=kind)
     assert is_video(data)
     assert has_sound(data)
-    signal, source = read_video_sound(data), read_audio(chirp(), rate=48_000)
+    signal, source = read_audio(data), read_audio(chirp(), rate=48_000)
     late = lag(signal, source)
     assert abs(late) <= 0.05 * RATE_HZ  # a codec's own delay, where the container cannot say it
     assert likeness(signal[max(late, 0) :], source[max(-late, 0) :]) > 0.98
@@ -64,18 +64,18 @@ def test_every_container_keeps_the_sound_and_its_time(kind):
 def test_a_path_is_read_whatever_its_name(tmp_path):
     path = tmp_path / "clip.wav"
     path.write_bytes(clip(greys(25), chirp(1.0)))
-    np.testing.assert_array_equal(read_video_sound(path), read_video_sound(path.read_bytes()))
+    np.testing.assert_array_equal(read_audio(path), read_audio(path.read_bytes()))
     assert is_video(path)
 
 
 def test_channels_are_averaged():
     both = np.stack([chirp(), np.zeros_like(chirp())], axis=1)
-    signal = read_video_sound(clip(greys(50), both))
+    signal = read_audio(clip(greys(50), both))
     assert np.abs(signal[2000:-2000]).max() == pytest.approx(0.25, rel=0.1)
 
 
 def test_sound_that_starts_later_is_led_by_silence():
-    signal = read_video_sound(clip(greys(75), chirp(), delay_s=1.0, kind=CONTAINERS[2]))
+    signal = read_audio(clip(greys(75), chirp(), delay_s=1.0, kind=CONTAINERS[2]))
     assert np.abs(signal[: round(0.95 * RATE_HZ)]).max() < 1e-3
     assert lag(signal[RATE_HZ:], read_audio(chirp(), rate=48_000)) <= 400
     assert abs(signal.size - 3 * RATE_HZ) <= 1024
@@ -96,21 +96,47 @@ def test_content_decides_what_a_video_is(tmp_path):
 def test_a_container_of_sound_alone_is_no_video():
     data = sound_alone(chirp())
     assert not is_video(data)
-    assert lag(read_video_sound(data), read_audio(chirp(), rate=48_000)) == 0
+    assert lag(read_audio(data), read_audio(chirp(), rate=48_000)) == 0
 
 
-def test_without_pyav_the_container_decides(monkeypatch):
-    data, real = clip(greys(10)), builtins.__import__
+@pytest.mark.parametrize("kind", SOUND_ALONE, ids=lambda kind: "-".join(kind[:2]))
+def test_what_phones_and_browsers_record_is_read(kind):
+    form, codec, rate = kind
+    data, source = (
+        sound_alone(chirp(2.0, rate), form=form, codec=codec, rate=rate),
+        chirp(2.0, rate),
+    )
+    assert not is_video(data)
+    signal, source = read_audio(data), read_audio(source, rate=rate)
+    late = lag(signal, source)
+    assert abs(late) <= 0.1 * RATE_HZ
+    assert likeness(signal[max(late, 0) :], source[max(-late, 0) :]) > 0.9
+    assert abs(signal.size - 2 * RATE_HZ) <= 0.1 * RATE_HZ
 
-    def blocked(name, *rest, **more):
-        if name == "av":
-            raise ImportError(name)
-        return real(name, *rest, **more)
 
-    monkeypatch.setattr(builtins, "__import__", blocked)
-    assert is_video(data)
-    with pytest.raises(MissingExtraError, match=r"pip install 'serein\[face\]'"):
-        read_video_sound(data)
+@pytest.mark.parametrize("kind", [SOUND_ALONE[0], SOUND_ALONE[4], SOUND_ALONE[5], SOUND_ALONE[8]])
+def test_several_recordings_in_one_file_are_refused(kind):
+    form, codec, rate = kind
+    data = sound_alone(chirp(1.0, rate), form=form, codec=codec, rate=rate)
+    with pytest.raises(AudioError, match="several recordings in one file, of which only the first"):
+        read_audio(data + data)
+
+
+def test_aac_frames_may_be_joined():
+    data = sound_alone(chirp(1.0, 44_100), form="adts", rate=44_100)
+    assert read_audio(data + data).size == pytest.approx(2 * RATE_HZ, abs=2000)
+
+
+def test_without_pyav_the_error_names_file_and_extra(tmp_path, monkeypatch):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(greys(10), chirp()))
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert not is_video(path)
+    with pytest.raises(
+        MissingExtraError,
+        match=r"clip\.mp4: is MP4 .* needs the extra \[media\]: pip install 'serein\[media\]'",
+    ):
+        read_audio(path)
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -120,20 +146,20 @@ def test_a_video_without_sound_says_so():
     data = clip(greys(10))
     assert not has_sound(data)
     with pytest.raises(VideoError, match="without sound"):
-        read_video_sound(data)
+        read_audio(data)
 
 
 def test_a_file_cut_short_says_what_is_missing(tmp_path):
     data = clip(
         greys(50), chirp(), target=str(tmp_path / "clip.mp4"), more={"movflags": "faststart"}
     )
-    whole = read_video_sound(data).size
+    whole = read_audio(data).size
     assert abs(whole - 2 * RATE_HZ) <= 1024
     for tenths in range(2, 9):
         with pytest.raises(VideoError, match=r"(truncated|damaged)"):
-            read_video_sound(data[: len(data) * tenths // 10])
+            read_audio(data[: len(data) * tenths // 10])
     with pytest.raises(VideoError, match=r"damaged or truncated"):  # its index stood at the end
-        read_video_sound(clip(greys(50), chirp())[:5000])
+        read_audio(clip(greys(50), chirp())[:5000])
 
 
 def test_damage_is_an_error_or_still_a_signal():
@@ -145,7 +171,7 @@ def test_damage_is_an_error_or_still_a_signal():
         for place in rng.integers(start, len(data), 100):
             bad[place] = rng.integers(256)
         try:
-            outcomes.add(bool(np.isfinite(read_video_sound(bytes(bad))).all()))
+            outcomes.add(bool(np.isfinite(read_audio(bytes(bad))).all()))
         except AudioError:
             outcomes.add("error")
     assert "error" in outcomes
@@ -155,44 +181,44 @@ def test_damage_is_an_error_or_still_a_signal():
 def test_a_decoder_that_is_not_listed_does_not_run():
     data = clip(greys(10), chirp(), kind=("matroska", "libx264", "tta"))
     with pytest.raises(VideoError, match="not read"):
-        read_video_sound(data)
+        read_audio(data)
 
 
 def test_a_codec_that_nobody_knows_is_an_error():
     data = clip(greys(10), chirp(), kind=CONTAINERS[2]).replace(b"A_AAC", b"A_ZZZ")
     with pytest.raises(VideoError, match="not read"):
-        read_video_sound(data)
+        read_audio(data)
 
 
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
         (b"", AudioError, "empty"),
-        (b"no video at all, only words", VideoError, "no video that can be read"),
-        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n", VideoError, "no video that can be read"),
+        (b"no video at all, only words", AudioError, "cannot be decoded"),
+        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n", AudioError, "cannot be decoded"),
         (b"\0\0\0\x20ftypisom" + b"x" * 500, VideoError, "damaged or truncated header"),
         ("nowhere.mp4", AudioError, "no such file"),
     ],
 )
 def test_what_is_no_video_is_an_error(bad, error, message):
     with pytest.raises(error, match=message):
-        read_video_sound(bad)
+        read_audio(bad)
 
 
 def test_limits_hold():
     data = clip(greys(50), chirp())
     with pytest.raises(AudioError, match="at most 1 s"):
-        read_video_sound(data, limits=Limits(max_s=1.0))
+        read_audio(data, limits=Limits(max_s=1.0))
     with pytest.raises(AudioError, match="at most 100 are read"):
-        read_video_sound(data, limits=Limits(max_bytes=100))
+        read_audio(data, limits=Limits(max_bytes=100))
     with pytest.raises(AudioError, match="at least 5 s"):
-        read_video_sound(data, limits=Limits(min_s=5.0))
+        read_audio(data, limits=Limits(min_s=5.0))
 
 
 def test_sound_longer_than_its_header_says_meets_the_limit():
     data = clip(greys(25), chirp(3.0), kind=CONTAINERS[5])  # MPEG-TS: no duration in a header
     with pytest.raises(AudioError, match=r"(longer than|at most) 1"):
-        read_video_sound(data, limits=Limits(max_s=1.0))
+        read_audio(data, limits=Limits(max_s=1.0))
 
 
 def test_only_frames_of_the_open_file_are_seen():

@@ -1,20 +1,31 @@
-"""Opens a video, and reads its sound as a signal. Extra [face].
+"""Opens what PyAV decodes, videos and what phones and browsers record; reads its sound. [media].
 
-Videos are untrusted: the first bytes decide the format, and no address, playlist or second file
-that a video names is opened. Time 0 is the start of the container, for sound and pictures alike.
+The files are untrusted: the first bytes decide the format, and no address, playlist or second file
+that one names is opened. Time 0 is the start of the container, for sound and pictures alike.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from serein.audio.container import RETRY, Source, opened
+from serein.audio.container import (
+    MEDIA_NAMES,
+    RETRY,
+    SOUND_BRANDS,
+    SOUND_FORMATS,
+    Source,
+    media_format,
+    opened,
+    refuse_joined,
+)
 from serein.audio.read import Signal, check_layout, collect
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, VideoError, reason_of
@@ -23,33 +34,18 @@ VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
 
 CONVERT = "convert it to MP4, for instance with: ffmpeg -i video.xyz video.mp4"
-VIDEOS: Formats = {  # (position, magic bytes) -> FFmpeg's name of the format
-    (4, b"ftyp"): "mov",
-    (4, b"moov"): "mov",
-    (4, b"mdat"): "mov",
-    (4, b"wide"): "mov",
-    (0, b"\x1a\x45\xdf\xa3"): "matroska",
-    (8, b"AVI "): "avi",
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"): "asf",
-    (0, b"FLV\x01"): "flv",
-    (0, b"\x00\x00\x01\xba"): "mpeg",
-    (188, b"G"): "mpegts",  # and at 0: see format_of
-}
-NOT_VIDEO = (
-    b"M4A ",
-    b"M4B ",
-    b"M4P ",
-    b"heic",
-    b"heix",
-    b"mif1",
-    b"avif",
-)  # MP4 too
-CODECS = frozenset(  # FFmpeg's names of the decoders that may run
+SOUND_CODECS = frozenset(  # FFmpeg's names of the decoders that may run
     (
-        *("aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "eac3", "flac", "mp2", "mp2float"),
-        *("mp3", "mp3float", "opus", "libopus", "vorbis", "libvorbis", "wmav1", "wmav2"),
-        *("pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"),
-        *("pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav", "adpcm_swf"),
+        *("aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "libopencore_amrnb", "eac3", "flac"),
+        *("libopencore_amrwb", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "speex"),
+        *("vorbis", "libvorbis", "wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice"),
+        *("pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le"),
+        *("pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw"),
+        *("pcm_mulaw", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_swf", "gsm", "gsm_ms"),
+    )
+)
+PICTURE_CODECS = frozenset(
+    (
         *("h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "vp6", "vp6f"),
         *("mpeg1video", "mpeg2video", "mpeg4", "h263", "flv", "mjpeg", "dvvideo", "prores"),
         *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "rawvideo"),
@@ -81,15 +77,22 @@ class OpenVideo:
 
 
 def is_video(source: VideoSource) -> bool:
-    """Tell by its content whether a file is a video."""
+    """Tell by its content whether a file is a video; without PyAV none is."""
     with opened(source, DEFAULT_LIMITS.max_bytes) as file:
-        if format_of(file, VIDEOS) is None:
+        if media_format(file) is None:
             return False
-    try:
-        with opened_video(source) as video:
-            return bool(picture_streams(video))
-    except (MissingExtraError, VideoError):
-        return True
+        try:
+            with _container(file) as video:
+                return bool(picture_streams(video))
+        except MissingExtraError:
+            return False
+        except VideoError:
+            return not is_sound(file)
+
+
+def is_sound(file: Source) -> bool:
+    """Tell whether the name of an open file's format is of sound alone."""
+    return media_format(file) in SOUND_FORMATS or file.read_at(4, 8) in SOUND_BRANDS
 
 
 def has_sound(source: VideoSource) -> bool:
@@ -98,20 +101,32 @@ def has_sound(source: VideoSource) -> bool:
         return bool(video.container.streams.audio)
 
 
-def read_video_sound(source: VideoSource, *, limits: Limits = DEFAULT_LIMITS) -> Signal:
-    """Read the sound of a video as one mono signal at 16 kHz."""
-    with opened_video(source, max_bytes=limits.max_bytes) as video:
+def read_sound(file: Source, limits: Limits) -> Signal:
+    """Read the first sound track of an open file as one mono signal at 16 kHz."""
+    with _container(file) as video:
         stream = next(iter(video.container.streams.audio), None)
         if stream is None:
             raise VideoError(
                 f"{video.name}: is a video without sound; give one with a sound track, or the "
                 "sound in a file of its own"
             )
-        context = codec_of(video, stream)
+        context = codec_of(video, stream, SOUND_CODECS)
+        context.thread_count = 1  # the service's decoders may start no thread
         check_layout(video.name, context.sample_rate or 0, context.channels or 0, limits)
         _check_duration(video, limits)
         blocks = _blocks(video, stream, context.sample_rate)
-        return collect(blocks, context.sample_rate, video.name, limits)
+        return collect([(context.sample_rate, blocks)], video.name, limits)
+
+
+def load_decoders(wav: bytes) -> None:
+    """Decode a WAV, so that no part of PyAV is left to be loaded where no file may be opened."""
+    av = _av()
+    from av.video import stream as _  # noqa: F401
+
+    with av.open(io.BytesIO(wav), format="wav") as container:
+        resampler = av.AudioResampler(format="fltp", rate=8000)
+        for frame in container.decode(audio=0):
+            _floats(resampler, frame, "silence")
 
 
 @contextmanager
@@ -120,47 +135,60 @@ def opened_video(
     *,
     max_bytes: int = DEFAULT_LIMITS.max_bytes,
     max_pixels: int = MAX_PIXELS,
-    formats: Formats = VIDEOS,
+    stills: Formats = MappingProxyType({}),
 ) -> Iterator[OpenVideo]:
-    """Open a video within a ``with`` statement."""
-    av = _av()
-    with opened(source, max_bytes) as file:
-        kind = format_of(file, formats)
-        if kind is None:
-            raise VideoError(
-                f"{file.label}: is no video that can be read; need MP4, MOV, WebM, Matroska, AVI, "
-                f"WMV, FLV or MPEG: {CONVERT}"
-            )
-        try:
-            container = av.open(
-                file,
-                format=kind,
-                metadata_errors="replace",
-                options={
-                    "max_pixels": str(max_pixels),
-                    "codec_whitelist": ",".join(sorted(CODECS)),  # opening decodes a little
-                },
-                io_open=_refuse,
-            )
-        except AudioError:  # the file itself could not be read
-            raise
-        except (av.FFmpegError, ValueError, MemoryError) as cause:
-            raise VideoError(
-                f"{file.label}: has a damaged or truncated header ({reason_of(cause)}); {RETRY}"
-            ) from cause
-        with container:
-            yield OpenVideo(container, file.label, kind)
+    """Open a video, or one of the still images, within a ``with`` statement."""
+    with (
+        opened(source, max_bytes) as file,
+        _container(file, max_pixels=max_pixels, stills=stills) as video,
+    ):
+        yield video
+
+
+@contextmanager
+def _container(
+    file: Source,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    stills: Formats = MappingProxyType({}),
+) -> Iterator[OpenVideo]:
+    """Open the container in a file."""
+    kind = format_of(file, stills) or media_format(file)
+    if kind is None:
+        raise VideoError(
+            f"{file.label}: is no video that can be read; need MP4, MOV, WebM, Matroska, AVI, "
+            f"WMV, FLV or MPEG: {CONVERT}"
+        )
+    av = _av(f"{file.label}: is {MEDIA_NAMES.get(kind, kind.upper())}, which")
+    refuse_joined(file)
+    try:
+        container = av.open(
+            file,
+            format=kind,
+            metadata_errors="replace",
+            options={
+                "max_pixels": str(max_pixels),
+                "codec_whitelist": ",".join(
+                    sorted(SOUND_CODECS | PICTURE_CODECS)
+                ),  # opening decodes a little
+            },
+            io_open=_refuse,
+        )
+    except AudioError:  # the file itself could not be read
+        raise
+    except (av.FFmpegError, ValueError, MemoryError) as cause:
+        raise VideoError(
+            f"{file.label}: has a damaged or truncated header ({reason_of(cause)}); {RETRY}"
+        ) from cause
+    with container:
+        yield OpenVideo(container, file.label, kind)
 
 
 def format_of(file: Source, formats: Formats) -> str | None:
     """Tell the format that the first bytes of an open file name; None if it is none of these."""
-    head = file.read_at(0, 256)
-    if head[4:8] == b"ftyp" and head[8:12] in NOT_VIDEO:
-        return None
-    for (position, magic), kind in formats.items():
-        if head[position:].startswith(magic) and (kind != "mpegts" or head.startswith(b"G")):
-            return kind
-    return None
+    head = file.read_at(0, 16)
+    names = (kind for (at, magic), kind in formats.items() if head[at:].startswith(magic))
+    return next(names, None)
 
 
 def picture_streams(video: OpenVideo) -> list[Any]:
@@ -170,9 +198,9 @@ def picture_streams(video: OpenVideo) -> list[Any]:
     return [stream for stream in video.container.streams.video if not stream.disposition & cover]
 
 
-def codec_of(video: OpenVideo, stream: Any) -> Any:
-    """Return the decoder of a track; refuse a track without one, or with one not in `CODECS`."""
-    if stream.codec_context is None or stream.codec_context.name not in CODECS:
+def codec_of(video: OpenVideo, stream: Any, allowed: frozenset[str] = PICTURE_CODECS) -> Any:
+    """Return the decoder of a track; refuse a track without one, or with one not allowed."""
+    if stream.codec_context is None or stream.codec_context.name not in allowed:
         raise VideoError(
             f"{video.name}: has a track of {stream.type} in an encoding that is not read; {CONVERT}"
         )
@@ -201,12 +229,12 @@ def decoded(video: OpenVideo, stream: Any) -> Iterator[Any]:
         )
 
 
-def _av() -> Any:
-    """Import PyAV."""
+def _av(what: str = "a video") -> Any:
+    """Import PyAV, which this needs."""
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError("a video", "face") from error
+        raise MissingExtraError(what, "media") from error
     return av
 
 
