@@ -110,6 +110,44 @@ def test_what_is_far_from_training_is_predicted_with_less_confidence() -> None:
     assert far < near
 
 
+def test_the_near_head_counts_for_recordings_like_those_of_training() -> None:
+    """It is given a head that is always wrong, so that where it counts nothing is right."""
+
+    class Wrong(MaskedRidge):
+        def fit(self, X, y, **options):  # type: ignore[no-untyped-def]
+            super().fit(X, y, **options)
+            self.coef_, self.intercept_ = -10 * self.coef_, -10 * self.intercept_
+            return self
+
+    data = make_corpora(0, "abc", shift=6.0)
+    fitted = DomainAdapted(MaskedRidge(), near=Wrong(), folds=2).fit(**data)
+    assert accuracy(fitted.predict_log_proba(data["X"]), data["y"]) < 0.2
+    far = make_corpora(5, "z", shift=9.0)
+    alone = DomainAdapted(MaskedRidge(), folds=2).fit(**data)
+    expected = accuracy(alone.predict_log_proba(far["X"]), far["y"])
+    assert accuracy(fitted.predict_log_proba(far["X"]), far["y"]) > expected - 0.1
+
+
+def test_one_corpus_has_no_near_head() -> None:
+    fitted = DomainAdapted(MaskedRidge(), near=MaskedRidge(1e-5), folds=2).fit(
+        **make_corpora(0, "a")
+    )
+    assert fitted.near_ is None
+    assert fitted.heads_.near_weight.shape == (0, WIDTH)
+
+
+def test_general_and_relative_head_see_some_columns() -> None:
+    data = make_corpora(0, "abc")
+    columns = np.arange(0, WIDTH, 2)
+    fitted = DomainAdapted(MaskedRidge(), columns=columns, folds=2).fit(**data)
+    changed = data["X"].copy()
+    changed[:, 1::2] += 100.0
+    before, after = (fitted.predict_log_proba(X) for X in (data["X"], changed))
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    assert (fitted.heads_.weight[:, 1::2] == 0).all()
+    assert (fitted.heads_.axes[1::2] == 0).all()
+
+
 def test_a_corpus_alone_is_calibrated_by_its_speakers() -> None:
     data = make_corpora(0, "a")
     fitted = DomainAdapted(MaskedRidge(), folds=3).fit(**data)
@@ -166,8 +204,12 @@ def test_arrays_come_back(fitted: DomainAdapted, unseen: dict[str, np.ndarray]) 
         {"mean": np.full(WIDTH, np.nan, np.float32)},
         {"deviation": np.zeros(WIDTH, np.float32)},
         {"centres": np.zeros((0, WIDTH), np.float32)},
+        {"axes": np.zeros((WIDTH, 0), np.float32)},
+        {"near_bias": np.zeros(2, np.float32)},
+        {"near_gate": np.array([np.inf, 0], np.float32)},
         {"confidence": np.zeros((1, 2), np.float32)},
         {"prior": -np.ones((3, 4, 4), np.float32)},
+        {"varied": np.zeros((2, 2), np.float32)},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -34,10 +34,14 @@ class Augmented:
         Shape (augmented samples, features).
     parent : numpy.ndarray
         Shape (augmented samples,), index of the sample that each is derived from.
+    weight : float
+        Of an augmented sample in fitting, beside 1 for its parent; other than 1 only where the
+        samples have weights.
     """
 
     X: npt.NDArray[np.float32]
     parent: npt.NDArray[np.intp]
+    weight: float = 1.0
 
     def of(self, train: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the rows derived from the samples of a training part."""
@@ -195,6 +199,9 @@ def fit_part(
         rows = np.concatenate([train, augmented.parent[mine]])
         vectors = np.concatenate([vectors, augmented.X[mine]])
     given = {name: np.asarray(values)[rows] for name, values in (per_sample or {}).items()}
+    if augmented and "sample_weight" in given:
+        made = np.arange(len(rows)) >= len(train)
+        given["sample_weight"] = given["sample_weight"] * np.where(made, augmented.weight, 1.0)
     if has_fit_parameter(estimator, "groups"):
         given["groups"] = speakers[rows]
     if has_fit_parameter(estimator, "is_augmented"):

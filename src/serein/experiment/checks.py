@@ -156,6 +156,9 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         "augmentation.probability must be 0 to 1": all(
             0 <= chance <= 1 for chance in recipe.augmentation.probability.values()
         ),
+        "augmentation.weight must be above 0 to 1": 0 < recipe.augmentation.weight <= 1,
+        'augmentation.weight needs balance.method "corpora"': recipe.augmentation.weight == 1
+        or recipe.balance.method == "corpora",
         "augmentation works on recordings, and features.table holds vectors that are there "
         "already: leave one out": not (
             recipe.augmentation.per_clip and recipe.features and recipe.features.table
@@ -206,7 +209,8 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
 
 def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
     """Return what a head relative to a baseline needs."""
-    wanted = recipe.adaptation.relative
+    adaptation = recipe.adaptation
+    wanted = adaptation.relative
     needs = {
         f"a model of {', '.join(MASKED)}": recipe.model.name in MASKED,
         "one vector a recording: an [encoder], or features.functionals": not _has_series(recipe),
@@ -214,8 +218,17 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
         "the voice alone, without fusion": recipe.fusion is None,
         "features of recordings, not of a table": not (recipe.features and recipe.features.table),
     }
-    return {
+    further = adaptation.near_alpha > 0 or adaptation.means_only
+    rules = {
         f"adaptation.relative needs {what}": holds or not wanted for what, holds in needs.items()
+    }
+    return rules | {
+        "adaptation.near_alpha must be at least 0": adaptation.near_alpha >= 0,
+        "adaptation.near_alpha and means_only need adaptation.relative": wanted or not further,
+        'adaptation.near_alpha needs model.name = "ridge"': not adaptation.near_alpha
+        or recipe.model.name == "ridge",
+        "adaptation.means_only needs an [encoder]": not adaptation.means_only
+        or recipe.encoder is not None,
     }
 
 

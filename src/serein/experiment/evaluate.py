@@ -239,10 +239,7 @@ def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
     """Group the columns of a recipe's vectors by the measure or encoder layer they come from."""
     front = prepared.front
     if isinstance(front, SpeechEncoder):
-        kinds = ("mean", "deviation")
-        names = [f"layer {layer}, {kind}" for layer in front.layers for kind in kinds]
-        blocks = np.array_split(np.arange(prepared.voice.shape[1]), len(names))
-        groups = {name: block.tolist() for name, block in zip(names, blocks, strict=True)}
+        groups = {name: columns.tolist() for name, columns in front.columns().items()}
     elif front is None or front.width is not None:
         return {}
     else:

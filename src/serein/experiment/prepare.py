@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import clone
 
 from serein.corpora import Corpus
 from serein.errors import CorpusError, RecipeError, SereinError, SettingError, renamed
@@ -244,7 +245,9 @@ def prepare(
     X = stack(arrays, front)
     augmented = None
     if times:
-        augmented = Augmented(X[clips:], np.tile(np.arange(clips), times))
+        augmented = Augmented(
+            X[clips:], np.tile(np.arange(clips), times), recipe.augmentation.weight
+        )
         augmented = augmented_beside(augmented, modalities, recipe)
     known = [array for other in others for array in describe(other, front, cache, progress_bar)]
     public = stack(known, front) if known else None
@@ -310,10 +313,23 @@ def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> An
     )
     if recipe.balance.method not in {"none", "corpora"}:
         classifier = Balanced(classifier, recipe.balance.method, random_state=recipe.protocol.seed)
-    folds, seed = recipe.protocol.calibration_folds, recipe.protocol.seed
+    folds = recipe.protocol.calibration_folds
     if folds and recipe.adaptation.relative:
-        return DomainAdapted(classifier, folds=folds, random_state=seed)
+        return _domain_adapted(prepared, classifier, folds)
     return TemperatureScaled(classifier, folds=folds) if folds else classifier
+
+
+def _domain_adapted(prepared: Prepared, classifier: Any, folds: int) -> DomainAdapted:
+    """Wrap a linear classifier as a recipe's [adaptation] says."""
+    adaptation, seed = prepared.recipe.adaptation, prepared.recipe.protocol.seed
+    near, columns = None, None
+    if adaptation.near_alpha:
+        near = clone(classifier).set_params(alpha=adaptation.near_alpha)
+    if adaptation.means_only and isinstance(prepared.front, SpeechEncoder):
+        columns = np.concatenate(
+            [mine for name, mine in prepared.front.columns().items() if name.endswith("mean")]
+        )
+    return DomainAdapted(classifier, near=near, columns=columns, folds=folds, random_state=seed)
 
 
 def make_candidate(prepared: Prepared, values: dict[str, Any]) -> Any:

@@ -213,12 +213,16 @@ class Augmentation:
     probability : dict
         With which each version goes through an augmentation of the chain, where it is not 1:
         ``{ reverb = 0.5 }``.
+    weight : float
+        Of an augmented version in training, beside 1 for its recording; needs ``balance.method =
+        "corpora"``.
     """
 
     per_clip: int = 0
     chain: tuple[str, ...] = ()
     ranges: dict[str, dict[str, Any]] = field(default_factory=dict)
     probability: dict[str, float] = field(default_factory=dict)
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -230,9 +234,17 @@ class Adaptation:
     relative : bool
         Whether a second head is trained, on features relative to their corpus or speaker, and
         confidence on corpora that are left out in turn.
+    near_alpha : float
+        Regularisation of one more head, for recordings that are like those of training: less than
+        that of the model, so that it fits them more closely; 0 for none.
+    means_only : bool
+        Whether the general and the relative head see the means of the encoder's layers over time
+        alone, not the deviations, which tell more of the corpus.
     """
 
     relative: bool = False
+    near_alpha: float = 0.0
+    means_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from serein.audio.frames import Array
 from serein.errors import EncoderError, MissingExtraError, renamed
 from serein.features.frontend import FrontEnd
@@ -103,6 +106,14 @@ class SpeechEncoder:
         with torch.inference_mode():
             vector = self.network(torch.from_numpy(self.front_end(signal)[None]))
         return vector[0].numpy()
+
+    def columns(self) -> dict[str, npt.NDArray[np.intp]]:
+        """Return the columns of the vector that hold each layer's mean and deviation."""
+        names = [
+            f"layer {layer}, {kind}" for layer in self.layers for kind in ("mean", "deviation")
+        ]
+        blocks = np.array_split(np.arange(self.dimensions), len(names))
+        return dict(zip(names, blocks, strict=True))
 
 
 @contextmanager

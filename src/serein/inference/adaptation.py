@@ -57,7 +57,7 @@ class Adaptation:
         """Whether what is known changes predictions: one recording or emotion does not."""
         if self._baseline is None or self.learnt.heads is None:
             return bool(self._posteriors)
-        return self._baseline.evidence(self.learnt.heads.speakers) > 0
+        return self._baseline.evidence(self.learnt.heads) > 0
 
     def check(self, to: str) -> None:
         """Raise BundleError if the model was trained without what adaptation needs."""
@@ -112,7 +112,7 @@ class Adaptation:
     def _single(self, output: Output, heads: AdaptiveHeads) -> npt.NDArray[np.float64]:
         """Return log probabilities of a single recording, calibrated by its distance."""
         raised = np.maximum(output.probability[None].astype(np.float64), MIN_PROBABILITY)
-        return heads.scaled(np.log(raised) * self.learnt.temperature, _vectors(output), "single")
+        return heads.single(np.log(raised) * self.learnt.temperature, _vectors(output))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a file."""

@@ -1,9 +1,11 @@
-"""Domain adaptation: predictions relative to what a set of recordings without labels has in common.
+"""Domain adaptation: predictions that know how far a recording is from what was trained on.
 
-A microphone, a room, a language or a speaker shifts the features of all recordings alike. A second
-head was trained on features of which each corpus's, or each speaker's, own mean and deviation had
-been taken; `Baseline` estimates the two for new recordings, blended with those of training by the
-evidence at hand. numpy alone, so that a bundle's recognizer needs no more.
+A recording like those of a training corpus is predicted by a head that fits these corpora
+closely, any other by a general head. A microphone, a room, a language or a speaker shifts the
+features of all recordings alike: a relative head was trained on features of which each corpus's, or
+each speaker's, own mean and deviation had been taken; `Baseline` estimates the two for new
+recordings, blended with those of training by the evidence at hand. numpy alone, so that a bundle's
+recognizer needs no more.
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ from serein.models.speaker_prior import SpeakerPrior
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[np.float32]
 
-ARRAYS = ("weight", "bias", "mean", "deviation", "centres", "confidence", "prior")
+ARRAYS = (
+    *("weight", "bias", "mean", "deviation", "near_weight", "near_bias", "near_gate"),
+    *("axes", "centres", "confidence", "prior", "varied"),
+)
+HALF = ("axes",)  # written as float16: they are many, and a distance needs no more
 KINDS = ("single", "recordings", "speaker")
 """What a prediction is relative to: nothing, recordings of one place, those of one speaker."""
 PSEUDO_RECORDINGS = {"recordings": 20.0, "speaker": 10.0}
 """How many recordings the statistics of training count as, where a baseline is estimated."""
-VARIED = {"recordings": (0.55, 1.05), "speaker": (0.35, 0.75)}
-"""`SpeakerPrior.variety` at which a baseline begins to count, and counts fully: where all
-recordings hold one emotion, the baseline would take it away."""
 MAX_POSTERIORS = 200  # recordings by whose predictions variety is measured, evenly drawn
 MIN_DEVIATION = 1e-6
 MIN_PROBABILITY = 1e-9
@@ -42,35 +45,47 @@ MAX_NUMBER = 1e9  # in a saved baseline
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveHeads:
-    """What a bundle holds for domain adaptation beside its graph, which is the single head.
+    """What a bundle holds for domain adaptation beside its graph, which is the general head.
 
     `weight`: (labels, columns) of the relative head; `bias`: (labels,); `mean`, `deviation`:
-    (columns,), of a training corpus, averaged over corpora; `centres`: (corpora, columns), the
-    means of the training corpora; `confidence`: (3, 2), for each of `KINDS` the logarithm of the
-    temperature as a line over `distance`; `prior`: (3, labels, labels), the parts of a
-    `SpeakerPrior`, by which it is told whether recordings hold several emotions.
+    (columns,), of a training corpus, averaged over corpora; `near_weight`, `near_bias`: the head
+    for recordings like those of training, or no rows; `near_gate`: (2,), the log odds that a
+    recording is one, as a line over `distance`; `axes`: (columns, axes), which make the features of
+    a training corpus uncorrelated and of variance 1; `centres`: (corpora, axes), the means of the
+    training corpora; `confidence`: (3, 2), for each of `KINDS` the logarithm of the temperature as
+    a line over `distance`; `prior`: (3, labels, labels), the parts of a `SpeakerPrior`, by which it
+    is told whether recordings hold several emotions.
     """
 
     weight: Array
     bias: Array
     mean: Array
     deviation: Array
+    near_weight: Array
+    near_bias: Array
+    near_gate: Array
+    axes: Array
     centres: Array
     confidence: Array
     prior: Array
+    varied: Array
     speakers: SpeakerPrior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         labels, columns = self.weight.shape if self.weight.ndim == 2 else (0, 0)
-        corpora = len(self.centres)
+        corpora, axes = len(self.centres), self.axes.size // max(columns, 1)
+        near = len(self.near_bias) and labels
         wanted: dict[str, tuple[int, ...]] = {"bias": (labels,), "mean": (columns,)}
-        wanted |= {"deviation": (columns,), "centres": (corpora, columns)}
-        wanted |= {"confidence": (len(KINDS), 2), "prior": (3, labels, labels)}
+        wanted |= {"deviation": (columns,), "axes": (columns, axes), "centres": (corpora, axes)}
+        wanted |= {"near_weight": (near, columns), "near_bias": (near,), "near_gate": (2,)}
+        wanted |= {"confidence": (len(KINDS), 2), "prior": (3, labels, labels), "varied": (2, 2)}
         for name, shape in wanted.items():
-            if not (labels and columns and corpora) or getattr(self, name).shape != shape:
+            if not (labels and axes and corpora) or getattr(self, name).shape != shape:
                 raise SettingError(f"{name} does not have the shape {shape}")
         if not all(np.isfinite(getattr(self, name)).all() for name in ARRAYS):
             raise SettingError("not all numbers are finite")
+        if not (self.varied[:, 0] < self.varied[:, 1]).all():
+            raise SettingError("varied must rise")
         if self.deviation.min() < MIN_DEVIATION:
             raise SettingError(f"deviation must be at least {MIN_DEVIATION:g}")
         parts = zip(("means", "within", "between"), self.prior.tolist(), strict=True)
@@ -83,16 +98,23 @@ class AdaptiveHeads:
 
     def distance(self, vectors: Array) -> Floats:
         """Measure how far recordings are from the nearest training corpus: (recordings,), a log."""
-        apart = [
-            np.mean(np.square((vectors - centre) / self.deviation), axis=1)
-            for centre in self.centres
-        ]
-        return np.log(np.maximum(np.min(apart, axis=0), MIN_PROBABILITY)).astype(np.float64)
+        return nearest(vectors @ self.axes, self.centres)
 
-    def scaled(self, logits: Floats, vectors: Array, kind: str) -> Floats:
-        """Return calibrated log probabilities of logits, (recordings, labels)."""
+    def single(self, logits: Floats, vectors: Array) -> Floats:
+        """Return calibrated log probabilities of single recordings, (recordings, labels).
+
+        `logits` are those of the general head; the near head's are mixed in by the odds that a
+        recording is like those of training.
+        """
+        distance, mixed = self.distance(vectors), log_softmax(logits)
+        if len(self.near_bias):
+            near = np.asarray(vectors @ self.near_weight.T + self.near_bias, np.float64)
+            mixed = mix(mixed, log_softmax(near), self.near_gate.astype(np.float64), distance)
+        return self._tempered(mixed, distance, "single")
+
+    def _tempered(self, logits: Floats, distance: Floats, kind: str) -> Floats:
         line = self.confidence[KINDS.index(kind)].astype(np.float64)
-        return log_softmax(logits / temperature(line, self.distance(vectors))[:, None])
+        return log_softmax(logits / temperature(line, distance)[:, None])
 
     def relative(self, vectors: npt.NDArray[Any]) -> Floats:
         """Compute the relative head's logits of features relative to a baseline."""
@@ -101,20 +123,23 @@ class AdaptiveHeads:
     def adapted(self, single: Floats, vectors: Array, baseline: Baseline) -> Floats:
         """Blend both heads by the evidence: log probabilities, (recordings, labels).
 
-        `single` holds the calibrated log probabilities of the single head.
+        `single` holds the calibrated log probabilities of single recordings.
         """
-        share = baseline.evidence(self.speakers)
+        share = baseline.evidence(self)
         if not share:
             return single
         mean, deviation = baseline.statistics(self)
         logits = self.relative((vectors - mean) / deviation)
-        relative = self.scaled(logits, vectors, baseline.kind)
+        relative = self._tempered(logits, self.distance(vectors), baseline.kind)
         return log_softmax((1 - share) * single + share * relative)
 
     def to_bytes(self) -> bytes:
         """Write the arrays as NumPy's npz, without pickle."""
         file = io.BytesIO()
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in ARRAYS}
+        arrays: dict[str, Any] = {
+            name: getattr(self, name).astype(np.float16 if name in HALF else np.float32)
+            for name in ARRAYS
+        }
         np.savez(file, **arrays)
         return file.getvalue()
 
@@ -159,14 +184,14 @@ class Baseline:
         self._posteriors.extend(np.asarray(single, np.float64).tolist())
         self._evidence = None
 
-    def evidence(self, prior: SpeakerPrior) -> float:
+    def evidence(self, heads: AdaptiveHeads) -> float:
         """How much the baseline counts, 0 to 1: none for a single recording or emotion."""
         if self._evidence is None:
-            low, high = VARIED[self.kind]
-            known = self.count > 1 and prior.within.any()  # else how speakers differ is unknown
-            found = prior.variety(self._drawn()) if known else 0.0
+            low, high = heads.varied[KINDS.index(self.kind) - 1]
+            known = self.count > 1 and heads.prior.any()  # else how speakers differ is unknown
+            found = heads.speakers.variety(self._drawn()) if known else -np.inf
             rate = min(max((found - low) / (high - low), 0.0), 1.0)
-            self._evidence = rate * rate * (3 - 2 * rate)
+            self._evidence = float(rate * rate * (3 - 2 * rate))
         return self._evidence
 
     def _drawn(self) -> Floats:
@@ -221,6 +246,19 @@ class Baseline:
         found._sum = found._weight * mean
         found._squares = found._weight * (np.square(deviation) + np.square(mean))
         return found
+
+
+def nearest(placed: Array, centres: Array) -> Floats:
+    """Return the log of the mean square distance to the nearest centre, (recordings,)."""
+    apart = [np.mean(np.square(placed - centre), axis=1) for centre in centres]
+    return np.log(np.maximum(np.min(apart, axis=0), MIN_PROBABILITY)).astype(np.float64)
+
+
+def mix(general: Floats, near: Floats, gate: Floats, distance: Floats) -> Floats:
+    """Mix two heads' log probabilities by the odds that a recording is like those of training."""
+    odds = np.clip(gate[0] + gate[1] * distance, -30.0, 30.0)
+    share = 1 / (1 + np.exp(-odds))[:, None]
+    return np.asarray((1 - share) * general + share * near)
 
 
 def temperature(line: Floats, distance: npt.ArrayLike) -> Floats:

@@ -1,4 +1,4 @@
-"""Training for domain adaptation: a single head, a relative head, and confidence for the unseen.
+"""Training for domain adaptation: general, near and relative heads, and confidence for the unseen.
 
 What is learnt is kept in `serein.models.baseline.AdaptiveHeads`, which predicts.
 """
@@ -11,18 +11,21 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 from scipy.optimize import minimize
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from serein.errors import SettingError
 from serein.models.baseline import (
-    KINDS,
     MIN_DEVIATION,
     AdaptiveHeads,
     Baseline,
     log_softmax,
+    mix,
+    nearest,
     temperature,
 )
 from serein.models.linear import LinearClassifier
@@ -32,8 +35,13 @@ from serein.training.contract import Floats, LogProbabilityClassifier, check_wei
 Index = npt.NDArray[np.intp]
 
 MIN_GROUP = 5  # recordings of a speaker: with fewer, the corpus is the baseline in training
-MAX_HELD_OUT = 600  # recordings of a corpus from which the heads for held-out ones are learnt
-EVERY, MANY = 2, 1000  # of more columns than that, every second: for confidence it is enough
+MAX_HELD_OUT = 2000  # recordings of a corpus from which the heads for held-out ones are learnt
+AXES = 100  # in which the distance from training is measured
+SETS, SET_SIZE = 20, 40  # drawn of a corpus, to learn how varied predictions of a set are
+MIN_SET = 3
+ONE_BELOW, SEVERAL_ABOVE = 0.7, 0.3  # quantiles of sets of one emotion, and of several
+MIN_RISE = 0.2
+NEVER = -1e6  # log probability of a class that a head does not know
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +81,19 @@ class _Rows:
 
 
 @dataclass(frozen=True, eq=False)
+class _Geometry:
+    """How far a sample is from each training corpus; `axes`: (columns, axes)."""
+
+    axes: npt.NDArray[np.float32]
+    centres: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class _HeldOut:
     """Predictions of samples that were left out; `logits`: (kinds, samples, classes)."""
 
     logits: Floats
+    near: Floats | None  # of the near head: (samples, classes)
     distance: Floats
     truth: Index
     rows: _Rows
@@ -84,26 +101,43 @@ class _HeldOut:
 
 
 class DomainAdapted(LogProbabilityClassifier):
-    """A linear classifier for single recordings, and another relative to a baseline.
+    """Linear classifiers for recordings near to training, for any others, and for a set of them.
 
-    The second is fitted on features of which each corpus's mean and deviation, and again each
-    speaker's, were taken. At test time the baseline is that of the recordings at hand, without
-    labels: `adapted_log_proba`. Augmented samples have a baseline of their own.
+    The general one is `estimator`. The near one fits the training corpora more closely, and
+    counts for recordings that are like those: the odds of that are learnt from the distance of
+    held-out speakers and of corpora left out, where there are several. The relative one is fitted
+    on features of which each corpus's mean and deviation, and again each speaker's, were taken; at
+    test time the baseline is that of the recordings at hand, without labels: `adapted_log_proba`.
+    Augmented samples have a baseline of their own.
 
     Confidence is fitted on corpora that were left out in turn, and on held-out speakers of all:
     the logarithm of the temperature is a line over the distance of a recording from the nearest
     training corpus, so that what is far from training is predicted with less confidence. With a
-    single corpus there are held-out speakers alone.
+    single corpus there are held-out speakers alone. The distance is Mahalanobis's, in the axes
+    along which the recordings of a corpus differ most.
 
     `label_set` is the corpus of each sample, as the classifiers of `serein.models.linear` take it.
-    `estimator`: such a classifier; `folds`: inner folds of speakers; `random_state`: draws the
-    samples from which the heads for held-out ones are learnt, at most `MAX_HELD_OUT` a corpus.
+    `estimator`, `near`: such classifiers; without `near` the general one predicts alone.
+    `columns`: what the general and the relative one, and the distance, see of the features; all, if
+    not given. `folds`: inner folds of speakers; `random_state`: draws the samples from which the
+    heads for held-out ones are learnt, at most `MAX_HELD_OUT` a corpus.
+
+    Distance: K. Lee et al., "A simple unified framework for detecting out-of-distribution samples
+    and adversarial attacks", NeurIPS 2018.
     """
 
     def __init__(
-        self, estimator: LinearClassifier, *, folds: int = 3, random_state: int = 0
+        self,
+        estimator: LinearClassifier,
+        *,
+        near: LinearClassifier | None = None,
+        columns: Index | None = None,
+        folds: int = 3,
+        random_state: int = 0,
     ) -> None:
         self.estimator = estimator
+        self.near = near
+        self.columns = columns
         self.folds = folds
         self.random_state = random_state
 
@@ -128,65 +162,161 @@ class DomainAdapted(LogProbabilityClassifier):
             raise SettingError("calibration needs at least 2 speakers in the training data; got 1")
         self.single_, self.relative_ = self._heads(rows)
         self.classes_ = self.single_.classes_
-        held = list(self._held_out(rows))
-        confidence = _confidence(held)
+        several = self.near is not None and len(np.unique(rows.corpora)) > 1
+        self.near_ = self._near(rows) if several else None
+        held = list(self._held_out(rows, near=several))
+        gate = _gate(held) if several else np.zeros(2)
+        confidence = _confidence(_mixed(held, gate))
         prior = _speaker_prior(held, confidence[0])
-        self.heads_ = _arrays(rows, self.relative_, confidence, prior)
-        usual = np.median(self.heads_.distance(vectors))
+        varied = self._varied(held, gate, confidence[0], prior)
+        self.heads_ = self._arrays(rows, gate, confidence, prior, varied)
+        far = [one.distance for one in held if one.corpus] or [one.distance for one in held]
+        usual = np.median(np.concatenate(far))
         self.temperature_ = float(temperature(confidence[0], usual))
         return self
 
+    def _seen(self, rows: _Rows) -> npt.NDArray[np.float32]:
+        """Return the columns that the general and the relative head see."""
+        return rows.X if self.columns is None else rows.X[:, self.columns]
+
     def _heads(self, rows: _Rows) -> tuple[LinearClassifier, LinearClassifier]:
         """Fit the head for single recordings, and that for features relative to a baseline."""
+        seen, width = self._seen(rows), rows.X.shape[1]
         single = clone(self.estimator).fit(
-            rows.X, rows.y, sample_weight=rows.weight, label_set=rows.corpora
+            seen, rows.y, sample_weight=rows.weight, label_set=rows.corpora
         )
         doubled = {
             "sample_weight": np.tile(rows.weight, 2),
             "label_set": np.tile(rows.corpora, 2),
         }
-        both = np.concatenate([relative_to(rows.X, rows.sets), relative_to(rows.X, rows.voices)])
-        return single, clone(self.estimator).fit(both, np.tile(rows.y, 2), **doubled)
+        both = np.concatenate([relative_to(seen, rows.sets), relative_to(seen, rows.voices)])
+        relative = clone(self.estimator).fit(both, np.tile(rows.y, 2), **doubled)
+        return _widened(single, self.columns, width), _widened(relative, self.columns, width)
 
-    def _held_out(self, rows: _Rows) -> Iterator[_HeldOut]:
-        """Predict what is left out: each corpus in turn, then some speakers of all in turn."""
+    def _near(self, rows: _Rows) -> LinearClassifier:
+        """Fit the head for recordings like those of training."""
+        return clone(self.near).fit(
+            rows.X, rows.y, sample_weight=rows.weight, label_set=rows.corpora
+        )
+
+    def _held_out(self, rows: _Rows, *, near: bool) -> Iterator[_HeldOut]:
+        """Predict what is left out: each corpus in turn, then some speakers of all in turn.
+
+        A corpus that was left out is far from the others, so the near head is not needed there.
+        """
         generator = np.random.default_rng(self.random_state)
         clean = rows.part(~rows.augmented)
-        clean = replace(clean, X=clean.X[:, ::EVERY] if clean.X.shape[1] > MANY else clean.X)
         names = np.unique(clean.corpora)
         tests = [np.flatnonzero(clean.corpora == name) for name in names if len(names) > 1]
         folds = GroupKFold(min(self.folds, len(np.unique(clean.speakers))))
         by_speaker = [test for _, test in folds.split(clean.X, clean.y, clean.speakers)]
         for number, out in enumerate([*tests, *by_speaker]):
-            part = clean.part(np.setdiff1d(np.arange(len(clean.y)), out)).drawn(generator)
+            kept = clean.part(np.setdiff1d(np.arange(len(clean.y)), out))
+            part, corpus = kept.drawn(generator), number < len(tests)
             known = out[np.isin(clean.y[out], part.y)]
             if len(known) and len(np.unique(part.y)) > 1:
-                yield self._predicted(part, clean.part(known), corpus=number < len(tests))
+                closely = self._near(kept) if near and not corpus else None
+                geometry, test = self._geometry(kept), clean.part(known)
+                yield self._predicted(part, closely, geometry, test, corpus=corpus)
 
-    def _predicted(self, part: _Rows, test: _Rows, *, corpus: bool) -> _HeldOut:
+    def _predicted(
+        self,
+        part: _Rows,
+        near: LinearClassifier | None,
+        geometry: _Geometry,
+        test: _Rows,
+        *,
+        corpus: bool,
+    ) -> _HeldOut:
         """Learn from a part, and predict the rest in each of `KINDS`."""
         single, relative = self._heads(part)
-        heads = _arrays(part, relative)
-        columns = np.searchsorted(self.classes_, single.classes_)
-        logits = np.full((len(KINDS), len(test.y), len(self.classes_)), -np.inf)
-        for target, found in zip(
-            logits,
-            (
-                single.logits(test.X),
-                heads.relative(relative_to(test.X, test.sets)),
-                heads.relative(relative_to(test.X, test.voices)),
-            ),
-            strict=True,
-        ):
-            target[:, columns] = found
+        weight, bias = _affine(relative)
+        found = [single.logits(test.X)]
+        for groups in (test.sets, test.voices):
+            found.append(relative_to(test.X, groups) @ weight.T + bias)
+        wide = [self._wide(logits, single.classes_) for logits in found]
+        closely = None if near is None else self._wide(near.logits(test.X), near.classes_)
+        distance = nearest(test.X @ geometry.axes, geometry.centres)
         truth = np.searchsorted(self.classes_, test.y)
-        return _HeldOut(logits, heads.distance(test.X), truth, test, corpus)
+        return _HeldOut(np.stack(wide), closely, distance, truth, test, corpus)
+
+    def _wide(self, logits: Floats, classes: npt.NDArray[Any]) -> Floats:
+        """Put logits into the columns of all classes."""
+        wide = np.full((len(logits), len(self.classes_)), NEVER)
+        wide[:, np.searchsorted(self.classes_, classes)] = logits
+        return wide
+
+    def _geometry(self, rows: _Rows) -> _Geometry:
+        """Find the axes along which a corpus's recordings differ most, scaled to variance 1."""
+        clean = rows.part(~rows.augmented)
+        near = near_corpora(clean)
+        mine = [self._seen(clean.part(clean.corpora == name)) for name in near]
+        means = np.array([part.mean(axis=0) for part in mine])
+        covariance = np.mean([np.cov(part.T, bias=True) for part in mine], axis=0)
+        width = len(covariance)
+        known = min(AXES, width, max(1, sum(map(len, mine)) - len(mine)))
+        variance, axes = eigh(covariance, subset_by_index=[width - known, width - 1])
+        scaled = axes / np.sqrt(np.maximum(variance, MIN_DEVIATION**2))
+        wide = np.zeros((clean.X.shape[1], known), np.float32)
+        wide[slice(None) if self.columns is None else self.columns] = scaled
+        wide = wide.astype(np.float16).astype(np.float32)  # as they are kept
+        seen = wide if self.columns is None else wide[self.columns]
+        return _Geometry(wide, np.asarray(means @ seen, np.float32))
+
+    def _arrays(
+        self,
+        rows: _Rows,
+        gate: Floats,
+        confidence: Floats,
+        prior: SpeakerPrior,
+        varied: Floats,
+    ) -> AdaptiveHeads:
+        """Put together what predicts."""
+        weight, bias = _affine(self.relative_)
+        closely = (np.zeros((0, rows.X.shape[1])), np.zeros(0))
+        if self.near_ is not None:
+            closely = _affine(self.near_)
+        clean = rows.part(~rows.augmented)
+        names, share = corpus_shares(clean)
+        mine = [clean.X[clean.corpora == name] for name in names]
+        mean = share @ np.array([part.mean(axis=0) for part in mine])
+        deviation = np.sqrt(share @ np.array([part.var(axis=0) for part in mine])) + MIN_DEVIATION
+        geometry = self._geometry(rows)
+        parts = np.stack([prior.means, prior.within, prior.between])
+        known = (geometry.axes, geometry.centres, confidence, parts, varied)
+        arrays = (weight, bias, mean, deviation, *closely, gate, *known)
+        return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
+
+    def _varied(
+        self, held: list[_HeldOut], gate: Floats, line: Floats, prior: SpeakerPrior
+    ) -> Floats:
+        """Learn how varied predictions are where a set holds one emotion, or several: (2, 2).
+
+        Each row is of recordings, or a speaker: the variety at which adaptation begins, which most
+        sets of one emotion do not reach, and that of most sets of several. The median over corpora.
+        """
+        generator = np.random.default_rng(self.random_state)
+        chosen = [one for one in held if one.corpus] or held
+        found: list[list[tuple[float, float]]] = [[], []]
+        for one in _mixed(chosen, gate):
+            tempered = log_softmax(one.logits[0] / temperature(line, one.distance)[:, None])
+            for kind, (alone, several) in enumerate(_sets(one, generator)):
+                low, high = (
+                    [prior.variety(np.exp(tempered[rows])) for rows in sets]
+                    for sets in (alone, several)
+                )
+                if low and high:
+                    ends = np.quantile(low, ONE_BELOW), np.quantile(high, SEVERAL_ABOVE)
+                    found[kind].append((float(ends[0]), float(ends[1])))
+        result = np.array([np.median(ends or [(0.0, 0.0)], axis=0) for ends in found])
+        result[:, 1] = np.maximum(result[:, 1], result[:, 0] + MIN_RISE)
+        return result
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return calibrated log probabilities of single recordings, shape (samples, classes)."""
         check_is_fitted(self)
         vectors = validate_data(self, X, dtype=np.float32, reset=False)
-        return self.heads_.scaled(self.single_.logits(vectors), vectors, "single")
+        return self.heads_.single(self.single_.logits(vectors), vectors)
 
     def adapted_log_proba(self, X: npt.ArrayLike, known: npt.ArrayLike, kind: str) -> Floats:
         """Return log probabilities adapted to other recordings (recordings, columns), unlabelled.
@@ -201,28 +331,23 @@ class DomainAdapted(LogProbabilityClassifier):
         return self.heads_.adapted(self.predict_log_proba(vectors), vectors, baseline)
 
 
-def _arrays(
-    rows: _Rows,
-    relative: LinearClassifier,
-    confidence: Floats | None = None,
-    prior: SpeakerPrior | None = None,
-) -> AdaptiveHeads:
-    """Put together what predicts."""
-    weight = relative.coef_ / relative.scale_
-    bias = relative.intercept_ - weight @ relative.mean_
-    clean = rows.part(~rows.augmented)
-    names, share = corpus_shares(clean)
-    mine = [clean.X[clean.corpora == name] for name in names]
-    means = np.array([part.mean(axis=0) for part in mine])
-    deviation = np.sqrt(share @ np.array([part.var(axis=0) for part in mine])) + MIN_DEVIATION
-    near = np.isin(names, near_corpora(clean))
-    classes = len(relative.classes_)
-    parts = np.zeros((3, classes, classes))
-    if prior is not None:
-        parts = np.stack([prior.means, prior.within, prior.between])
-    lines = np.zeros((len(KINDS), 2)) if confidence is None else confidence
-    arrays = weight, bias, share @ means, deviation, means[near], lines, parts
-    return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
+def _affine(head: LinearClassifier) -> tuple[Floats, Floats]:
+    """Return a head's weights for features as they are, (classes, columns), and its bias."""
+    weight = head.coef_ / head.scale_
+    return weight, head.intercept_ - weight @ head.mean_
+
+
+def _widened(head: LinearClassifier, columns: Index | None, width: int) -> LinearClassifier:
+    """Let a head that was fitted on some columns take all, `width` of them."""
+    if columns is None:
+        return head
+    for name, rest in (("coef_", 0.0), ("mean_", 0.0), ("scale_", 1.0)):
+        found = getattr(head, name)
+        wide = np.full((*found.shape[:-1], width), rest)
+        wide[..., columns] = found
+        setattr(head, name, wide)
+    head.n_features_in_ = width
+    return head
 
 
 def corpus_shares(rows: _Rows) -> tuple[npt.NDArray[np.str_], Floats]:
@@ -236,6 +361,38 @@ def near_corpora(rows: _Rows) -> npt.NDArray[np.str_]:
     """Return those to which the distance is measured: others are mixtures of many rooms."""
     names, share = corpus_shares(rows)
     return names[share >= share.max() / 2]
+
+
+def _gate(held: list[_HeldOut]) -> Floats:
+    """Learn the log odds that a sample is like those of training, a line over distance: (2,).
+
+    From held-out speakers of the corpora to which the distance is measured, and from corpora that
+    were left out; each corpus counts the same.
+    """
+    distance, like, weight = [], [], []
+    for one in held:
+        names = np.unique(one.rows.corpora) if one.corpus else near_corpora(one.rows)
+        for name in names:
+            mine = one.distance[one.rows.corpora == name]
+            distance.append(mine)
+            like.append(np.full(len(mine), not one.corpus))
+            weight.append(np.full(len(mine), 1 / len(mine)))
+    X = np.concatenate(distance)[:, None]
+    model = LogisticRegression(C=100.0, class_weight="balanced")
+    model.fit(X, np.concatenate(like), sample_weight=len(X) * np.concatenate(weight))
+    return np.array([model.intercept_[0], model.coef_[0, 0]])
+
+
+def _mixed(held: list[_HeldOut], gate: Floats) -> list[_HeldOut]:
+    """Mix the near head into the predictions of single samples, as `AdaptiveHeads.single` does."""
+    mixed = []
+    for one in held:
+        logits = one.logits
+        if one.near is not None:
+            logits = logits.copy()
+            logits[0] = mix(log_softmax(logits[0]), log_softmax(one.near), gate, one.distance)
+        mixed.append(replace(one, logits=logits))
+    return mixed
 
 
 def _confidence(held: list[_HeldOut]) -> Floats:
@@ -258,6 +415,25 @@ def _confidence(held: list[_HeldOut]) -> Floats:
     truth = np.concatenate([one.truth for one in held])
     logits = np.concatenate([one.logits for one in held], axis=1)
     return np.array([fit_line(part, distance, truth, weight) for part in logits])
+
+
+def _sets(
+    one: _HeldOut, generator: np.random.Generator
+) -> Iterator[tuple[list[Index], list[Index]]]:
+    """Draw sets of one emotion, and of several: of recordings, then of speakers."""
+    truth, speakers = one.truth, one.rows.speakers
+
+    def drawn(rows: Index) -> Index:
+        return generator.permutation(rows)[:SET_SIZE]
+
+    emotions = [np.flatnonzero(truth == name) for name in np.unique(truth)]
+    alone = [drawn(rows) for rows in emotions for _ in range(3) if len(rows) >= MIN_SET]
+    yield alone, [drawn(np.arange(len(truth))) for _ in range(SETS * (len(emotions) > 1))]
+    names = generator.permutation(np.unique(speakers))[:SETS]
+    voices = [np.flatnonzero(speakers == name) for name in names]
+    alone = [rows[truth[rows] == name] for rows in voices for name in np.unique(truth[rows])]
+    several = [rows for rows in voices if len(np.unique(truth[rows])) >= MIN_SET]
+    yield [rows for rows in alone if len(rows) >= MIN_SET], several
 
 
 def _speaker_prior(held: list[_HeldOut], line: Floats) -> SpeakerPrior:
