@@ -41,6 +41,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "accuracy. In each fold feature scaling, classifier and temperature were fitted on the "
         "other speakers alone.",
         *_adaptation(manifest),
+        *_reliability(manifest),
         "## Abstention",
         _abstention_table([row for row in manifest["scores"] if not row.get("adapted")]),
         "With `serein predict --unsure-below T`, predictions of less confidence are `unsure`. Each "
@@ -219,6 +220,20 @@ def _adaptation(manifest: dict[str, Any]) -> list[str]:
         "about equally often, which suits adaptation: read them as an upper bound.",
         "Valence and arousal are derived from the probabilities, by fixed coordinates of each "
         "emotion; they were not measured.",
+    ]
+
+
+def _reliability(manifest: dict[str, Any]) -> list[str]:
+    """Write a reliability diagram for each protocol, as a table."""
+    lines = [
+        f"{title} | {point['confidence']:.2f} | {point['right']:.2f} | {point['share']:.1%}"
+        for title, points in reversed(manifest.get("reliability", {}).items())
+        for point in points
+    ]
+    return lines and [
+        "## Reliability",
+        _table(("of single recordings", "mean confidence", "accuracy", "of recordings"), lines),
+        "Predictions by confidence, in ten bins; each corpus counts the same.",
     ]
 
 

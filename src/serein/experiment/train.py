@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from serein.errors import RecipeError, renamed
-from serein.evaluation.confidence import THRESHOLDS, risk_coverage
+from serein.evaluation.confidence import THRESHOLDS, reliability, risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
 from serein.evaluation.search.tuned import Tuned
@@ -138,8 +138,10 @@ def pack(
         If the folder holds other things.
     """
     manifest, arrays = make_manifest(prepared, evaluation, fitted), arrays_of(fitted)
+    manifest["reliability"] = {"unseen speakers": _reliability(evaluation.result)}
     if unseen is not None:
         manifest["scores"] = _scores(unseen) + manifest["scores"]
+        manifest["reliability"] |= {"unseen corpora": _reliability(unseen.result)}
     heads: AdaptiveHeads | None = inside(fitted.classifier, "heads_")
     return write_bundle(
         folder,
@@ -242,6 +244,25 @@ def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
             row |= {key: scores[key] for key in KEPT} | {"doubt": _doubt(part)}
             rows.append(row | {"adapted": bool(to)} | ({"adapted_to": to} if to else {}))
     return rows
+
+
+def _reliability(result: Result) -> list[dict[str, Any]]:
+    """Return the points of a reliability diagram; each corpus counts the same."""
+    origin = result.about["corpus"]
+    parts = [result.subset(origin == name) for name in np.unique(origin)]
+    bins = [reliability(part.truth, part.probabilities) for part in parts]
+    share = np.array([one.count / one.count.sum() for one in bins])
+    filled = share > 0
+    weight = share / np.maximum(share.sum(axis=0), 1e-12)
+    points = [
+        (weight * np.where(filled, [getattr(one, name) for one in bins], 0.0)).sum(axis=0)
+        for name in ("confidence", "accuracy")
+    ]
+    return [
+        {"confidence": round(sure, 4), "right": round(right, 4), "share": round(of, 4)}
+        for sure, right, of in zip(*points, share.mean(axis=0), strict=True)
+        if of > 0
+    ]
 
 
 def _doubt(result: Result) -> list[dict[str, Any]]:
