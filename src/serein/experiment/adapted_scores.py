@@ -79,6 +79,23 @@ def adapt(
     return found
 
 
+def adapted_to(
+    fitted: FittedFolds,
+    result: Result,
+    X: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.intp],
+    to: str,
+) -> Result:
+    """Predict some samples of one fold as a set of recordings, or of one speaker.
+
+    `X` holds the samples of `result`, in their order.
+    """
+    probabilities = result.probabilities.copy()
+    member, _ = fitted.members[result.fold[rows[0]]]
+    _adapt_rows(member, probabilities, result, X, rows, rows, to)
+    return replace(result, probabilities=probabilities).subset(rows)
+
+
 def _adapt_rows(
     member: Any,
     probabilities: npt.NDArray[np.float64],

@@ -54,7 +54,7 @@ class Adaptation:
 
     @property
     def counts(self) -> bool:
-        """Whether what is known changes predictions: one recording or emotion does not."""
+        """Whether what is known changes predictions much: one recording or emotion does not."""
         if self._baseline is None or self.learnt.heads is None:
             return bool(self._posteriors)
         return self._baseline.evidence(self.learnt.heads) > 0

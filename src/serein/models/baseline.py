@@ -29,13 +29,15 @@ Array = npt.NDArray[np.float32]
 
 ARRAYS = (
     *("weight", "bias", "mean", "deviation", "near_weight", "near_bias", "near_gate"),
-    *("axes", "centres", "confidence", "prior", "varied"),
+    *("axes", "centres", "confidence", "prior", "varied", "offsets"),
 )
 HALF = ("axes",)  # written as float16: they are many, and a distance needs no more
 KINDS = ("single", "recordings", "speaker")
 """What a prediction is relative to: nothing, recordings of one place, those of one speaker."""
 PSEUDO_RECORDINGS = {"recordings": 20.0, "speaker": 10.0}
 """How many recordings the statistics of training count as, where a baseline is estimated."""
+LEAST_SHARE = 0.4
+"""Of the relative head, where the recordings may hold one emotion."""
 MAX_POSTERIORS = 200  # recordings by whose predictions variety is measured, evenly drawn
 MIN_DEVIATION = 1e-6
 MIN_PROBABILITY = 1e-9
@@ -69,6 +71,7 @@ class AdaptiveHeads:
     confidence: Array
     prior: Array
     varied: Array
+    offsets: Array
     speakers: SpeakerPrior = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class AdaptiveHeads:
         wanted |= {"deviation": (columns,), "axes": (columns, axes), "centres": (corpora, axes)}
         wanted |= {"near_weight": (near, columns), "near_bias": (near,), "near_gate": (2,)}
         wanted |= {"confidence": (len(KINDS), 2), "prior": (3, labels, labels), "varied": (2, 2)}
+        wanted |= {"offsets": (labels, columns)}
         for name, shape in wanted.items():
             if not (labels and axes and corpora) or getattr(self, name).shape != shape:
                 raise SettingError(f"{name} does not have the shape {shape}")
@@ -121,14 +125,15 @@ class AdaptiveHeads:
         return np.asarray(vectors @ self.weight.T + self.bias, np.float64)
 
     def adapted(self, single: Floats, vectors: Array, baseline: Baseline) -> Floats:
-        """Blend both heads by the evidence: log probabilities, (recordings, labels).
+        """Blend single and relative head by the evidence: log probabilities, (recordings, labels).
 
         `single` holds the calibrated log probabilities of single recordings.
         """
-        share = baseline.evidence(self)
+        evidence = baseline.evidence(self)
+        share = baseline.share(evidence)
         if not share:
             return single
-        mean, deviation = baseline.statistics(self)
+        mean, deviation = baseline.statistics(self, evidence)
         logits = self.relative((vectors - mean) / deviation)
         relative = self._tempered(logits, self.distance(vectors), baseline.kind)
         return log_softmax((1 - share) * single + share * relative)
@@ -168,6 +173,7 @@ class Baseline:
         self._weight = 0.0
         self._sum: Floats | float = 0.0
         self._squares: Floats | float = 0.0
+        self._predicted = np.zeros(labels)
         self._posteriors: deque[list[float]] = deque(maxlen=memory)
         self._evidence: float | None = None
 
@@ -180,12 +186,15 @@ class Baseline:
         self._weight = before * self._weight + float(keep.sum())
         self._sum = before * self._sum + keep @ wide
         self._squares = before * self._squares + keep @ np.square(wide)
+        posteriors = np.asarray(single, np.float64)
+        found = np.bincount(posteriors.argmax(axis=1), keep, len(self._predicted))
+        self._predicted = before * self._predicted + found
         self.count += len(vectors)
-        self._posteriors.extend(np.asarray(single, np.float64).tolist())
+        self._posteriors.extend(posteriors.tolist())
         self._evidence = None
 
     def evidence(self, heads: AdaptiveHeads) -> float:
-        """How much the baseline counts, 0 to 1: none for a single recording or emotion."""
+        """How sure it is that the recordings hold several emotions, 0 to 1."""
         if self._evidence is None:
             low, high = heads.varied[KINDS.index(self.kind) - 1]
             known = self.count > 1 and heads.prior.any()  # else how speakers differ is unknown
@@ -200,14 +209,27 @@ class Baseline:
         rows = np.linspace(0, known - 1, min(known, MAX_POSTERIORS)).round().astype(int)
         return np.array(self._posteriors)[rows]
 
-    def statistics(self, heads: AdaptiveHeads) -> tuple[Floats, Floats]:
-        """Estimate mean and deviation, (columns,), by maximum a posteriori."""
-        prior = PSEUDO_RECORDINGS[self.kind]
+    def share(self, evidence: float) -> float:
+        """How much the relative head counts, 0 to 1: a single recording changes nothing."""
+        if self.count < 2:
+            return 0.0
+        known = self._weight / (self._weight + PSEUDO_RECORDINGS[self.kind])
+        return known * LEAST_SHARE * (1 - evidence) + evidence
+
+    def statistics(self, heads: AdaptiveHeads, evidence: float) -> tuple[Floats, Floats]:
+        """Estimate mean and deviation, (columns,), by maximum a posteriori.
+
+        The less the evidence of several emotions, the more is taken out of the mean what the
+        emotions that the single head predicts would shift it by.
+        """
+        prior, labels = PSEUDO_RECORDINGS[self.kind], len(self._predicted)
         total = self._weight + prior
+        odd = (self._predicted + 1) / (self._weight + labels) - 1 / labels
+        shifted = self._weight * (1 - evidence) * (odd @ heads.offsets)
         mean = np.asarray(self._sum + prior * heads.mean, np.float64) / total
         square = self._squares + prior * (np.square(heads.deviation) + np.square(heads.mean))
         variance = np.maximum(square / total - np.square(mean), MIN_DEVIATION**2)
-        return mean, np.sqrt(variance)
+        return mean - shifted / total, np.sqrt(variance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: counts, and the recordings' mean and deviation."""
@@ -217,6 +239,7 @@ class Baseline:
             "to": self.kind,
             "utterances": self.count,
             "weight": round(self._weight, 4),
+            "predicted": self._predicted.round(4).tolist(),
             "probabilities": self._drawn().round(4).tolist(),
             "mean": mean.round(5).tolist(),
             "deviation": np.sqrt(variance).round(5).tolist(),
@@ -231,18 +254,21 @@ class Baseline:
             found._weight = float(values["weight"])
             arrays = [
                 np.asarray(values[key], np.float64)
-                for key in ("probabilities", "mean", "deviation")
+                for key in ("probabilities", "predicted", "mean", "deviation")
             ]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SettingError(f"not a saved adaptation: {error!r}") from error
-        posteriors, mean, deviation = arrays
+        posteriors, predicted, mean, deviation = arrays
         numbers = np.concatenate([[found._weight], *(part.ravel() for part in arrays)])
         shapes = mean.shape == deviation.shape == heads.mean.shape
         shapes &= posteriors.shape[1:] == heads.bias.shape and 0 < len(posteriors) <= MAX_POSTERIORS
-        sound = shapes and (np.abs(numbers) < MAX_NUMBER).all() and posteriors.min(initial=0) >= 0
+        shapes &= predicted.shape == heads.bias.shape
+        sound = shapes and (np.abs(numbers) < MAX_NUMBER).all()
+        sound = sound and min(posteriors.min(initial=0), predicted.min(initial=0)) >= 0
         if not sound or found.kind not in KINDS[1:] or not 0 < found._weight <= found.count:
             raise SettingError("not a saved adaptation of this model: its numbers do not fit")
         found._posteriors.extend(posteriors.tolist())
+        found._predicted = predicted
         found._sum = found._weight * mean
         found._squares = found._weight * (np.square(deviation) + np.square(mean))
         return found

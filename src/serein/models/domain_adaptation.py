@@ -39,8 +39,10 @@ MAX_HELD_OUT = 2000  # recordings of a corpus from which the heads for held-out 
 AXES = 100  # in which the distance from training is measured
 SETS, SET_SIZE = 20, 40  # drawn of a corpus, to learn how varied predictions of a set are
 MIN_SET = 3
-ONE_BELOW, SEVERAL_ABOVE = 0.7, 0.3  # quantiles of sets of one emotion, and of several
+MIN_EMOTIONS = 3  # of a corpus of which sets are drawn
+USUAL, SEVERAL_ABOVE = 0.5, 0.3  # quantiles of sets of one emotion, and of several
 MIN_RISE = 0.2
+ROUNDS = 20  # of fitting means of corpora and of classes in turn
 NEVER = -1e6  # log probability of a class that a head does not know
 
 
@@ -283,7 +285,8 @@ class DomainAdapted(LogProbabilityClassifier):
         deviation = np.sqrt(share @ np.array([part.var(axis=0) for part in mine])) + MIN_DEVIATION
         geometry = self._geometry(rows)
         parts = np.stack([prior.means, prior.within, prior.between])
-        known = (geometry.axes, geometry.centres, confidence, parts, varied)
+        offsets = class_offsets(clean, self.classes_)
+        known = (geometry.axes, geometry.centres, confidence, parts, varied, offsets)
         arrays = (weight, bias, mean, deviation, *closely, gate, *known)
         return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
 
@@ -292,11 +295,12 @@ class DomainAdapted(LogProbabilityClassifier):
     ) -> Floats:
         """Learn how varied predictions are where a set holds one emotion, or several: (2, 2).
 
-        Each row is of recordings, or a speaker: the variety at which adaptation begins, which most
-        sets of one emotion do not reach, and that of most sets of several. The median over corpora.
+        Each row is of recordings, or a speaker: the variety of sets of one emotion, of the corpus
+        where it is largest, and that of most sets of several emotions, the median over corpora.
         """
         generator = np.random.default_rng(self.random_state)
         chosen = [one for one in held if one.corpus] or held
+        chosen = [one for one in chosen if len(np.unique(one.truth)) >= MIN_EMOTIONS]
         found: list[list[tuple[float, float]]] = [[], []]
         for one in _mixed(chosen, gate):
             tempered = log_softmax(one.logits[0] / temperature(line, one.distance)[:, None])
@@ -306,9 +310,10 @@ class DomainAdapted(LogProbabilityClassifier):
                     for sets in (alone, several)
                 )
                 if low and high:
-                    ends = np.quantile(low, ONE_BELOW), np.quantile(high, SEVERAL_ABOVE)
+                    ends = np.quantile(low, USUAL), np.quantile(high, SEVERAL_ABOVE)
                     found[kind].append((float(ends[0]), float(ends[1])))
-        result = np.array([np.median(ends or [(0.0, 0.0)], axis=0) for ends in found])
+        columns = [np.array(ends or [(0.0, 0.0)]).T for ends in found]
+        result = np.array([(low.max(), np.median(high)) for low, high in columns])
         result[:, 1] = np.maximum(result[:, 1], result[:, 0] + MIN_RISE)
         return result
 
@@ -348,6 +353,33 @@ def _widened(head: LinearClassifier, columns: Index | None, width: int) -> Linea
         setattr(head, name, wide)
     head.n_features_in_ = width
     return head
+
+
+def class_offsets(rows: _Rows, classes: npt.NDArray[Any]) -> Floats:
+    """Fit a mean to each corpus and an offset to each class, in turn: (classes, columns).
+
+    On the corpora to which the distance is measured, if these have all classes.
+    """
+    near = rows.part(np.isin(rows.corpora, near_corpora(rows)))
+    if len(np.unique(near.y)) == len(classes):
+        rows = near
+    cells = {
+        (corpus, number): rows.X[(rows.corpora == corpus) & (rows.y == name)].mean(axis=0)
+        for corpus in np.unique(rows.corpora)
+        for number, name in enumerate(classes)
+        if ((rows.corpora == corpus) & (rows.y == name)).any()
+    }
+    offsets = np.zeros((len(classes), rows.X.shape[1]))
+    for _ in range(ROUNDS):
+        means: dict[str, Floats] = {}
+        for corpus in np.unique(rows.corpora):
+            mine = [cell - offsets[n] for (of, n), cell in cells.items() if of == corpus]
+            means[corpus] = np.mean(mine, axis=0)
+        for number in range(len(classes)):
+            mine = [cell - means[of] for (of, n), cell in cells.items() if n == number]
+            offsets[number] = np.mean(mine, axis=0)
+        offsets -= offsets.mean(axis=0)
+    return offsets
 
 
 def corpus_shares(rows: _Rows) -> tuple[npt.NDArray[np.str_], Floats]:
