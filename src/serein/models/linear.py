@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from serein.errors import SettingError, renamed
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
+BLOCK = 64  # rows
+
 
 class LinearClassifier(LogProbabilityClassifier):
     """What fitted linear classifiers share: scaled features times weights are logits."""
@@ -53,7 +55,9 @@ class LinearClassifier(LogProbabilityClassifier):
         weight = check_weights(sample_weight, len(index))
         possible = None if label_set is None else _possible_classes(index, label_set)
         self.mean_, self.scale_ = _scaling(vectors, weight)
-        return (vectors - self.mean_) / self.scale_, index, weight, possible
+        scaled = vectors - self.mean_
+        scaled /= self.scale_
+        return scaled, index, weight, possible
 
 
 class MaskedLogisticRegression(LinearClassifier):
@@ -106,7 +110,12 @@ def _possible_classes(index: npt.NDArray[np.intp], label_set: npt.ArrayLike) -> 
 def _scaling(X: Floats, weight: Floats) -> tuple[Floats, Floats]:
     share = weight / weight.sum()
     mean: Floats = share @ X
-    scale = np.sqrt(share @ np.square(X - mean))
+    square = np.zeros(X.shape[1])
+    for first in range(0, len(X), BLOCK):  # of which the differences stay in the cache
+        rows = slice(first, first + BLOCK)
+        apart = X[rows] - mean
+        square += share[rows] @ np.square(apart, out=apart)
+    scale = np.sqrt(square)
     return mean, np.where(scale > 1e-12, scale, 1.0)
 
 
