@@ -115,7 +115,7 @@ hostile: $(VENV)/.test
 	SEREIN_HOSTILE_SECONDS=120 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/serve/test_hostile_clients.py
 
 samples:
-	sh samples/make.sh
+	sh packaging/samples.sh
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
+from serein import engine as engine_module
 from serein.bulk.object_store import fetch, is_url, list_objects
-from serein.engine import each, parallel, running_on
+from serein.engine import each, parallel, running_on, usable_cores
 from serein.errors import AudioError, EngineError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
@@ -102,3 +103,17 @@ def test_objects_are_told_from_paths_and_read(tmp_path: Path) -> None:
         list_objects(f"{url}/empty")
     with pytest.raises(AudioError, match="strange://x: cannot be read"):
         list_objects("strange://x")
+
+
+def test_no_more_workers_than_cores_that_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(engine_module, "QUOTA_FILES", ((str(tmp_path / "gone"),), (str(quota),)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5, 7}, raising=False)
+    assert usable_cores() == 4
+    for text, cores in (("150000 100000", 2), ("max 100000", 4), ("1000 100000", 1), ("x", 4)):
+        quota.write_text(text)
+        assert usable_cores() == cores, text
+    quota.write_text("-1\n100000\n")  # as of cgroups of version 1, without a quota
+    assert usable_cores() == 4

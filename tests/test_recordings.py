@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serein.errors import AudioError
-from serein.recordings import find_recordings, recordings
+from serein.recordings import find_recordings, list_recordings, recordings
 
 
 def make(root: Path, *names: str) -> None:
@@ -23,6 +23,18 @@ def test_a_folder_is_searched_in_depth_and_in_order(tmp_path: Path) -> None:
     make(tmp_path, "._b.flac", "__MACOSX/._c.opus", ".cache/x.wav")
     names = [path.relative_to(tmp_path).as_posix() for path in recordings(tmp_path)]
     assert names == ["a/c.Opus", "b.flac", "d.ogg", "e.mp3", "z/A.WAV"]
+
+
+def test_what_is_no_recording_is_counted(tmp_path: Path) -> None:
+    make(
+        tmp_path, "a.wav", "b.txt", "c/d.TXT", "c/e", "Thumbs.db", *(f"f.{n:02}" for n in range(12))
+    )
+    found = list_recordings(tmp_path)
+    assert [path.name for path in found.files] == ["a.wav"]
+    assert found.summary() == (
+        "15 files not read: 2 .txt, 1 no extension, 1 .00, 1 .01, 1 .02, 1 .03, 1 .04, 1 .05, "
+        "1 .06, 1 .07, 4 others"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -43,7 +55,10 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     make(tmp_path, "notes.txt")
-    with pytest.raises(AudioError, match=r"no recording in this folder; looked for .*\.wav"):
+    with pytest.raises(
+        AudioError,
+        match=r"no recording in this folder; 1 file not read: 1 \.txt; looked for .*\.wav",
+    ):
         recordings(tmp_path)
     with pytest.raises(AudioError, match="is not a folder"):
         find_recordings(tmp_path / "notes.txt")

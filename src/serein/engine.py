@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from itertools import chain
+from math import ceil, inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,29 @@ AHEAD = 4  # items a core that are handed out before they are asked for
 BATCH = 8  # items that a process takes at once, where items may end their process
 RETRIES = 3  # of such an item on a cluster: its machine may have died rather than its process
 WATCH_S = 0.5
+CGROUP = "/sys/fs/cgroup"
+QUOTA_FILES = (
+    (f"{CGROUP}/cpu.max",),
+    (f"{CGROUP}/cpu/cpu.cfs_quota_us", f"{CGROUP}/cpu/cpu.cfs_period_us"),
+)
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use, by its affinity and the quota of its cgroup."""
+    known = getattr(os, "sched_getaffinity", None)
+    cores = len(known(0)) if known else os.cpu_count() or 1
+    return max(1, ceil(min(cores, _quota())))
+
+
+def _quota() -> float:
+    """Read the quota of a container, in cores, of cgroups of version 2 or 1; inf without one."""
+    for files in QUOTA_FILES:
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            words = " ".join(Path(file).read_text(encoding="ascii") for file in files).split()
+            quota, period = float(words[0]), float(words[1])  # "max 100000" has none
+            if quota > 0:
+                return quota / period
+    return inf
 
 
 @dataclass(frozen=True)
@@ -151,7 +175,7 @@ def _surviving(
     if jobs == 1:
         yield from _one_by_one(function, items, lost)
         return
-    done, ahead = 0, (jobs if jobs > 0 else os.cpu_count() or 1) * AHEAD * BATCH
+    done, ahead = 0, (jobs if jobs > 0 else usable_cores()) * AHEAD * BATCH
     while done < len(items):
         try:
             chunk = {"batch_size": BATCH, "pre_dispatch": ahead}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from serein.errors import ResultsError, SereinError
+from serein.errors import ResultsError, SereinError, reason_of
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for ever
 
@@ -75,15 +76,29 @@ def claim(place: Path, what: str, fits: Callable[[bytes], bool]) -> None:
 
 
 @contextmanager
+def kept_or_not(place: Path) -> Iterator[None]:
+    """Write into a cache; where that cannot be, warn and go on without."""
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(
+            f"the cache {place} cannot be written ({reason_of(error)}): nothing is kept there; "
+            "name another with --cache or SEREIN_CACHE",
+            stacklevel=3,
+        )
+
+
+@contextmanager
 def private_file(target: Path) -> Iterator[IO[bytes]]:
     """Give a new file that takes the place of the target at the end."""
     with NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
         try:
             yield part
+            part.close()  # writes the rest: the disk may be full
+            Path(part.name).replace(target)
         except BaseException:
             Path(part.name).unlink(missing_ok=True)
             raise
-    Path(part.name).replace(target)
 
 
 def append_private(file: Path, text: str) -> None:

@@ -1,10 +1,14 @@
-"""Finds recordings in folders, by the extensions of their names."""
+"""Finds recordings in folders, by the extensions of their names; says what others are."""
 
 from __future__ import annotations
 
+from collections import Counter
+from errno import ELOOP, ENOENT
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import NamedTuple
 
-from serein.errors import AudioError
+from serein.errors import AudioError, reason_of
 
 OTHER_CONTENT = (  # first bytes -> what it is, and what to do
     (
@@ -27,8 +31,47 @@ OTHER_CONTENT = (  # first bytes -> what it is, and what to do
     (b"MThd", "is MIDI: notes, not a recording"),
 )
 HTML = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
-EXTENSIONS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
-VIDEO_EXTENSIONS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+EXTENSIONS = (
+    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus"),
+    *(".snd", ".sph", ".w64", ".wav", ".wave"),
+)
+MEDIA_EXTENSIONS = (  # of what PyAV reads: sound, then videos
+    *(".3g2", ".3gp", ".aac", ".amr", ".awb", ".m4a", ".m4b", ".mka", ".spx", ".weba", ".wma"),
+    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
+)
+ALL_EXTENSIONS = EXTENSIONS + MEDIA_EXTENSIONS
+OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}
+KINDS_TOLD = 10
+
+
+class NotRead(NamedTuple):
+    """What a folder holds beside recordings."""
+
+    path: Path
+    kind: str  # as it is counted: an extension, or words
+    reason: str
+
+
+class Listing(NamedTuple):
+    """The recordings of a folder and its sub-folders, and what is not read, both sorted."""
+
+    files: list[Path]
+    not_read: list[NotRead]
+
+    def summary(self) -> str:
+        """Count what is not read, as in ``7 files not read: 4 .m4a, 3 dangling links``."""
+        counts = Counter(entry.kind for entry in self.not_read).most_common()
+        told = [_counted(kind, count) for kind, count in counts[:KINDS_TOLD]]
+        others = sum(count for _, count in counts[KINDS_TOLD:])
+        told += [f"{others} others"] if others else []
+        folders = [entry.reason for entry in self.not_read if entry.kind == FOLDER]
+        files = len(self.not_read)
+        text = f"{files} file{'s' * (files != 1)} not read: {', '.join(told)}"
+        return f"{text} ({folders[0]})" if folders else text
+
+
+FOLDER, FILE, LINK = "closed folder", "closed file", "dangling link"
+SPECIAL = "pipe or device"
 
 
 def other_content(head: bytes) -> str | None:
@@ -41,35 +84,76 @@ def other_content(head: bytes) -> str | None:
     return "is a tar archive: unpack it" if head[257:262] == b"ustar" else None
 
 
-def recordings(entry: str | Path, *, videos: bool = False) -> list[Path]:
+def recordings(entry: str | Path) -> list[Path]:
     """List the recordings of a folder; a file is a list of itself."""
+    return list_recordings(entry).files
+
+
+def list_recordings(entry: str | Path) -> Listing:
+    """List the recordings of a folder, and what is not read; a file is a list of itself."""
+    if not str(entry):
+        raise AudioError("the path is empty: name a recording, or a folder of them")
     entry = Path(entry)
     if not entry.is_dir():
-        return [entry]
-    found = find_recordings(entry, videos=videos)
-    if not found:
-        looked_for = ", ".join(EXTENSIONS + VIDEO_EXTENSIONS * videos)
-        raise AudioError(f"{entry}: no recording in this folder; looked for {looked_for}")
+        return Listing([entry], [])
+    found = _walk(entry)
+    if not found.files:
+        beside = f"; {found.summary()}" if found.not_read else ""
+        raise AudioError(
+            f"{entry}: no recording in this folder{beside}; looked for {', '.join(ALL_EXTENSIONS)}"
+        )
     return found
 
 
-def find_recordings(folder: Path, *, videos: bool = False) -> list[Path]:
-    """List the recordings in a folder and its sub-folders."""
+def find_recordings(folder: Path) -> list[Path]:
+    """List the recordings in a folder and its sub-folders, all of which have to be readable."""
     if not folder.is_dir():
         raise AudioError(f"{folder} is not a folder: give the one that holds the recordings")
-    endings = EXTENSIONS + VIDEO_EXTENSIONS * videos
-    found: list[Path] = []
-    seen: set[Path] = set()
-    waiting = [folder]
+    found = _walk(folder)
+    for entry in found.not_read:
+        if entry.kind in (FOLDER, FILE):
+            raise AudioError(f"cannot list {entry.path}: {entry.reason}")
+    return found.files
+
+
+def _walk(folder: Path) -> Listing:
+    """Look through a folder and its sub-folders, through links too, each once."""
+    found, seen, waiting = Listing([], []), set(), [folder]
     while waiting:
         here = waiting.pop()
-        if here.resolve() in seen:
-            continue
-        seen.add(here.resolve())
         try:
-            entries = sorted(path for path in here.iterdir() if not path.name.startswith("."))
+            real = here.resolve()
+            entries = [] if real in seen else [e for e in here.iterdir() if e.name[0] != "."]
         except OSError as error:
-            raise AudioError(f"cannot list {here}: {error.strerror}") from error
-        waiting.extend(path for path in entries if path.is_dir())
-        found.extend(path for path in entries if path.suffix.lower() in endings)
-    return sorted(path for path in found if path.is_file())
+            found.not_read.append(NotRead(here, FOLDER, f"cannot be listed: {reason_of(error)}"))
+            continue
+        seen.add(real)
+        for path in entries:
+            kind = _kind(path)
+            if kind == "folder":
+                waiting.append(path)
+            elif not kind:
+                found.files.append(path)
+            elif path.name.lower() not in OF_THE_SYSTEM:
+                reason = kind if kind in (LINK, SPECIAL, FILE) else f"of type {kind}"
+                found.not_read.append(NotRead(path, kind, f"is not read: {reason}"))
+    return Listing(sorted(found.files), sorted(found.not_read))
+
+
+def _kind(path: Path) -> str:
+    """Return what an entry of a folder is; nothing for a recording."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return LINK if error.errno in (ENOENT, ELOOP) else FILE
+    if S_ISDIR(mode):
+        return "folder"
+    if not S_ISREG(mode):
+        return SPECIAL
+    ending = path.suffix.lower()
+    return "" if ending in ALL_EXTENSIONS else ending or "no extension"
+
+
+def _counted(kind: str, count: int) -> str:
+    plural = count > 1 and not kind.startswith(".") and kind != "no extension"
+    return f"{count} {kind}{'s' * plural}"

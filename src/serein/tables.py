@@ -86,6 +86,11 @@ def _defused(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
+def _text_cell(cell: Any) -> Any:
+    """Escape bytes of a file name that are no text, as in CSV, JSON and on the terminal."""
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+
+
 def _restored(cell: Any) -> Any:
     return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and FORMULA.match(cell) else cell
 
@@ -171,7 +176,8 @@ def _write_parquet(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> N
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
     with parquet.ParquetWriter(place, schema) as writer:
         for block in blocks:
-            writer.write_table(pa.table({name: list(block[name]) for name in kinds}, schema))
+            columns = {name: [*map(_text_cell, block[name])] for name in kinds}
+            writer.write_table(pa.table(columns, schema))
 
 
 def _write_npz(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
@@ -191,7 +197,7 @@ def _write_npz(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
 def _columns(kinds: Kinds, blocks: Iterable[Block]) -> Iterator[tuple[str, list[Any]]]:
     kept = list(blocks)
     for name in kinds:
-        yield name, [np.asarray(block[name]) for block in kept]
+        yield name, [np.asarray([*map(_text_cell, block[name])]) for block in kept]
 
 
 def _single(kind: type) -> bool:

@@ -1,5 +1,6 @@
 """The cache: nothing is computed twice, and a run that was killed goes on where it was."""
 
+import io
 import os
 import shutil
 import signal
@@ -344,3 +345,72 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path):
     with pytest.raises(SereinError, match="is a link or belongs to another user"):
         extract(write(tmp_path, 0.5), Counting(), cache=tmp_path / "cache")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def npy(array: npt.NDArray[np.generic]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+GOOD = npy(np.zeros(300, np.float32))
+DAMAGED = {
+    **{"empty": b"", "junk": b"\x93NUMPY" + b"\xff" * 50, "cut": GOOD[:-9], "header": GOOD[:12]},
+    **{"zip": b"PK\3\4" + bytes(50), "integers": npy(np.zeros(3, np.int64))},
+    **{"scalar": npy(np.float32(1)), "deep": npy(np.zeros((1, 1, 1), np.float32))},
+    **{"nothing": npy(np.zeros(0, np.float32)), "text": npy(np.array(["a"]))},
+    "huge": GOOD.replace(b"(300,)", b"(9**9,)").replace(b"9**9", b"9999"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_entry_is_a_miss_and_written_anew(tmp_path: Path, damage: str):
+    files, cache = write(tmp_path, 0.5), tmp_path / "cache"
+    (whole,) = extract(files, Counting(), cache=cache)
+    (entry,) = cache.rglob("*.npy")
+    entry.write_bytes(DAMAGED[damage])
+    again = Counting()
+    np.testing.assert_array_equal(extract(files, again, cache=cache)[0], whole)
+    assert again.done == [0.5]
+    np.testing.assert_array_equal(np.load(entry), whole)
+
+
+def test_without_a_place_for_a_cache_all_is_computed(tmp_path: Path):
+    files, cache = write(tmp_path, 0.5), tmp_path / "file"
+    cache.write_text("in the way")
+    with pytest.warns(UserWarning, match=r"the cache .* cannot be written \(Not a directory\)"):
+        (vector,) = extract(files, Counting(), cache=cache)
+    assert vector[0] == pytest.approx(0.5)
+
+
+def test_an_entry_that_is_a_folder_is_passed_over(tmp_path: Path):
+    files, cache = write(tmp_path, 0.5), tmp_path / "cache"
+    extract(files, Counting(), cache=cache)
+    (entry,) = cache.rglob("*.npy")
+    entry.unlink()
+    entry.mkdir()
+    with pytest.warns(UserWarning, match="cannot be written"):
+        (vector,) = extract(files, Counting(), cache=cache)
+    assert vector[0] == pytest.approx(0.5)
+    assert [path.name for path in entry.parent.iterdir()] == [entry.name]  # no part is left
+
+
+def test_a_full_disk_costs_the_cache_alone(tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    files = write(tmp_path, 0.5)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.warns(UserWarning, match=r"cannot be written \(File too large\)"):
+            (vector,) = extract(files, Counting(), cache=tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert vector[0] == pytest.approx(0.5)
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_without_a_home_there_is_a_cache(monkeypatch: pytest.MonkeyPatch):
+    for name in ("HOME", "XDG_CACHE_HOME", "SEREIN_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 65_000)  # of no user
+    assert default_cache().name == "serein-65000"

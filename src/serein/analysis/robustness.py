@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,6 +26,7 @@ from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance
+from serein.engine import usable_cores
 from serein.errors import ProtocolError, SettingError, check_name, renamed
 from serein.evaluation.comparison import change
 from serein.evaluation.fairness import GROUPINGS, fairness
@@ -36,7 +36,7 @@ from serein.features.feature_cache import default_cache
 from serein.inference.bundle import read_bundle
 from serein.inference.load import find_model
 from serein.inference.recognizer import Recognizer
-from serein.private_files import append_private, is_own, private_folder
+from serein.private_files import append_private, is_own, kept_or_not, private_folder
 
 Progress = Callable[[int, int], None]
 
@@ -335,7 +335,7 @@ class _Predictions:
         """Predict clips in parallel: (1 + conditions, clips, labels)."""
         times = len(self.conditions)
         probabilities = np.zeros((times, len(clips), len(self.model.labels)))
-        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(threads or usable_cores()) as pool:
             rows = {pool.submit(self.of_clip, clip): row for row, clip in enumerate(clips)}
             try:
                 for done, future in enumerate(as_completed(rows), 1):
@@ -381,15 +381,19 @@ class _Cache:
         self.file, self.labels = file, labels
         self.known: dict[str, Floats] = {}
         self._lock = Lock()
-        if file is None:
-            return
+        if file is not None:
+            with kept_or_not(file):
+                self._load(file)
+
+    def _load(self, file: Path) -> None:
+        """Read what is known already."""
         private_folder(file.parent)
         if not is_own(file):
             file.unlink(missing_ok=True)
         text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
         for line in text.splitlines():
             key, *values = line.split(",")
-            if len(values) == labels + 1 and values[-1] == "":
+            if len(values) == self.labels + 1 and values[-1] == "":
                 with suppress(ValueError, OverflowError):  # a damaged line is missing, too
                     self.known[key] = np.array([float.fromhex(value) for value in values[:-1]])
         if text and not text.endswith("\n"):
@@ -407,4 +411,5 @@ class _Cache:
 
     def _append(self, text: str) -> None:
         if self.file:
-            append_private(self.file, text)
+            with kept_or_not(self.file):
+                append_private(self.file, text)

@@ -329,11 +329,6 @@ def _full_scale_blocks(frames: npt.NDArray[Any], rate: float) -> Iterator[Signal
         block = frames[start : start + step]
         if full_scale:
             yield block.astype(np.float32) / np.float32(full_scale)
-        elif (peak := _peak(block, "<array>")) > MAX_PEAK:
-            raise AudioError(
-                f"<array>: has a peak of {peak:.5g}; full scale is 1: these look like integer "
-                "samples made floats, divide them by 32768"
-            )
         else:
             yield block.astype(np.float32)
 
@@ -349,7 +344,11 @@ def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
 
 def _mono(block: Signal, name: str) -> Signal:
     """Average the channels of (frames, channels)."""
-    _peak(block, name)
+    if (peak := _peak(block, name)) > MAX_PEAK:
+        raise AudioError(
+            f"{name}: has a peak of {peak:.5g}; full scale is 1: these look like integer samples "
+            "made floats, divide them by 32768"
+        )
     channels = block.shape[1]
     if channels == 1:
         return np.ascontiguousarray(block[:, 0])

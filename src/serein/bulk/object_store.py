@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from serein.errors import AudioError, MissingExtraError, SereinError
-from serein.recordings import EXTENSIONS
+from serein.recordings import ALL_EXTENSIONS
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -36,9 +36,9 @@ def list_objects(url: str) -> list[str]:
         if store.isfile(path):
             return [url]
         below = [store.unstrip_protocol(name) for name in store.find(path)]
-    found = sorted(name for name in below if name.lower().endswith(EXTENSIONS))
+    found = sorted(name for name in below if name.lower().endswith(ALL_EXTENSIONS))
     if not found:
-        raise AudioError(f"{url}: no recording there; looked for {', '.join(EXTENSIONS)}")
+        raise AudioError(f"{url}: no recording there; looked for {', '.join(ALL_EXTENSIONS)}")
     return found
 
 

@@ -25,7 +25,7 @@ from serein.cli.serve import serve
 from serein.cli.show import echo
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
-from serein.errors import SereinError
+from serein.errors import SereinError, reason_of
 from serein.untrusted import printable
 
 
@@ -83,6 +83,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` for one, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a disk that is full or read-only
+        place = error.filename or "what was being written, perhaps standard output"
+        echo(f"serein: {place}: {reason_of(error)}", err=True)
+        sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)

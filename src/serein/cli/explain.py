@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.options import BundleName
-from serein.cli.show import check_folder, echo, print_error, print_json, progress_bar, save_figure
+from serein.cli.options import BundleName, source_of
+from serein.cli.show import (
+    check_target,
+    echo,
+    picture_beside,
+    print_error,
+    print_json,
+    progress_bar,
+    save_figure,
+)
 from serein.defaults import DEFAULT_MODEL
 from serein.errors import SereinError
+from serein.untrusted import printable
 
 if TYPE_CHECKING:
     from serein.analysis.explanation import Explanation
@@ -55,7 +64,7 @@ def explain(
     target = None if as_json and out is None else _target(file, out)
     if target is not None:  # without matplotlib this fails at once, not after the work
         from serein.analysis.picture import draw_explanation
-    signal = read_audio(file)
+    signal = read_audio(source_of(file))
     recognizer = load(model)
     others = None if background is None else _read(background)
     with progress_bar("predicting without parts") as progress:
@@ -64,7 +73,7 @@ def explain(
         )
     found = replace(found, prediction=replace(found.prediction, file=str(file)))
     if target is not None:
-        save_figure(target, draw_explanation(signal, found, title=file.name))
+        save_figure(target, draw_explanation(signal, found, title=printable(file.name)))
     if as_json:
         print_json(found.to_dict() | {"picture": None if target is None else str(target)})
     else:
@@ -74,12 +83,10 @@ def explain(
 
 def _target(file: Path, out: Path | None) -> Path:
     """Return where the picture goes: never over the recording."""
-    target = out or file.with_suffix(".explained.png")
+    target = out or picture_beside(file, ".explained.png")
     if target.suffix.lower() != ".png":
         raise SereinError(f"{target}: name the picture .png")
-    check_folder(target)
-    if target.resolve() == file.resolve():
-        raise SereinError(f"{target} is the recording itself; name another picture with --out")
+    check_target(target, file)
     return target
 
 

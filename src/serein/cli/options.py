@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
 from serein.cli.show import progress_bar
-from serein.defaults import UNSURE_RANGE, Range
-from serein.errors import RecipeError
+from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
+from serein.errors import AudioError, RecipeError
 
 if TYPE_CHECKING:
     from serein.experiment.prepare import Prepared
     from serein.experiment.recipe import Recipe
+    from serein.recordings import Listing
 
 
 def within(allowed: Range) -> dict[str, Any]:
@@ -74,6 +78,37 @@ Download = Annotated[
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
 ]
+
+
+STDIN = Path("-")
+
+
+def listed(entry: str) -> Listing:
+    """List the recordings of an input; - is the one on standard input."""
+    from serein.recordings import Listing, list_recordings
+
+    return Listing([STDIN], []) if entry == str(STDIN) else list_recordings(entry)
+
+
+def source_of(file: Path) -> Path | BinaryIO:
+    """Return what a recording is read from: its path, or what came on standard input."""
+    return _standard_input(sys.stdin) if file == STDIN else file
+
+
+@lru_cache(1)
+def _standard_input(stream: TextIO) -> BinaryIO:
+    """Read standard input once, up to the limit."""
+    if stream.isatty():
+        raise AudioError("-: standard input is a terminal; give it a recording: serein … - < FILE")
+    content = Named(stream.buffer.read(DEFAULT_LIMITS.max_bytes + 1))
+    content.name = str(STDIN)
+    return content
+
+
+class Named(BytesIO):
+    """Bytes with the name that errors tell."""
+
+    name: str
 
 
 def chosen_recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:

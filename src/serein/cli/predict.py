@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,9 +21,18 @@ from serein.cli.options import (
     Provider,
     Threads,
     UnsureBelow,
+    listed,
+    source_of,
     within,
 )
-from serein.cli.show import echo, interval_words, print_error, print_json, progress_bar
+from serein.cli.show import (
+    echo,
+    interval_words,
+    print_error,
+    print_json,
+    print_not_read,
+    progress_bar,
+)
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -32,11 +42,11 @@ from serein.defaults import (
     WINDOW_RANGE_S,
     Limits,
 )
-from serein.engine import running_on
+from serein.engine import running_on, usable_cores
 from serein.errors import AudioError, MissingExtraError, SereinError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from serein.bulk.predict_all import BulkSettings
     from serein.inference.multimodal import MultimodalRecognizer
@@ -73,7 +83,9 @@ class AdaptOptions:
 def predict(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="Recordings, or folders of them.", metavar="PATH..."),
+        typer.Argument(
+            help="Recordings, or folders of them; - is standard input.", metavar="PATH..."
+        ),
     ] = None,
     model: BundleName = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -151,8 +163,7 @@ def predict(
     """
     from serein.inference.load import load
     from serein.inference.multimodal import MultimodalRecognizer
-    from serein.inference.recognizer import prediction_or_error
-    from serein.recordings import recordings
+    from serein.recordings import Listing
 
     inputs = inputs or []
     if not inputs and face is None and (text is None or out is not None):
@@ -192,15 +203,16 @@ def predict(
     entries: list[str | None] = [*inputs] or [None]
     for entry in entries:
         try:
-            files = [None] if entry is None else recordings(entry, videos=True)
+            found = Listing([], []) if entry is None else listed(entry)
         except SereinError as error:
             failed = True
             print_error(str(entry), error, as_json=as_json)
             continue
+        files: list[Path | None] = [*found.files] or [None]
         _refuse_one_for_many(text, face, len(inputs) * len(files))
         width = max(len(str(file or "")) for file in files)
         for file in files:
-            prediction = prediction_or_error(partial(predict_one, face=_face_of(file, face)), file)
+            prediction = _prediction(partial(predict_one, face=_face_of(file, face)), file)
             if isinstance(prediction, SereinError):
                 failed = True
                 print_error(str(file or face or ""), prediction, as_json=as_json)
@@ -208,7 +220,19 @@ def predict(
                 print_json(prediction.to_dict(timeline=timeline))
             else:
                 _print_prediction(prediction, width, timeline=timeline, affect=affect, lang=lang)
+        failed |= print_not_read(str(entry), found, as_json=as_json)
     raise typer.Exit(int(failed))
+
+
+def _prediction(
+    predict: Callable[[Any], Prediction], file: Path | None
+) -> Prediction | SereinError:
+    """Predict a file, or what came on standard input; or return what is wrong with it."""
+    try:
+        found = predict(None if file is None else source_of(file))
+    except SereinError as error:
+        return error
+    return found if file is None else replace(found, file=str(file))
 
 
 def _refuse_beside_out(options: dict[str, object]) -> None:
@@ -264,7 +288,7 @@ def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: Adap
         return
     for file in _findable(inputs):
         with suppress(AudioError, MissingExtraError):  # or without speech
-            recognizer.adapt(file, to=to)
+            recognizer.adapt(source_of(file), to=to)
     if recognizer.utterances_known and not model_of(recognizer.voice).adaptation.counts:
         echo(
             "serein: predictions are not adapted: there is one recording, or all seem to hold one "
@@ -277,11 +301,9 @@ def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: Adap
 
 def _findable(inputs: list[str]) -> Iterator[Path]:
     """List the recordings of the inputs that have any."""
-    from serein.recordings import recordings
-
     for entry in inputs:
         with suppress(AudioError):
-            yield from recordings(entry, videos=True)
+            yield from listed(entry).files
 
 
 def models(
@@ -343,34 +365,41 @@ def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int
     from serein.inference.load import find_model
 
     check_results(out)
-    files, failed = _listed(inputs)
+    files, not_read, failed = _listed(inputs)
     labels = read_bundle(find_model(settings.model)).labels
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, settings.to_dict()) as journal:
         if journal.done:
             echo(f"going on: {len(journal.done)} files are done already", err=True)
         with progress_bar("recordings") as progress:
-            predict_all(
-                files, settings, journal, jobs=jobs or os.cpu_count() or 1, progress=progress
-            )
-        predicted, errors = write_results(journal.rows(files), labels, out)
+            predict_all(files, settings, journal, jobs=jobs or usable_cores(), progress=progress)
+        rows = chain(journal.rows(files), not_read)
+        predicted, errors = write_results(rows, labels, out)
     unfinished.unlink()
     echo(f"{predicted} predicted, {errors} failed: {out}")
     return failed or errors > 0
 
 
-def _listed(inputs: list[str]) -> tuple[list[str], bool]:
-    """List all recordings, each once; print which inputs hold none."""
+def _listed(inputs: list[str]) -> tuple[list[str], list[dict[str, Any]], bool]:
+    """List all recordings, each once, and rows of what is not read; print what is wrong."""
     from serein.bulk.object_store import is_url, list_objects
-    from serein.recordings import recordings
+    from serein.recordings import list_recordings
 
     found: dict[str, None] = {}
+    not_read: dict[str, dict[str, Any]] = {}
     failed = False
     for entry in inputs:
         try:
-            files = list_objects(entry) if is_url(entry) else recordings(entry, videos=True)
-            found |= dict.fromkeys(map(str, files))
+            if is_url(entry):
+                found |= dict.fromkeys(list_objects(entry))
+                continue
+            listing = list_recordings(entry)
         except SereinError as error:
             failed = True
             print_error(entry, error, as_json=False)
-    return list(found), failed
+            continue
+        found |= dict.fromkeys(map(str, listing.files))
+        print_not_read(entry, listing, as_json=False)
+        for path, _, reason in listing.not_read:
+            not_read[str(path)] = {"file": str(path), "error": f"{path}: {reason}"}
+    return list(found), list(not_read.values()), failed

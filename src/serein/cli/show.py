@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from serein.evaluation.search.search import SearchResult
     from serein.experiment.evaluate import Evaluation
+    from serein.recordings import Listing
 
 TRIALS_SHOWN = 10
 
@@ -61,6 +62,15 @@ def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
         echo(f"serein: {error}", err=True)
 
 
+def print_not_read(entry: str, listing: Listing, *, as_json: bool) -> bool:
+    """Print what of a folder is not read: each as JSON, or counted; tell whether there is any."""
+    for other in listing.not_read if as_json else ():
+        print_json({"file": str(other.path), "error": f"{other.path}: {other.reason}"})
+    if listing.not_read and not as_json:
+        echo(f"serein: {entry}: {listing.summary()}", err=True)
+    return bool(listing.not_read)
+
+
 def make_table(title: str, *words: str, numbers: Sequence[str], **options: Any) -> Table:
     """Make a table: columns of words, then columns of numbers."""
     from rich.table import Table
@@ -88,10 +98,27 @@ def print_table(table: Table) -> None:
     Console().print(table)
 
 
+def check_target(target: Path, *sources: Path) -> None:
+    """Raise if the folder to write to is not there, or a file is read that would be written."""
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise SereinError(f"{target} is the recording itself; name another file to write")
+    check_folder(target)
+
+
 def check_folder(target: Path) -> None:
     """Raise if the folder to write to is not there."""
     if not target.parent.is_dir():
         raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+
+
+def picture_beside(file: Path, ending: str) -> Path:
+    """Name the picture of a recording after it, what no name may hold escaped."""
+    if str(file) == "-":
+        raise SereinError(
+            "the recording on standard input has no name: name the picture with --out"
+        )
+    return file.with_name(printable(file.stem) + ending)
 
 
 def save_figure(target: Path, figure: Figure) -> None:

@@ -8,16 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.options import Address, BundleName, CacheFolder, EngineName, Jobs
-from serein.cli.show import check_folder, echo, print_error, progress_bar, save_figure
+from serein.cli.options import (
+    Address,
+    BundleName,
+    CacheFolder,
+    EngineName,
+    Jobs,
+    listed,
+    source_of,
+)
+from serein.cli.show import (
+    check_target,
+    echo,
+    picture_beside,
+    print_error,
+    print_not_read,
+    progress_bar,
+    save_figure,
+)
 from serein.defaults import DEFAULT_MODEL
 from serein.engine import running_on
 from serein.errors import SereinError
+from serein.untrusted import printable
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from serein.audio.read import Signal
     from serein.features.extractor import FeatureExtractor
 
 
@@ -47,7 +65,7 @@ def features(
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
     with running_on(engine, address=address, jobs=jobs), progress_bar("features") as progress:
         extractor.progress = progress
-        results = list(extractor.each(files))
+        results = list(extractor.each(map(_signal_or_path, files)))
     for file, result in zip(files, results, strict=True):
         if isinstance(result, SereinError):
             failed = True
@@ -71,11 +89,11 @@ def plot(
     from serein.audio.read import RATE_HZ, read_audio
     from serein.inference.load import load
 
-    target = out or file.with_suffix(".png")
-    check_folder(target)
-    signal = read_audio(file)
+    target = out or picture_beside(file, ".png")
+    check_target(target, file)
+    signal = read_audio(source_of(file))
     timeline = load(model).predict(signal, rate=RATE_HZ).timeline
-    save_figure(target, draw_recording(signal, timeline, title=file.name))
+    save_figure(target, draw_recording(signal, timeline, title=printable(file.name)))
     echo(f"written: {target}")
 
 
@@ -102,8 +120,8 @@ def denoise(
 
     if target.suffix.lower() not in {".wav", ".flac"}:
         raise SereinError(f"{target}: name the cleaned recording .wav or .flac")
-    check_folder(target)
-    signal = read_audio(source)
+    check_target(target, source, *([reference] if reference else []))
+    signal = read_audio(source_of(source))
     if reference is None:
         cleaned = methods.denoise(signal, method=method or "wiener")
     else:
@@ -115,17 +133,25 @@ def denoise(
 
 
 def _listed(inputs: list[str]) -> tuple[list[Path], bool]:
-    """List the recordings, and whether some input had none."""
-    from serein.recordings import recordings
-
+    """List the recordings, and whether some input had none, or others too."""
     files, failed = [], False
     for entry in inputs:
         try:
-            files += recordings(entry)
+            found = listed(entry)
+            files += found.files
+            failed |= print_not_read(entry, found, as_json=False)
         except SereinError as error:
             failed = True
             print_error(entry, error, as_json=False)
     return files, failed
+
+
+def _signal_or_path(file: Path) -> Signal | Path:
+    """Read what comes on standard input; the others are read where they are described."""
+    from serein.audio.read import read_audio
+
+    source = source_of(file)
+    return source if isinstance(source, Path) else read_audio(source)
 
 
 def _write(

@@ -35,7 +35,7 @@ from serein.experiment.splits import make_folds
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import default_cache
 from serein.features.feature_sets import group_columns
-from serein.private_files import private_folder
+from serein.private_files import kept_or_not, private_folder
 from serein.tables import write_rows
 
 VERSIONED = (
@@ -289,13 +289,16 @@ def chosen(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def training_folder(cache: Path | None) -> Path:
-    """Return the folder of checkpoints, after deleting those that are weeks old."""
-    folder = private_folder((cache or default_cache()) / "training")
-    for file in folder.glob("*.safetensors"):
-        if time.time() - file.lstat().st_mtime > KEPT_S:
-            file.unlink(missing_ok=True)
-    return folder
+def training_folder(cache: Path | None) -> Path | None:
+    """Return the folder of checkpoints, after deleting those that are weeks old, if it can be."""
+    folder = (cache or default_cache()) / "training"
+    with kept_or_not(folder):
+        private_folder(folder)
+        for file in folder.glob("*.safetensors"):
+            if time.time() - file.lstat().st_mtime > KEPT_S:
+                file.unlink(missing_ok=True)
+        return folder
+    return None
 
 
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> Path:

@@ -6,7 +6,6 @@ on unseen speakers and unseen kinds of sound.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
-from serein.engine import each
+from serein.engine import each, usable_cores
 from serein.experiment.prepare import Front, Prepared, Progress, ProgressBar, stack
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
@@ -100,7 +99,7 @@ def _describe(
     drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, progress: Progress
 ) -> list[Array]:
     extract, found = partial(_features, front=front), []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
             arrays = each(extract, drawn, jobs=-1 if len(drawn) > FEW else 1)
         else:

@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import read_audio
-from serein.engine import each, engine
+from serein.engine import each, engine, usable_cores
 from serein.errors import SereinError
-from serein.private_files import open_own, private_file, private_folder
+from serein.private_files import kept_or_not, open_own, private_file, private_folder
 
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
@@ -49,8 +50,13 @@ class Extractor(Protocol):
 def default_cache() -> Path:
     """Return the folder of the cache: ``$SEREIN_CACHE``, else the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(home) / "serein"
+    if named:
+        return Path(named)
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # no $HOME, and no such user
+        return Path(gettempdir()) / f"serein-{os.getuid()}"
+    return Path(home) / "serein"
 
 
 def extract(
@@ -77,7 +83,7 @@ def _each(
         work = partial(cached_features, describe=extractor, folder=folder)
         yield from each(work, files, jobs=-1 if len(files) > MIN_FOR_PROCESSES else 1)
         return
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         yield from pool.map(lambda file: cached_features(file, extractor, folder), files)
 
 
@@ -92,17 +98,19 @@ def cached_features(
             key = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         return describe(read_audio(file))  # which raises the error
-    cached = private_folder(folder) / f"{key}.npy"
+    cached = folder / f"{key}.npy"
     array = _read(cached)
     if array is None:
         array = describe(read_audio(file))
-        with private_file(cached) as part:
-            np.save(part, array, allow_pickle=False)
+        with kept_or_not(folder):
+            private_folder(folder)
+            with private_file(cached) as part:
+                np.save(part, array, allow_pickle=False)
     return array
 
 
 def _read(cached: Path) -> Array | None:
-    """Read an array; None if there is none, or it is damaged or not written by this user."""
+    """Read features; None if there are none, or they are damaged or not written by this user."""
     opened = open_own(cached)
     if opened is None:
         return None
@@ -111,7 +119,7 @@ def _read(cached: Path) -> Array | None:
             array: Array = np.lib.format.read_array(opened, allow_pickle=False)
         except Exception:  # the header alone has many ways to be damaged
             return None
-    return array
+    return array if array.dtype == np.float32 and array.ndim in (1, 2) and array.size else None
 
 
 def list_cache(cache: Path) -> dict[str, list[Path]]:

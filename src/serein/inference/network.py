@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from serein.engine import usable_cores
 from serein.errors import BundleError, EngineError, unknown_name
 from serein.inference.bundle import ARRAYS, MODEL, Bundle
 from serein.onnx_session import CPU, UntrustedSession
@@ -150,7 +150,7 @@ class _Graph:
         try:
             self._session: Any = UntrustedSession(
                 bundle.files[MODEL],
-                threads=threads or min(4, os.cpu_count() or 1),
+                threads=threads or min(4, usable_cores()),
                 providers=chosen,
             )
             outputs = {output.name: output.shape for output in self._session.get_outputs()}

@@ -27,7 +27,7 @@ from serein.inference.network import Output
 from serein.inference.prediction import Prediction
 from serein.inference.timeline import check_window, mean_segment, window_starts
 from serein.inference.window_model import WindowModel
-from serein.recordings import recordings
+from serein.recordings import list_recordings, recordings
 from serein.tables import write_whole
 
 MAX_ADAPTATION_BYTES = 2**24
@@ -320,12 +320,14 @@ def predict_files(
     """Predict files, and those of folders; for a bad one yield the error."""
     for entry in files:
         try:
-            found = recordings(entry, videos=True)
+            found = list_recordings(entry)
         except SereinError as error:
             yield Path(entry), error
             continue
-        for file in found:
+        for file in found.files:
             yield file, prediction_or_error(predict, file)
+        for other in found.not_read:
+            yield other.path, AudioError(f"{other.path}: {other.reason}")
 
 
 def prediction_or_error(
@@ -356,6 +358,6 @@ def _each(given: Source | Iterable[Source]) -> Iterator[Source]:
     one = isinstance(given, kinds) or hasattr(given, "read")
     for entry in cast("Iterable[Source]", [given] if one else given):
         if isinstance(entry, (str, os.PathLike)):
-            yield from recordings(Path(entry), videos=True)
+            yield from recordings(os.fspath(entry))
         else:
             yield entry

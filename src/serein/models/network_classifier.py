@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +20,7 @@ from serein.models.architectures import ARCHITECTURES
 from serein.models.padding import SeriesInput, unpad
 from serein.models.scaled_network import ScaledNetwork
 from serein.training.callbacks import loggers
-from serein.training.checkpoint import fingerprint, read_state
+from serein.training.checkpoint import DAMAGE, fingerprint, read_state, warn_of_damage
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 from serein.training.device import find_device, seeded
 from serein.training.factory import make_trainer
@@ -118,7 +120,8 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
         self.n_parameters_ = sum(weight.numel() for weight in self.module_.parameters())
         path = self._checkpoint_path(plan, network, given)
         curves = Path("runs") if path is None else path.parent / "log"
-        trainer = make_trainer(
+        make = partial(
+            make_trainer,
             self.module_,
             plan,
             len(index),
@@ -127,9 +130,7 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
             save_to=path,
             callbacks=[*(self.callbacks or []), *loggers(plan.log, curves)],
         )
-        state = None if path is None else read_state(path)
-        if state is not None:
-            trainer.restore(state)
+        trainer = make() if path is None else _resumed(make, self.module_, path)
         trainer.learn(samples, index)
         self._record(trainer)
 
@@ -205,6 +206,21 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
                 )
             parts.append(logits.double().cpu().numpy())
         return log_softmax(np.concatenate(parts), axis=1)
+
+
+def _resumed(make: Callable[[], Trainer], network: torch.nn.Module, path: Path) -> Trainer:
+    """Make a trainer that goes on from a checkpoint, or begins where that is missing or damaged."""
+    trainer, state = make(), read_state(path)
+    if state is None:
+        return trainer
+    untrained = {name: value.clone() for name, value in network.state_dict().items()}
+    try:
+        trainer.restore(state)
+    except DAMAGE as error:
+        warn_of_damage(path, error)
+        network.load_state_dict(untrained)
+        return make()
+    return trainer
 
 
 def _classes(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

@@ -17,8 +17,10 @@ from safetensors.torch import save
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from serein.private_files import is_own, private_file, private_folder
+from serein.errors import reason_of
+from serein.private_files import is_own, kept_or_not, private_file, private_folder
 
+DAMAGE = (AttributeError, LookupError, OSError, RecursionError, RuntimeError, TypeError, ValueError)
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -26,12 +28,13 @@ def write_state(path: Path, state: Any) -> None:
     """Write a state atomically: a reader finds all of it, or the one before."""
     tensors: dict[str, Tensor] = {}
     layout = json.dumps(_encode(state, tensors))
-    if not path.parent.exists():
-        private_folder(path.parent)
-    with private_file(path) as file:
-        file.write(save(tensors, {"state": layout}))
-        file.flush()
-        os.fsync(file.fileno())
+    with kept_or_not(path.parent):
+        if not path.parent.exists():
+            private_folder(path.parent)
+        with private_file(path) as file:
+            file.write(save(tensors, {"state": layout}))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_state(path: Path) -> Any:
@@ -43,11 +46,17 @@ def read_state(path: Path) -> Any:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             layout = json.loads((file.metadata() or {})["state"])
         return _decode(layout, tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        warnings.warn(
-            f"the checkpoint {path} is damaged ({error}): training starts anew", stacklevel=2
-        )
+    except (SafetensorError, *DAMAGE) as error:
+        warn_of_damage(path, error)
         return None
+
+
+def warn_of_damage(path: Path, error: Exception) -> None:
+    """Say that a checkpoint cannot be used."""
+    warnings.warn(
+        f"the checkpoint {path} is damaged ({reason_of(error)}): training starts anew",
+        stacklevel=3,
+    )
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:

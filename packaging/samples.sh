@@ -1,9 +1,9 @@
 #!/bin/sh
 # Make the samples: synthetic speech by espeak-ng, and sounds without speech by sox.
 # They show what the program prints, not how well it recognises: no person speaks here.
-# Needs espeak-ng and sox. Usage: sh samples/make.sh
+# Needs espeak-ng and sox. Usage: sh packaging/samples.sh
 set -eu
-cd "$(dirname "$0")"
+cd "$(dirname "$0")/../samples"
 say() { # name voice speed pitch text
     espeak-ng -v "$2" -s "$3" -p "$4" "$5" --stdout |
         sox -t wav - -r 16000 -b 16 "$1.flac" norm -3
