@@ -129,6 +129,15 @@ def test_the_near_head_counts_for_recordings_like_those_of_training() -> None:
     assert accuracy(fitted.predict_log_proba(far["X"]), far["y"]) > expected - 0.1
 
 
+def test_recordings_like_those_of_training_need_little_of_a_baseline() -> None:
+    data = make_corpora(0, "abc")
+    fitted = DomainAdapted(MaskedRidge(), near=MaskedRidge(1e-5), folds=2).fit(**data)
+    room = data["label_set"] == "a"
+    assert known_baseline(fitted, data["X"][room]).evidence(fitted.heads_) < 0.3
+    far = make_corpora(5, "z", shift=4.0)
+    assert known_baseline(fitted, far["X"]).evidence(fitted.heads_) > 0.7
+
+
 def test_one_corpus_has_no_near_head() -> None:
     fitted = DomainAdapted(MaskedRidge(), near=MaskedRidge(1e-5), folds=2).fit(
         **make_corpora(0, "a")
@@ -229,7 +238,7 @@ def test_bytes_that_are_no_arrays_are_refused(content: bytes) -> None:
 
 def known_baseline(fitted: DomainAdapted, X: np.ndarray, memory: int | None = None) -> Baseline:
     baseline = Baseline("recordings", len(EMOTIONS), memory=memory)
-    baseline.add(X.astype(np.float32), fitted.predict_proba(X))
+    baseline.add(fitted.heads_, X.astype(np.float32), fitted.predict_proba(X))
     return baseline
 
 
@@ -251,6 +260,7 @@ def test_a_baseline_is_saved_as_json(fitted: DomainAdapted, unseen: dict[str, np
         {"to": "friends"},
         {"utterances": -1},
         {"weight": 1e12},
+        {"near": -1.0},
         {"probabilities": [[-1.0] * 4]},
         {"predicted": [-1.0] * 4},
         {"predicted": [1.0] * 3},

@@ -114,7 +114,7 @@ def _adapt_rows(
         return
     columns = np.searchsorted(result.labels, member.classes_)
     baseline = Baseline(to, len(columns))
-    baseline.add(vectors[others], plain[np.ix_(others, columns)])
+    baseline.add(heads, vectors[others], plain[np.ix_(others, columns)])
     logs = np.log(np.maximum(plain[np.ix_(rows, columns)], MIN_PROBABILITY))
     probabilities[np.ix_(rows, columns)] = np.exp(heads.adapted(logs, vectors[rows], baseline))
 

@@ -88,7 +88,7 @@ class Adaptation:
                 continue
             if self._baseline is None:
                 self._baseline = Baseline(to, self.learnt.labels, memory=self._memory)
-            self._baseline.add(_vectors(output), np.exp(self._single(output, heads)))
+            self._baseline.add(heads, _vectors(output), np.exp(self._single(output, heads)))
 
     def forget(self) -> None:
         """Adapt to nothing again."""

@@ -113,8 +113,17 @@ class AdaptiveHeads:
         distance, mixed = self.distance(vectors), log_softmax(logits)
         if len(self.near_bias):
             near = np.asarray(vectors @ self.near_weight.T + self.near_bias, np.float64)
-            mixed = mix(mixed, log_softmax(near), self.near_gate.astype(np.float64), distance)
+            mixed = mix(mixed, log_softmax(near), self._near(distance))
         return self._tempered(mixed, distance, "single")
+
+    def nearness(self, vectors: Array) -> Floats:
+        """Estimate the probability that recordings are like those of training, (recordings,)."""
+        if not len(self.near_bias):
+            return np.zeros(len(vectors))
+        return self._near(self.distance(vectors))
+
+    def _near(self, distance: Floats) -> Floats:
+        return nearness(self.near_gate.astype(np.float64), distance)
 
     def _tempered(self, logits: Floats, distance: Floats, kind: str) -> Floats:
         line = self.confidence[KINDS.index(kind)].astype(np.float64)
@@ -174,10 +183,11 @@ class Baseline:
         self._sum: Floats | float = 0.0
         self._squares: Floats | float = 0.0
         self._predicted = np.zeros(labels)
+        self._near = 0.0
         self._posteriors: deque[list[float]] = deque(maxlen=memory)
         self._evidence: float | None = None
 
-    def add(self, vectors: Array, single: npt.ArrayLike) -> None:
+    def add(self, heads: AdaptiveHeads, vectors: Array, single: npt.ArrayLike) -> None:
         """Take in recordings: their features (recordings, columns), and single predictions."""
         decay = 1.0 if self._memory is None else 1.0 - 1.0 / self._memory
         keep = decay ** np.arange(len(vectors) - 1, -1, -1.0)
@@ -189,18 +199,24 @@ class Baseline:
         posteriors = np.asarray(single, np.float64)
         found = np.bincount(posteriors.argmax(axis=1), keep, len(self._predicted))
         self._predicted = before * self._predicted + found
+        self._near = before * self._near + float(keep @ heads.nearness(vectors))
         self.count += len(vectors)
         self._posteriors.extend(posteriors.tolist())
         self._evidence = None
 
     def evidence(self, heads: AdaptiveHeads) -> float:
-        """How sure it is that the recordings hold several emotions, 0 to 1."""
+        """How sure it is that the recordings hold several emotions, 0 to 1.
+
+        Recordings like those of training give none: their variety is larger, and they need no
+        baseline as much.
+        """
         if self._evidence is None:
             low, high = heads.varied[KINDS.index(self.kind) - 1]
             known = self.count > 1 and heads.prior.any()  # else how speakers differ is unknown
             found = heads.speakers.variety(self._drawn()) if known else -np.inf
             rate = min(max((found - low) / (high - low), 0.0), 1.0)
-            self._evidence = float(rate * rate * (3 - 2 * rate))
+            far = 1 - self._near / max(self._weight, 1.0)
+            self._evidence = float(far * rate * rate * (3 - 2 * rate))
         return self._evidence
 
     def _drawn(self) -> Floats:
@@ -239,6 +255,7 @@ class Baseline:
             "to": self.kind,
             "utterances": self.count,
             "weight": round(self._weight, 4),
+            "near": round(self._near, 4),
             "predicted": self._predicted.round(4).tolist(),
             "probabilities": self._drawn().round(4).tolist(),
             "mean": mean.round(5).tolist(),
@@ -251,7 +268,7 @@ class Baseline:
         try:
             found = cls(values["to"], len(heads.bias), memory=memory)
             found.count = int(values["utterances"])
-            found._weight = float(values["weight"])
+            found._weight, found._near = float(values["weight"]), float(values["near"])
             arrays = [
                 np.asarray(values[key], np.float64)
                 for key in ("probabilities", "predicted", "mean", "deviation")
@@ -265,7 +282,8 @@ class Baseline:
         shapes &= predicted.shape == heads.bias.shape
         sound = shapes and (np.abs(numbers) < MAX_NUMBER).all()
         sound = sound and min(posteriors.min(initial=0), predicted.min(initial=0)) >= 0
-        if not sound or found.kind not in KINDS[1:] or not 0 < found._weight <= found.count:
+        sound = sound and 0 <= found._near <= found._weight <= found.count
+        if not sound or found.kind not in KINDS[1:] or not found._weight:
             raise SettingError("not a saved adaptation of this model: its numbers do not fit")
         found._posteriors.extend(posteriors.tolist())
         found._predicted = predicted
@@ -280,11 +298,15 @@ def nearest(placed: Array, centres: Array) -> Floats:
     return np.log(np.maximum(np.min(apart, axis=0), MIN_PROBABILITY)).astype(np.float64)
 
 
-def mix(general: Floats, near: Floats, gate: Floats, distance: Floats) -> Floats:
-    """Mix two heads' log probabilities by the odds that a recording is like those of training."""
+def nearness(gate: Floats, distance: Floats) -> Floats:
+    """Return the probability that a recording is like those of training, (recordings,)."""
     odds = np.clip(gate[0] + gate[1] * distance, -30.0, 30.0)
-    share = 1 / (1 + np.exp(-odds))[:, None]
-    return np.asarray((1 - share) * general + share * near)
+    return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def mix(general: Floats, near: Floats, share: Floats) -> Floats:
+    """Mix two heads' log probabilities, (recordings, labels), with a share of the near one each."""
+    return np.asarray((1 - share[:, None]) * general + share[:, None] * near)
 
 
 def temperature(line: Floats, distance: npt.ArrayLike) -> Floats:

@@ -26,6 +26,7 @@ from serein.models.baseline import (
     log_softmax,
     mix,
     nearest,
+    nearness,
     temperature,
 )
 from serein.models.linear import LinearClassifier
@@ -332,7 +333,7 @@ class DomainAdapted(LogProbabilityClassifier):
         others = np.asarray(known, np.float32).reshape(-1, vectors.shape[1])
         baseline = Baseline(kind, len(self.classes_))
         if len(others):
-            baseline.add(others, np.exp(self.predict_log_proba(others)))
+            baseline.add(self.heads_, others, np.exp(self.predict_log_proba(others)))
         return self.heads_.adapted(self.predict_log_proba(vectors), vectors, baseline)
 
 
@@ -422,7 +423,8 @@ def _mixed(held: list[_HeldOut], gate: Floats) -> list[_HeldOut]:
         logits = one.logits
         if one.near is not None:
             logits = logits.copy()
-            logits[0] = mix(log_softmax(logits[0]), log_softmax(one.near), gate, one.distance)
+            share = nearness(gate, one.distance)
+            logits[0] = mix(log_softmax(logits[0]), log_softmax(one.near), share)
         mixed.append(replace(one, logits=logits))
     return mixed
 
