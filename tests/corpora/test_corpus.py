@@ -266,6 +266,24 @@ def test_empty_files_are_errors_and_no_copies(tmp_path: Path):
     assert found.errors() == ["2 files of 0 bytes: 1.wav, 2.wav"]
 
 
+def test_pointers_and_pages_are_no_recordings(tmp_path: Path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:7\nsize 72862\n"
+    found = written(
+        tmp_path,
+        ("a.wav", pointer, "ann", "anger"),
+        ("b.wav", pointer, "ann", "sadness"),
+        ("c.wav", "<!DOCTYPE html><html>", "bo", "anger"),
+        ("d.wav", "x", "bo", "sadness"),
+    )
+    assert found.duplicates == []
+    assert found.errors() == [
+        "2 files, each is a Git-LFS pointer, not the recording: fetch it with: git lfs pull: "
+        "a.wav, b.wav",
+        "1 file, each is a web page, not the recording: the download failed, or wants a login; "
+        "repeat it: c.wav",
+    ]
+
+
 def test_a_speaker_with_one_emotion_is_a_warning(tmp_path: Path):
     found = written(
         tmp_path,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import soundfile
 import serein
 from serein.audio.nonspeech import KINDS, draw
 from serein.audio.read import RATE_HZ
-from serein.errors import SereinError
+from serein.errors import BundleError, SereinError
+from serein.inference.load import find_model
 from serein.inference.prediction import Segment
 from serein.inference.recognizer import Recognizer
 
@@ -250,3 +253,26 @@ def test_silence_is_no_doubt():
 def test_a_threshold_outside_0_to_1_is_refused(threshold: float):
     with pytest.raises(ValueError, match=r"unsure_below is .*; allowed: 0 to 1"):
         serein.load("multi", unsure_below=threshold)
+
+
+def test_a_recognizer_is_pickled_by_place_and_hash(recognizer: Recognizer, tmp_path: Path) -> None:
+    signal = serein.read_audio(VOICE)
+    text = pickle.dumps(serein.MultimodalRecognizer(recognizer))
+    assert len(text) < 2**14
+    again = pickle.loads(text)  # noqa: S301  # of our own making
+    assert again.predict(signal, rate=RATE_HZ) == recognizer.predict(signal, rate=RATE_HZ)
+    place = shutil.copytree(find_model("emodb"), tmp_path / "moved")
+    text = pickle.dumps(serein.load(place, unsure_below=0.9, emotions=["anger", "neutral"]))
+    again = pickle.loads(text)  # noqa: S301
+    assert (again.unsure_below, again.labels) == (0.9, ("anger", "neutral"))
+    shutil.rmtree(place)
+    shutil.copytree(find_model("multi"), place)
+    with pytest.raises(BundleError, match="is not the model that was pickled: its sha256 differs"):
+        pickle.loads(text)  # noqa: S301
+
+
+def test_an_adapted_recognizer_is_pickled_with_what_it_found() -> None:
+    recognizer = serein.load().adapt([VOICE, VOICE.parent / "espeak-mandarin.flac"])
+    again = pickle.loads(pickle.dumps(recognizer))  # noqa: S301
+    assert again.utterances_known == recognizer.utterances_known > 0
+    assert again.predict(VOICE).to_dict() == recognizer.predict(VOICE).to_dict()

@@ -67,7 +67,7 @@ def read_audio(
 
     Parameters
     ----------
-    source : str, PathLike, bytes-like, binary file object or numpy array
+    source : str, PathLike, bytes-like, binary file object, array, tensor or list
         A file's content decides its format, not its name; of joined ones all parts are read. A
         file object is read from its present position on, and left open. An array is (samples,) or
         (samples, channels), floats with full scale -1 to 1, or int16 or int32; it is not changed.
@@ -95,8 +95,8 @@ def read_audio(
     >>> read_audio(second, rate=44_100).shape
     (16000,)
     """
-    if isinstance(source, np.ndarray):
-        return _read_array(source, rate, limits)
+    if is_array(source):
+        return _read_array(_as_array(source), rate, limits)
     if rate is not None:
         raise AudioError(
             f"{name_of(source)}: rate={rate} came with a file, which carries its own; "
@@ -121,6 +121,7 @@ class ChunkReader:
 
     def push(self, chunk: npt.NDArray[Any]) -> Signal:
         """Resample the next chunk, (samples,) or (samples, channels)."""
+        chunk = _as_array(chunk)
         if isinstance(chunk, np.ndarray) and chunk.ndim in (1, 2) and not len(chunk):
             return np.empty(0, np.float32)
         _check_array(chunk, transposed=False)
@@ -138,7 +139,27 @@ class ChunkReader:
 
 def check_signal(signal: npt.NDArray[Any], *, limits: Limits = DEFAULT_LIMITS) -> Signal:
     """Check that an array is a mono signal at 16 kHz, and return it as contiguous float32."""
-    return _checked(signal, "<array>", limits)
+    found = _checked(_as_array(signal), "<array>", limits)
+    _check_scale(found, "<array>")
+    return found
+
+
+def is_array(source: object) -> bool:
+    """Tell whether a source is samples: an array, a tensor, or a list of numbers."""
+    return isinstance(source, (list, tuple)) or hasattr(source, "__array__")
+
+
+def _as_array(source: Any) -> Any:
+    """Return samples as an array, and others as they are."""
+    if isinstance(source, np.ndarray) or not is_array(source):
+        return source
+    try:
+        return np.asarray(source)
+    except Exception as cause:  # a tensor's own: it lies on a GPU, or needs its gradient
+        raise AudioError(
+            f"<array>: a {type(source).__name__} that NumPy cannot take ({reason_of(cause)}); for "
+            "a tensor: pass tensor.detach().cpu()"
+        ) from cause
 
 
 def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
@@ -344,11 +365,7 @@ def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
 
 def _mono(block: Signal, name: str) -> Signal:
     """Average the channels of (frames, channels)."""
-    if (peak := _peak(block, name)) > MAX_PEAK:
-        raise AudioError(
-            f"{name}: has a peak of {peak:.5g}; full scale is 1: these look like integer samples "
-            "made floats, divide them by 32768"
-        )
+    _check_scale(block, name)
     channels = block.shape[1]
     if channels == 1:
         return np.ascontiguousarray(block[:, 0])
@@ -360,6 +377,15 @@ def _mono(block: Signal, name: str) -> Signal:
 def _block_frames(rate: float, channels: int) -> int:
     """Return the frames of about a second, at most `BLOCK_SAMPLES` samples."""
     return max(1, min(int(rate), BLOCK_SAMPLES // channels))
+
+
+def _check_scale(samples: npt.NDArray[Any], name: str) -> None:
+    """Refuse samples that are not finite, or were never scaled to 1."""
+    if (peak := _peak(samples, name)) > MAX_PEAK:
+        raise AudioError(
+            f"{name}: has a peak of {peak:.5g}; full scale is 1: these look like integer samples "
+            "made floats, divide them by 32768"
+        )
 
 
 def _peak(samples: npt.NDArray[Any], name: str) -> float:

@@ -1,4 +1,4 @@
-"""Validation of a corpus: duplicates, missing and empty files, unknown names.
+"""Validation of a corpus: duplicates, files that are missing, empty or no sound, unknown names.
 
 A duplicate of the same speaker and emotion is a warning: the recording counts twice. A duplicate
 under another speaker or emotion makes a score wrong and is an error, as is any difference from the
@@ -17,10 +17,12 @@ from typing import TypeVar
 from serein.corpora.spec import CorpusSpec, Utterance
 from serein.emotions import EMOTIONS
 from serein.errors import CorpusError
+from serein.recordings import other_content
 from serein.untrusted import printable
 
 _Key = TypeVar("_Key", bound=Hashable)
 
+HEAD_BYTES = 512  # that say what a file is
 _SHOWN = 5  # how many examples a sentence gives
 
 
@@ -39,6 +41,7 @@ class Validation:
     missing: dict[str, int] = field(default_factory=dict)
     unexpected: dict[str, int] = field(default_factory=dict)
     empty: tuple[Path, ...] = ()  # files of 0 bytes
+    no_sound: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # what files are instead
     single_emotion_speakers: tuple[str, ...] = ()
     unparsed: tuple[Path, ...] = ()  # audio files with unknown names
     left_out: tuple[Path, ...] = ()  # audio files of other parts of the release
@@ -61,6 +64,8 @@ class Validation:
         found += _conflicts(self.duplicates, "speaker", lambda row: row.speaker)
         if self.empty:
             found.append(f"{_count(self.empty, 'file')} of 0 bytes: {_names(self.empty)}")
+        for said, paths in self.no_sound.items():
+            found.append(f"{_count(paths, 'file')}, each {said}: {_names(paths)}")
         return found + self._differences()
 
     def warnings(self) -> list[str]:
@@ -129,17 +134,19 @@ def validate(
     spec = spec and spec.nearest(counts)
     official = spec.counts if spec else counts
     emotions = _by(utterances, lambda row: row.speaker)
+    others = _by(utterances, lambda row: other_content(_head(row.path)))
     return Validation(
         corpus=name,
         n_utterances=len(utterances),
         n_speakers=len(emotions),
         n_emotions=len(counts),
-        duplicates=duplicates(utterances),
+        duplicates=duplicates(others.pop(None, [])),
         missing={e: official[e] - counts[e] for e in EMOTIONS if counts[e] < official.get(e, 0)},
         unexpected={
             e: counts[e] - official.get(e, 0) for e in EMOTIONS if counts[e] > official.get(e, 0)
         },
         empty=tuple(row.path for row in utterances if _size(row.path) == 0),
+        no_sound={str(said): tuple(row.path for row in rows) for said, rows in others.items()},
         single_emotion_speakers=tuple(
             sorted(who for who, rows in emotions.items() if len({row.emotion for row in rows}) == 1)
         ),
@@ -167,6 +174,14 @@ def _by(rows: Iterable[Utterance], key: Callable[[Utterance], _Key]) -> dict[_Ke
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -114,6 +114,16 @@ class Adaptation:
         raised = np.maximum(output.probability[None].astype(np.float64), MIN_PROBABILITY)
         return heads.single(np.log(raised) * self.learnt.temperature, _vectors(output))
 
+    def known(self) -> tuple[Any, ...]:
+        """Return all that is known, for `take_over` of another process with the same model."""
+        return self.to, list(self._posteriors), self._baseline
+
+    def take_over(self, to: str | None, posteriors: list[Array], baseline: Baseline | None) -> None:
+        """Know what another knew."""
+        self.forget()
+        self.to, self._baseline = to, baseline
+        self._posteriors.extend(posteriors)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a file."""
         if self._baseline is None:

@@ -80,6 +80,7 @@ class Bundle:
     place: Path  # where it was read
     manifest: dict[str, Any]
     files: dict[str, bytes]
+    sha256: str = ""  # of its SHA256SUMS
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -95,7 +96,8 @@ def read_bundle(place: str | Path) -> Bundle:
     """
     place = Path(place)
     files = _read_zip(place) if place.is_file() else _read_folder(place)
-    sums = _parse_sums(place, files.pop(SUMS, None))
+    listed = files.pop(SUMS, None)
+    sums = _parse_sums(place, listed)
     wanted = {*FILES, ARRAYS if ARRAYS in files else MODEL}
     if set(sums) != set(files) or not wanted <= set(files):
         odd = sorted((set(sums) ^ set(files)) | (wanted - set(files)))
@@ -109,7 +111,8 @@ def read_bundle(place: str | Path) -> Bundle:
                 f"{place}: {name} is not the file that was packed (its sha256 differs); "
                 "get the bundle again from its source"
             )
-    return Bundle(place, _parse_manifest(place, files[MANIFEST]), files)
+    digest = hashlib.sha256(listed or b"").hexdigest()
+    return Bundle(place, _parse_manifest(place, files[MANIFEST]), files, digest)
 
 
 def write_bundle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from serein.defaults import (
     DEFAULT_LIMITS,
@@ -14,7 +15,7 @@ from serein.defaults import (
 )
 from serein.errors import BundleError, unknown_name
 from serein.inference.bundle import read_bundle
-from serein.inference.recognizer import Recognizer
+from serein.inference.recognizer import Recognizer, model_of
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -74,6 +75,17 @@ def load(
         provider=provider,
         emotions=emotions,
     )
+
+
+def load_again(
+    place: Path, sha256: str, settings: dict[str, Any], known: tuple[Any, ...]
+) -> Recognizer:
+    """Load what was pickled, in another process or later: the same bundle, or an error."""
+    recognizer = load(place, **settings)
+    if recognizer._pickled[1] != sha256:
+        raise BundleError(f"{place}: is not the model that was pickled: its sha256 differs")
+    model_of(recognizer).adaptation.take_over(*known)
+    return recognizer
 
 
 def bundled_models() -> list[str]:

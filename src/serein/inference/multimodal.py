@@ -81,6 +81,11 @@ class MultimodalRecognizer:
         self.limits: Limits = voice.limits
         self.window_s, self.hop_s = voice.window_s, voice.hop_s
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is loaded again where it is needed."""
+        lazy = ("_words", "_transcriber")
+        return {name: value for name, value in vars(self).items() if name not in lazy}
+
     @property
     def unsure_below(self) -> float:
         """The emotion of a lower confidence is ``unsure``."""

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from serein.audio.media import VideoSource
-from serein.audio.read import Signal, read_audio
+from serein.audio.read import Signal, is_array, read_audio
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_PROVIDER,
@@ -96,19 +95,24 @@ class Recognizer:
         provider: str = DEFAULT_PROVIDER,
         emotions: Sequence[str] | None = None,
     ) -> None:
-        self._model = model = WindowModel.of(
-            bundle,
-            threads=threads,
-            unsure_below=unsure_below,
-            provider=provider,
-            emotions=emotions,
-        )
+        settings: dict[str, Any] = {
+            **{"threads": threads, "unsure_below": unsure_below, "provider": provider},
+            "emotions": emotions,
+        }
+        self._model = model = WindowModel.of(bundle, **settings)
+        self._pickled = (bundle.place.absolute(), bundle.sha256, settings | {"limits": limits})
         self.manifest = bundle.manifest
         self.name: str = self.manifest["name"]
         self.labels = tuple(model.named(model.possible))
         self.limits = limits
         self.window_s: float = self.manifest["window_s"]
         self.hop_s: float = self.manifest["hop_s"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the bundle is, its hash and the settings; and what `adapt` found."""
+        from serein.inference.load import load_again
+
+        return load_again, (*self._pickled, self._model.adaptation.known())
 
     @property
     def unsure_below(self) -> float:
@@ -347,15 +351,15 @@ def read_source(source: Source, rate: int | None, limits: Limits) -> Signal:
 
 def is_rereadable(source: Source) -> TypeGuard[VideoSource]:
     """Tell whether a source is of bytes that can be looked at more than once."""
-    if isinstance(source, np.ndarray):
+    if is_array(source):
         return False
     return not hasattr(source, "read") or (hasattr(source, "seekable") and source.seekable())
 
 
 def _each(given: Source | Iterable[Source]) -> Iterator[Source]:
     """List single recordings, folders opened."""
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray)
-    one = isinstance(given, kinds) or hasattr(given, "read")
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview)
+    one = isinstance(given, kinds) or hasattr(given, "read") or hasattr(given, "__array__")
     for entry in cast("Iterable[Source]", [given] if one else given):
         if isinstance(entry, (str, os.PathLike)):
             yield from recordings(os.fspath(entry))
