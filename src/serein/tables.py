@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import secrets
 import stat
 import time
 import zipfile
@@ -111,7 +110,7 @@ def _unfinished(target: Path) -> Iterator[IO[bytes]]:
     """Give a new file, which takes the place of the target at the end; nothing else is touched."""
     check_output(target)
     start = f".{target.name[:48]}."
-    beside = target.with_name(f"{start}{secrets.token_hex(8)}.unfinished")
+    beside = target.with_name(f"{start}{os.urandom(8).hex()}.unfinished")
     try:
         with beside.open("xb") as file:  # never one that is there, nor through a link
             with suppress(OSError):  # not every file system has locks, nor can each be listed
