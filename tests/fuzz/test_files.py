@@ -1,4 +1,4 @@
-"""Malformed files: recordings, bundles and recipes from strangers."""
+"""Malformed files: recordings, bundles, recipes and journals from strangers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ GROWN_MB = 200
 
 @pytest.mark.parametrize(
     ("target", "error"),
-    [("decoder", "AudioError"), ("bundle", "BundleError"), ("recipe", "RecipeError")],
+    [
+        *(("decoder", "AudioError"), ("bundle", "BundleError"), ("recipe", "RecipeError")),
+        ("journal", "ResultsError"),
+    ],
 )
 def test_each_is_refused_by_its_own_error(
     hunt: Callable[[str], dict[str, Any]], target: str, error: str

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from serein.private_files import OTHER_NAME, claim
 
 OURS = 0x73657265  # the application id of a journal, which stands at a known place of the file
 ID_PLACE = slice(68, 72)
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the second of damaged names
 SETUP = (
     "PRAGMA locking_mode = EXCLUSIVE",  # a second process is kept out until this one ends
     f"PRAGMA application_id = {OURS}",
@@ -32,15 +34,15 @@ class Journal:
         try:
             claim(place, "journal", _is_ours)
             self._database = sqlite3.connect(place, timeout=0, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *SQLITE_ERRORS) as error:
             raise ResultsError(_words(place, error)) from error
         try:
             for statement in SETUP:
                 self._database.execute(statement)
             self._check(work)
-            keys = self._database.execute("SELECT file FROM predictions")
-            self.done = {os.fsdecode(key) for (key,) in keys}
-        except sqlite3.Error as error:
+            keys = self._database.execute("SELECT CAST(file AS BLOB) FROM predictions")
+            self.done = {os.fsdecode(key or b"") for (key,) in keys}
+        except SQLITE_ERRORS as error:
             raise ResultsError(_words(place, error)) from error
         finally:
             if not hasattr(self, "done"):
@@ -57,16 +59,19 @@ class Journal:
         values = (os.fsencode(row["file"]), json.dumps(row))
         try:
             self._database.execute("INSERT OR IGNORE INTO predictions VALUES (?, ?)", values)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise ResultsError(_words(self.place, error)) from error
         self.done.add(row["file"])
 
     def rows(self, files: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Read the rows of files, in the order of the files; those without one are passed over."""
+        query = "SELECT row FROM predictions WHERE file = ?"
         for file in files:
-            key = (os.fsencode(file),)
-            for (row,) in self._database.execute("SELECT row FROM predictions WHERE file = ?", key):
-                yield json.loads(row)
+            try:
+                found = self._database.execute(query, (os.fsencode(file),)).fetchall()
+            except SQLITE_ERRORS as error:
+                raise ResultsError(_words(self.place, error)) from error
+            yield from (self._parsed(row) for (row,) in found)
 
     def _check(self, work: dict[str, Any]) -> None:
         """Note the settings of new work; refuse to go on with other ones."""
@@ -75,13 +80,20 @@ class Journal:
         if found is None:
             self._database.execute("INSERT INTO work VALUES (?)", (json.dumps(now),))
             return
-        begun = json.loads(found[0])
+        begun = self._parsed(found[0])
         if begun != now:
             differ = sorted(key for key in {*begun, *now} if begun.get(key) != now.get(key))
             raise ResultsError(
                 f"{self.place}: was begun with other settings ({', '.join(differ)}): give the same "
                 "to go on, or remove it to begin anew"
             )
+
+    def _parsed(self, text: Any) -> dict[str, Any]:
+        """Read a JSON object."""
+        with suppress(TypeError, ValueError, RecursionError):
+            if isinstance(value := json.loads(text), dict):
+                return value
+        raise ResultsError(f"{self.place}: is damaged: remove it to begin anew")
 
 
 def _is_ours(head: bytes) -> bool:
@@ -92,6 +104,6 @@ def _words(place: Path, error: Exception) -> str:
     """Say what is wrong with a journal."""
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return f"{place}: another process is writing it: wait for that, or give another name"
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+    if not isinstance(error, OSError | sqlite3.OperationalError):
         return f"{place}: is no journal of serein ({error}): {OTHER_NAME}"
     return f"{place}: cannot be written: {error}"

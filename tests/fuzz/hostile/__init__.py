@@ -1,4 +1,4 @@
-"""Five doors through which strangers' bytes come into serein, and what to throw at them.
+"""Six doors through which strangers' bytes come into serein, and what to throw at them.
 
 A target is made once a process. Called with bytes, it returns ``ok`` or the name of the listed
 error that refused them; whatever else is raised is a finding.
@@ -12,6 +12,7 @@ from typing import Protocol
 from hostile.bundle import BundleTarget
 from hostile.decoder import DecoderTarget
 from hostile.http import HttpTarget
+from hostile.journal import JournalTarget
 from hostile.recipe import RecipeTarget
 from hostile.stream import StreamTarget
 
@@ -31,8 +32,10 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "decoder": DecoderTarget,
     "bundle": BundleTarget,
     "recipe": RecipeTarget,
+    "journal": JournalTarget,
     "stream": StreamTarget,
     "http": HttpTarget,
 }
-REFUSALS = {"decoder": 5100, "bundle": 2700, "recipe": 1000, "stream": 600, "http": 600}
+REFUSALS = {"decoder": 5100, "bundle": 2700, "recipe": 1000, "journal": 500}
+REFUSALS |= {"stream": 600, "http": 600}
 """How many malformed inputs the tests have each refuse; what ends in ``ok`` does not count."""

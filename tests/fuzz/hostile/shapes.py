@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from hypothesis.strategies import SearchStrategy
 
 from hostile import tiny
+from hostile.journal import ROW, WORK, database
 
 NUMBERS = some.integers() | some.floats() | some.sampled_from([0, -1, 10**19, 1e-9, 2**31])
 PLAIN = some.recursive(
@@ -51,6 +52,10 @@ WORDS = some.sampled_from(
     ["emodb", "anger", "logistic", "mlp", "voting", "mfcc", "mean", "speed", "noise", "grid"]
 )
 
+NAMES = some.sampled_from(
+    ["a", "a b", "../../outside", "..", "", "a\0", "a\x1b[2J", "\u202ea", "a/b", "a" * 101]
+)
+
 
 def _recipes() -> SearchStrategy[bytes]:
     values = TOML | WORDS | some.lists(WORDS, max_size=3)
@@ -58,9 +63,8 @@ def _recipes() -> SearchStrategy[bytes]:
         name: some.dictionaries(some.sampled_from(keys), values, min_size=1, max_size=3)
         for name, keys in SECTIONS.items()
     }
-    table = some.fixed_dictionaries({}, optional=wrong).map(
-        lambda given: {"name": "a", "data": {"corpora": ["emodb"]}} | given
-    )
+    needed = {"name": NAMES, "data": some.just({"corpora": ["emodb"]}) | wrong.pop("data")}
+    table = some.fixed_dictionaries(needed, optional=wrong)
     return table.map(lambda given: tomli_w.dumps(given).encode("utf-8", "surrogatepass"))
 
 
@@ -148,10 +152,20 @@ def _part(given: tuple[Any, ...]) -> bytes:
     return f"{head}\r\n{more}\r\n".encode("utf-8", "surrogatepass") + data + b"\r\n"
 
 
+def _journals() -> SearchStrategy[bytes]:
+    """Cells of any type, and JSON of any shape."""
+    whole = some.integers(-(2**63), 2**63 - 1)
+    texts = some.text(max_size=20) | PLAIN.map(json.dumps) | some.sampled_from([ROW, WORK])
+    cell = some.none() | whole | some.floats() | some.binary(max_size=20) | texts
+    rows = some.lists(some.tuples(cell, cell), max_size=4)
+    return some.tuples(some.just(WORK) | cell, rows).map(lambda parts: database(*parts))
+
+
 SHAPES = {
     "decoder": _waves(),
     "bundle": _manifests(),
     "recipe": _recipes(),
+    "journal": _journals(),
     "stream": _scripts(),
     "http": _forms(),
 }
