@@ -1,15 +1,19 @@
 # serein as a service: `make dist`, then `docker build -t serein .`
 # It writes nothing but to /tmp, so it runs with a read-only file system: see compose.yaml.
-# The base is pinned by tag; pin it by digest where you build for others.
-FROM python:3.11.14-slim-bookworm AS build
+# What it installs is held to the hashes of requirements-serve.txt. The base is pinned by tag; where you
+# build for others, pin it by digest: --build-arg BASE=python@sha256:…
+ARG BASE=python:3.11.14-slim-bookworm
+FROM ${BASE} AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /build
-COPY constraints.txt dist/*.whl ./
+COPY requirements-serve.txt dist/*.whl ./
 RUN python -m venv /opt/serein \
- && /opt/serein/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
-      --constraint constraints.txt "$(ls ./*.whl)[serve]"
+ && /opt/serein/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps \
+      --require-hashes --requirement requirements-serve.txt \
+ && /opt/serein/bin/python -m pip install --no-cache-dir --no-index --no-deps ./*.whl \
+ && /opt/serein/bin/python -m pip check
 
-FROM python:3.11.14-slim-bookworm
+FROM ${BASE}
 COPY --from=build /opt/serein /opt/serein
 ENV PATH=/opt/serein/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -20,6 +20,7 @@
 # make docs        the site, into build/site
 # make web    the page of `serein serve`, into src/serein/serve/page (needs Node.js, or fetches it)
 # make dist   wheel, sdist, list of parts (SBOM) and hashes, into dist/
+# make lock    hashes of what the service needs, into requirements-serve.txt, where a network is
 # make audit   known holes in the pinned packages, where a network is
 # make pretrained   train the bundled models anew (needs the corpora and the encoder)
 
@@ -39,7 +40,7 @@ NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
 .PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words \
-  federated private methods textbook fuzz hostile samples docs web dist audit pretrained clean
+  federated private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict "$(AUDIO)"
@@ -108,7 +109,7 @@ textbook: $(VENV)/.test
 
 SECONDS ?= 60
 fuzz: $(VENV)/.test
-	@for target in bundle decoder http recipe stream; do \
+	@for target in bundle decoder http journal recipe stream; do \
 	  OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
 
 hostile: $(VENV)/.test
@@ -139,6 +140,11 @@ dist: $(VENV)/.test $(PAGE)/index.html
 	  && $(BIN)/python -m build --no-isolation --outdir dist > /dev/null \
 	  && $(BIN)/python packaging/sbom.py dist/serein.cdx.json
 	cd dist && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
+
+lock: $(VENV)/.core
+	$(PIP) uv==0.13.8
+	$(BIN)/uv pip compile pyproject.toml --extra serve -c constraints.txt --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet -o requirements-serve.txt
 
 audit: $(VENV)/.test
 	$(BIN)/python packaging/audit.py constraints.txt

@@ -1,6 +1,7 @@
 """Install what `make dist` built where nothing else is: `python tests/clean_install.py`.
 
-On every Python of 3.11, 3.12 and 3.13 that is found, the wheel; on the first, the sdist too.
+On every Python of 3.11, 3.12 and 3.13 that is found, the wheel; on the first, the sdist too, and
+what the image holds, by its hashes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DIST = ROOT / "dist"
 SOURCE = ROOT / "src"
 VERSIONS = ("3.11", "3.12", "3.13")
 SAMPLE = "espeak-german.flac"
+HASHED: list[object] = ["--no-deps", "--require-hashes", "-r", ROOT / "requirements-serve.txt"]
 USE = """
 import serein
 answer = serein.load().predict("voice.flac")
@@ -40,8 +42,13 @@ def main() -> None:
     print(f"not here: {', '.join(sorted({*VERSIONS} - {*pythons})) or 'none'}")
     if not pythons:
         sys.exit(f"none of Python {', '.join(VERSIONS)} is here")
-    work = [(version, python, wheel) for version, python in pythons.items()]
-    work.append((*next(iter(pythons.items())), sdist))
+    first = next(iter(pythons.items()))
+    pinned = ["-c", ROOT / "constraints.txt"]
+    work: list[tuple[str, Path, list[list[object]]]] = [
+        (*each, [[*pinned, wheel]]) for each in pythons.items()
+    ]
+    work.append((*first, [[*pinned, sdist]]))
+    work.append((*first, [HASHED, ["--no-index", "--no-deps", wheel]]))
     with ThreadPoolExecutor(2) as pool:
         for line in pool.map(lambda each: check(*each), work):
             print(line)
@@ -78,16 +85,16 @@ def check_contents(wheel: Path) -> None:
     print(f"{wheel.name}: {len(held)} files, {wheel.stat().st_size / 1e6:.0f} MB")
 
 
-def check(version: str, python: Path, package: Path) -> str:
+def check(version: str, python: Path, installs: list[list[object]]) -> str:
     """Install into an environment of its own, elsewhere, and use it as a user would."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         run([python, "-m", "venv", home / "venv"], home)
         own = home / "venv" / "bin" / "python"
-        pip = [own, "-m", "pip", "install", "--quiet", "--no-compile"]
-        pip += ["--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
-        run([*pip, package], home)
+        for what in installs:
+            pip = [own, "-m", "pip", "install", "--quiet", "--no-compile"]
+            run([*pip, "--disable-pip-version-check", *what], home)
         shutil.copy(ROOT / "samples" / SAMPLE, home / "voice.flac")
         serein = home / "venv" / "bin" / "serein"
         said = run([serein, "predict", "voice.flac", "--json"], home)
@@ -96,7 +103,9 @@ def check(version: str, python: Path, package: Path) -> str:
             sys.exit(f"Python {version}: the command says {said}, the library {emotion}")
         named = run([serein, "--version"], home).strip()
         run([own, "-m", "pip", "check", "--disable-pip-version-check"], home)
-    return f"Python {version}, {package.name}: {named}, {emotion}, {time.monotonic() - begin:.0f} s"
+    package = Path(str(installs[-1][-1])).name + " by hashes" * (len(installs) > 1)
+    took_s = time.monotonic() - begin
+    return f"Python {version}, {package}: {named}, {emotion}, {took_s:.0f} s"
 
 
 def run(command: list[object], folder: Path) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
-from importlib.metadata import version
+import tomllib
+from importlib.metadata import requires, version
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,3 +104,44 @@ def test_the_service_in_compose_can_write_nowhere() -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["user"].split(":")[0] != "0"
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def needed(texts: list[str]) -> set[str]:
+    """Everything that is installed for some requirements on this machine."""
+    found, left = set[str](), [(Requirement(text), "") for text in texts]
+    while left:
+        one, extra = left.pop()
+        name = canonicalize_name(one.name)
+        if (one.marker is None or one.marker.evaluate({"extra": extra})) and name not in found:
+            found.add(name)
+            inner = [Requirement(text) for text in requires(name) or []]
+            left += [(each, extra) for each in inner for extra in ("", *one.extras)]
+    return found
+
+
+def test_the_image_is_held_to_the_hashes_of_all_it_needs() -> None:
+    """Of the versions that the tests run with: `make lock`."""
+    text = (ROOT / "requirements-serve.txt").read_text()
+    entry = re.compile(
+        r"^([\w.-]+)==(\S+).*\\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
+    )
+    locked = {canonicalize_name(name): number for name, number, _ in entry.findall(text)}
+    assert entry.sub("", text).count("\n") == 2  # its heading
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert needed(project["dependencies"] + project["optional-dependencies"]["serve"]) <= {*locked}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    pinned = {
+        canonicalize_name(name): number for name, number in (line.split("==") for line in lines)
+    }
+    assert {name: pinned.get(name, number) for name, number in locked.items()} == locked
+
+
+def test_the_image_has_one_base() -> None:
+    """Which can be given, by digest; and pip takes nothing else than what has a hash."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^FROM (\S+)", text, re.M) == ["${BASE}", "${BASE}"]
+    installs = re.findall(r"pip install (.*(?:\\\n.*)*?)(?: \\)?\n &&", text)
+    assert len(installs) == text.count("pip install") == 2
+    assert all(
+        "--no-deps" in one and re.search("--require-hashes|--no-index", one) for one in installs
+    )
