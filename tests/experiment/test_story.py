@@ -115,6 +115,8 @@ def test_train_export_predict(
     recognizer = serein.load(tmp_path / "model")
     assert recognizer.labels == ("anger", "sadness")
     assert recognizer.manifest["trained_on"][0]["clips"] == 32
+    sha256 = recognizer.manifest["encoder"]["weights_sha256"]["model.safetensors"]
+    assert f"model.safetensors with sha256 {sha256}" in (tmp_path / "model" / "CARD.md").read_text()
     answers = {
         emotion: model_of(recognizer).of_signal(make_voice(emotion, 9, 9)).argmax()
         for emotion in PITCH_HZ

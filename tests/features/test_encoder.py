@@ -1,5 +1,6 @@
 """Encoders: tiny random ones of each family, with transformers' own hidden states as oracle."""
 
+import hashlib
 import json
 import logging
 import os
@@ -465,7 +466,10 @@ def test_a_pickle_is_refused_and_not_opened(
 
 
 def test_the_fingerprint_names_weights_and_settings(copy: Path, whisper_folder: Path):
-    plain = SpeechEncoder(whisper_folder, layers=(1, 2)).fingerprint
+    encoder = SpeechEncoder(whisper_folder, layers=(1, 2))
+    content = (whisper_folder / "model.safetensors").read_bytes()
+    assert encoder.weights_sha256["model.safetensors"] == hashlib.sha256(content).hexdigest()
+    plain = encoder.fingerprint
     assert SpeechEncoder(copy, layers=(1, 2)).fingerprint == plain  # not the place
     others = [
         SpeechEncoder(copy, layers=(1, 3)).fingerprint,

