@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning"),  # Ray's, of itself
 ]
 
-COUNT = 90
+COUNT = 48
 RATE_HZ = 16_000
 BUCKET = "s3://recordings"
 DEADLINE_S = 120

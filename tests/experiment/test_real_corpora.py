@@ -43,10 +43,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def corpora(corpora_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """EmoDB, and of RAVDESS the first take of each sentence: half the time."""
+    """EmoDB, and of RAVDESS the first take of one sentence: a quarter of the time."""
     folder = tmp_path_factory.mktemp("corpora")
     (folder / "emodb").symlink_to(corpora_dir / "emodb")
-    for clip in (corpora_dir / "ravdess").rglob("*-01-??.flac"):
+    for clip in (corpora_dir / "ravdess").rglob("*-01-01-??.flac"):
         actor = folder / "ravdess" / clip.parent.name
         actor.mkdir(parents=True, exist_ok=True)
         (actor / clip.name).symlink_to(clip)
@@ -84,7 +84,7 @@ def evaluated(prepared: Callable[[str], Prepared], cache: Path) -> Callable[[str
     return get
 
 
-@pytest.mark.parametrize(("name", "least"), [("emodb", 0.92), ("ravdess", 0.755)])
+@pytest.mark.parametrize(("name", "least"), [("emodb", 0.92), ("ravdess", 0.735)])
 def test_reaches_its_figure(
     evaluated: Callable[[str], Evaluation], name: str, least: float
 ) -> None:
