@@ -1,3 +1,4 @@
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -386,8 +387,19 @@ def test_files_are_looked_for_in_audio_root(write_csv, tmp_path: Path):
     (tmp_path / "deep" / "wav" / "9.wav").write_text("9")
     corpus = Corpus.from_csv(path, audio_root=tmp_path / "deep")
     assert corpus.paths == (tmp_path / "deep" / "wav" / "9.wav",)
-    with pytest.raises(CorpusError, match=r"line 2: file 'wav/9\.wav' not found in "):
+    with pytest.raises(CorpusError, match=r"1 of its files not found in .*line 2: 'wav/9\.wav'"):
         Corpus.from_csv(path)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_paths_of_other_systems_are_found(write_csv, tmp_path: Path, form: str):
+    (tmp_path / "sub").mkdir()
+    name = unicodedata.normalize(form, "Ärger.wav")
+    (tmp_path / "sub" / name).write_text("x")
+    path = write_csv("file,emotion,speaker\nsub\\Ärger.wav,sad,ann\n")
+    (tmp_path / "elsewhere").mkdir()
+    corpus = Corpus.from_csv(path, audio_root=tmp_path / "elsewhere")  # beside the table then
+    assert corpus.paths == (tmp_path / "sub" / name,)
 
 
 def test_a_corpus_column_names_the_speakers(write_csv):
@@ -425,8 +437,14 @@ def test_the_name_of_a_corpus_is_no_path(write_csv):
         ("file,emotion,speaker\n1.wav,sda,ann\n", r"line 2: unknown emotion 'sda'; known: sad"),
         (
             "file,emotion,speaker\n8.wav,sad,ann\n",
-            r"line 2: file '8\.wav' not found in .*audio_root",
+            r"1 of its files not found in .*: set audio_root; line 2: '8\.wav'$",
         ),
+        (
+            "file,emotion,speaker\n" + "".join(f"{n}x.wav,sad,ann\n" for n in range(12)),
+            r"12 of its files not found in .*; line 2: '0x\.wav', .*'9x\.wav', and 2 more$",
+        ),
+        ("file,Emotion,speaker,emotion\n1.wav,sad,a,fear\n", r"has the column 'emotion' twice"),
+        ("file,start,end,emotion,speaker\n1.wav,0,1,sad,a\n", r"line 2: start and end name a part"),
         (
             "file,emotion,speaker\n1.wav,sad,a\n1.wav,sad,a\n",
             r"line 3: file '1\.wav' is listed twice",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from serein.errors import ResultsError
+from serein.errors import ResultsError, reason_of
 from serein.private_files import OTHER_NAME, claim
 
 OURS = 0x73657265  # the application id of a journal, which stands at a known place of the file
@@ -106,4 +106,4 @@ def _words(place: Path, error: Exception) -> str:
         return f"{place}: another process is writing it: wait for that, or give another name"
     if not isinstance(error, OSError | sqlite3.OperationalError):
         return f"{place}: is no journal of serein ({error}): {OTHER_NAME}"
-    return f"{place}: cannot be written: {error}"
+    return f"{place}: cannot be written: {reason_of(error)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -76,6 +77,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold bytes that are not text
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"serein: {printable(message)}\n"
     try:
         _with_one_command(sys.argv[1:2])()
     except SereinError as error:

@@ -137,9 +137,9 @@ def corpus(
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
 ) -> None:
     """Count a corpus, find duplicates in it and compare it with the official release."""
-    from serein.corpora import Corpus
+    from serein.corpora.corpus import Corpus, is_table
 
-    table = Corpus.from_csv(name, audio_root=folder) if name.endswith(".csv") else None
+    table = Corpus.from_csv(name, audio_root=folder) if is_table(name) else None
     found = (table or Corpus.load(name, folder)).validate()
     for line in found.summary().splitlines():
         echo(line)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import normalize
 
 from serein.corpora.catalogue import CORPORA
 from serein.corpora.spec import Utterance
@@ -23,6 +24,8 @@ from serein.untrusted import check_file_name
 __all__ = ["Corpus", "Utterance"]
 
 _NEEDED_COLUMNS = ("file", "emotion", "speaker")
+_KNOWN_COLUMNS = ("gender", "intensity", "text", "language", "corpus", "start", "end")
+_TOLD = 10  # missing files that an error names
 _WHY_NEEDED = {"speaker": ": name each person, so that none is on both sides of a split"}
 _GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male"}
 
@@ -127,7 +130,7 @@ class Corpus:
             Name of the corpus; the table's stem if not given. Where a speaker does not begin
             with it (or with the row's ``corpus``), it is put in front.
         audio_root : str or Path, optional
-            The folder that ``file`` is relative to; the table's own folder if not given.
+            The folder that ``file`` is relative to, or the table's own. ``\`` may stand for ``/``.
         licence : str
             Licence of the recordings.
         labelled : bool
@@ -160,15 +163,27 @@ class Corpus:
         root = path.parent if audio_root is None else Path(audio_root)
         name = check_file_name("the name of the corpus", name or path.stem, CorpusError)
         rows: dict[Path, Utterance] = {}
+        missing: list[str] = []
+        places = dict.fromkeys((root, path.parent))
         needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
         for line, row in _csv_rows(path, needed):
             try:
-                utterance = _row_utterance(row, name, root, needed)
+                file = _find(row["file"], places)
+                if file is None:
+                    missing.append(f"line {line}: {row['file']!r}")
+                    continue
+                utterance = _row_utterance(row, file, name, needed)
                 if utterance.path in rows:
                     raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
             except (CorpusError, OSError) as error:
                 raise CorpusError(f"{path}, line {line}: {error}") from error
             rows[utterance.path] = utterance
+        if missing:
+            more = f", and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+            raise CorpusError(
+                f"{path}: {len(missing)} of its files not found in {root}: set audio_root; "
+                f"{', '.join(missing[:_TOLD])}{more}"
+            )
         if not rows:
             raise CorpusError(f"{path} has a header but no rows: add one for each recording")
         return cls(name=name, utterances=tuple(rows.values()), licence=licence, root=root)
@@ -361,6 +376,11 @@ class Corpus:
         return Corpus(self.name, tuple(rows), self.licence, self.root)
 
 
+def is_table(name: str) -> bool:
+    """Tell the file of a table from the name of a corpus."""
+    return name.lower().endswith((".csv", ".tsv"))
+
+
 def _words(words: Iterable[str]) -> Iterable[str]:
     """Make a list of a single word."""
     return (words,) if isinstance(words, str) else words
@@ -375,6 +395,9 @@ def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str
     )
     try:
         header = reader.fieldnames = [cell.strip().lower() for cell in reader.fieldnames or ()]
+        for column in {*_KNOWN_COLUMNS, *needed}:
+            if header.count(column) > 1:
+                raise CorpusError(f"{path} has the column {column!r} twice: keep one of them")
         if missing := [column for column in needed if column not in header]:
             raise CorpusError(f"{path} has no column {missing[0]!r}; it has: {', '.join(header)}")
         for row in reader:
@@ -402,15 +425,27 @@ def _csv_text(path: Path) -> str:
     return text
 
 
+def _find(name: str, places: Iterable[Path]) -> Path | None:
+    """Find the file of a row, whatever the separators of its path, and the form of its accents."""
+    names = [name, *(normalize(form, name) for form in ("NFC", "NFD"))]
+    names += [one.replace("\\", "/") for one in names]
+    if not name:
+        raise CorpusError("file is blank")
+    found = (place / one for one in dict.fromkeys(names) for place in places)
+    return next((file for file in found if file.is_file()), None)
+
+
 def _row_utterance(
-    row: dict[str, str], name: str, root: Path, needed: Sequence[str] = _NEEDED_COLUMNS
+    row: dict[str, str], path: Path, name: str, needed: Sequence[str] = _NEEDED_COLUMNS
 ) -> Utterance:
     for column in needed:
         if not row[column]:
             raise CorpusError(f"{column} is blank" + _WHY_NEEDED.get(column, ""))
-    path = root / row["file"]
-    if not path.is_file():
-        raise CorpusError(f"file {row['file']!r} not found in {root}: set audio_root")
+    if row.get("start") or row.get("end"):
+        raise CorpusError(
+            "start and end name a part of a recording, which is not read: cut the recordings, a "
+            "file a row, and leave both columns out"
+        )
     corpus = check_file_name("the name of the corpus", row.get("corpus") or name, CorpusError)
     speaker, gender = row["speaker"], row.get("gender", "").lower()
     return Utterance(

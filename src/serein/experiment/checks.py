@@ -12,6 +12,7 @@ import numpy as np
 
 from serein.audio.chain import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
+from serein.corpora.corpus import is_table
 from serein.emotions import EMOTIONS
 from serein.errors import RecipeError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
@@ -266,8 +267,8 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
     for name in (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled):
-        if name not in CORPORA and not name.endswith(".csv"):
-            yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv table"
+        if name not in CORPORA and not is_table(name):
+            yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table"
     data, augmentation = recipe.data, recipe.augmentation
     chain = augmentation.chain
     named: list[tuple[str, str, Iterable[str]]] = [
