@@ -280,7 +280,7 @@ def test_same_speaker_adapts_and_says_so() -> None:
     ]
     assert {answer["utterances_known"] for answer in answers} == {answers[0]["utterances_known"]}
     assert answers[0]["utterances_known"] >= len(files)
-    assert "适应说话人" in run("predict", files[0], "--same-speaker", "--lang", "zh").stdout
+    assert "段语音适应" in run("predict", files[0], "--same-speaker", "--lang", "zh").stdout
 
 
 def test_same_speaker_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import soundfile
 import typer
 from rich.console import Console
 
+from made_bundles import adaptive_bundle
 from serein.audio.microphone import LostSoundWarning, Playback
 from serein.audio.read import read_audio
 from serein.cli.language import Language
@@ -84,10 +85,21 @@ def test_json_is_what_a_stream_tells() -> None:
 
 
 def test_settings_reach_the_stream() -> None:
-    options = ("--window", "1", "--hop", "0.25", "--adapt", "--threads", "1")
+    options = ("--window", "1", "--hop", "0.25", "--adapt", "speaker", "--threads", "1")
     found = events_of(run("--file", TWO, "--json", *options).stdout)
     assert found == [event.to_dict() for event in by_hand(TWO, window_s=1, hop_s=0.25, adapt=True)]
     assert found[-1]["utterances_known"] > found[0]["utterances_known"] == 0
+
+
+def test_it_begins_with_a_saved_adaptation(tmp_path: Path) -> None:
+    model = adaptive_bundle(tmp_path / "model")
+    saved = load(model).adapt(SAMPLES, to="recordings").save_adaptation(tmp_path / "room.json")
+    options = ("--file", SHORT, "--json", "--model", model, "--adapt-from", saved)
+    events = events_of(run(*options, "--adapt", "recordings").stdout)
+    assert {event["utterances_known"] for event in events} == {
+        json.loads(saved.read_text())["utterances"]
+    }
+    assert "--adapt-from is of recordings" in run(*options, "--adapt", "speaker", status=2).stderr
 
 
 def test_a_line_an_utterance_where_there_is_no_terminal() -> None:
@@ -105,7 +117,7 @@ def test_the_lines_are_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(
         r" +0\.00 +2\.\d\d   愤怒 0\.\d\d   效价 -\d\.\d\d 唤醒度 \+\d\.\d\d", first
     )
-    assert second.endswith("   已按 1 段语音适应说话人")
+    assert second.endswith("   已按 1 段语音适应")
 
 
 def test_seconds_stops_and_answers_what_is_pending() -> None:

@@ -17,13 +17,14 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_bundles import adaptive_bundle
 from serein.audio.read import RATE_HZ, read_audio
 from serein.emotions import circumplex
-from serein.errors import AudioError, BundleError
+from serein.errors import AudioError, BundleError, SettingError
 from serein.inference.load import load
 from serein.inference.prediction import UNSURE
 from serein.inference.recognizer import Recognizer, model_of
-from serein.inference.stream import Event, Stream
+from serein.inference.stream import MAX_KNOWN, Event, Stream
 
 Array = npt.NDArray[Any]
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -216,6 +217,53 @@ def test_the_speaker_is_learnt_from_one_utterance_to_the_next(
     assert recognizer.utterances_known == 0
 
 
+@pytest.fixture(scope="module")
+def adaptive(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    return load(adaptive_bundle(tmp_path_factory.mktemp("adaptive")), threads=1)
+
+
+def test_a_stream_learns_its_recordings_as_it_goes(adaptive: Recognizer, talk: Array) -> None:
+    stream = Stream(adaptive, adapt="recordings")
+    first = of_kind(listen(stream, [talk]), "utterance")
+    assert first[0].utterances_known == 0
+    single = of_kind(listen(Stream(adaptive), [talk]), "utterance")
+    assert dict(first[0].probabilities) == dict(single[0].probabilities)
+    assert dict(first[-1].probabilities) != dict(single[-1].probabilities)
+    known = stream._model.adaptation
+    known.add(list(adaptive._outputs(talk, RATE_HZ)) * 20, "recordings")
+    assert known.utterances_known > MAX_KNOWN  # but those long ago count next to nothing
+    assert known._baseline is not None
+    assert known._baseline._weight < MAX_KNOWN
+    assert adaptive.utterances_known == 0
+
+
+def test_a_stream_begins_with_what_its_recognizer_is_adapted_to(
+    adaptive: Recognizer, talk: Array
+) -> None:
+    adaptive.adapt([talk], rate=RATE_HZ, to="recordings")
+    try:
+        known = adaptive.utterances_known
+        expected = of_kind(listen(Stream(adaptive), [talk]), "utterance")
+        stream = Stream(adaptive, adapt="recordings")
+        on = of_kind(listen(stream, [talk]), "utterance")
+        assert on[0].utterances_known == expected[0].utterances_known == known > 0
+        assert on[0].probabilities == pytest.approx(expected[0].probabilities, abs=1e-6)
+        assert on[-1].utterances_known > known == adaptive.utterances_known
+        other = of_kind(listen(Stream(adaptive, adapt="speaker"), [talk]), "utterance")
+        assert other[0].utterances_known == 0
+    finally:
+        adaptive.forget_speaker()
+
+
+def test_a_long_recording_is_adapted_to_itself(adaptive: Recognizer, talk: Array) -> None:
+    long = np.tile(talk, 3)
+    single = adaptive.predict(long, rate=RATE_HZ)
+    adapted = adaptive.adapt(long, rate=RATE_HZ, to="recordings").predict(long, rate=RATE_HZ)
+    adaptive.forget_speaker()
+    assert adapted.utterances_known == sum(segment.speech for segment in single.timeline)
+    assert dict(adapted.probabilities) != dict(single.probabilities)
+
+
 def test_a_recognizer_that_knows_the_speaker_answers_for_the_speaker(talk: Array) -> None:
     recognizer = load(threads=1).adapt(SAMPLES / "espeak-german.flac")
     utterances = of_kind(listen(Stream(recognizer), [talk]), "utterance")
@@ -284,6 +332,7 @@ def test_a_bad_chunk_changes_nothing(recognizer: Recognizer, chunk: Any, match: 
         ({"window_s": float("nan")}, ValueError, "window_s is nan"),
         ({"pause_s": 0.0}, ValueError, r"pause_s is 0\.0; allowed: 0\.1 to 5"),
         ({"rate": 100}, AudioError, "sampling rate of 100 Hz"),
+        ({"adapt": "me"}, SettingError, "to is 'me'; allowed: recordings, speaker"),
     ],
 )
 def test_wrong_settings(

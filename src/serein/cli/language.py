@@ -78,9 +78,9 @@ def affect_text(segment: Segment, lang: Language) -> str:
 
 
 def adaptation_text(count: int, lang: Language) -> str:
-    """Write by how many utterances of the speaker a prediction is adapted; nothing for none."""
+    """Write by how many utterances a prediction is adapted; nothing for none."""
     if not count:
         return ""
     if lang is Language.zh:
-        return f"已按 {count} 段语音适应说话人"
+        return f"已按 {count} 段语音适应"
     return f"adapted by {count} utterance{'s' if count > 1 else ''}"

@@ -16,7 +16,16 @@ import typer
 
 from serein.cli.language import Language, translated
 from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
-from serein.cli.options import BundleName, Emotions, Provider, Threads, UnsureBelow, within
+from serein.cli.options import (
+    AdaptFrom,
+    AdaptTo,
+    BundleName,
+    Emotions,
+    Provider,
+    Threads,
+    UnsureBelow,
+    within,
+)
 from serein.cli.show import echo, print_json
 from serein.defaults import (
     DEFAULT_MODEL,
@@ -58,8 +67,13 @@ def listen(
         typer.Option(**within(HOP_RANGE_S), help="Seconds from one prediction to the next."),
     ] = STREAM_HOP_S,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="One speaker: adapt to that voice as it goes.")
-    ] = False,
+        AdaptTo,
+        typer.Option(
+            help="Adapt as it goes, without labels: to recordings of one place or kind; or to one "
+            "speaker."
+        ),
+    ] = AdaptTo.none,
+    adapt_from: AdaptFrom = None,
     unsure_below: UnsureBelow = DEFAULT_UNSURE_BELOW,
     emotions: Emotions = None,
     seconds: Annotated[
@@ -74,6 +88,7 @@ def listen(
     a listener might describe the voice: tell the people who are listened to.
     """
     from serein.inference.load import load
+    from serein.inference.recognizer import model_of
     from serein.inference.stream import Stream
 
     if devices:
@@ -86,7 +101,13 @@ def listen(
         provider=provider,
         emotions=emotions.split(",") if emotions else None,
     )
-    stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=adapt)
+    if adapt_from is not None:
+        recognizer.load_adaptation(adapt_from)
+    to = adapt.kind
+    known = model_of(recognizer).adaptation.to
+    if to is not None and known not in (None, to):
+        raise typer.BadParameter(f"--adapt-from is of {known}, not of {to}: leave one out")
+    stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=to)
     listening = translated("listening", lang).format(source.name)
     greeting = "" if file else f"{listening}. {translated('notice', lang)}"
     view = _view(stream, source, lang, hop, greeting, as_json=as_json)

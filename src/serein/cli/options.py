@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TextIO
 
 import typer
 
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
 def within(allowed: Range) -> dict[str, Any]:
     """Return a range as parameters of `typer.Option`."""
     return {"min": allowed.low, "max": allowed.high}
+
+
+class AdaptTo(StrEnum):
+    """What `--adapt` takes."""
+
+    none = "none"
+    recordings = "recordings"
+    speaker = "speaker"
+
+    @property
+    def kind(self) -> Literal["recordings", "speaker"] | None:
+        """What is adapted to, if anything."""
+        if self is AdaptTo.none:
+            return None
+        return "speaker" if self is AdaptTo.speaker else "recordings"
 
 
 EngineName = Annotated[
@@ -45,6 +61,9 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threa
 Emotions = Annotated[
     str | None,
     typer.Option(help="The emotions that can occur, where that is known: anger,neutral,sadness."),
+]
+AdaptFrom = Annotated[
+    Path | None, typer.Option(help="Adapt by what --adapt-save wrote, with the same model.")
 ]
 UnsureBelow = Annotated[
     float,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serein.cli.language import Language, adaptation_text, affect_text, prediction_text, translated
 from serein.cli.options import (
+    AdaptFrom,
+    AdaptTo,
     Address,
     BundleName,
     Emotions,
@@ -53,14 +54,6 @@ if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
 
 
-class AdaptTo(StrEnum):
-    """What `--adapt` takes."""
-
-    none = "none"
-    recordings = "recordings"
-    speaker = "speaker"
-
-
 class AdaptOptions:
     """Options of adaptation, checked: to what, from which file, into which one."""
 
@@ -74,10 +67,7 @@ class AdaptOptions:
             raise typer.BadParameter("--adapt-from is in place of --adapt: leave one out")
         if save is not None and to is AdaptTo.none:
             raise typer.BadParameter("--adapt-save needs --adapt recordings or speaker")
-        self.to: Literal["speaker", "recordings"] | None = None
-        if to is not AdaptTo.none:
-            self.to = "speaker" if to is AdaptTo.speaker else "recordings"
-        self.file, self.save = file, save
+        self.to, self.file, self.save = to.kind, file, save
 
 
 def predict(
@@ -121,9 +111,7 @@ def predict(
     same_speaker: Annotated[
         bool, typer.Option("--same-speaker", help="The same as --adapt speaker.")
     ] = False,
-    adapt_from: Annotated[
-        Path | None, typer.Option(help="Adapt by what --adapt-save wrote, with the same model.")
-    ] = None,
+    adapt_from: AdaptFrom = None,
     adapt_save: Annotated[
         Path | None, typer.Option(help="JSON file to write what --adapt found to.")
     ] = None,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import BundleError, SettingError
+from serein.errors import BundleError, SettingError, reason_of
 from serein.inference.network import Output
 from serein.models.baseline import AdaptiveHeads, Baseline
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
@@ -20,6 +22,7 @@ Array = npt.NDArray[np.float32]
 TO = ("recordings", "speaker")
 MIN_PROBABILITY = 1e-30  # before the logarithm
 FORMAT, VERSION = "serein-adaptation", 1
+MAX_BYTES = 2**24  # of a saved adaptation
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,27 @@ class Learnt:
     temperature: float
     prior: SpeakerPrior | None
     heads: AdaptiveHeads | None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it can adapt to, of `TO`."""
+        if self.heads is not None:
+            return TO
+        return () if self.prior is None else ("speaker",)
+
+    def check(self, to: str) -> None:
+        """Raise BundleError if the model was trained without what adaptation needs."""
+        if to not in TO:
+            raise SettingError(f"to is {to!r}; allowed: {', '.join(TO)}")
+        if to not in self.kinds:
+            what = "recordings" if to == "recordings" else "speakers"
+            how = "relative = true under [adaptation]"
+            if to == "speaker":
+                how = f"protocol.calibration_folds of 2 or more, or {how}"
+            raise BundleError(
+                f"the model {self.name!r} did not learn how {what} differ, so it cannot adapt: "
+                f"train it again with {how}"
+            )
 
 
 class Adaptation:
@@ -60,21 +84,20 @@ class Adaptation:
         return self._baseline.evidence(self.learnt.heads) > 0
 
     def check(self, to: str) -> None:
-        """Raise BundleError if the model was trained without what adaptation needs."""
-        if to not in TO:
-            raise SettingError(f"to is {to!r}; allowed: {', '.join(TO)}")
-        name = self.learnt.name
-        if self.learnt.heads is None and (self.learnt.prior is None or to != "speaker"):
-            what = "recordings" if to == "recordings" else "speakers"
-            how = "relative = true under [adaptation]"
-            if to == "speaker":
-                how = f"protocol.calibration_folds of 2 or more, or {how}"
-            raise BundleError(
-                f"the model {name!r} did not learn how {what} differ, so it cannot adapt: train it "
-                f"again with {how}"
-            )
+        """Raise BundleError if the model cannot adapt so, SettingError if it has otherwise."""
+        self.learnt.check(to)
         if self.to not in (None, to):
             raise SettingError(f"adapted to {self.to} already: forget that first")
+
+    def learning(self, to: str, memory: int | None = None) -> Adaptation:
+        """Return one that adapts on its own: from here on if this is of the same kind, or anew."""
+        self.learnt.check(to)
+        found = Adaptation(self.learnt, memory)
+        if self.to == to:
+            found.to = to
+            found._posteriors.extend(self._posteriors)
+            found._baseline = self._baseline and self._baseline.with_memory(memory)
+        return found
 
     def add(self, outputs: Iterable[Output], to: str) -> None:
         """Take in windows with speech, without labels."""
@@ -133,8 +156,22 @@ class Adaptation:
             about["heads"] = self.learnt.heads.fingerprint
         return about | self._baseline.to_dict()
 
-    def load(self, values: Any) -> None:
-        """Take over what `to_dict` wrote, for the same model."""
+    def read_file(self, file: str | Path) -> None:
+        """Take over a file of what `to_dict` returned, for the same model."""
+        try:
+            with Path(file).open("rb") as opened:
+                self.read(opened.read(MAX_BYTES))
+        except OSError as error:
+            raise SettingError(f"{file}: cannot be read: {reason_of(error)}") from error
+        except SettingError as error:
+            raise SettingError(f"{file}: {error}") from error
+
+    def read(self, content: bytes) -> None:
+        """Take over the JSON of what `to_dict` returned, for the same model."""
+        try:
+            values = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise SettingError(f"not JSON: {error}") from error
         heads = self.learnt.heads
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
             raise SettingError(f"not a {FORMAT}")

@@ -20,16 +20,15 @@ from serein.defaults import (
     DEFAULT_UNSURE_BELOW,
     Limits,
 )
-from serein.errors import AudioError, SereinError, SettingError, reason_of
+from serein.errors import AudioError, SereinError
+from serein.inference.adaptation import Adaptation
 from serein.inference.bundle import Bundle
 from serein.inference.network import Output
 from serein.inference.prediction import Prediction
 from serein.inference.timeline import check_window, mean_segment, window_starts
-from serein.inference.window_model import WindowModel
+from serein.inference.window_model import WindowModel, possible_emotions
 from serein.recordings import list_recordings, recordings
 from serein.tables import write_whole
-
-MAX_ADAPTATION_BYTES = 2**24
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
 
@@ -279,13 +278,7 @@ class Recognizer:
         SettingError
             If it cannot be read, or was made with another model.
         """
-        try:
-            with Path(file).open("rb") as content:
-                self._model.adaptation.load(json.loads(content.read(MAX_ADAPTATION_BYTES)))
-        except OSError as error:
-            raise SettingError(f"{file}: cannot be read: {reason_of(error)}") from error
-        except (ValueError, RecursionError) as error:
-            raise SettingError(f"{file}: {error}") from error
+        self._model.adaptation.read_file(file)
         return self
 
     def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
@@ -310,11 +303,24 @@ def model_of(recognizer: Recognizer) -> WindowModel:
 
 
 def for_request(
-    recognizer: Recognizer, *, unsure_below: float, before_window: Callable[[], None] | None = None
+    recognizer: Recognizer,
+    *,
+    unsure_below: float | None = None,
+    emotions: Sequence[str] | None = None,
+    adaptation: Adaptation | None = None,
+    before_window: Callable[[], None] | None = None,
 ) -> Recognizer:
-    """Return a recognizer for one request of a service; it shares network and speaker."""
-    own = copy.copy(recognizer)
-    own._model = replace(recognizer._model, unsure_below=unsure_below, before_window=before_window)
+    """Return a recognizer for one request of a service; it shares whatever is not given."""
+    own, labels = copy.copy(recognizer), recognizer._model.labels
+    given = {
+        "unsure_below": unsure_below,
+        "possible": None if emotions is None else possible_emotions(emotions, labels),
+        "adaptation": adaptation,
+        "before_window": before_window,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    own._model = replace(recognizer._model, **changes)
+    own.labels = tuple(own._model.named(own._model.possible))
     return own
 
 

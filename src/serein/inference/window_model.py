@@ -74,7 +74,6 @@ class WindowModel:
     ) -> Self:
         """Make a bundle ready to predict."""
         check_range("unsure_below", unsure_below, *UNSURE_RANGE)
-        named = checked_emotions(emotions, bundle.labels)
         manifest = bundle.manifest
         return cls(
             labels=bundle.labels,
@@ -84,8 +83,8 @@ class WindowModel:
             network=open_network(bundle, threads, provider),
             speech_threshold=manifest["speech_threshold"],
             unsure_below=unsure_below,
-            adaptation=Adaptation(_learnt(bundle)),
-            possible=np.array([label in named for label in bundle.labels], np.float32),
+            adaptation=Adaptation(learnt_of(bundle)),
+            possible=possible_emotions(emotions, bundle.labels),
         )
 
     def output(self, window: Signal) -> Output | None:
@@ -140,11 +139,11 @@ class WindowModel:
         )
 
 
-def checked_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> list[str]:
-    """Check which of a model's emotions can occur; all of them, if none are named."""
+def possible_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> Array:
+    """Return 1 for each of a model's emotions that can occur; for all, if none are named."""
     if emotions is None:
-        return list(labels)
-    found = []
+        return np.ones(len(labels), np.float32)
+    found: list[str] = []
     for name in [emotions] if isinstance(emotions, str) else emotions:
         try:
             found.append(canonical_emotion(name))
@@ -153,10 +152,10 @@ def checked_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> l
         check_name("emotion of this model", found[-1], labels)
     if len(set(found)) < 2:
         raise SettingError(f"name at least 2 emotions that can occur, of {', '.join(labels)}")
-    return found
+    return np.array([label in found for label in labels], np.float32)
 
 
-def _learnt(bundle: Bundle) -> Learnt:
+def learnt_of(bundle: Bundle) -> Learnt:
     """Read what a bundle learnt of how recordings differ."""
     manifest, labels = bundle.manifest, len(bundle.labels)
     values, arrays = manifest.get("adaptation"), bundle.files.get(ADAPTATION)

@@ -10,6 +10,7 @@ recognizer needs no more.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 from collections import deque
@@ -219,10 +220,21 @@ class Baseline:
             self._evidence = float(far * rate * rate * (3 - 2 * rate))
         return self._evidence
 
-    def _drawn(self) -> Floats:
+    def with_memory(self, memory: int | None) -> Self:
+        """Return a copy that learns on, and counts as `memory` recordings at most."""
+        found = copy.copy(self)
+        found._memory = memory
+        found._posteriors = deque(self._drawn(memory or MAX_POSTERIORS).tolist(), maxlen=memory)
+        kept = min(1.0, (memory or self._weight) / self._weight)
+        found._weight, found._predicted = kept * self._weight, kept * self._predicted
+        found._sum, found._squares = kept * self._sum, kept * self._squares
+        found._evidence = None
+        return found
+
+    def _drawn(self, most: int = MAX_POSTERIORS) -> Floats:
         """Draw recordings evenly: those of a folder are sorted by name, and so by emotion."""
         known = len(self._posteriors)
-        rows = np.linspace(0, known - 1, min(known, MAX_POSTERIORS)).round().astype(int)
+        rows = np.linspace(0, known - 1, min(known, most)).round().astype(int)
         return np.array(self._posteriors)[rows]
 
     def share(self, evidence: float) -> float:
