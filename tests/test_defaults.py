@@ -38,6 +38,7 @@ def test_the_service_has_the_ranges_and_the_defaults() -> None:
     for field in fields(Settings):
         if field.name in {found.name for found in COMMANDS["serve"].params} - {
             "store",
+            "adapt_from",
             "api_key_file",
         }:
             assert option("serve", field.name).default == field.default, field.name

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from made_bundles import adaptive_bundle
+
 pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
 
 
@@ -127,6 +129,19 @@ def start_with(tmp_path_factory: pytest.TempPathFactory) -> Start:
 def service(start: Start) -> Iterator[Service]:
     """One with the settings that everybody has, without a rate."""
     with start("--requests-per-minute", "0") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def adaptive_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return adaptive_bundle(tmp_path_factory.mktemp("adaptive"))
+
+
+@pytest.fixture(scope="session")
+def adaptive(start: Start, adaptive_model: Path) -> Iterator[Service]:
+    """One whose default model adapts to recordings."""
+    options = ("--requests-per-minute", "0", "--model", str(adaptive_model), "--model", "emodb")
+    with start(*options) as started:
         yield started
 
 

@@ -44,9 +44,9 @@ def at(service: Any, block: str) -> str:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 @pytest.mark.parametrize("block", CURL, ids=range(len(CURL)))
-def test_curl(service, block: str) -> None:
+def test_curl(adaptive, block: str) -> None:
     shell = "curl() { command curl --silent --show-error --fail --noproxy '*' \"$@\"; }\nset -e\n"
-    shown = run(["bash", "-c", shell + at(service, block)], KEY="none-is-needed")
+    shown = run(["bash", "-c", shell + at(adaptive, block)], KEY="none-is-needed")
     if "/v1/stream" in block:
         assert shown.startswith("HTTP/1.1 101")
         assert '{"type": "ready"' in shown
@@ -55,8 +55,8 @@ def test_curl(service, block: str) -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
-def test_python(service, block: str) -> None:
-    shown = run([sys.executable, "-W", "error", "-c", at(service, block)], NO_PROXY="*")
+def test_python(adaptive, block: str) -> None:
+    shown = run([sys.executable, "-W", "error", "-c", at(adaptive, block)], NO_PROXY="*")
     if "connect(" in block:
         assert shown.startswith("{'type': 'ready'")
         assert shown.splitlines()[-1].startswith("done")
@@ -66,7 +66,8 @@ def test_python(service, block: str) -> None:
 
 
 def test_every_route_has_both(service) -> None:
-    for route in ("/v1/predict", "/v1/stream", "/v1/models", "/v1/limits", "/healthz", "/metrics"):
+    versioned = [f"/v1/{name}" for name in ("predict", "adapt", "stream", "models", "limits")]
+    for route in (*versioned, "/healthz", "/metrics"):
         assert any(f"{HERE}{route}" in block for block in CURL), route
         assert any(route in block for block in PYTHON), route
 
@@ -103,6 +104,9 @@ def test_limits_are_those_of_the_service() -> None:
     others = {
         "models",
         "provider",
+        "emotions",
+        "unsure_below",
+        "adapt_from",
         "version",
         "api_key",
         "api_key_file",
@@ -117,7 +121,7 @@ def test_options_are_those_of_the_service() -> None:
     command = [sys.executable, "-m", "serein", "serve", "--help"]
     offered = set(re.findall(r"--[a-z-]+", run(command, COLUMNS="200", TERM="dumb")))
     for option in re.findall(
-        r"--(?:max|requests|connections|predict|allow|api|store|workers|host|port|model)[a-z-]*",
+        r"--(?:max|requests|connections|predict|allow|api|store|workers|host|port|model|emotions|unsure|adapt)[a-z-]*",
         TEXT,
     ):
         if option != "--max-time":

@@ -95,7 +95,7 @@ def test_events_are_those_at_home_whatever_the_frames(service, size: int) -> Non
 
 def test_settings_reach_the_stream(service) -> None:
     samples = pcm("espeak-german")
-    query = "rate=8000&window_s=1&hop_s=0.2&adapt=true&unsure_below=0.9"
+    query = "rate=8000&window_s=1&hop_s=0.2&adapt=speaker&unsure_below=0.9"
     with opened(service, query) as socket:
         socket.recv()
         socket.send(samples[::2].tobytes())

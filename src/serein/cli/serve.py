@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from serein import __version__
-from serein.cli.options import Provider
+from serein.cli.options import AdaptFrom, Emotions, Provider, UnsureBelow
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER
 from serein.errors import MissingExtraError
 from serein.serve.settings import Settings, read_key
@@ -24,6 +24,9 @@ def serve(
         typer.Option(help="Bundled model, or path of a bundle; the first is the default. All."),
     ] = None,
     provider: Provider = DEFAULT_PROVIDER,
+    emotions: Emotions = None,
+    unsure_below: UnsureBelow = Settings.unsure_below,
+    adapt_from: AdaptFrom = None,
     api_key_file: Annotated[
         Path | None, typer.Option(help="File whose first line is the key that clients must send.")
     ] = None,
@@ -79,6 +82,9 @@ def serve(
     settings = Settings(
         models=tuple(model or ()),
         provider=provider,
+        emotions=emotions,
+        unsure_below=unsure_below,
+        adapt_from=str(adapt_from.resolve()) if adapt_from else "",
         version=__version__,
         api_key=read_key(api_key_file) if api_key_file else os.environ.get("SEREIN_API_KEY", ""),
         api_key_file=str(api_key_file or ""),

@@ -10,7 +10,8 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from serein.inference.recognizer import Recognizer
+from serein.defaults import PAGE_UNSURE_BELOW
+from serein.inference.recognizer import Recognizer, model_of
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import error_responses, text_response
 from serein.serve.observability import Metrics
@@ -118,5 +119,6 @@ def _described(recognizer: Recognizer, default: str) -> dict[str, Any]:
         "scores": manifest["scores"],
         "window_s": recognizer.window_s,
         "hop_s": recognizer.hop_s,
-        "adapts": manifest.get("adaptation") is not None,
+        "adapts": list(model_of(recognizer).adaptation.learnt.kinds),
+        "unsure_below": recognizer.unsure_below or PAGE_UNSURE_BELOW,
     }

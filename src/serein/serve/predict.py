@@ -1,105 +1,189 @@
-"""POST /v1/predict: the emotions of a recording."""
+"""POST /v1/predict and /v1/adapt: emotions of a recording, and what recordings have in common."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from serein.audio.read import RATE_HZ
-from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S
+from serein.audio.read import RATE_HZ, Signal
+from serein.defaults import HOP_RANGE_S
+from serein.errors import AudioError, SereinError
 from serein.inference.prediction import Prediction
-from serein.inference.recognizer import Recognizer
+from serein.inference.recognizer import Recognizer, model_of
 from serein.serve.clients import client_of
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError, error_responses
-from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool
+from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool, adapted, invalid
 from serein.serve.scheduling import FairSlots
-from serein.serve.schemas import HOP, UNSURE, WINDOW, PredictionBody
+from serein.serve.schemas import (
+    ADAPT,
+    EMOTIONS,
+    HOP,
+    MODEL,
+    UNSURE,
+    WINDOW,
+    Adapt,
+    AdaptationBody,
+    AdaptTo,
+    PredictionBody,
+)
 from serein.serve.settings import Settings
-from serein.serve.uploads import FIELD, Store, Upload, read_upload
+from serein.serve.uploads import ADAPTATION, FIELD, Body, Store, read_body
 
 Result = TypeVar("Result")
+MAX_FILES = 64  # of a request to /v1/adapt
 FILE = {"type": "string", "format": "binary"}
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: FILE}}
+ERRORS = error_responses(
+    *("bad_name", "unknown_model", "slow_upload", "too_large", "unsupported_type"),
+    *("unreadable", "invalid", "decoder_failed", "busy"),
+)
+
+
+def described_body(files: dict[str, Any]) -> dict[str, Any]:
+    """Describe, for OpenAPI, a request's body with such files."""
+    form = {"required": [FIELD], "properties": {FIELD: files, ADAPTATION: FILE}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": {"type": "object"} | form},
+                "audio/*": {"schema": FILE},
+                "application/octet-stream": {"schema": FILE},
             },
-            "audio/*": {"schema": FILE},
-            "application/octet-stream": {"schema": FILE},
-        },
+        }
     }
-}
 
 
 def predict_routes(
     settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool
 ) -> APIRouter:
-    """Make the route that predicts recordings."""
+    """Make the routes that predict recordings, and learn what they have in common."""
     router = APIRouter()
     store = Store(settings.store)
     per_client = settings.decoders + 1
     decoded = FairSlots(3 * per_client, per_client)  # decoded sound is large: few at once
     decoding = FairSlots(settings.decoders, max(1, settings.decoders - 1))
 
-    async def decode_and_predict(
-        client: str,
-        upload: Upload,
-        recognizer: Recognizer,
-        unsure_below: float,
-        **grid: float | None,
-    ) -> Prediction:
+    @asynccontextmanager
+    async def signal_of(client: str, data: bytes) -> AsyncIterator[Signal]:
         async with decoded.slot(client):
             async with decoding.slot(client):
-                signal = await decoders.decode(upload.data)
-            _check_windows(settings, recognizer, signal.size / RATE_HZ, **grid)
-            return await recognizers.predict(client, recognizer, signal, unsure_below, **grid)
+                signal = await decoders.decode(data)
+            yield signal
+
+    async def answer(
+        request: Request, most: int, work: Callable[[str, Body], Coroutine[Any, Any, Result]]
+    ) -> tuple[Body, Result]:
+        """Read a request's body, and do its work, within the limits."""
+        client, notes = client_of(request.scope), request.state.notes
+        with recognizers.upload_slots.slot(client) as slot:
+            async with slot.until_needed():
+                body = await read_body(request, settings, most)
+            notes["bytes"] = body.size
+            working = _unless_client_leaves(request, work(client, body))
+            return body, await _before_deadline(settings, working)
 
     @router.post(
         "/v1/predict",
         response_model=PredictionBody,
-        responses=error_responses(
-            *("bad_name", "unknown_model", "slow_upload", "too_large", "unsupported_type"),
-            *("unreadable", "invalid", "decoder_failed", "busy"),
-        ),
-        openapi_extra=BODY,
+        responses=ERRORS,
+        openapi_extra=described_body(FILE),
         summary="Predict a recording",
     )
     async def predict(
         request: Request,
-        model: Annotated[str, Query(description="One of /v1/models.", max_length=80)] = "",
+        model: Annotated[str, MODEL] = "",
         window_s: Annotated[float | None, WINDOW] = None,
         hop_s: Annotated[float | None, HOP] = None,
-        unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
+        emotions: Annotated[str, EMOTIONS] = "",
+        unsure_below: Annotated[float, UNSURE] = settings.unsure_below,
+        adapt: Annotated[Adapt, ADAPT] = "none",
         timeline: bool = True,
     ) -> JSONResponse:
         """Predict the emotion of a recording: WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM and more."""
-        recognizer = recognizers.find(model)
+        recognizer = recognizers.for_request(model, unsure_below, emotions)
         _check_hop(window_s or recognizer.window_s, hop_s)
-        client = client_of(request.scope)
-        with recognizers.upload_slots.slot(client) as slot:
-            async with slot.until_needed():
-                upload = await read_upload(request, settings)
-            notes = request.state.notes
-            notes["bytes"] = len(upload.data)
-            work = decode_and_predict(
-                client, upload, recognizer, unsure_below, window_s=window_s, hop_s=hop_s
-            )
-            prediction = await _before_deadline(settings, _unless_client_leaves(request, work))
-        notes["audio_s"] = round(prediction.duration, 3)
+        _check_adapts(recognizer, adapt)
+
+        async def decode_and_predict(client: str, body: Body) -> Prediction:
+            own = await asyncio.to_thread(adapted, recognizer, body.adaptation, adapt)
+            async with signal_of(client, body.files[0].data) as signal:
+                _check_windows(settings, own, signal.size / RATE_HZ, window_s, hop_s)
+                work = partial(_predict, signal, adapt, window_s, hop_s)
+                return await recognizers.run(client, own, work)
+
+        body, prediction = await answer(request, 1, decode_and_predict)
+        request.state.notes["audio_s"] = round(prediction.duration, 3)
+        (upload,) = body.files
         values = prediction.to_dict(timeline=timeline) | {"file": upload.name}
         await store.keep(upload.data, values)
         return JSONResponse(values)
 
+    @router.post(
+        "/v1/adapt",
+        response_model=AdaptationBody,
+        responses=ERRORS,
+        openapi_extra=described_body({"type": "array", "items": FILE}),
+        summary="Learn what recordings have in common",
+    )
+    async def learn(
+        request: Request,
+        to: AdaptTo,
+        model: Annotated[str, MODEL] = "",
+    ) -> JSONResponse:
+        """Adapt to recordings, without labels: send the response with requests to /v1/predict."""
+        recognizer = recognizers.find(model)
+        _check_adapts(recognizer, "recordings")  # by features, which alone can be sent
+
+        async def decode_and_learn(client: str, body: Body) -> Recognizer:
+            own = await asyncio.to_thread(adapted, recognizer, body.adaptation, to)
+            for upload in body.files:
+                async with signal_of(client, upload.data) as signal:
+                    await recognizers.run(client, own, partial(_learn, signal, to))
+            return own
+
+        _, own = await answer(request, MAX_FILES, decode_and_learn)
+        if not own.utterances_known:
+            raise RequestError("unreadable", "no file holds speech: nothing can be learnt")
+        known = model_of(own).adaptation
+        return JSONResponse(known.to_dict() | {"counts": known.counts})
+
     return router
+
+
+def _predict(
+    signal: Signal,
+    adapt: Adapt,
+    window_s: float | None,
+    hop_s: float | None,
+    recognizer: Recognizer,
+) -> Prediction:
+    """Predict a recording, adapted to itself first where that is asked for."""
+    if adapt != "none":
+        _learn(signal, adapt, recognizer)
+    return recognizer.predict(signal, rate=RATE_HZ, window_s=window_s, hop_s=hop_s)
+
+
+def _learn(signal: Signal, to: AdaptTo, recognizer: Recognizer) -> None:
+    with suppress(AudioError):  # no speech
+        recognizer.adapt(signal, rate=RATE_HZ, to=to)
+
+
+def _check_adapts(recognizer: Recognizer, to: str) -> None:
+    """Refuse adaptation that a model was not trained for."""
+    try:
+        if to != "none":
+            model_of(recognizer).adaptation.learnt.check(to)
+    except SereinError as error:
+        raise invalid(error) from error
 
 
 def _check_hop(window_s: float, hop_s: float | None) -> None:

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import Limits
-from serein.errors import AudioError, ServiceError, unknown_name
+from serein.errors import AudioError, SereinError, ServiceError, unknown_name
+from serein.inference.adaptation import Adaptation
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.load import bundled_models, find_model
-from serein.inference.prediction import Prediction
-from serein.inference.recognizer import Recognizer, for_request
+from serein.inference.recognizer import Recognizer, for_request, model_of
+from serein.inference.window_model import learnt_of, possible_emotions
 from serein.serve.errors import RequestError
 from serein.serve.scheduling import FairSlots, Scheduler, Slots
 from serein.serve.settings import Settings
@@ -24,6 +24,7 @@ from serein.serve.settings import Settings
 Result = TypeVar("Result")
 THREADS_PER_CLIENT, UPLOAD_THREADS = 2, 6  # more than cores, so that no client waits for another
 UPLOAD_RETRY_S, STREAM_RETRY_S = 2, 10  # when a refused client may come again
+MAX_REASON = 300  # characters, of what is wrong with what a client sent
 
 
 class ClientLeft(Exception):  # noqa: N818  # nothing went wrong
@@ -41,10 +42,19 @@ class RecognizerPool:
         limits = Limits(max_s=settings.max_seconds + 1)  # decoded by now: resampling may round up
         self.scheduler = Scheduler()
         self.by_name = {
-            name: Recognizer(bundle, threads=1, limits=limits, provider=settings.provider)
+            name: Recognizer(
+                bundle,
+                threads=1,
+                limits=limits,
+                unsure_below=settings.unsure_below,
+                provider=settings.provider,
+                emotions=named(settings.emotions),
+            )
             for name, bundle in read_bundles(settings.models).items()
         }
         self.default = next(iter(self.by_name))
+        if settings.adapt_from:
+            self.by_name[self.default].load_adaptation(settings.adapt_from)
         self.upload_slots = Slots(settings.max_queue, "uploads", UPLOAD_RETRY_S)
         self.stream_slots = Slots(settings.max_streams, "streams", STREAM_RETRY_S)
         self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "uploads")
@@ -59,15 +69,18 @@ class RecognizerPool:
             raise RequestError("unknown_model", unknown_name("model", name[:80], self.by_name))
         return found
 
-    async def predict(
-        self,
-        client: str,
-        recognizer: Recognizer,
-        signal: Signal,
-        unsure_below: float,
-        **grid: float | None,
-    ) -> Prediction:
-        """Predict a recording; if the caller is cancelled, the thread stops too."""
+    def for_request(self, name: str, unsure_below: float, emotions: str) -> Recognizer:
+        """Return a recognizer by its name, with the settings of a request."""
+        recognizer = self.find(name)
+        try:
+            return for_request(recognizer, unsure_below=unsure_below, emotions=named(emotions))
+        except SereinError as error:
+            raise invalid(error) from error
+
+    async def run(
+        self, client: str, recognizer: Recognizer, work: Callable[[Recognizer], Result]
+    ) -> Result:
+        """Do an upload's work; if the caller is cancelled, the thread stops too."""
         cancelled = threading.Event()
 
         def wait_for_turn() -> None:
@@ -75,11 +88,10 @@ class RecognizerPool:
             if cancelled.is_set():
                 raise ClientLeft
 
-        own = for_request(recognizer, unsure_below=unsure_below, before_window=wait_for_turn)
-        work = partial(own.predict, signal, rate=RATE_HZ, **grid)
+        own = for_request(recognizer, before_window=wait_for_turn)
         try:
             async with self._upload_turns.slot(client):
-                return await _run(self._uploads, work)
+                return await _run(self._uploads, partial(work, own))
         except AudioError as error:
             reason = str(error).removeprefix("<array>: ")
             raise RequestError("unreadable", f"the file {reason}") from error
@@ -105,6 +117,40 @@ class RecognizerPool:
 
 async def _run(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def named(emotions: str | None) -> list[str] | None:
+    """Split names at their commas; None for none."""
+    return emotions.split(",") if emotions else None
+
+
+def invalid(error: SereinError) -> RequestError:
+    """Say what is wrong with what a client asked for."""
+    return RequestError("invalid", str(error)[:MAX_REASON])
+
+
+def adapted(recognizer: Recognizer, saved: bytes, to: str) -> Recognizer:
+    """Return one adapted by what a client saved, and that learns on, unless `to` is none."""
+    known = model_of(recognizer).adaptation
+    if saved or to != "none":
+        known = Adaptation(known.learnt)
+    try:
+        if saved:
+            known.read(saved)
+        if to != "none":
+            known.check(to)
+    except SereinError as error:
+        raise invalid(error) from error
+    return for_request(recognizer, adaptation=known)
+
+
+def check_models(settings: Settings) -> None:
+    """Raise an error, before anything is started, if the models lack what the settings want."""
+    bundles = read_bundles(settings.models)
+    for bundle in bundles.values():
+        possible_emotions(named(settings.emotions), bundle.labels)
+    if settings.adapt_from:
+        Adaptation(learnt_of(next(iter(bundles.values())))).read_file(settings.adapt_from)
 
 
 def read_bundles(models: tuple[str, ...]) -> dict[str, Bundle]:

@@ -5,10 +5,10 @@ These classes only describe the JSON: `Prediction.to_dict` and its like make it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from serein.defaults import HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S
 
@@ -16,6 +16,16 @@ WINDOW, HOP, UNSURE = (
     Query(ge=allowed.low, le=allowed.high)
     for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
 )
+
+
+MODEL = Query(description="One of /v1/models.", max_length=80)
+EMOTIONS = Query(
+    description="Those of the model that can occur, where that is known: anger,neutral,sadness.",
+    max_length=400,
+)
+AdaptTo = Literal["recordings", "speaker"]
+Adapt = Literal["none", "recordings", "speaker"]
+ADAPT = Query(description="What one long recording is adapted to: what its parts have in common.")
 
 
 class EmotionBody(BaseModel):
@@ -43,10 +53,20 @@ class PredictionBody(EmotionBody):
     file: str | None = Field(description="The file name that was sent.")
     model: str
     duration: float
-    utterances_known: int
+    utterances_known: int = Field(description="Windows with speech that it is adapted to.")
     timeline: list[SegmentBody] | None = Field(
         default=None, description="Without gaps or overlaps; left out if not asked for."
     )
+
+
+class AdaptationBody(BaseModel):
+    """What recordings have in common: features and predictions, and no sound."""
+
+    model_config = ConfigDict(extra="allow")
+
+    to: AdaptTo
+    utterances: int = Field(description="Windows with speech that were learnt.")
+    counts: bool = Field(description="Whether predictions change much: not for one emotion.")
 
 
 class ModelBody(BaseModel):
@@ -60,7 +80,8 @@ class ModelBody(BaseModel):
     scores: list[dict[str, Any]]
     window_s: float
     hop_s: float
-    adapts: bool = Field(description="Whether it can adapt to a speaker.")
+    adapts: list[AdaptTo] = Field(description="What it can adapt to.")
+    unsure_below: float = Field(description="Confidence below which the page shows it as unsure.")
 
 
 class ModelsBody(BaseModel):

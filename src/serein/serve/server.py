@@ -15,7 +15,7 @@ from serein.inference.network import providers
 from serein.serve.app import create_app
 from serein.serve.connections import fit_connections
 from serein.serve.observability import log_config
-from serein.serve.recognizers import read_bundles
+from serein.serve.recognizers import check_models
 from serein.serve.sandbox import protect_memory
 from serein.serve.settings import Settings
 from serein.serve.uploads import make_store
@@ -32,7 +32,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     make_store(settings.store)
     _warn_of_readers("--store", settings.store)
     _warn_of_readers("--api-key-file", settings.api_key_file)
-    read_bundles(settings.models)
+    check_models(settings)
     providers(settings.provider)
     bound = _bind(host, port)
     _check_reach(bound, settings)

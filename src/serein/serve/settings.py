@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER
+from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW
 from serein.errors import ServiceError
 
 MEGABYTE = 2**20
@@ -23,6 +23,9 @@ class Settings:
 
     models: tuple[str, ...] = ()  # bundled names or paths, the default first; none: all bundled
     provider: str = DEFAULT_PROVIDER  # of the networks: see serein.load
+    emotions: str | None = None  # that can occur, separated by commas; all
+    unsure_below: float = DEFAULT_UNSURE_BELOW
+    adapt_from: str = ""  # a file of --adapt-save, of the first model
     version: str = "unknown"
     api_key: str = ""
     api_key_file: str = ""  # where it is from

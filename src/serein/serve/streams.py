@@ -12,15 +12,14 @@ import numpy as np
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from serein.defaults import DEFAULT_UNSURE_BELOW, STREAM_HOP_S, STREAM_WINDOW_S
+from serein.defaults import STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
-from serein.inference.recognizer import for_request
 from serein.inference.stream import Event, Stream
 from serein.serve.clients import client_of
 from serein.serve.errors import RequestError
 from serein.serve.observability import Metrics
 from serein.serve.recognizers import STREAM_RETRY_S, RecognizerPool
-from serein.serve.schemas import HOP, UNSURE, WINDOW
+from serein.serve.schemas import EMOTIONS, HOP, MODEL, UNSURE, WINDOW, Adapt
 from serein.serve.settings import MAX_FRAME_BYTES, STOPPING_KEY, Settings
 
 SAMPLE_BYTES = 2
@@ -38,14 +37,15 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
     async def stream(
         socket: WebSocket,
         rate: Annotated[int, Query(ge=4000, le=192_000)] = 16_000,
-        model: Annotated[str, Query(max_length=80)] = "",
+        model: Annotated[str, MODEL] = "",
         window_s: Annotated[float, WINDOW] = STREAM_WINDOW_S,
         hop_s: Annotated[float, HOP] = STREAM_HOP_S,
-        adapt: bool = False,
-        unsure_below: Annotated[float, UNSURE] = DEFAULT_UNSURE_BELOW,
+        adapt: Adapt = "none",
+        emotions: Annotated[str, EMOTIONS] = "",
+        unsure_below: Annotated[float, UNSURE] = settings.unsure_below,
     ) -> None:
         """Predict emotions while sound comes in."""
-        recognizer = for_request(recognizers.find(model), unsure_below=unsure_below)
+        recognizer = recognizers.for_request(model, unsure_below, emotions)
         if recognizers.scheduler.delay_s > MAX_DELAY_S:
             raise RequestError("busy", "streams are delayed already; retry soon", STREAM_RETRY_S)
         if window_s / hop_s > settings.max_stream_overlap:
@@ -54,10 +54,11 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
             )
         client = client_of(socket.scope)
         options: dict[str, Any] = {"rate": rate, "window_s": window_s, "hop_s": hop_s}
+        to = None if adapt == "none" else adapt
         with recognizers.stream_slots.slot(client) as slot:
             try:
                 voice = await recognizers.run_stream(
-                    client, lambda: Stream(recognizer, **options, adapt=adapt)
+                    client, lambda: Stream(recognizer, **options, adapt=to)
                 )
             except SereinError as error:
                 raise RequestError("invalid", str(error)) from error

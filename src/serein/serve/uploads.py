@@ -21,11 +21,12 @@ from serein.errors import ServiceError
 from serein.serve.errors import RequestError
 from serein.serve.settings import MEGABYTE, Settings
 
-FIELD = "file"
+FIELD, ADAPTATION = "file", "adaptation"
 MAX_NAME_LENGTH = 255
 FORM_BYTES = 64 * 1024  # what a form may add to its file
 MAX_FIELDS = 8
 FIELD_BYTES = 4096
+ADAPTATION_BYTES = 2**20
 logger = logging.getLogger("serein.serve")
 
 
@@ -35,6 +36,19 @@ class Upload:
 
     name: str | None
     data: bytes
+
+
+@dataclass(frozen=True)
+class Body:
+    """What came with a request: files, and what a client had saved of an adaptation."""
+
+    files: tuple[Upload, ...]
+    adaptation: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(len(file.data) for file in self.files)
 
 
 class _InMemoryParser(MultiPartParser):
@@ -49,36 +63,36 @@ class _InMemoryParser(MultiPartParser):
         super().on_headers_finished()
 
 
-async def read_upload(request: Request, settings: Settings) -> Upload:
-    """Read the file of a request."""
+async def read_body(request: Request, settings: Settings, most: int = 1) -> Body:
+    """Read the files of a request, at most so many."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise RequestError(
             "unsupported_type", "the body is compressed as a whole; send it uncompressed"
         )
     if kind == "multipart/form-data":
-        upload = await _read_form(request, settings)
+        body = await _read_form(request, settings, most)
     elif kind.startswith("audio/") or kind == "application/octet-stream":
         stream = _chunks(request, settings, settings.max_bytes)
-        upload = Upload(None, b"".join([chunk async for chunk in stream]))
+        body = Body((Upload(None, b"".join([chunk async for chunk in stream])),))
     else:
         raise RequestError(
             "unsupported_type",
             f"the content type is {kind[:80]!r}; need multipart/form-data with a field "
             f"{FIELD!r}, audio/* or application/octet-stream",
         )
-    if not upload.data:
+    if not all(file.data for file in body.files):
         raise RequestError("unreadable", "the file is empty")
-    return upload
+    return body
 
 
-async def _read_form(request: Request, settings: Settings) -> Upload:
-    """Read a form and return its file."""
-    stream = _chunks(request, settings, settings.max_bytes + FORM_BYTES)
+async def _read_form(request: Request, settings: Settings, most: int) -> Body:
+    """Read a form."""
+    stream = _chunks(request, settings, settings.max_bytes + ADAPTATION_BYTES + FORM_BYTES)
     parser = _InMemoryParser(
         request.headers,
         stream,
-        max_files=1,
+        max_files=most + 1,
         max_fields=MAX_FIELDS,
         max_part_size=FIELD_BYTES,
     )
@@ -89,19 +103,25 @@ async def _read_form(request: Request, settings: Settings) -> Upload:
     except (ValueError, LookupError, AssertionError) as error:
         raise RequestError("bad_request", "the form is malformed") from error
     try:
-        return await _only_file(form, settings)
+        files = [file for file in await _files(form, FIELD) if file.name or file.data]
+        saved = form.get(ADAPTATION, "")
+        adaptation = saved.encode() if isinstance(saved, str) else await saved.read()
     finally:
         await form.close()
-
-
-async def _only_file(form: FormData, settings: Settings) -> Upload:
-    file = form.get(FIELD)
-    data = await file.read() if isinstance(file, UploadFile) else b""
-    if not isinstance(file, UploadFile) or not (file.filename or data):
-        raise RequestError("bad_request", f"the form has no file in its field {FIELD!r}")
-    if len(data) > settings.max_bytes:
+    if not 0 < len(files) <= most:
+        allowed = "1" if most == 1 else f"1 to {most}"
+        reason = f"the form has {len(files)} files in its field {FIELD!r}; need {allowed}"
+        raise RequestError("bad_request", reason)
+    body = Body(tuple(files), adaptation)
+    if body.size > settings.max_bytes or len(adaptation) > ADAPTATION_BYTES:
         raise _too_large(settings)
-    return Upload(check_name(file.filename), data)
+    return body
+
+
+async def _files(form: FormData, field: str) -> list[Upload]:
+    """Return the files in a field of a form."""
+    given = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
+    return [Upload(check_name(file.filename), await file.read()) for file in given]
 
 
 def check_name(name: str | None) -> str | None:

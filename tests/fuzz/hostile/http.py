@@ -90,10 +90,13 @@ def _requests() -> list[bytes]:
     part = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
     field = b'--cut\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
     form = field + part + b"Content-Type: audio/wav\r\n\r\n" + sound[:100] + b"\r\n--cut--\r\n"
+    saved = part.replace(b'"file"', b'"adaptation"') + b'\r\n{"format": "serein-adaptation"}\r\n'
     query = b"window_s=1&hop_s=0.5&unsure_below=0.2&timeline=false&model=tiny"
+    query += b"&emotions=anger,neutral&adapt=speaker"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(sound), sound)
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     return [
+        b"form\n" + saved + form,
         *(b"form\n" + form, b"form\n" + part + b"\r\n" + sound + b"\r\n--cut--\r\n"),
         *(b"audio\n" + sound, b"query\n" + query),
         _whole(b"query\n" + query),
