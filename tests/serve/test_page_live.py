@@ -30,6 +30,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield opened
 
 
+def best_guess(shown: str) -> str:
+    """Take the emotion out of `unsure (anger?)`."""
+    return shown.casefold().removeprefix("unsure (").removesuffix("?)")
+
+
 def listen(visitor: Any) -> None:
     visitor.page.click("#record")
     visitor.page.click("#live-start")
@@ -41,11 +46,11 @@ def test_a_live_stream_is_predicted_and_kept_as_a_recording(
     with visiting(browser, service.url) as visitor:
         listen(visitor)
         visitor.page.wait_for_selector(HEARD)
-        assert visitor.text("#live-emotion").casefold() in KNOWN
+        assert best_guess(visitor.text("#live-emotion")) in KNOWN
         assert " · confidence " in visitor.text("#live-sure")
         visitor.page.wait_for_selector("#utterances tbody tr")
-        cells = visitor.page.locator("#utterances tbody tr").first.inner_text().split()
-        assert cells[3] in KNOWN
+        cells = visitor.page.locator("#utterances tbody td").all_inner_texts()
+        assert best_guess(cells[0]) in KNOWN
         assert visitor.violations() == []
         visitor.page.click("#live-stop")
         visitor.page.wait_for_selector("#live-now[data-phase=stopped]")
@@ -56,7 +61,7 @@ def test_a_live_stream_is_predicted_and_kept_as_a_recording(
         file = visitor.saved("#save-csv", tmp_path)
     segments = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
     assert float(segments[-1]["end_s"]) > 2
-    assert any(row["emotion"] in KNOWN for row in segments)
+    assert any(row["emotion"] in (*KNOWN, "unsure") for row in segments)
 
 
 def test_it_adapts_to_one_speaker_where_asked(browser: Any, service: Any) -> None:
@@ -70,7 +75,7 @@ def test_it_adapts_to_one_speaker_where_asked(browser: Any, service: Any) -> Non
         assert visitor.page.is_disabled("#adapt")
         visitor.page.click("#live-leave")
         assert visitor.focused()["id"] == "record"
-    assert "adapt=true" in streams[0]
+    assert "adapt=speaker" in streams[0]
 
 
 @pytest.mark.parametrize(

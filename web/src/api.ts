@@ -42,7 +42,14 @@ export interface Model {
   precision: string;
   licence: string;
   scores: Score[];
-  adapts: boolean;
+  adapts: string[];
+  unsure_below: number;
+}
+
+/** What recordings have in common, as the service says it and wants it back. */
+export interface Adaptation {
+  utterances: number;
+  counts: boolean;
 }
 
 export interface Limits {
@@ -73,18 +80,31 @@ export async function limits(): Promise<Limits> {
   return (await get("/v1/limits")) as Limits;
 }
 
-export interface PredictOptions {
-  model: string;
+export interface Sending {
   name: string;
+  adaptation: Adaptation | null;
   signal: AbortSignal;
   onSent: (share: number) => void;
 }
 
+export type Query = Record<string, string>;
+
 /** Predict a sound, with a timeline fine enough for curves. */
-export async function predict(sound: Blob, options: PredictOptions): Promise<Prediction> {
+export async function predict(sound: Blob, query: Query, sending: Sending): Promise<Prediction> {
+  const fine = { window_s: "2", hop_s: "0.5", ...query };
+  const prediction = (await post("/v1/predict", fine, sound, sending)) as Prediction;
+  return { ...prediction, file: sending.name };
+}
+
+/** Adapt to one more sound. */
+export async function adapt(sound: Blob, query: Query, sending: Sending): Promise<Adaptation> {
+  return (await post("/v1/adapt", query, sound, sending)) as Adaptation;
+}
+
+async function post(path: string, query: Query, sound: Blob, sending: Sending): Promise<unknown> {
   for (;;) {
     try {
-      return { ...(await post(sound, options)), file: options.name };
+      return await postOnce(`${path}?${new URLSearchParams(query)}`, sound, sending);
     } catch (error) {
       if (!(error instanceof ServiceError && error.status === 401)) throw error;
       if (!(await askForKey())) throw error;
@@ -114,13 +134,14 @@ async function get(path: string): Promise<unknown> {
 }
 
 /** XMLHttpRequest rather than fetch, which cannot say how much of a file has been sent. */
-function post(sound: Blob, { model, name, signal, onSent }: PredictOptions): Promise<Prediction> {
-  const query = new URLSearchParams({ model, window_s: "2", hop_s: "0.5" });
+function postOnce(address: string, sound: Blob, sending: Sending): Promise<unknown> {
+  const { name, adaptation, signal, onSent } = sending;
   const body = new FormData();
   body.append("file", sound, name);
+  if (adaptation) body.append("adaptation", new Blob([JSON.stringify(adaptation)]));
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/v1/predict?${query}`);
+    request.open("POST", address);
     for (const [header, value] of Object.entries(authorization())) {
       request.setRequestHeader(header, value);
     }
@@ -128,7 +149,7 @@ function post(sound: Blob, { model, name, signal, onSent }: PredictOptions): Pro
     signal.addEventListener("abort", stop);
     request.upload.onprogress = ({ loaded, total }): void => onSent(total ? loaded / total : 1);
     request.onload = (): void => {
-      if (request.status === 200) resolve(JSON.parse(request.responseText) as Prediction);
+      if (request.status === 200) resolve(JSON.parse(request.responseText));
       else {
         const wait = request.getResponseHeader("Retry-After");
         reject(serviceError(request.status, request.responseText, wait));

@@ -1,17 +1,21 @@
 /** The list of recordings: sent one after the other, each with its state. */
 
-import { limits, predict, ServiceError, type Limits, type Prediction, type Recording } from "./api";
+import { adapt, limits, predict, ServiceError } from "./api";
+import type { Limits, Prediction, Query, Recording, Sending } from "./api";
 import { asWav } from "./audio";
 import { byId, h, save } from "./dom";
 import { errorText } from "./errors";
 import { predictionsCsv, csvFile } from "./export";
 import { bytes } from "./format";
-import { emotionName, t } from "./i18n";
+import { predictionName, t } from "./i18n";
 import { drawRow, type Job, type State } from "./jobs";
+import { SetAdaptation } from "./set-adaptation";
 import { onRedraw } from "./theme";
 
 const BUSY_S = 5; // where the service does not say how long
 const ANNOUNCE_EVERY_MS = 4000; // to screen readers, at most
+
+type Send<T> = (sound: Blob, sending: Sending) => Promise<T>;
 
 export class Batch {
   private jobs: Job[] = [];
@@ -20,12 +24,13 @@ export class Batch {
   private announced = 0;
   private limits: Limits = {};
 
+  readonly adaptation = new SetAdaptation(() => this.again(true));
   private readonly list = byId("list");
   private readonly bar = byId<HTMLProgressElement>("batch-bar");
 
   constructor(
-    private readonly model: () => string,
-    private readonly show: (recording: Recording) => void,
+    private readonly settings: () => Query & { model: string },
+    private readonly show: (recording: Recording, again: boolean) => void,
     private readonly onClose: () => void,
   ) {
     onRedraw(() => this.drawAll());
@@ -49,6 +54,7 @@ export class Batch {
         state: { kind: "waiting" },
         stop: new AbortController(),
         converted: false,
+        adapted: false,
         row: h("li"),
         openWhenDone: opens && index === 0,
       };
@@ -66,26 +72,44 @@ export class Batch {
     else if (job) job.openWhenDone = true;
   }
 
+  /** Predict all again with other settings; `anew`, what is adapted to is another thing too. */
+  again(anew: boolean): void {
+    if (anew) this.adaptation.forget();
+    for (const job of this.jobs) {
+      if (anew) job.adapted = false;
+      if (["failed", "cancelled"].includes(job.state.kind)) continue;
+      job.stop.abort();
+      this.retry(job);
+    }
+  }
+
   private async run(): Promise<void> {
     if (this.running) return;
     this.running = true;
-    for (;;) {
-      const job = this.jobs.find(({ state }) => state.kind === "waiting");
-      if (!job) break;
-      await this.process(job);
-    }
+    for (let job = this.next(); job; job = this.next()) await this.process(job);
     this.running = false;
     this.announce(true);
   }
 
+  /** The next recording: all are adapted to before the first is predicted. */
+  private next(): Job | undefined {
+    const waiting = this.jobs.filter(({ state }) => state.kind === "waiting");
+    return (this.adaptation.to && waiting.find(({ adapted }) => !adapted)) || waiting[0];
+  }
+
   private async process(job: Job): Promise<void> {
     const { stop } = job;
+    const to = job.adapted ? null : this.adaptation.to;
     try {
       const { max_bytes: limit } = this.limits;
       if (limit !== undefined && job.sound.size > limit) {
         throw new Error(t("errorTooLargeHere", { size: bytes(limit) }));
       }
-      const prediction = await this.predictOrConvert(job);
+      if (to) return await this.adaptTo(job, to);
+      const prediction = await this.sendOrConvert<Prediction>(job, (sound, sending) =>
+        predict(sound, this.settings(), sending),
+      );
+      if (job.stop !== stop) return;
       this.set(job, { kind: "done", prediction });
       if (job.openWhenDone) this.open(job);
     } catch (error) {
@@ -94,10 +118,28 @@ export class Batch {
     }
   }
 
-  /** Predict; what the service cannot read, such as video, the browser converts. */
-  private async predictOrConvert(job: Job): Promise<Prediction> {
+  /** Adapt to one more recording; what cannot be read, or holds no speech, is left out. */
+  private async adaptTo(job: Job, to: string): Promise<void> {
+    const { stop } = job;
+    const { model } = this.settings();
     try {
-      return await this.predictOrWait(job, job.sound);
+      const saved = await this.sendOrConvert(job, (sound, sending) =>
+        adapt(sound, { model, to }, sending),
+      );
+      if (job.stop !== stop) return;
+      this.adaptation.add(saved);
+    } catch (error) {
+      if (stop.signal.aborted) throw error;
+    }
+    job.adapted = true;
+    this.set(job, { kind: "waiting" });
+    this.jobs.filter(({ state }) => state.kind === "done").forEach((done) => this.retry(done));
+  }
+
+  /** Send; what the service cannot read, such as video, the browser converts. */
+  private async sendOrConvert<T>(job: Job, send: Send<T>): Promise<T> {
+    try {
+      return await this.sendOrWait(job, job.sound, send);
     } catch (error) {
       const unread =
         error instanceof ServiceError &&
@@ -107,19 +149,22 @@ export class Batch {
       const wav = await asWav(job.sound).catch(() => null);
       if (wav === null || job.stop.signal.aborted) throw error;
       job.converted = true;
-      return await this.predictOrWait(job, wav);
+      return await this.sendOrWait(job, wav, send);
     }
   }
 
-  /** Predict; while the service is busy, wait as long as it asks for. */
-  private async predictOrWait(job: Job, sound: Blob): Promise<Prediction> {
+  /** Send; while the service is busy, wait as long as it asks for. */
+  private async sendOrWait<T>(job: Job, sound: Blob, send: Send<T>): Promise<T> {
+    const { to, saved } = this.adaptation;
+    const { name, stop } = job;
+    const kind = to && !job.adapted ? "adapting" : "predicting";
     for (;;) {
       try {
         this.set(job, { kind: "sending", share: 0 });
-        const onSent = (share: number): void =>
-          this.set(job, share < 1 ? { kind: "sending", share } : { kind: "predicting" });
-        const { name, stop } = job;
-        return await predict(sound, { model: this.model(), name, signal: stop.signal, onSent });
+        const onSent = (share: number): void => {
+          if (job.stop === stop) this.set(job, share < 1 ? { kind: "sending", share } : { kind });
+        };
+        return await send(sound, { name, adaptation: to && saved, signal: stop.signal, onSent });
       } catch (error) {
         const busy = error instanceof ServiceError && [429, 503].includes(error.status);
         if (!busy) throw error;
@@ -150,9 +195,10 @@ export class Batch {
   private open(job: Job): void {
     if (job.state.kind !== "done") return;
     const { name, sound, converted, state } = job;
+    const again = this.shown === job;
     this.shown = job;
     this.jobs.forEach((other) => (other.openWhenDone = false));
-    this.show({ name, sound, converted, prediction: state.prediction });
+    this.show({ name, sound, converted, prediction: state.prediction }, again);
     this.jobs.forEach((other) => this.drawRow(other));
   }
 
@@ -166,6 +212,7 @@ export class Batch {
 
   private retry(job: Job): void {
     job.stop = new AbortController();
+    job.openWhenDone ||= job === this.shown;
     this.set(job, { kind: "waiting" });
     void this.run();
   }
@@ -176,12 +223,14 @@ export class Batch {
     job.row.remove();
     if (this.shown === job || !this.jobs.length) this.close();
     this.drawProgress();
+    if (this.adaptation.to && job.adapted) this.again(true);
     (this.list.querySelector("button") ?? byId("choose")).focus();
   }
 
   private clear(): void {
     this.cancelAll();
     this.jobs = [];
+    this.adaptation.forget();
     this.list.replaceChildren();
     this.close();
     this.drawProgress();
@@ -245,7 +294,7 @@ export class Batch {
     if (!this.jobs.length) return;
     this.announced = Date.now();
     const state = this.shown?.state;
-    const emotion = state?.kind === "done" ? emotionName(state.prediction.emotion) : "";
+    const emotion = state?.kind === "done" ? predictionName(state.prediction) : "";
     const opened = finished && emotion ? ` ${this.shown?.name}: ${emotion}` : "";
     byId("batch-say").textContent = `${progressText(this.counts())}.${opened}`;
   }

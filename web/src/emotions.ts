@@ -34,10 +34,12 @@ export const UNSURE = "unsure";
 
 const UNKNOWN = { light: "#6d5f4b", dark: "#c4b294" };
 const SILENT = { light: "#b9bec7", dark: "#4a5362" };
+const GREY = { light: "#707884", dark: "#8e98a6" };
 
 export function colourOf(emotion: string | null, dark: boolean): string {
   const shade = dark ? "dark" : "light";
   if (emotion === null) return SILENT[shade];
+  if (emotion === UNSURE) return GREY[shade];
   return (EMOTIONS[emotion] ?? UNKNOWN)[shade];
 }
 

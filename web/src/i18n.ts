@@ -1,6 +1,7 @@
 /** The texts of the page, in two languages. */
 
 import { EMOTIONS, UNSURE } from "./emotions";
+import { ranked } from "./segments";
 import { redraw } from "./theme";
 import { en, type Key, type Words } from "./words/en";
 import { zh } from "./words/zh";
@@ -60,6 +61,16 @@ export function emotionName(emotion: string | null): string {
   if (emotion === null) return t("noSpeech");
   if (emotion === UNSURE) return t("unsure");
   return current === "zh" ? (EMOTIONS[emotion]?.zh ?? emotion) : emotion;
+}
+
+/** The name of a prediction; where it is unsure, with its best guess. */
+export function predictionName(prediction: {
+  emotion: string | null;
+  probabilities: Record<string, number>;
+}): string {
+  const guess = ranked(prediction.probabilities)[0]?.[0];
+  if (prediction.emotion !== UNSURE || !guess) return emotionName(prediction.emotion);
+  return t("unsureGuess", { emotion: emotionName(guess) });
 }
 
 /** Confidence in words. */

@@ -4,11 +4,11 @@ import type { Prediction } from "./api";
 import { h, icon } from "./dom";
 import { errorText } from "./errors";
 import { clock, number } from "./format";
-import { emotionName, t } from "./i18n";
+import { predictionName, t } from "./i18n";
 import { dot } from "./table";
 
 export type State =
-  | { kind: "waiting" | "predicting" | "converting" | "cancelled" }
+  | { kind: "waiting" | "adapting" | "predicting" | "converting" | "cancelled" }
   | { kind: "sending"; share: number }
   | { kind: "busy"; seconds: number }
   | { kind: "done"; prediction: Prediction }
@@ -20,6 +20,8 @@ export interface Job {
   state: State;
   stop: AbortController;
   converted: boolean;
+  /** Whether it is adapted to, where that is wanted, or cannot be. */
+  adapted: boolean;
   row: HTMLLIElement;
   openWhenDone: boolean;
 }
@@ -49,12 +51,13 @@ export function drawRow(job: Job, shown: boolean, actions: RowActions): void {
 
 function predictionOf(
   name: string,
-  { emotion, confidence, duration }: Prediction,
+  prediction: Prediction,
   shown: boolean,
   open: () => void,
 ): HTMLElement {
+  const { emotion, confidence, duration } = prediction;
   const value = confidence === null ? "" : ` ${number(confidence)}`;
-  const text = `${emotionName(emotion)}${value} · ${clock(duration, 0)}`;
+  const text = `${predictionName(prediction)}${value} · ${clock(duration, 0)}`;
   return button(
     "entry",
     { "aria-current": String(shown), onclick: open },

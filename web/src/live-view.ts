@@ -1,11 +1,11 @@
 /** The live view: sends the microphone to the service, and shows what it predicts. */
 
-import { models, ServiceError } from "./api";
+import { models, ServiceError, type Query } from "./api";
 import { byId } from "./dom";
 import { microphoneErrorText } from "./errors";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { confidenceText, emotionName, t } from "./i18n";
+import { confidenceText, emotionName, predictionName, t } from "./i18n";
 import { isDark, onRedraw } from "./theme";
 import { LiveCanvas, SHOWN_S } from "./live-canvas";
 import { microphoneAllowedHere, openMicrophone, type Chunk, type Microphone } from "./microphone";
@@ -41,7 +41,8 @@ export class LiveView {
   private readonly adapt = byId<HTMLInputElement>("adapt");
 
   constructor(
-    private readonly model: () => { name: string; adapts: boolean },
+    private readonly settings: () => Query,
+    private readonly adapts: () => boolean,
     private readonly onRecorded: (file: File) => void,
     private readonly onOpen: () => void,
   ) {
@@ -103,12 +104,8 @@ export class LiveView {
     this.problem = null;
     this.offset = this.samples / this.rate;
     this.setPhase("connecting");
-    const { name, adapts } = this.model();
-    const settings = {
-      model: name,
-      rate: String(this.rate),
-      adapt: String(adapts && this.adapt.checked),
-    };
+    const adapt = this.adapts() && this.adapt.checked ? "speaker" : "none";
+    const settings = { ...this.settings(), rate: String(this.rate), adapt };
     const stream = new Stream(settings, {
       onReady: ({ labels }) => {
         this.canvas.labels = labels;
@@ -224,7 +221,7 @@ export class LiveView {
     byId("live-stop").hidden = !recording;
     byId("live-again").hidden = phase !== "cut";
     byId("live-open").hidden = phase !== "stopped" || !this.samples;
-    const { adapts } = this.model();
+    const adapts = this.adapts();
     this.adapt.disabled = !adapts || !["idle", "stopped"].includes(phase);
     byId("adapt-note").textContent = t(adapts ? "adaptNote" : "adaptNot");
     const shown = byId("live-problem");
@@ -253,7 +250,7 @@ export class LiveView {
       stopped: "stopped",
     };
     const name = byId("live-emotion");
-    name.textContent = emotion ? emotionName(emotion.emotion) : t(waiting[this.phase]);
+    name.textContent = emotion ? predictionName(emotion) : t(waiting[this.phase]);
     name.classList.toggle("waiting", emotion === null);
     const confidence = emotion?.confidence ?? null;
     byId("live-sure").textContent =

@@ -2,13 +2,14 @@
 
 import "./style.css";
 
-import { models, type Limits, type Model } from "./api";
+import { models, type Limits, type Model, type Query } from "./api";
 import { Batch } from "./batch";
 import { byId, h } from "./dom";
 import { onDrop } from "./drop";
 import { errorText } from "./errors";
 import { bytes, clock } from "./format";
-import { chooseLanguage, emotionName, firstLanguage, language, setLanguage, t } from "./i18n";
+import { EmotionChoice } from "./emotion-choice";
+import { chooseLanguage, firstLanguage, language, setLanguage, t } from "./i18n";
 import { LiveView } from "./live-view";
 import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
 import { RecordingView } from "./recording-view";
@@ -23,11 +24,12 @@ const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
 
 const opened = new RecordingView();
+const emotions = new EmotionChoice(() => batch.again(false));
 const batch = new Batch(
-  () => select.value,
-  (recording) => {
+  settings,
+  (recording, again) => {
     live.hide();
-    opened.open(recording);
+    opened.open(recording, again);
   },
   () => {
     opened.close();
@@ -35,11 +37,21 @@ const batch = new Batch(
   },
 );
 const live = new LiveView(
-  () =>
-    available.find(({ name }) => name === select.value) ?? { name: select.value, adapts: false },
+  settings,
+  () => chosen()?.adapts.includes("speaker") ?? false,
   (file) => batch.add([file], false),
   () => batch.openLast(),
 );
+
+function chosen(): Model | undefined {
+  return available.find(({ name }) => name === select.value);
+}
+
+/** What is asked of the service, for recordings and for live streams. */
+function settings(): Query & { model: string } {
+  const unsure = String(chosen()?.unsure_below ?? 0);
+  return { model: select.value, emotions: emotions.value, unsure_below: unsure };
+}
 
 function add(files: readonly File[]): void {
   if (!files.length) return;
@@ -60,9 +72,9 @@ async function connect(): Promise<void> {
   } catch (error) {
     failure = error;
   }
-  const chosen = available.find((model) => model.default) ?? available[0];
+  const first = available.find((model) => model.default) ?? available[0];
   select.replaceChildren(...available.map(({ name }) => h("option", { value: name }, name)));
-  if (chosen) select.value = chosen.name;
+  if (first) select.value = first.name;
   draw();
 }
 
@@ -80,8 +92,11 @@ function draw(): void {
   byId("privacy").textContent = t(serviceLimits.stores === true ? "privacyStored" : "privacy", {
     host: location.host,
   });
-  const model = available.find(({ name }) => name === select.value);
-  byId("model-facts").replaceChildren(...(model ? modelFacts(model, emotionName) : []));
+  const model = chosen();
+  byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
+  emotions.draw(model?.labels ?? []);
+  byId("emotions").hidden = !model;
+  batch.adaptation.enable(model?.adapts.includes("recordings") ?? false);
 }
 
 function openDialog(id: string): void {
@@ -108,5 +123,8 @@ byId("language").addEventListener("click", () => chooseLanguage(language() === "
 byId("about-open").addEventListener("click", () => openDialog("about"));
 byId("about-more").addEventListener("click", () => openDialog("about"));
 byId("retry").addEventListener("click", () => void connect());
-select.addEventListener("change", draw);
+select.addEventListener("change", () => {
+  draw();
+  if (batch.adaptation.to) batch.again(true);
+});
 void connect();

@@ -1,14 +1,12 @@
-/** The facts about a model: its emotions, licence and scores. */
+/** The facts about a model: its licence and scores. */
 
 import type { Model, Score } from "./api";
 import { h } from "./dom";
 import { number } from "./format";
 import { t } from "./i18n";
 
-export function modelFacts(model: Model, nameOf: (label: string) => string): HTMLElement[] {
-  const comma = t("comma");
+export function modelFacts(model: Model): HTMLElement[] {
   return [
-    h("p", {}, t("modelLabels", { labels: model.labels.map(nameOf).join(comma) })),
     h("p", {}, t("licence", { licence: model.licence })),
     h(
       "details",

@@ -17,10 +17,7 @@ export function drawPrediction(prediction: Prediction): void {
     emotion === null ? "" : t(unsure ? "predictionUnsure" : "predictionIs");
   const name = byId("prediction-emotion");
   name.textContent = emotionName(unsure ? likeliest : emotion);
-  byId("prediction").style.setProperty(
-    "--emotion",
-    colourOf(unsure ? likeliest : emotion, isDark()),
-  );
+  byId("prediction").style.setProperty("--emotion", colourOf(emotion, isDark()));
   const notes: string[] = [];
   if (emotion === null) notes.push(t("noSpeechLong"));
   if (confidence !== null) {

@@ -8,7 +8,7 @@ import { fitted, type Range } from "./canvas";
 import { drawCurves, sampled } from "./curves";
 import { byId } from "./dom";
 import { clock, number } from "./format";
-import { emotionName, t } from "./i18n";
+import { emotionName, predictionName, t } from "./i18n";
 import { legend } from "./legend";
 import { reducedMotion, currentPalette, onRedraw } from "./theme";
 import { Player, SPECTROGRAM_UP_TO_S } from "./player";
@@ -54,7 +54,8 @@ export class RecordingView {
     });
   }
 
-  open(recording: Recording): void {
+  /** Open a recording; `again`, with another prediction, the page does not scroll. */
+  open(recording: Recording, again: boolean): void {
     this.close();
     this.recording = recording;
     const { timeline, duration } = recording.prediction;
@@ -75,7 +76,7 @@ export class RecordingView {
     });
     this.draw();
     this.moveTo(0);
-    const far = this.section.getBoundingClientRect().top > innerHeight / 2;
+    const far = !again && this.section.getBoundingClientRect().top > innerHeight / 2;
     if (far) this.section.scrollIntoView({ behavior: reducedMotion() ? "auto" : "smooth" });
   }
 
@@ -178,7 +179,7 @@ export class RecordingView {
     const words = {
       time: clock(time),
       all: clock(duration),
-      emotion: emotionName(segment?.emotion ?? null),
+      emotion: segment ? predictionName(segment) : emotionName(null),
     };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
     markRow(byId("segments"), time);

@@ -3,7 +3,7 @@
 import { h, icon } from "./dom";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { emotionName, t } from "./i18n";
+import { predictionName, t } from "./i18n";
 import { isDark } from "./theme";
 import type { Segment } from "./segments";
 
@@ -77,7 +77,7 @@ function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLE
       "td",
       { class: segment.emotion === null ? "none" : "" },
       dot(segment.emotion),
-      emotionName(segment.emotion),
+      predictionName(segment),
     ),
     h("td", { class: "number" }, number(segment.confidence)),
     h("td", { class: "number extra" }, number(segment.valence)),

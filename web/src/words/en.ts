@@ -24,9 +24,9 @@ export const en = {
   privacyStored:
     "Recordings go to the service at {host} and nowhere else. It stores them, with its predictions.",
 
-  comma: ", ",
   model: "Model",
-  modelLabels: "Emotions: {labels}.",
+  emotionsPossible: "Emotions that can occur",
+  emotionsNote: "Untick those that cannot: probabilities are shared among the others.",
   licence: "Licence: {licence}",
   scores: "Scores on unseen speakers",
   scoresNote:
@@ -38,12 +38,23 @@ export const en = {
   recordings: "Recordings",
   progress: "{done} of {all} done",
   progressFailed: "{done} of {all} done, {failed} failed",
+  adaptAll: "Adapt to these recordings",
+  adaptOne: "One speaker",
+  adaptAllNote:
+    "Takes away what the recordings have in common, such as a microphone, a place or a language; needs no labels.",
+  adaptOneNote:
+    "Takes away what is particular to the one voice of all recordings; needs no labels, but several emotions.",
+  adaptAllNot: "This model cannot adapt to recordings.",
+  adaptedOn: "Adapted on {count} recordings.",
+  adaptedNothing:
+    "{count} recordings are too few, or hold a single emotion: predictions hardly change.",
   cancelAll: "Cancel",
   saveAll: "All predictions (CSV)",
   clear: "Clear the list",
   remove: "Remove {name}",
   waiting: "waiting",
   sending: "sending, {share} %",
+  adapting: "adapting",
   predicting: "predicting",
   converting: "converting in the browser",
   busyWait: "the service is busy; again in {seconds} s",
@@ -58,6 +69,7 @@ export const en = {
   noSpeech: "no speech",
   noSpeechLong: "There is no speech in this recording, so no emotion is predicted.",
   unsure: "unsure",
+  unsureGuess: "unsure ({emotion}?)",
   sureVery: "quite sure",
   sureFairly: "fairly sure",
   sureBarely: "not very sure",
@@ -65,7 +77,7 @@ export const en = {
   confidence: "Confidence",
   confidenceOf: "confidence {value}",
   calibration: "Of ten such predictions for acted speech, about {tenths} are right.",
-  adaptedBy: "Adapted to the speaker with {count} utterances.",
+  adaptedBy: "Adapted with {count} utterances.",
   factsOf: "{time} · model {model}",
   probabilities: "All emotions",
   probabilitiesTable: "Probability of each emotion, in the whole recording",
