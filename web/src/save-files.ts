@@ -4,7 +4,7 @@ import { affectLabels } from "./affect-labels";
 import { byId, save } from "./dom";
 import { csvFile, jsonFile, picture, segmentsCsv } from "./export";
 import { clock, number } from "./format";
-import { emotionName, confidenceText, t } from "./i18n";
+import { confidenceText, predictionName, t } from "./i18n";
 import { currentPalette } from "./theme";
 import type { Recording } from "./api";
 import type { Segment } from "./segments";
@@ -39,12 +39,12 @@ function saveJson({ recording: { name, prediction } }: OpenRecording): void {
 }
 
 async function savePng({ recording: { name, prediction }, peaks }: OpenRecording): Promise<void> {
-  const { emotion, confidence, model, duration } = prediction;
+  const { confidence, model, duration } = prediction;
   const sure = confidence === null ? "" : confidenceText(confidence);
   const words = {
     ...affectLabels(),
     title: `${name} · ${t("factsOf", { time: clock(duration), model })}`,
-    emotion: emotionName(emotion),
+    emotion: predictionName(prediction),
     confidenceText: sure && `${sure} · ${t("confidenceOf", { value: number(confidence) })}`,
     honest: t("honest"),
   };
