@@ -6,7 +6,7 @@
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
 # make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and augmentation before it, would score
-# make accuracy   the recipes beside a linear probe, in each corpus and across, adapted or not
+# make accuracy   corpora left out of training; the recipes beside a linear probe, adapted or not
 # make fusion   voice and face, apart and fused, and learning from few labels, on RAVDESS
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
@@ -73,6 +73,7 @@ leaks: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/leaks.py --data $(DATA) --weights $(WEIGHTS)
 
 accuracy: $(VENV)/.test
+	@$(BIN)/python bench/unseen.py --data $(DATA) --weights $(WEIGHTS)
 	@$(BIN)/python bench/accuracy.py --data $(DATA) --weights $(WEIGHTS)
 
 fusion: $(VENV)/.test

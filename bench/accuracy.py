@@ -167,7 +167,7 @@ def stem(case: Case, system: str, ending: str = "") -> str:
 
 def recipe_of(case: Case, system: str) -> Recipe:
     """Take the recipe of a case, or make the linear probe that is otherwise like it."""
-    recipe = read_recipe(ROOT / f"recipes/{'multi' if case.learnt else case.tested}.toml")
+    recipe = read_recipe(ROOT / f"recipes/{'cross-corpus' if case.learnt else case.tested}.toml")
     if case.learnt:
         protocol = replace(recipe.protocol, split="train_and_test", test=(case.tested,))
         recipe = replace(recipe, protocol=protocol)

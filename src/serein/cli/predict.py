@@ -279,8 +279,8 @@ def _adapt(recognizer: MultimodalRecognizer, inputs: list[str], adaptation: Adap
             recognizer.adapt(source_of(file), to=to)
     if recognizer.utterances_known and not model_of(recognizer.voice).adaptation.counts:
         echo(
-            "serein: predictions are not adapted: there is one recording, or all seem to hold one "
-            "emotion",
+            "serein: predictions are hardly adapted: there is one recording, or all seem to hold "
+            "one emotion",
             err=True,
         )
     if adaptation.save is not None:
@@ -309,13 +309,25 @@ def models(
         default = " (default)" if name == DEFAULT_MODEL else ""
         echo(f"{name}{default}: {', '.join(manifest['labels'])}; {manifest['precision']}")
         echo(f"  licence: {manifest['licence']}")
-        for row in manifest["scores"]:
-            interval = interval_words(row["uar_interval_95"])
-            echo(
-                f"  {row['corpus']}: UAR {row['uar']:.3f} ({interval}), "
-                f"ECE {row['expected_calibration_error']:.3f}, "
-                f"{row['precision']}, {row['protocol']}"
-            )
+        for line in _score_lines(manifest["scores"]):
+            echo(f"  {line}")
+
+
+def _score_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Write a line for each protocol and precision: of a corpus, or the mean of several."""
+    for protocol, precision in dict.fromkeys((row["protocol"], row["precision"]) for row in rows):
+        mine = [row for row in rows if (row["protocol"], row["precision"]) == (protocol, precision)]
+        about = f"{precision}, {protocol}"
+        uar, error = (
+            sum(row[key] for row in mine) / len(mine)
+            for key in ("uar", "expected_calibration_error")
+        )
+        if len(mine) == 1:
+            interval = interval_words(mine[0]["uar_interval_95"])
+            yield f"{mine[0]['corpus']}: UAR {uar:.3f} ({interval}), ECE {error:.3f}, {about}"
+            continue
+        each = ", ".join(f"{row['corpus']} {row['uar']:.3f}" for row in mine)
+        yield f"mean of {len(mine)} corpora: UAR {uar:.3f}, ECE {error:.3f}, {about} ({each})"
 
 
 def _print_prediction(

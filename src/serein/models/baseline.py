@@ -155,7 +155,7 @@ class AdaptiveHeads:
             name: getattr(self, name).astype(np.float16 if name in HALF else np.float32)
             for name in ARRAYS
         }
-        np.savez(file, **arrays)
+        np.savez_compressed(file, **arrays)
         return file.getvalue()
 
     @classmethod
