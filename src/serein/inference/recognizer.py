@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -311,7 +310,8 @@ def for_request(
     before_window: Callable[[], None] | None = None,
 ) -> Recognizer:
     """Return a recognizer for one request of a service; it shares whatever is not given."""
-    own, labels = copy.copy(recognizer), recognizer._model.labels
+    own, labels = object.__new__(type(recognizer)), recognizer._model.labels
+    vars(own).update(vars(recognizer))  # copy.copy would read the bundle again, as pickling does
     given = {
         "unsure_below": unsure_below,
         "possible": None if emotions is None else possible_emotions(emotions, labels),
