@@ -28,8 +28,8 @@ def recognizer() -> Recognizer:
 
 
 def altered(**changes: Any) -> Recognizer:
-    """The default model with another manifest; None takes a key out."""
-    bundle = read_bundle(find_model("multi"))
+    """A model of version 1 with another manifest; None takes a key out."""
+    bundle = read_bundle(find_model("emodb"))
     manifest = {**bundle.manifest, **changes}
     kept = {key: value for key, value in manifest.items() if value is not None}
     return Recognizer(replace(bundle, manifest=kept))
