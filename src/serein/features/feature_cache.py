@@ -99,6 +99,9 @@ def cached_features(
     except OSError:
         return describe(read_audio(file))  # which raises the error
     cached = folder / f"{key}.npy"
+    if folder.exists():
+        with kept_or_not(folder):
+            private_folder(folder)  # closes one that was left open to others
     array = _read(cached)
     if array is None:
         array = describe(read_audio(file))

@@ -76,6 +76,7 @@ class Recognizer:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import serein
     >>> recognizer = serein.load()
     >>> silence = np.zeros(16000, dtype=np.float32)
