@@ -46,7 +46,7 @@ MARKS = {"unseen": "<!-- unseen corpora -->", "sets": "<!-- sets -->", "harder":
 SPEECH = ("emodb", "ravdess", "nemo", "emospeech_in")  # of speech, and of four emotions or more
 CONDITIONS = ("babble 20 dB", "babble 10 dB", "white noise 20 dB", "room noise 10 dB")
 CUT_S = (0.2, 0.35, 0.5, 0.7, 1.0)
-CLIPS, DRAWS, SEED = 60, 40, 0
+CLIPS, DRAWS, SEED = 120, 40, 0
 NAMES = {
     "single": "single recording",
     "recordings": "adapted to the recordings",

@@ -1,5 +1,6 @@
 """Cross-validation: augmented data follow their parent; an estimator gets what its fit takes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,17 @@ def test_augmented_samples_have_the_weight_of_their_parent(fits: list[dict[str, 
     )
     for given in fits:
         np.testing.assert_array_equal(given["sample_weight"], given["rows"] % 100 + 1)
+
+
+def test_augmented_samples_weigh_less_where_told(fits: list[dict[str, Any]]):
+    given = {"sample_weight": 1.0 + np.arange(SAMPLES)}
+    less = replace(augmented(), weight=0.25)
+    cross_validate(
+        Weighed(), *(X, Y, SPEAKERS, FOLDS), protocol="two", per_sample=given, augmented=less
+    )
+    for one in fits:
+        share = np.where(one["rows"] >= 100, 0.25, 1.0)
+        np.testing.assert_array_equal(one["sample_weight"], share * (one["rows"] % 100 + 1))
 
 
 def test_augmented_samples_of_a_part():

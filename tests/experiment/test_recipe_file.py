@@ -305,6 +305,13 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         ("[encoder]\n[features]\n", r"both \[encoder\] and \[features\]"),
         ("[features]\nsets = ['mfc']\n", "features: unknown feature set 'mfc'; known: mfcc, "),
         ("[features]\nsets = ['expert']\n[model]\nname = 'cnn'\n", "expert describes whole"),
+        ("[augmentation]\nweight = 0.3\n", "augmentation.weight needs balance.method"),
+        ("[augmentation]\nweight = 2.0\n", "augmentation.weight must be above 0 to 1"),
+        ("[adaptation]\nmeans_only = true\n", "near_alpha and means_only need adaptation.relative"),
+        (
+            "[adaptation]\nrelative = true\nnear_alpha = 1e-5\n",
+            "adaptation.near_alpha needs several corpora",
+        ),
         ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
         (WEIGHT + "{ nemo = 0.5 }\n", "unknown corpus in balance.weight 'nemo'; known: "),
         (WEIGHT + "{ emodb = 0 }\n", "balance.weight must be above 0, and finite"),

@@ -285,6 +285,21 @@ def test_a_baseline_with_a_memory_follows_the_latest(
     assert (mean > everything).all()
 
 
+def test_a_copy_with_a_memory_knows_the_same_of_fewer_recordings(
+    fitted: DomainAdapted, unseen: dict[str, np.ndarray]
+) -> None:
+    near = DomainAdapted(MaskedRidge(), near=MaskedRidge(1e-5), folds=2)
+    near.fit(**make_corpora(0, "abc"))
+    for classifier in (fitted, near):
+        for X in (unseen["X"], make_corpora(0, "abc")["X"]):
+            whole = known_baseline(classifier, X)
+            part = whole.with_memory(50)
+            again = Baseline.from_dict(part.to_dict(), classifier.heads_, 50)
+            assert again.evidence(classifier.heads_) == pytest.approx(
+                whole.evidence(classifier.heads_), abs=0.25
+            )
+
+
 def test_log_softmax_of_an_impossible_label() -> None:
     logs = log_softmax(np.array([[0.0, -np.inf, 0.0]]))
     np.testing.assert_allclose(np.exp(logs), [[0.5, 0.0, 0.5]])

@@ -216,11 +216,12 @@ def _prediction(
     predict: Callable[[Any], Prediction], file: Path | None
 ) -> Prediction | SereinError:
     """Predict a file, or what came on standard input; or return what is wrong with it."""
-    try:
-        found = predict(None if file is None else source_of(file))
-    except SereinError as error:
-        return error
-    return found if file is None else replace(found, file=str(file))
+    from serein.inference.recognizer import prediction_or_error
+
+    found = prediction_or_error(lambda given: predict(given and source_of(given)), file)
+    if file is None or isinstance(found, SereinError):
+        return found
+    return replace(found, file=str(file))
 
 
 def _refuse_beside_out(options: dict[str, object]) -> None:

@@ -226,6 +226,9 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
     return rules | {
         "adaptation.near_alpha must be at least 0": adaptation.near_alpha >= 0,
         "adaptation.near_alpha and means_only need adaptation.relative": wanted or not further,
+        "adaptation.near_alpha needs several corpora, which tell what is near": (
+            not adaptation.near_alpha or len(recipe.data.corpora) > 1
+        ),
         'adaptation.near_alpha needs model.name = "ridge"': not adaptation.near_alpha
         or recipe.model.name == "ridge",
         "adaptation.means_only needs an [encoder]": not adaptation.means_only

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.read import RATE_HZ, Signal
+from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.errors import BundleError, SettingError
 from serein.features.openface import ACTION_UNITS, ActionUnits, read_openface
 from serein.inference.bundle import Bundle
 from serein.inference.prediction import Prediction, Segment
-from serein.inference.recognizer import Recognizer, Source, read_source
+from serein.inference.recognizer import Recognizer, Source
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 from serein.inference.window_model import is_silent
 from serein.models.shapley import shapley, subsets
@@ -89,7 +89,7 @@ class FusionRecognizer(Recognizer):
         self._check_given(source, face, text)
         if source is not None and face is None and text is None:
             return super().predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
-        signal = None if source is None else read_source(source, rate, self.limits)
+        signal = None if source is None else read_audio(source, rate=rate, limits=self.limits)
         units = read_openface(face) if isinstance(face, (str, os.PathLike)) else face
         samples = signal.size if signal is not None else _samples(units)
         model, grid = self._model, self._grid(window_s, hop_s)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, TypeVar
 
 from serein.audio.media import VideoSource, has_sound, is_video
-from serein.audio.read import RATE_HZ
+from serein.audio.read import RATE_HZ, read_audio
 from serein.defaults import Limits
 from serein.errors import SereinError, SettingError, check_name, check_range
 from serein.features.video import is_still
@@ -25,7 +25,6 @@ from serein.inference.recognizer import (
     Source,
     is_rereadable,
     predict_files,
-    read_source,
 )
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 
@@ -273,7 +272,7 @@ class MultimodalRecognizer:
         return Transcriber(self.speech_model)
 
     def _said(self, source: Source, rate: int | None = None) -> Transcript:
-        return self._transcriber(read_source(source, rate, self.limits))
+        return self._transcriber(read_audio(source, rate=rate, limits=self.limits))
 
     def _of_pictures(
         self,

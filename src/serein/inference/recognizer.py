@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 import numpy.typing as npt
 
 from serein.audio.media import VideoSource
-from serein.audio.read import Signal, is_array, read_audio
+from serein.audio.read import is_array, read_audio
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_PROVIDER,
@@ -162,7 +162,7 @@ class Recognizer:
         """
         model = self._model
         window, hop = self._grid(window_s, hop_s)
-        signal = read_source(source, rate, self.limits)
+        signal = read_audio(source, rate=rate, limits=self.limits)
         usual = timeline = model.timeline(signal, model.window, model.hop)
         if (window, hop) != (model.window, model.hop):
             timeline = model.timeline(signal, window, hop)
@@ -290,7 +290,7 @@ class Recognizer:
 
     def _outputs(self, source: Source, rate: int | None) -> Iterator[Output]:
         """Compute the network's output for each window with speech."""
-        model, signal = self._model, read_source(source, rate, self.limits)
+        model, signal = self._model, read_audio(source, rate=rate, limits=self.limits)
         for start in window_starts(signal.size, model.window, model.hop):
             row = model.output(signal[start : start + model.window])
             if row is not None:
@@ -349,11 +349,6 @@ def prediction_or_error(
         return predict(file)
     except SereinError as error:
         return error
-
-
-def read_source(source: Source, rate: int | None, limits: Limits) -> Signal:
-    """Read a recording, or the sound of a video."""
-    return read_audio(source, rate=rate, limits=limits)
 
 
 def is_rereadable(source: Source) -> TypeGuard[VideoSource]:

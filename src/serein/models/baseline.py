@@ -227,6 +227,7 @@ class Baseline:
         found._posteriors = deque(self._drawn(memory or MAX_POSTERIORS).tolist(), maxlen=memory)
         kept = min(1.0, (memory or self._weight) / self._weight)
         found._weight, found._predicted = kept * self._weight, kept * self._predicted
+        found._near = kept * self._near
         found._sum, found._squares = kept * self._sum, kept * self._squares
         found._evidence = None
         return found

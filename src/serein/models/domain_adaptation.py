@@ -39,10 +39,10 @@ MIN_GROUP = 5  # recordings of a speaker: with fewer, the corpus is the baseline
 MAX_HELD_OUT = 2000  # recordings of a corpus from which the heads for held-out ones are learnt
 AXES = 100  # in which the distance from training is measured
 SETS, SET_SIZE = 20, 40  # drawn of a corpus, to learn how varied predictions of a set are
-MIN_SET = 3
-MIN_EMOTIONS = 3  # of a corpus of which sets are drawn
+MIN_SET = 3  # recordings of one emotion
+MIN_EMOTIONS = 3  # of a corpus of which sets are drawn, and of a speaker who counts as several
 USUAL, SEVERAL_ABOVE = 0.5, 0.3  # quantiles of sets of one emotion, and of several
-MIN_RISE = 0.2
+MIN_RISE = 0.2  # of the variety between the two
 ROUNDS = 20  # of fitting means of corpora and of classes in turn
 NEVER = -1e6  # log probability of a class that a head does not know
 
@@ -169,9 +169,10 @@ class DomainAdapted(LogProbabilityClassifier):
         self.near_ = self._near(rows) if several else None
         held = list(self._held_out(rows, near=several))
         gate = _gate(held) if several else np.zeros(2)
-        confidence = _confidence(_mixed(held, gate))
+        held = _mixed(held, gate)
+        confidence = _confidence(held)
         prior = _speaker_prior(held, confidence[0])
-        varied = self._varied(held, gate, confidence[0], prior)
+        varied = self._varied(held, confidence[0], prior)
         self.heads_ = self._arrays(rows, gate, confidence, prior, varied)
         far = [one.distance for one in held if one.corpus] or [one.distance for one in held]
         usual = np.median(np.concatenate(far))
@@ -291,9 +292,7 @@ class DomainAdapted(LogProbabilityClassifier):
         arrays = (weight, bias, mean, deviation, *closely, gate, *known)
         return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
 
-    def _varied(
-        self, held: list[_HeldOut], gate: Floats, line: Floats, prior: SpeakerPrior
-    ) -> Floats:
+    def _varied(self, held: list[_HeldOut], line: Floats, prior: SpeakerPrior) -> Floats:
         """Learn how varied predictions are where a set holds one emotion, or several: (2, 2).
 
         Each row is of recordings, or a speaker: the variety of sets of one emotion, of the corpus
@@ -303,7 +302,7 @@ class DomainAdapted(LogProbabilityClassifier):
         chosen = [one for one in held if one.corpus] or held
         chosen = [one for one in chosen if len(np.unique(one.truth)) >= MIN_EMOTIONS]
         found: list[list[tuple[float, float]]] = [[], []]
-        for one in _mixed(chosen, gate):
+        for one in chosen:
             tempered = log_softmax(one.logits[0] / temperature(line, one.distance)[:, None])
             for kind, (alone, several) in enumerate(_sets(one, generator)):
                 low, high = (
@@ -466,7 +465,7 @@ def _sets(
     names = generator.permutation(np.unique(speakers))[:SETS]
     voices = [np.flatnonzero(speakers == name) for name in names]
     alone = [rows[truth[rows] == name] for rows in voices for name in np.unique(truth[rows])]
-    several = [rows for rows in voices if len(np.unique(truth[rows])) >= MIN_SET]
+    several = [rows for rows in voices if len(np.unique(truth[rows])) >= MIN_EMOTIONS]
     yield [rows for rows in alone if len(rows) >= MIN_SET], several
 
 
