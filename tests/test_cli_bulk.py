@@ -199,3 +199,26 @@ def test_other_settings_do_not_go_on(folder: Path, tmp_path: Path) -> None:
     process.communicate()
     said = finish(start(folder, out, "--jobs", "1", "--unsure-below", "0.9"), status=2)
     assert "was begun with other settings (unsure_below)" in said
+
+
+def test_a_row_a_channel_and_a_row_a_segment(tmp_path: Path) -> None:
+    voice = serein.read_audio(Path(__file__).parents[1] / "samples" / "espeak-german.flac")
+    sound = np.stack([voice, np.zeros_like(voice)], axis=1)
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    soundfile.write(calls / "a.flac", sound, RATE_HZ)
+    for options, name in (([], "lanes.parquet"), (["--timeline"], "rows.csv")):
+        finish(start(calls, tmp_path / name, "--channels", "each", "--jobs", "1", *options), 0)
+    found = serein.load(threads=1).predict(calls / "a.flac", channels="each")
+    rows = table(tmp_path / "lanes.parquet")
+    assert [(row["channel"], row["emotion"], row["speech"]) for row in rows] == [
+        (lane.channel, lane.emotion, lane.speech) for lane in found.lanes
+    ]
+    assert rows[0]["speech_s"] == pytest.approx(found.lanes[0].speech_s, abs=1e-3)
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        segments = list(csv.DictReader(file))
+    assert [(float(row["start"]), int(row["channel"])) for row in segments] == [
+        (round(one.start, 3), one.channel) for one in found.timeline
+    ]
+    assert segments[0]["p_anger"]
+    assert not segments[1]["p_anger"]

@@ -29,7 +29,7 @@ from serein.errors import MissingExtraError, ResultsError, reason_of, unknown_na
 from serein.private_files import open_own
 from serein.untrusted import check_output
 
-Kinds = Mapping[str, type]  # of the columns: str, bool, float or numpy.float32
+Kinds = Mapping[str, type]  # of the columns: str, bool, int, float or numpy.float32
 Block = Mapping[str, Sequence[Any]]  # rows, column by column
 LEFT_S = 60  # nothing was written for so long, and no process holds it: it is left over
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, and what was defused already
@@ -65,9 +65,14 @@ def write_whole(target: Path, content: bytes) -> Path:
 
 def write_rows(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """Write a small CSV table."""
+    return write_whole(target, csv_bytes(header, rows))
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return a small CSV table."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([*map(_defused, one)] for one in (header, *rows))
-    return write_whole(target, text.getvalue().encode("utf-8", "backslashreplace"))
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
@@ -171,7 +176,8 @@ def _text(place: IO[bytes], newline: str | None = None) -> io.TextIOWrapper:
 
 def _write_parquet(place: IO[bytes], kinds: Kinds, blocks: Iterable[Block]) -> None:
     pa, parquet = _pyarrow()
-    types = {str: pa.string(), bool: pa.bool_(), float: pa.float64(), np.float32: pa.float32()}
+    types = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
+    types |= {float: pa.float64(), np.float32: pa.float32()}
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
     with parquet.ParquetWriter(place, schema) as writer:
         for block in blocks:

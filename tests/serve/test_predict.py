@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 
 import serein
+from serein.inference.formats import AUDFORMAT_ZIP, FORMATS
 from serein.serve.errors import STATUS
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,37 @@ def test_settings_of_the_timeline(service, voice: Path) -> None:
     assert "timeline" not in post(service, voice.read_bytes(), timeline="false").json()
 
 
+def test_channels_and_utterances(service, voice: Path) -> None:
+    one = serein.read_audio(voice)
+    sound = np.stack([one, np.roll(one, 8000)], axis=1)
+    data = wave(sound, subtype="FLOAT")
+    own = load(threads=1)
+    for query in (
+        {},
+        {"channels": "each", "segments": "utterances"},
+        {"channels": "right", "window_s": 1.0},
+    ):
+        expected = own.predict(sound, rate=16_000, **query).to_dict()
+        assert post(service, data, **query).json() == expected
+    (notice,) = post(service, wave(np.stack([one, -one], axis=1))).json()["notices"]
+    assert "cancel" in notice
+    refused(post(service, data, channels="3"), "unreadable")
+    refused(post(service, data, segments="utterances", hop_s=1), "invalid")
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "audformat"])
+def test_formats_are_those_of_the_package(service, voice: Path, form: str) -> None:
+    answer = post(service, voice.read_bytes(), format=form, lang="zh")
+    chosen = FORMATS.get(form, AUDFORMAT_ZIP)
+    assert answer.headers["content-type"].startswith(chosen.media_type)
+    own = replace(load(threads=1).predict(voice), file=None)
+    if form == "audformat":
+        assert answer.content[:2] == b"PK"
+    elif form != "eaf":  # that holds the time of writing
+        assert answer.content.strip() == chosen.write(own, True).strip() or form == "json"
+    assert "attachment" in answer.headers.get("content-disposition", "attachment")
+
+
 def test_unsure_below_is_of_one_request(service, voice: Path) -> None:
     unsure = post(service, voice.read_bytes(), unsure_below=0.99).json()
     own = load(threads=1, unsure_below=0.99).predict(voice).to_dict()
@@ -90,6 +123,9 @@ def test_no_speech_is_an_answer(service) -> None:
         ({"hop_s": 5}, "invalid", "window_s, 4 s"),
         ({"unsure_below": 1.5}, "invalid", "unsure_below"),
         ({"timeline": "perhaps"}, "invalid", "timeline"),
+        ({"channels": "middle"}, "invalid", "channels"),
+        ({"segments": "words"}, "invalid", "segments"),
+        ({"format": "pdf"}, "invalid", "format"),
     ],
 )
 def test_wrong_settings(service, voice: Path, query: dict[str, object], code: str, words: str):
@@ -176,3 +212,9 @@ def test_no_route_and_wrong_method(service) -> None:
     answer = httpx.get(f"{service.url}/v1/predict")
     refused(answer, "wrong_method")
     assert answer.headers["allow"] == "POST"
+
+
+def test_a_file_that_is_too_large_is_refused_with_its_size(strict) -> None:
+    message = refused(post(strict, bytes(2**20)), "too_large")
+    assert "larger than 0.5 MB, the limit (1.0 MB): send it as FLAC" in message
+    assert "--max-megabytes" in message

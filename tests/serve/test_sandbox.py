@@ -28,13 +28,14 @@ from serein.serve.settings import Settings
 
 TAKEN_OVER = """
 import ctypes, errno, json, os, signal, socket, stat, struct, time
+import numpy as np
 from serein.audio import read
 from serein.errors import AudioError
-honest = read.read_audio
+honest = read.read_sound
 
-def taken_over(data, *, limits):
+def taken_over(data, *, limits, channels):
     if not data.startswith(b"#!"):
-        return honest(data, limits=limits)
+        return honest(data, limits=limits, channels=channels)
     reached = []
     own = max(number for number in range(64) if is_open(number))
     try:
@@ -51,7 +52,7 @@ def is_open(number):
     return True
 
 
-read.read_audio = taken_over
+read.read_sound = taken_over
 """
 BARE = """
 from serein.serve import sandbox
@@ -91,7 +92,9 @@ REPLIES = {
     "ready": "os.write(own, b'R' + bytes(8)); os._exit(0)",
     "endless": "os.write(own, b'S' + b'\\xff' * 8); time.sleep(60)",
     "uneven": "os.write(own, b'S' + struct.pack('<Q', 3) + bytes(3)); os._exit(0)",
-    "not finite": "os.write(own, b'S' + struct.pack('<Qf', 4, float('nan'))); os._exit(0)",
+    "short": "os.write(own, b'S' + struct.pack('<QI', 4, 0x10001)); os._exit(0)",
+    "not even": "os.write(own, b'S' + struct.pack('<QIf', 8, 0x20102, 0.5)); os._exit(0)",
+    "not finite": "os.write(own, b'S' + struct.pack('<QIf', 8, 0x10001, np.nan)); os._exit(0)",
     "and a crash": f"os.write(own, {HEAD}); os._exit(3)",
 }
 LINGERING = f"""#!
@@ -146,7 +149,8 @@ async def reached(pool: DecoderPool, code: str) -> Any:
 
 
 async def works(pool: DecoderPool, voice: Path) -> None:
-    assert np.array_equal(await pool.decode(voice.read_bytes()), serein.read_audio(voice))
+    (signal,) = (await pool.decode(voice.read_bytes())).signals
+    assert np.array_equal(signal, serein.read_audio(voice))
 
 
 @pytest.mark.usefixtures("taken_over")

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from serein.audio.channels import Sound, Taken
 from serein.audio.container import (
     MEDIA_NAMES,
     RETRY,
@@ -101,8 +102,9 @@ def has_sound(source: VideoSource) -> bool:
         return bool(video.container.streams.audio)
 
 
-def read_sound(file: Source, limits: Limits) -> Signal:
-    """Read the first sound track of an open file as one mono signal at 16 kHz."""
+def read_tracks(file: Source, limits: Limits, taken: Taken) -> Sound:
+    """Read channels of the first sound track of an open file, from its beginning."""
+    file.seek(0)
     with _container(file) as video:
         stream = next(iter(video.container.streams.audio), None)
         if stream is None:
@@ -115,7 +117,7 @@ def read_sound(file: Source, limits: Limits) -> Signal:
         check_layout(video.name, context.sample_rate or 0, context.channels or 0, limits)
         _check_duration(video, limits)
         blocks = _blocks(video, stream, context.sample_rate)
-        return collect([(context.sample_rate, blocks)], video.name, limits)
+        return collect([(context.sample_rate, blocks)], video.name, limits, taken)
 
 
 def load_decoders(wav: bytes) -> None:
@@ -278,7 +280,7 @@ def _silence(video: OpenVideo, frame: Any, rate: int) -> Iterator[Signal]:
     late_s = (frame.time or 0.0) - video.start_s
     left = round(late_s * rate)
     while left > 0:
-        yield np.zeros((min(left, rate), 1), np.float32)
+        yield np.zeros((min(left, rate), frame.layout.nb_channels), np.float32)
         left -= rate
 
 

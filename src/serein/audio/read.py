@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from serein.audio.channels import Channels, Relation, Sound, Taken, check_channels, check_there
 from serein.audio.container import (
     CONVERT,
     FORMATS,
@@ -34,6 +36,7 @@ from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, reason_of
 
 Signal = npt.NDArray[np.float32]
+AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
 Part = tuple[float, Iterable[Signal]]  # rate in Hz, and blocks of (frames, channels)
 
 RATE_HZ = 16_000
@@ -58,10 +61,7 @@ TOLERANCE_S = 0.05  # a header may be wrong by one MP3 frame
 
 
 def read_audio(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any],
-    *,
-    rate: int | None = None,
-    limits: Limits = DEFAULT_LIMITS,
+    source: AudioSource, *, rate: int | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Signal:
     """Read a recording as one mono signal at 16 kHz.
 
@@ -79,7 +79,8 @@ def read_audio(
     Returns
     -------
     ndarray of float32, shape (samples,)
-        The average of the channels at ``RATE_HZ``, C-contiguous, always a new array.
+        The average of the channels at ``RATE_HZ``, C-contiguous, always a new array; the loudest
+        channel, where they cancel each other out.
 
     Raises
     ------
@@ -95,20 +96,47 @@ def read_audio(
     >>> read_audio(second, rate=44_100).shape
     (16000,)
     """
+    return read_sound(source, rate=rate, limits=limits).signals[0]
+
+
+def read_sound(
+    source: AudioSource,
+    *,
+    rate: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    channels: Channels = "mix",
+) -> Sound:
+    """Read a recording as `read_audio` does, its channels averaged, one of them, or each."""
+    taken = check_channels(channels)
     if is_array(source):
-        return _read_array(_as_array(source), rate, limits)
+        array = _as_array(source)
+        return _unless_cancelled(lambda this: _read_array(array, rate, limits, this), taken)
     if rate is not None:
         raise AudioError(
             f"{name_of(source)}: rate={rate} came with a file, which carries its own; "
             "leave rate out: it is only for arrays"
         )
     with opened(source, limits.max_bytes) as file:
-        if media_format(file) is not None:
-            from serein.audio.media import read_sound  # which imports this module
+        return _unless_cancelled(lambda this: _read_file(file, limits, this), taken)
 
-            return read_sound(file, limits)
-        parts = check_container(file)
-        return collect(map(partial(_decoded, limits=limits), parts), file.label, limits)
+
+def _unless_cancelled(read: Callable[[Taken], Sound], taken: Taken) -> Sound:
+    """Read, and where the average holds nothing read the loudest channel in its place."""
+    sound = read(taken)
+    if not sound.cancelled:
+        return sound
+    return replace(read(sound.numbers[0]), cancelled=True)
+
+
+def _read_file(file: Source, limits: Limits, taken: Taken) -> Sound:
+    """Decode an open file, from its beginning."""
+    if media_format(file) is not None:
+        from serein.audio.media import read_tracks  # which imports this module
+
+        return read_tracks(file, limits, taken)
+    file.seek(0)
+    parts = check_container(file)
+    return collect(map(partial(_decoded, limits=limits), parts), file.label, limits, taken)
 
 
 class ChunkReader:
@@ -127,8 +155,8 @@ class ChunkReader:
         _check_array(chunk, transposed=False)
         frames = chunk.reshape(len(chunk), -1)
         check_layout("<stream>", self.rate, frames.shape[1], DEFAULT_LIMITS)
-        blocks = [_mono(block, "<stream>") for block in _full_scale_blocks(frames, self.rate)]
-        return np.concatenate([self._resample(block, False) for block in blocks])
+        blocks = _full_scale_blocks(frames, self.rate)
+        return np.concatenate([self._resample(_checked_mono(block), False) for block in blocks])
 
     def end(self) -> Signal:
         """Return the samples still in the resampler; the next chunk begins anew."""
@@ -174,25 +202,65 @@ def check_layout(name: str, rate: float, channels: int, limits: Limits) -> None:
         )
 
 
-def collect(parts: Iterable[Part], name: str, limits: Limits) -> Signal:
-    """Mix down, resample and join parts, blocks of (frames, channels), and stop at the limit."""
-    joined, seconds = bytearray(), 0.0  # grows in place; a list of blocks takes the memory twice
+def collect(parts: Iterable[Part], name: str, limits: Limits, taken: Taken = "mix") -> Sound:
+    """Take channels of parts, blocks of (frames, channels); resample and join up to the limit.
+
+    Returns: where an average holds nothing, it is `cancelled`, and `numbers` has the loudest
+    channel; the signal is that average.
+    """
+    lanes: list[bytearray] = []  # grow in place; a list of blocks takes the memory twice
+    relation, seconds = Relation(), 0.0
     for rate, blocks in parts:
         frames = 0
         try:
-            resample = _resampler(rate)
+            resamplers: list[Callable[[Signal, bool], Signal]] = []
             for block in blocks:
                 frames += len(block)
                 if frames > (limits.max_s - seconds) * rate + 1e-3:
                     raise _too_long(name, limits)
-                joined += resample(_mono(block, name), False).data
-            joined += resample(np.empty(0, np.float32), True).data
+                _check_scale(block, name)
+                relation.add(block)
+                signals = _taken(block, taken, name)
+                _check_lanes(len(lanes or signals), len(signals), name)
+                lanes = lanes or [bytearray() for _ in signals]
+                resamplers = resamplers or [_resampler(rate) for _ in signals]
+                for lane, resample, signal in zip(lanes, resamplers, signals, strict=True):
+                    lane.extend(resample(signal, False).data.cast("B"))
+            for lane, resample in zip(lanes, resamplers, strict=False):
+                lane.extend(resample(np.empty(0, np.float32), True).data.cast("B"))
         except RuntimeError as cause:  # from soxr: _decode_into handles those of soundfile
             raise AudioError(
                 f"{name}: cannot be resampled from {rate} Hz ({cause}); {RETRY}"
             ) from cause
         seconds += frames / rate
-    return _checked(np.frombuffer(joined, np.float32), name, limits)
+    found = [np.frombuffer(lane, np.float32) for lane in lanes or [bytearray()]]
+    joined = tuple(_checked(signal, name, limits) for signal in found)
+    loudest = relation.cancelled if taken == "mix" else 0
+    numbers = tuple(range(1, len(joined) + 1)) if taken == "each" else (loudest or _number(taken),)
+    return Sound(joined, numbers, max(1, relation.channels), relation.differ, bool(loudest))
+
+
+def _check_lanes(before: int, now: int, name: str) -> None:
+    """Refuse joined recordings of which each channel is asked for, and one has fewer."""
+    if before != now:
+        raise AudioError(
+            f"{name}: is several recordings in one, of {before} and of {now} channels: take one "
+            "channel, or cut it"
+        )
+
+
+def _taken(block: Signal, taken: Taken, name: str) -> list[Signal]:
+    """Take channels of (frames, channels)."""
+    if taken == "mix":
+        return [_mono(block)]
+    count = block.shape[1]
+    check_there(taken, count, name)
+    each = range(count) if taken == "each" else [_number(taken) - 1]
+    return [np.ascontiguousarray(block[:, channel]) for channel in each]
+
+
+def _number(taken: Taken) -> int:
+    return taken if isinstance(taken, int) else 0
 
 
 def _checked(signal: npt.NDArray[Any], name: str, limits: Limits) -> Signal:
@@ -314,8 +382,8 @@ def _truncated(sound: _Forward, file: Source, decoded: int, reason: str = "") ->
     )
 
 
-def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> Signal:
-    """Bring an array to mono and 16 kHz."""
+def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits, taken: Taken) -> Sound:
+    """Bring an array to 16 kHz."""
     _check_array(array)
     frames = np.asarray(array).reshape(len(array), -1)
     if not isinstance(rate, Real):
@@ -324,7 +392,7 @@ def _read_array(array: npt.NDArray[Any], rate: float | None, limits: Limits) -> 
             "pass rate=... in Hz"
         )
     check_layout("<array>", rate, frames.shape[1], limits)
-    return collect([(rate, _full_scale_blocks(frames, rate))], "<array>", limits)
+    return collect([(rate, _full_scale_blocks(frames, rate))], "<array>", limits, taken)
 
 
 def _check_array(array: npt.NDArray[Any], *, transposed: bool = True) -> None:
@@ -361,9 +429,13 @@ def _resampler(rate: float) -> Callable[[Signal, bool], Signal]:
     return resample
 
 
-def _mono(block: Signal, name: str) -> Signal:
+def _checked_mono(block: Signal) -> Signal:
+    _check_scale(block, "<stream>")
+    return _mono(block)
+
+
+def _mono(block: Signal) -> Signal:
     """Average the channels of (frames, channels)."""
-    _check_scale(block, name)
     channels = block.shape[1]
     if channels == 1:
         return np.ascontiguousarray(block[:, 0])

@@ -114,7 +114,7 @@ def speech_segments(
     )
     signal = check_signal(signal)
     count = -(-signal.size // HOP)  # a frame that begins where the recording ends has no length
-    runs = _joined(_speaking(speech_probability(signal)[:count], threshold), pause)
+    runs = _joined(speaking_runs(speech_probability(signal)[:count], threshold), pause)
     kept = [(first, end) for first, end in runs if end - first >= speech]
     wide = [(max(0, first - margin), min(count, end + margin)) for first, end in kept]
     return [
@@ -138,8 +138,8 @@ def _frames_of(name: str, seconds: float) -> int:
     return round(seconds * RATE_HZ / HOP)
 
 
-def _speaking(probability: Array, threshold: float) -> Runs:
-    """Find runs above the lower threshold that reach the upper one."""
+def speaking_runs(probability: Array, threshold: float = 0.5) -> Runs:
+    """Find runs above the lower threshold that reach the upper one: first, and after the last."""
     above = probability >= np.float32(LOWER_THRESHOLD * threshold)
     found = [(int(first), int(end)) for first, end in runs(above)]
     return [run for run in found if probability[slice(*run)].max() >= threshold]

@@ -18,15 +18,18 @@ from serein.bulk.object_store import fetch, is_url
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
 from serein.engine import each
 from serein.errors import ResultsError, SereinError
+from serein.inference.lanes import Cut, Telling
 from serein.inference.load import find_model, load
 from serein.inference.multimodal import MultimodalRecognizer
+from serein.inference.prediction import Prediction, Segment
+from serein.inference.speakers import Speakers
 from serein.tables import check_table, write_table
 
 Row = Mapping[str, Any]
 
-COLUMNS: dict[str, type] = {
-    "file": str,
-    "error": str,
+NAMES: dict[str, type] = {"file": str, "error": str}
+TIMES: dict[str, type] = {"start": float, "end": float}
+VALUES: dict[str, type] = {
     "duration": float,
     "speech": bool,
     "emotion": str,
@@ -47,6 +50,24 @@ class BulkSettings:
     unsure_below: float = DEFAULT_UNSURE_BELOW
     max_s: float = DEFAULT_LIMITS.max_s
     provider: str = DEFAULT_PROVIDER
+    channels: str = "mix"
+    segments: Cut = "windows"
+    speakers: Speakers | None = None
+    adapt: bool = False
+    timeline: bool = False
+
+    @property
+    def telling(self) -> dict[str, Any]:
+        """What is told apart, as `Recognizer.predict` takes it."""
+        return vars(Telling(self.channels, self.segments, self.speakers, self.adapt))
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Names and kinds of the columns of the table, before those of the probabilities."""
+        lanes: dict[str, type] = {"channel": int} if self.channels != "mix" else {}
+        lanes |= {"speaker": int} if self.speakers is not None else {}
+        spoken = TIMES if self.timeline else dict.fromkeys(["speech_s"] * bool(lanes), float)
+        return NAMES | lanes | spoken | VALUES
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that tell these settings from others."""
@@ -68,9 +89,9 @@ def predict_all(
     files : sequence of str
         Recordings: paths, or URLs of an object store.
     settings : BulkSettings
-        Model and limits.
+        Model and limits, and what a row is of.
     journal : Journal
-        Takes the rows: plain values with ``file`` and either ``error`` or a prediction.
+        Takes plain values a file: ``file`` and ``error``, and ``rows`` where that is None.
     jobs : int
         Processes, unless a cluster is chosen (`serein.engine.running_on`); a recording never ends
         more than its own.
@@ -100,16 +121,23 @@ def check_results(place: Path) -> None:
         raise ResultsError(f"{place}: is there already: give another name, or remove it")
 
 
-def write_results(rows: Iterable[Row], labels: Sequence[str], place: Path) -> tuple[int, int]:
-    """Write a table of predictions; return how many were made, and how many failed."""
-    kinds = COLUMNS | {f"p_{label}": float for label in labels}
+def write_results(
+    found: Iterable[Row], labels: Sequence[str], settings: BulkSettings, place: Path
+) -> tuple[int, int]:
+    """Write a table of predictions; return of how many files they are, and how many failed."""
+    kinds = settings.columns | {f"p_{label}": float for label in labels}
     counts: Counter[bool] = Counter()
 
+    def rows() -> Iterator[dict[str, Any]]:
+        for one in found:
+            counts[one["error"] is None] += 1
+            about = {"file": one["file"], "error": one["error"]}
+            yield from (_flat(row) | about for row in one.get("rows", [{}]))
+
     def blocks() -> Iterator[dict[str, list[Any]]]:
-        left = iter(rows)
+        left = rows()
         while part := list(islice(left, BLOCK_ROWS)):
-            counts.update(row["error"] is None for row in part)
-            yield {name: [_flat(row).get(name) for row in part] for name in kinds}
+            yield {name: [row.get(name) for row in part] for name in kinds}
 
     write_table(place, kinds, blocks())
     return counts[True], counts[False]
@@ -124,16 +152,24 @@ def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:
     """Predict one file as plain values; a function of its own, so that it can be sent away."""
     recognizer = _recognizer(settings)
     try:
+        telling = settings.telling
         found = (
-            recognizer.voice.predict(fetch(file, recognizer.limits.max_bytes))
+            recognizer.voice.predict(fetch(file, recognizer.limits.max_bytes), **telling)
             if is_url(file)
-            else recognizer.predict(file)
+            else recognizer.predict(file, **telling)
         )
     except SereinError as error:
         return {"file": file, "error": str(error)}
-    values = found.to_dict(timeline=False)
-    kept = [name for name in COLUMNS if name not in ("file", "error")]
-    return {"file": file, "error": None} | {name: values[name] for name in (*kept, "probabilities")}
+    return {"file": file, "error": None, "rows": list(_rows(found, settings))}
+
+
+def _rows(found: Prediction, settings: BulkSettings) -> Iterator[dict[str, Any]]:
+    """Return the rows of a recording: a segment each, or a lane each, or one."""
+    parts: Sequence[Segment] = found.timeline if settings.timeline else found.lanes
+    kept = (*settings.columns, "probabilities")
+    for part in parts or (found,):  # also where nobody speaks
+        values = part.to_dict() | {"duration": round(found.duration, 3)}
+        yield {name: values[name] for name in kept if name in values}
 
 
 def _died(file: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.language import Language, adaptation_text, affect_text, prediction_text, translated
+from serein.cli.language import Language
 from serein.cli.options import (
     AdaptFrom,
     AdaptTo,
@@ -26,6 +27,7 @@ from serein.cli.options import (
     source_of,
     within,
 )
+from serein.cli.prediction_output import Form, Output, make_output
 from serein.cli.show import (
     echo,
     interval_words,
@@ -51,7 +53,14 @@ if TYPE_CHECKING:
 
     from serein.bulk.predict_all import BulkSettings
     from serein.inference.multimodal import MultimodalRecognizer
-    from serein.inference.prediction import Prediction, Segment
+    from serein.inference.prediction import Prediction
+
+
+class Segments(StrEnum):
+    """What `--segments` takes."""
+
+    windows = "windows"
+    utterances = "utterances"
 
 
 class AdaptOptions:
@@ -88,6 +97,26 @@ def predict(
         float | None,
         typer.Option(**within(HOP_RANGE_S), help="Seconds from one window to the next."),
     ] = None,
+    channels: Annotated[
+        str,
+        typer.Option(
+            metavar="mix|each|left|right|NUMBER",
+            help="Average the channels; or predict each for itself, or one alone.",
+        ),
+    ] = "mix",
+    segments: Annotated[
+        Segments, typer.Option(help="What a timeline is of: windows, or utterances, by pauses.")
+    ] = Segments.windows,
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|NUMBER",
+            help="Tell so many speakers apart; with --adapt speaker, adapt to each apart.",
+        ),
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="For other programs; with --out, a folder of files.")
+    ] = Form.text,
     affect: Annotated[
         bool,
         typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
@@ -117,7 +146,10 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Table (.parquet, .csv, .jsonl) to write; goes on if killed."),
+        typer.Option(
+            help="Table (.parquet, .csv, .jsonl) to write, a row a recording, channel or, with "
+            "--timeline, segment; goes on if killed. With --format: a folder."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
@@ -151,21 +183,27 @@ def predict(
     """
     from serein.inference.load import load
     from serein.inference.multimodal import MultimodalRecognizer
-    from serein.recordings import Listing
 
     inputs = inputs or []
     if not inputs and face is None and (text is None or out is not None):
         raise typer.BadParameter("Missing argument 'PATH...': recordings, or folders of them")
-    if out is not None:
+    telling = _telling(channels, segments, speakers)
+    if (speakers is not None or channels == "each") and (adapt is AdaptTo.speaker or same_speaker):
+        adapt, same_speaker, telling["adapt"] = AdaptTo.none, False, True
+    if as_json and form is not Form.text:
+        raise typer.BadParameter("--json and --format are one choice: leave one out")
+    if out is not None and form is Form.text:
         from serein.bulk.predict_all import BulkSettings
 
-        alone: dict[str, object] = {"--json": as_json, "--timeline": timeline, "--affect": affect}
+        alone: dict[str, object] = {"--json": as_json, "--affect": affect}
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--adapt": adapt is not AdaptTo.none, "--adapt-from": adapt_from}
         alone |= {"--adapt-save": adapt_save, "--emotions": emotions}
         alone |= {"--lang": lang is not Language.en, "--threads": threads}
         _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
-        settings = BulkSettings(model, unsure_below, max_seconds, provider)
+        settings = BulkSettings(
+            *(model, unsure_below, max_seconds, provider), timeline=timeline, **telling
+        )
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
             raise typer.Exit(int(predict_into(out, inputs, settings, jobs)))
     if engine != "local":
@@ -185,8 +223,22 @@ def predict(
     recognizer = MultimodalRecognizer(voice)
     _adapt(recognizer, inputs, adaptation)
     predict_one = partial(
-        recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop
+        recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop, **telling
     )
+    output = make_output(form, out, lang, as_json=as_json, timeline=timeline, affect=affect)
+    raise typer.Exit(int(_predict_each(predict_one, inputs, text, face, output)))
+
+
+def _predict_each(
+    predict: Callable[..., Prediction],
+    inputs: list[str],
+    text: str | None,
+    face: Path | None,
+    output: Output,
+) -> bool:
+    """Predict all recordings of the inputs, or what there is without one; say if any failed."""
+    from serein.recordings import Listing
+
     failed = False
     entries: list[str | None] = [*inputs] or [None]
     for entry in entries:
@@ -194,22 +246,29 @@ def predict(
             found = Listing([], []) if entry is None else listed(entry)
         except SereinError as error:
             failed = True
-            print_error(str(entry), error, as_json=as_json)
+            print_error(str(entry), error, as_json=output.as_json)
             continue
         files: list[Path | None] = [*found.files] or [None]
         _refuse_one_for_many(text, face, len(inputs) * len(files))
-        width = max(len(str(file or "")) for file in files)
+        output.start(files, len(inputs) * len(files))
         for file in files:
-            prediction = _prediction(partial(predict_one, face=_face_of(file, face)), file)
+            prediction = _prediction(partial(predict, face=_face_of(file, face)), file)
             if isinstance(prediction, SereinError):
                 failed = True
-                print_error(str(file or face or ""), prediction, as_json=as_json)
-            elif as_json:
-                print_json(prediction.to_dict(timeline=timeline))
+                print_error(str(file or face or ""), prediction, as_json=output.as_json)
             else:
-                _print_prediction(prediction, width, timeline=timeline, affect=affect, lang=lang)
-        failed |= print_not_read(str(entry), found, as_json=as_json)
-    raise typer.Exit(int(failed))
+                output.add(prediction)
+        failed |= print_not_read(str(entry), found, as_json=output.as_json)
+    output.close()
+    return failed
+
+
+def _telling(channels: str, segments: Segments, speakers: str | None) -> dict[str, Any]:
+    """Check what is told apart before any recording is read: an error is one for all of them."""
+    from serein.inference.lanes import Telling
+
+    count = int(speakers) if speakers and speakers.isascii() and speakers.isdigit() else speakers
+    return dict(vars(Telling(channels, segments.value, count)))  # type: ignore[arg-type]
 
 
 def _prediction(
@@ -227,7 +286,7 @@ def _prediction(
 def _refuse_beside_out(options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if given:
-        raise typer.BadParameter(f"--out writes one row a recording: leave {given[0]} out")
+        raise typer.BadParameter(f"--out writes a table: leave {given[0]} out")
 
 
 def _refuse_gaps(window: float, hop: float | None) -> None:
@@ -331,33 +390,6 @@ def _score_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f"mean of {len(mine)} corpora: UAR {uar:.3f}, ECE {error:.3f}, {about} ({each})"
 
 
-def _print_prediction(
-    prediction: Prediction, width: int, *, timeline: bool, affect: bool, lang: Language
-) -> None:
-    name = (prediction.file or "").ljust(width)
-    if not timeline:
-        parts = [prediction_text(prediction, lang), f"({prediction.duration:.1f} s)"]
-        parts += [affect_text(prediction, lang)] if affect else []
-        parts += [adaptation_text(prediction.utterances_known, lang)]
-        echo("   ".join([name, *filter(None, parts)]))
-        _print_modalities(prediction, lang)
-        return
-    for segment in prediction.timeline:
-        parts = [f"{segment.start:8.2f} {segment.end:8.2f}", prediction_text(segment, lang)]
-        parts += [affect_text(segment, lang)] if affect else []
-        echo("   ".join([name, *filter(None, parts)]))
-        _print_modalities(segment, lang)
-
-
-def _print_modalities(segment: Segment, lang: Language) -> None:
-    """Print a line a modality: its prediction, and its share in the joint prediction."""
-    for name, modality in segment.modalities.items():
-        share = segment.contributions.get(name)
-        ending = "" if share is None else f"   {share:+.0%}"
-        ending += f'   "{modality.text}"' if modality.text else ""
-        echo(f"    {translated(name, lang):8s}{prediction_text(modality, lang, name)}{ending}")
-
-
 def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int | None) -> bool:
     """Write the predictions of all recordings into a table; go on where a killed run was."""
     from serein.bulk.journal import Journal
@@ -375,7 +407,7 @@ def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int
         with progress_bar("recordings") as progress:
             predict_all(files, settings, journal, jobs=jobs or usable_cores(), progress=progress)
         rows = chain(journal.rows(files), not_read)
-        predicted, errors = write_results(rows, labels, out)
+        predicted, errors = write_results(rows, labels, settings, out)
     unfinished.unlink()
     echo(f"{predicted} predicted, {errors} failed: {out}")
     return failed or errors > 0

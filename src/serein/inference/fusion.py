@@ -17,6 +17,7 @@ from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.errors import BundleError, SettingError
 from serein.features.openface import ACTION_UNITS, ActionUnits, read_openface
 from serein.inference.bundle import Bundle
+from serein.inference.lanes import Telling, check_voice_alone
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.recognizer import Recognizer, Source
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
@@ -78,17 +79,20 @@ class FusionRecognizer(Recognizer):
         hop_s: float | None = None,
         face: FaceSource | None = None,
         text: str | None = None,
+        **telling: Any,
     ) -> Prediction:
         """Predict for one recording and what else is known of it; one of the three may be enough.
 
-        `source`: the recording; `rate, window_s, hop_s`: as `Recognizer.predict` takes them;
+        `source`: the recording; `rate, window_s, hop_s`, and for a recording alone `telling`
+        (`channels` …): as `Recognizer.predict` takes them;
         `face`: A table of OpenFace 2, of the same stretch of time; `text`: what is said. It counts
         for the whole, not for the segments of the timeline.
         Returns: its `modalities` hold the prediction from each alone.
         """
         self._check_given(source, face, text)
         if source is not None and face is None and text is None:
-            return super().predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
+            return super().predict(source, rate=rate, window_s=window_s, hop_s=hop_s, **telling)
+        check_voice_alone(Telling(**telling), alone=False)
         signal = None if source is None else read_audio(source, rate=rate, limits=self.limits)
         units = read_openface(face) if isinstance(face, (str, os.PathLike)) else face
         samples = signal.size if signal is not None else _samples(units)
@@ -99,12 +103,12 @@ class FusionRecognizer(Recognizer):
             for span, sound in _windows(signal, samples, model.window, model.hop)
         )
         whole = _averaged([(end - start, found[0]) for (start, end), found in usual])
-        segments = [(span, found[1]) for span, found in usual]
+        parts = [(span, found[1]) for span, found in usual]
         if grid != (model.window, model.hop):
             windows = _windows(signal, samples, *grid)
             each = self._each((span, sound, [_face(units, *span)]) for span, sound in windows)
-            segments = [(span, found[0]) for span, found in each]
-        timeline = tuple(self._segment(span, found) for span, found in segments)
+            parts = [(span, found[0]) for span, found in each]
+        timeline = tuple(self._segment(span, found) for span, found in parts)
         joint = self._segment((0.0, samples / RATE_HZ), whole)
         if text is not None:
             said = replace(joint.modalities["words"], text=text)

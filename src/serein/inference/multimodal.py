@@ -11,14 +11,16 @@ from dataclasses import replace
 from functools import cached_property
 from math import exp, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, TypeVar, cast
 
+from serein.audio.channels import Channels
 from serein.audio.media import VideoSource, has_sound, is_video
 from serein.audio.read import RATE_HZ, read_audio
 from serein.defaults import Limits
 from serein.errors import SereinError, SettingError, check_name, check_range
 from serein.features.video import is_still
 from serein.inference.fusion import FaceSource, FusionRecognizer
+from serein.inference.lanes import PLAIN, Cut, Telling, check_voice_alone
 from serein.inference.prediction import UNSURE, Prediction, Segment
 from serein.inference.recognizer import (
     Recognizer,
@@ -26,6 +28,7 @@ from serein.inference.recognizer import (
     is_rereadable,
     predict_files,
 )
+from serein.inference.speakers import Speakers
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 
 if TYPE_CHECKING:
@@ -105,6 +108,10 @@ class MultimodalRecognizer:
         transcribe: bool = False,
         window_s: float | None = None,
         hop_s: float | None = None,
+        channels: Channels = "mix",
+        segments: Cut = "windows",
+        speakers: Speakers | None = None,
+        adapt: bool = False,
     ) -> Prediction:
         """Predict the emotion of one recording, video or picture.
 
@@ -123,6 +130,8 @@ class MultimodalRecognizer:
             Whether to transcribe the speech, where no `text` is given.
         window_s, hop_s : float, optional
             Windows of the timeline, as in `Recognizer.predict`.
+        channels, segments, speakers, adapt
+            What is told apart, as in `Recognizer.predict`; if anything is, the sound alone counts.
 
         Returns
         -------
@@ -139,18 +148,23 @@ class MultimodalRecognizer:
         MissingExtraError
             If what a video or words need is not installed.
         SettingError
-            If `window_s` or `hop_s` is outside its range, or the model was not trained on faces.
+            If `window_s` or `hop_s` is outside its range, or the model was not trained on faces; or
+            voices are to be told apart, and a face or words are given.
         """
+        telling = Telling(channels, segments, speakers, adapt)
+        grid: Any = {"window_s": window_s, "hop_s": hop_s}
+        if telling != PLAIN:
+            alone = face is None and text is None and not transcribe and source is not None
+            check_voice_alone(telling, alone=alone)
+            return self.voice.predict(cast("Source", source), rate=rate, **grid, **vars(telling))
         if source is not None and face is None and _has_pictures(source):
             return self._of_pictures(source, text, transcribe, window_s, hop_s)
         trained = isinstance(self.voice, FusionRecognizer) and "text" in self.voice.widths
         if (trained and (text is not None or transcribe)) or face is not None or source is None:
             if transcribe and text is None and source is not None:
                 text = self._said(source, rate).text.strip() or None
-            return self._trained(
-                source, rate=rate, face=face, text=text, window_s=window_s, hop_s=hop_s
-            )
-        voice = self.voice.predict(source, rate=rate, window_s=window_s, hop_s=hop_s)
+            return self._trained(source, rate=rate, face=face, text=text, **grid)
+        voice = self.voice.predict(source, rate=rate, **grid)
         if text is None and not transcribe:
             return voice
         return self._joined(voice, None, text if text is not None else self._said(source, rate))

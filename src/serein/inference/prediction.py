@@ -35,6 +35,10 @@ class Segment:
         absolute values add up to 1.
     text : str or None
         The transcript, of the modality ``words`` alone.
+    channel : int or None
+        The channel that it is of, from 1, where channels were taken apart.
+    speaker : int or None
+        Who speaks, from 1 in the order of first words, where speakers were told apart.
     """
 
     start: float
@@ -45,6 +49,9 @@ class Segment:
     modalities: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
     contributions: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     text: str | None = field(default=None, kw_only=True)
+
+    channel: int | None = field(default=None, kw_only=True)
+    speaker: int | None = field(default=None, kw_only=True)
 
     @property
     def senses(self) -> NoReturn:
@@ -90,11 +97,13 @@ class Segment:
         -------
         dict
             ``start end speech emotion emotion_zh confidence probabilities valence arousal``; and,
-            where there is more than the voice, ``modalities contributions``.
+            where there is more than the voice, ``modalities contributions``; ``channel`` and
+            ``speaker``, where they were told apart.
         """
-        values: dict[str, Any] = {
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
+        values: dict[str, Any] = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        who = {"channel": self.channel, "speaker": self.speaker}
+        values |= {name: value for name, value in who.items() if value is not None}
+        values |= {
             "speech": self.speech,
             "emotion": self.emotion,
             "emotion_zh": chinese_label(self.emotion) if self.emotion else None,
@@ -110,6 +119,23 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Lane(Segment):
+    """The prediction for all that one channel or speaker says in a recording.
+
+    Attributes
+    ----------
+    speech_s : float
+        How long it speaks, in seconds.
+    """
+
+    speech_s: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: those of a segment, and ``speech_s``."""
+        return super().to_dict() | {"speech_s": round(self.speech_s, 3)}
+
+
+@dataclass(frozen=True)
 class Prediction(Segment):
     """The prediction for a whole recording, with its timeline.
 
@@ -120,9 +146,14 @@ class Prediction(Segment):
     model : str
         Name of the model.
     timeline : tuple of Segment
-        Predictions over time, without gaps or overlaps.
+        Predictions over time, in order: windows without gaps or overlaps, unless channels were
+        taken apart; or utterances.
     utterances_known : int
         By how many utterances, windows with speech, it is adapted; 0 for unseen recordings.
+    lanes : tuple of Lane
+        One for each channel and each speaker that was told apart; empty where there is one voice.
+    notices : tuple of str
+        What is to be known of the recording, each in one line, such as channels that differ.
 
     Notes
     -----
@@ -133,6 +164,8 @@ class Prediction(Segment):
     model: str
     timeline: tuple[Segment, ...]
     utterances_known: int = 0
+    lanes: tuple[Lane, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -151,13 +184,18 @@ class Prediction(Segment):
         -------
         dict
             ``file model duration utterances_known speech emotion emotion_zh confidence
-            probabilities valence arousal timeline``; ``modalities contributions`` as in a segment.
+            probabilities valence arousal timeline``; ``modalities contributions`` as in a segment;
+            ``lanes`` and ``notices`` where there are any.
         """
         whole = super().to_dict()
         duration = whole.pop("end")
         del whole["start"]
         result = {"file": self.file, "model": self.model, "duration": duration}
         result |= {"utterances_known": self.utterances_known} | whole
+        if self.lanes:
+            result["lanes"] = [lane.to_dict() for lane in self.lanes]
+        if self.notices:
+            result["notices"] = list(self.notices)
         if timeline:
             result["timeline"] = [segment.to_dict() for segment in self.timeline]
         return result
@@ -166,6 +204,18 @@ class Prediction(Segment):
 def chinese_label(emotion: str) -> str:
     """Name an emotion, or ``unsure``, in Chinese."""
     return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
+
+
+def lane_name(segment: Segment, channels: int, chinese: bool = False) -> str:
+    """Name the channel, of so many, and the speaker of a segment; nothing where none is known."""
+    names = []
+    if segment.channel is not None:
+        sides = ("左声道", "右声道") if chinese else ("left", "right")
+        other = f"声道 {segment.channel}" if chinese else f"channel {segment.channel}"
+        names.append(sides[segment.channel - 1] if channels == 2 else other)
+    if segment.speaker is not None:
+        names.append(f"说话人 {segment.speaker}" if chinese else f"speaker {segment.speaker}")
+    return " ".join(names)
 
 
 def _of_modality(segment: Segment) -> dict[str, Any]:

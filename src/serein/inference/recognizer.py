@@ -11,20 +11,23 @@ from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 
 import numpy.typing as npt
 
+from serein.audio.channels import Channels, Sound
 from serein.audio.media import VideoSource
-from serein.audio.read import is_array, read_audio
+from serein.audio.read import RATE_HZ, is_array, read_audio, read_sound
 from serein.defaults import (
     DEFAULT_LIMITS,
     DEFAULT_PROVIDER,
     DEFAULT_UNSURE_BELOW,
     Limits,
 )
-from serein.errors import AudioError, SereinError
+from serein.errors import AudioError, SereinError, SettingError
 from serein.inference.adaptation import Adaptation
 from serein.inference.bundle import Bundle
+from serein.inference.lanes import PLAIN, Cut, Telling, predict_sound
 from serein.inference.network import Output
 from serein.inference.prediction import Prediction
-from serein.inference.timeline import check_window, mean_segment, window_starts
+from serein.inference.speakers import Speakers
+from serein.inference.timeline import check_window, window_starts
 from serein.inference.window_model import WindowModel, possible_emotions
 from serein.recordings import list_recordings, recordings
 from serein.tables import write_whole
@@ -130,6 +133,10 @@ class Recognizer:
         rate: int | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        channels: Channels = "mix",
+        segments: Cut = "windows",
+        speakers: Speakers | None = None,
+        adapt: bool = False,
     ) -> Prediction:
         """Predict the emotion of one recording.
 
@@ -144,34 +151,55 @@ class Recognizer:
             How long the windows of the timeline are, 0.5 to 10 s, and how far apart they begin, 0.1
             s to a window; the model's own, if not given. A finer timeline has less context around
             each moment, and takes longer; the prediction for the whole stays the same.
+        channels : {"mix", "each", "left", "right"} or int
+            What is predicted of several channels: their average; each for itself, in a lane of its
+            own; or one, by its name or its number from 1.
+        segments : {"windows", "utterances"}
+            What the timeline is made of: windows; or utterances, found by voice activity and
+            pauses (extra [sound]) and predicted as a `Stream` predicts them.
+        speakers : "auto" or int, optional
+            How many speakers are told apart, at most 20, in each channel that is taken (extra
+            [speakers]); the timeline is of what each says without a pause. None are, if not given.
+        adapt : bool
+            Whether each voice, that of a channel or speaker, is adapted to all that it says here,
+            in place of what `adapt` was given; without labels.
 
         Returns
         -------
         Prediction
             Emotion, confidence, probabilities and timeline; its `emotion` is None if there is no
-            speech.
+            speech. Where the timeline is of utterances, it is for these alone.
 
         Raises
         ------
         AudioError
             If it cannot be read, or is outside the limits.
         MissingExtraError
-            If it needs PyAV, and that is not installed.
+            If it needs PyAV, and that is not installed; or what `segments` or `speakers` needs.
         SettingError
-            If `window_s` or `hop_s` is outside its range.
+            If `window_s` or `hop_s` is outside its range, or comes with utterances; or `channels`,
+            `segments` or `speakers` is none of these.
+        BundleError
+            If it is to adapt, and the model was trained without what that needs.
         """
-        model = self._model
-        window, hop = self._grid(window_s, hop_s)
-        signal = read_audio(source, rate=rate, limits=self.limits)
-        usual = timeline = model.timeline(signal, model.window, model.hop)
-        if (window, hop) != (model.window, model.hop):
-            timeline = model.timeline(signal, window, hop)
+        telling = Telling(channels, segments, speakers, adapt)
+        grid = self._grid(window_s, hop_s, telling)
+        sound = read_sound(source, rate=rate, limits=self.limits, channels=channels)
         file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        whole = mean_segment((0.0, usual[-1].end), usual, model.unsure_below)
+        return self._predict(sound, file, grid, telling)
+
+    def _predict(
+        self, sound: Sound, file: str | None, grid: tuple[int, int], telling: Telling
+    ) -> Prediction:
+        """Predict what was taken of a recording."""
+        told = predict_sound(self._model, sound, grid, telling)
+        whole, notice = told.whole, sound.notice
         return Prediction(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
-            *(file, self.name, timeline),
-            self.utterances_known,
+            *(file, self.name, told.timeline),
+            told.utterances_known if telling.adapt else self.utterances_known,
+            told.lanes,
+            () if notice is None else (notice,),
         )
 
     def predict_all(
@@ -281,10 +309,14 @@ class Recognizer:
         self._model.adaptation.read_file(file)
         return self
 
-    def _grid(self, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
+    def _grid(
+        self, window_s: float | None, hop_s: float | None, telling: Telling = PLAIN
+    ) -> tuple[int, int]:
         """Return window and hop of a timeline in samples."""
         if window_s is None and hop_s is None:
             return self._model.window, self._model.hop
+        if telling.utterances:
+            raise SettingError("window_s and hop_s are for windows: leave them out of utterances")
         window_s = self.window_s if window_s is None else window_s
         return check_window(window_s, window_s if hop_s is None else hop_s)
 
@@ -323,6 +355,20 @@ def for_request(
     own._model = replace(recognizer._model, **changes)
     own.labels = tuple(own._model.named(own._model.possible))
     return own
+
+
+def predict_decoded(
+    recognizer: Recognizer,
+    sound: Sound,
+    telling: Telling,
+    *,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+) -> Prediction:
+    """Predict what a service has decoded elsewhere, as `Recognizer.predict` does."""
+    checked = [read_sound(one, rate=RATE_HZ, limits=recognizer.limits) for one in sound.signals]
+    sound = replace(sound, signals=tuple(one.signals[0] for one in checked))
+    return recognizer._predict(sound, None, recognizer._grid(window_s, hop_s, telling), telling)
 
 
 def predict_files(

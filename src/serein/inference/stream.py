@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, ChunkReader, Signal
-from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
+from serein.audio.utterances import Span, UtteranceFinder
+from serein.audio.voice import CHUNK
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.errors import check_range
 from serein.inference.network import Output
@@ -26,10 +27,7 @@ from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.timeline import check_window, mean_segment
 from serein.inference.window_model import Array, WindowModel
 
-PADDING = RATE_HZ // 10  # samples kept around speech, for soft onsets and endings
-MIN_SPEECH_S = 0.25  # shorter sounds are clicks and coughs
 MIN_SAMPLES = RATE_HZ // 2  # of a window: less sound is too little to predict from
-MAX_UTTERANCE = 30 * RATE_HZ  # samples; longer speech is cut there
 SMOOTHING_S = 0.7  # time constant of the smoothed probabilities
 MIN_LEAD = 0.1  # hysteresis: the probability by which another emotion must lead to be shown
 MAX_KNOWN = 100  # latest windows that a stream is adapted to
@@ -112,9 +110,6 @@ class Stream:
     """
 
     _model: WindowModel
-    _checked: int  # up to where the voice activity is known
-    _detector: VoiceDetector
-    _tracker: VoiceTracker
 
     def __init__(
         self,
@@ -149,9 +144,9 @@ class Stream:
         self._reader = ChunkReader(self._rate)
         keep = max(self._window, model.window)
         self._history = History(keep + round((self._pause_s + 2) * RATE_HZ))
-        self._last_end = 0  # of the last utterance
         self._next_hop = self._hop
-        self._restart_detector()
+        self._finder = UtteranceFinder(self._pause_s)
+        self._restart()
 
     def push(self, chunk: npt.NDArray[Any]) -> list[Event]:
         """Take in the next chunk.
@@ -183,23 +178,17 @@ class Stream:
             What happened and was not returned before.
         """
         events = list(self._process(self._reader.end()))
-        rest = self._history.cut(self._checked, self._history.end)
+        rest = self._history.cut(self._finder.checked, self._history.end)
         if rest.size:
-            self._checked = self._history.end
-            over = self._tracker.push(self._detector(np.pad(rest, (0, CHUNK - rest.size))))
-            events += [*self._start_utterance(), *self._extend_utterance(over)]
-        events += self._extend_utterance(self._tracker.close())
-        self._restart_detector()
+            over = self._finder.push(rest)
+            events += [*self._start_utterance(over), *self._extend_utterance(over)]
+        events += self._extend_utterance(self._finder.end())
+        self._finder.restart(self._history.end)
+        self._restart()
         return events
 
-    def _restart_detector(self) -> None:
-        """Begin to look for speech anew, where the stream is."""
-        self._grid = self._checked = self._history.end  # where the detector's chunk 0 begins
-        self._detector = VoiceDetector()
-        self._tracker = VoiceTracker(
-            min_speech=round(MIN_SPEECH_S * RATE_HZ / CHUNK),
-            min_pause=round(self._pause_s * RATE_HZ / CHUNK),
-        )
+    def _restart(self) -> None:
+        """Forget the present utterance."""
         self._utterance: UtteranceTimeline | None = None
         self._smoothed: Array | None = None
         self._label = 0  # index of the one that is shown
@@ -210,25 +199,22 @@ class Stream:
         """Go through new sound in the detector's chunks, wherever it was cut."""
         for start in range(0, signal.size, CHUNK):
             self._history.append(signal[start : start + CHUNK])
-            if self._history.end - self._checked >= CHUNK:
+            if self._history.end - self._finder.checked >= CHUNK:
                 yield from self._process_chunk()
 
     def _process_chunk(self) -> Iterator[Event]:
-        chunk = self._history.cut(self._checked, self._checked + CHUNK)
-        self._checked += CHUNK
-        over = self._tracker.push(self._detector(chunk))
-        yield from self._start_utterance()
-        if self._next_hop <= self._checked:
+        checked = self._finder.checked
+        over = self._finder.push(self._history.cut(checked, checked + CHUNK))
+        yield from self._start_utterance(over)
+        if self._next_hop <= self._finder.checked:
             yield from self._predict_window(self._next_hop)
             self._next_hop += self._hop
-        if self._utterance is not None and self._checked - self._utterance.start >= MAX_UTTERANCE:
-            over = over or self._tracker.close()
         yield from self._extend_utterance(over)
 
-    def _start_utterance(self) -> Iterator[Event]:
+    def _start_utterance(self, over: Span | None) -> Iterator[Event]:
         """Say that someone speaks, once."""
-        if self._utterance is None and self._tracker.start is not None:
-            start = max(self._last_end, self._sample(self._tracker.start) - PADDING)
+        start = over[0] if over else self._finder.start
+        if self._utterance is None and start is not None:
             self._utterance = UtteranceTimeline(start, self._model)
             self._smoothed = None
             at = start / RATE_HZ
@@ -262,17 +248,16 @@ class Stream:
             self._label = best
         return self._smoothed
 
-    def _extend_utterance(self, over: tuple[int, int] | None) -> Iterator[Event]:
+    def _extend_utterance(self, over: Span | None) -> Iterator[Event]:
         """Take the utterance as far as it is known to go, and predict it if it is over."""
         utterance = self._utterance
         if utterance is None:
             return
         if over is None:
-            utterance.extend(self._sample(self._tracker.last), self._history)
+            utterance.extend(self._finder.last, self._history)
             return
         self._utterance = None
-        self._last_end = min(self._sample(over[1]) + PADDING, self._checked)
-        whole, outputs = utterance.close(self._last_end, self._history)
+        whole, outputs = utterance.close(over[1], self._history)
         known = self._model.adaptation.utterances_known
         if self._to is not None:
             self._model.adaptation.add(outputs, self._to)
@@ -280,10 +265,6 @@ class Stream:
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),
         )
-
-    def _sample(self, chunk: int) -> int:
-        """Return where a chunk begins."""
-        return self._grid + chunk * CHUNK
 
 
 class History:

@@ -16,16 +16,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serein.audio.read import RATE_HZ, Signal
+from serein.audio.channels import Sound, Taken
+from serein.audio.read import RATE_HZ
 from serein.errors import ServiceError
 from serein.serve.decoder_process import (
+    CANCELLED,
+    DIFFER,
     DONE,
+    EACH,
     FAILED,
     HEAD,
     INVALID,
     LATE,
-    LENGTH,
+    LAYOUT,
+    MIX,
     READY,
+    REQUEST,
     SAMPLES,
     Options,
 )
@@ -99,8 +105,8 @@ class DecoderPool:
         for decoder in list(self._all):
             await self._end(decoder)
 
-    async def decode(self, data: bytes) -> Signal:
-        """Decode a file."""
+    async def decode(self, data: bytes, taken: Taken = "mix") -> Sound:
+        """Decode channels of a file."""
         decoder: _Decoder | None = await self._idle.get()
         try:
             if decoder is not None and decoder.process.returncode is not None:  # while it waited
@@ -108,7 +114,7 @@ class DecoderPool:
                 decoder = None
             decoder = decoder or await self._spawn()
             async with asyncio.timeout(self._settings.decoder_seconds + GRACE_S):
-                kind, payload = await self._ask(decoder, data)
+                kind, payload = await self._ask(decoder, data, taken)
         except (EOFError, OSError, TimeoutError, ServiceError) as error:
             await self._end(decoder)
             decoder = None
@@ -122,14 +128,14 @@ class DecoderPool:
             self._idle.put_nowait(decoder)
         return self._result(kind, payload)
 
-    def _result(self, kind: bytes, payload: bytes) -> Signal:
+    def _result(self, kind: bytes, payload: bytes) -> Sound:
         if kind == SAMPLES:
-            samples = np.frombuffer(payload, np.float32)
-            if not np.isfinite(samples).all():  # read_audio gives none: the decoder is not itself
+            sound = _sound(payload)
+            if sound is None:  # read_sound gives no such thing: the decoder is not itself
                 self._failed("samples")
                 raise RequestError("decoder_failed", f"the file {BROKE}")
-            self._metrics.decoded.inc(samples.size / RATE_HZ)
-            return samples
+            self._metrics.decoded.inc(sound.signals[0].size / RATE_HZ)
+            return sound
         reason = payload.decode("utf-8", "replace").removeprefix("<bytes>: ")
         reason = reason.removesuffix(SERVER_ADVICE)
         if kind == INVALID:
@@ -137,14 +143,15 @@ class DecoderPool:
         self._failed("limits")
         raise RequestError("decoder_failed", f"the file {reason}")
 
-    async def _ask(self, decoder: _Decoder, data: bytes) -> tuple[bytes, bytes]:
+    async def _ask(self, decoder: _Decoder, data: bytes, taken: Taken) -> tuple[bytes, bytes]:
         """Send a file and return the reply; raise EOFError unless it is one, and well formed."""
         reader, writer = await decoder.connect()
         if reader is None or writer is None:
             raise EOFError("no connection")
         reply = None
         try:
-            writer.write(LENGTH.pack(len(data)))
+            code = taken if isinstance(taken, int) else EACH if taken == "each" else MIX
+            writer.write(REQUEST.pack(len(data), code))
             writer.write(data)
             await writer.drain()
             reply = await self._reply(reader)
@@ -165,7 +172,8 @@ class DecoderPool:
 
     async def _reply(self, reader: StreamReader) -> tuple[bytes, bytes]:
         kind, length = HEAD.unpack(await reader.readexactly(HEAD.size))
-        limit = 4 * round(self._settings.max_seconds * RATE_HZ) + 64
+        seconds = self._settings.max_seconds * self._settings.max_channels
+        limit = 4 * round(seconds * RATE_HZ) + 64
         if length > (limit if kind == SAMPLES else MESSAGE_BYTES) or (
             kind == SAMPLES and length % 4
         ):
@@ -214,6 +222,21 @@ class DecoderPool:
     def _failed(self, how: str) -> None:
         self._metrics.decoder_failures.inc()
         logger.warning("decoder_failed", extra={"how": how})
+
+
+def _sound(payload: bytes) -> Sound | None:
+    """Return what a reply holds, if it can be what `read_sound` gives."""
+    if len(payload) < LAYOUT.size:
+        return None
+    signals, first, count, flags = LAYOUT.unpack_from(payload)
+    samples = np.frombuffer(payload, np.float32, offset=LAYOUT.size)
+    if not (signals and count and samples.size) or samples.size % signals:
+        return None
+    if not np.isfinite(samples).all():
+        return None
+    numbers = tuple(range(first, first + signals))
+    lanes = tuple(samples.reshape(signals, -1))
+    return Sound(lanes, numbers, count, bool(flags & DIFFER), bool(flags & CANCELLED))
 
 
 async def _start(options: Options) -> _Decoder:

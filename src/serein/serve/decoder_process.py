@@ -5,9 +5,10 @@ standard input is a Unix socket over which it gets one end of a socket pair for 
 that to a fork, which decodes in a sandbox (`serein.serve.sandbox`), and says on its standard output
 how the fork ended. It never reads a file itself, so that no fork finds another's in its memory.
 
-A request is 8 bytes of length, little-endian, then the file. A reply is one byte, then 8 bytes of
-length, then so many bytes: ``S`` samples as float32, ``E`` why the file is invalid, ``F`` how
-decoding failed; ``R``, ready to work, and the restrictions that hold as JSON.
+A request is 8 bytes of length, little-endian, one of the channel (0 the average, 255 each), then
+the file. A reply is one byte, then 8 bytes of length, then so many bytes: ``S`` a `LAYOUT` and the
+samples of each signal as float32, ``E`` why the file is invalid, ``F`` how decoding failed; ``R``,
+ready to work, and the restrictions that hold as JSON.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO, NamedTuple
 
+from serein.audio.channels import Taken
 from serein.audio.media import load_decoders
-from serein.audio.read import read_audio
+from serein.audio.read import read_sound
 from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError
 from serein.serve.sandbox import RESTRICTIONS, keep_only, limit, protect_memory, restrict
 
-LENGTH = struct.Struct("<Q")
+REQUEST = struct.Struct("<QB")
+LAYOUT = struct.Struct("<BBBB")  # signals, channel of the first, channels of the file, flags
+DIFFER, CANCELLED = 1, 2  # flags
+MIX, EACH = 0, 255
 HEAD = struct.Struct("<cQ")
 READY, SAMPLES, INVALID, FAILED = b"R", b"S", b"E", b"F"
 DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
@@ -91,7 +96,7 @@ def _decodes_with(names: Sequence[str], null: int, options: Options) -> bool:
     """Tell whether this machine has these restrictions, and sound is decoded under them."""
     ours, theirs = socket.socketpair()
     with ours:
-        ours.sendall(LENGTH.pack(len(WAV)) + WAV)
+        ours.sendall(REQUEST.pack(len(WAV), MIX) + WAV)
         patient = options._replace(seconds=TRIAL_S)
         ended = _decode_in_fork(theirs.detach(), null, names, patient)
         return ended == DONE and ours.recv(1) == SAMPLES
@@ -123,22 +128,30 @@ def _decode_in_fork(channel: int, null: int, names: Sequence[str], options: Opti
 
 def _decode(requests: BinaryIO, replies: BinaryIO, options: Options) -> None:
     """Read a request, decode its file and write the reply."""
-    (length,) = LENGTH.unpack(requests.read(LENGTH.size))
+    length, code = REQUEST.unpack(requests.read(REQUEST.size))
     limits = Limits(
         max_s=options.max_seconds, max_bytes=options.max_bytes, max_channels=options.max_channels
     )
     try:
-        samples = read_audio(requests.read(min(length, options.max_bytes)), limits=limits)
-        _write(replies, SAMPLES, samples.data.cast("B"))
+        data = requests.read(min(length, options.max_bytes))
+        sound = read_sound(data, limits=limits, channels=_channels(code))
+        flags = DIFFER * sound.differ | CANCELLED * sound.cancelled
+        layout = LAYOUT.pack(len(sound.signals), sound.numbers[0], sound.count, flags)
+        _write(replies, SAMPLES, layout, *(signal.data.cast("B") for signal in sound.signals))
     except MemoryError:
         _write(replies, FAILED, NO_MEMORY.encode())
     except (AudioError, MissingExtraError) as error:
         _write(replies, INVALID, str(error).encode("utf-8", "replace"))
 
 
-def _write(replies: BinaryIO, kind: bytes, payload: bytes | memoryview) -> None:
-    replies.write(HEAD.pack(kind, len(payload)))
-    replies.write(payload)
+def _channels(code: int) -> Taken:
+    return "mix" if code == MIX else "each" if code == EACH else code
+
+
+def _write(replies: BinaryIO, kind: bytes, *payload: bytes | memoryview) -> None:
+    replies.write(HEAD.pack(kind, sum(map(len, payload))))
+    for part in payload:
+        replies.write(part)
     replies.flush()
 
 

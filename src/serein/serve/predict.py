@@ -6,18 +6,22 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
+from serein.audio.channels import Sound, check_channels
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import HOP_RANGE_S
-from serein.errors import AudioError, SereinError
+from serein.errors import AudioError, MissingExtraError, SereinError
+from serein.inference.formats import AUDFORMAT_ZIP, FORMATS
+from serein.inference.lanes import PLAIN, Cut, Telling
 from serein.inference.prediction import Prediction
-from serein.inference.recognizer import Recognizer, model_of
+from serein.inference.recognizer import Recognizer, model_of, predict_decoded
 from serein.serve.clients import client_of
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError, error_responses
@@ -25,14 +29,20 @@ from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool, adapted, in
 from serein.serve.scheduling import FairSlots
 from serein.serve.schemas import (
     ADAPT,
+    CHANNELS,
     EMOTIONS,
+    FORM,
     HOP,
+    LANG,
     MODEL,
+    SEGMENTS,
+    SPEAKERS,
     UNSURE,
     WINDOW,
     Adapt,
     AdaptationBody,
     AdaptTo,
+    Form,
     PredictionBody,
 )
 from serein.serve.settings import Settings
@@ -73,11 +83,11 @@ def predict_routes(
     decoding = FairSlots(settings.decoders, max(1, settings.decoders - 1))
 
     @asynccontextmanager
-    async def signal_of(client: str, data: bytes) -> AsyncIterator[Signal]:
+    async def sound_of(client: str, data: bytes, telling: Telling) -> AsyncIterator[Sound]:
         async with decoded.slot(client):
             async with decoding.slot(client):
-                signal = await decoders.decode(data)
-            yield signal
+                sound = await decoders.decode(data, check_channels(telling.channels))
+            yield sound
 
     async def answer(
         request: Request, most: int, work: Callable[[str, Body], Coroutine[Any, Any, Result]]
@@ -107,25 +117,35 @@ def predict_routes(
         unsure_below: Annotated[float, UNSURE] = settings.unsure_below,
         adapt: Annotated[Adapt, ADAPT] = "none",
         timeline: bool = True,
-    ) -> JSONResponse:
+        channels: Annotated[str, CHANNELS] = "mix",
+        segments: Annotated[Cut, SEGMENTS] = "windows",
+        speakers: Annotated[str | None, SPEAKERS] = None,
+        form: Annotated[Form, FORM] = "json",
+        lang: Annotated[Literal["en", "zh"], LANG] = "en",
+    ) -> Response:
         """Predict the emotion of a recording: WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM and more."""
         recognizer = recognizers.for_request(model, unsure_below, emotions)
-        _check_hop(window_s or recognizer.window_s, hop_s)
+        telling = _telling(channels, segments, speakers, adapt)
+        _check_grid(recognizer, telling, window_s, hop_s)
         _check_adapts(recognizer, adapt)
+        learnt = "none" if telling.adapt else adapt
 
         async def decode_and_predict(client: str, body: Body) -> Prediction:
-            own = await asyncio.to_thread(adapted, recognizer, body.adaptation, adapt)
-            async with signal_of(client, body.files[0].data) as signal:
-                _check_windows(settings, own, signal.size / RATE_HZ, window_s, hop_s)
-                work = partial(_predict, signal, adapt, window_s, hop_s)
+            own = await asyncio.to_thread(adapted, recognizer, body.adaptation, learnt)
+            async with sound_of(client, body.files[0].data, telling) as sound:
+                seconds = sum(signal.size for signal in sound.signals) / RATE_HZ
+                _check_windows(settings, own, seconds, window_s, hop_s)
+                work = partial(_predict, sound, telling, learnt, window_s, hop_s)
                 return await recognizers.run(client, own, work)
 
         body, prediction = await answer(request, 1, decode_and_predict)
         request.state.notes["audio_s"] = round(prediction.duration, 3)
-        (upload,) = body.files
-        values = prediction.to_dict(timeline=timeline) | {"file": upload.name}
-        await store.keep(upload.data, values)
-        return JSONResponse(values)
+        named = replace(prediction, file=body.files[0].name)
+        values = named.to_dict(timeline=timeline)
+        await store.keep(body.files[0].data, values)
+        if form == "json":
+            return JSONResponse(values)
+        return await asyncio.to_thread(_formatted, named, form, chinese=lang == "zh")
 
     @router.post(
         "/v1/adapt",
@@ -146,8 +166,8 @@ def predict_routes(
         async def decode_and_learn(client: str, body: Body) -> Recognizer:
             own = await asyncio.to_thread(adapted, recognizer, body.adaptation, to)
             for upload in body.files:
-                async with signal_of(client, upload.data) as signal:
-                    await recognizers.run(client, own, partial(_learn, signal, to))
+                async with sound_of(client, upload.data, PLAIN) as sound:
+                    await recognizers.run(client, own, partial(_learn, sound.signals[0], to))
             return own
 
         _, own = await answer(request, MAX_FILES, decode_and_learn)
@@ -159,17 +179,26 @@ def predict_routes(
     return router
 
 
+def _telling(channels: str, segments: Cut, speakers: str | None, adapt: Adapt) -> Telling:
+    """Say what is told apart; voices that are, are adapted to each by what it says."""
+    count: Any = speakers if speakers in (None, "auto") else int(speakers)
+    apart = adapt == "speaker" and (channels == "each" or speakers is not None)
+    return Telling(channels, segments, count, apart)
+
+
 def _predict(
-    signal: Signal,
+    sound: Sound,
+    telling: Telling,
     adapt: Adapt,
     window_s: float | None,
     hop_s: float | None,
     recognizer: Recognizer,
 ) -> Prediction:
     """Predict a recording, adapted to itself first where that is asked for."""
-    if adapt != "none":
-        _learn(signal, adapt, recognizer)
-    return recognizer.predict(signal, rate=RATE_HZ, window_s=window_s, hop_s=hop_s)
+    for signal in sound.signals:
+        if adapt != "none":
+            _learn(signal, adapt, recognizer)
+    return predict_decoded(recognizer, sound, telling, window_s=window_s, hop_s=hop_s)
 
 
 def _learn(signal: Signal, to: AdaptTo, recognizer: Recognizer) -> None:
@@ -186,8 +215,24 @@ def _check_adapts(recognizer: Recognizer, to: str) -> None:
         raise invalid(error) from error
 
 
-def _check_hop(window_s: float, hop_s: float | None) -> None:
-    """Check the hop before the upload is read; its window may be the model's own."""
+def _formatted(prediction: Prediction, form: Form, *, chinese: bool) -> Response:
+    """Return a prediction as a file of another program."""
+    chosen = FORMATS.get(form, AUDFORMAT_ZIP)
+    try:
+        content = chosen.write(prediction, chinese)
+    except MissingExtraError as error:
+        raise invalid(error) from error
+    disposition = f'attachment; filename="prediction{chosen.suffix}"'
+    return Response(content, 200, {"content-disposition": disposition}, chosen.media_type)
+
+
+def _check_grid(
+    recognizer: Recognizer, telling: Telling, window_s: float | None, hop_s: float | None
+) -> None:
+    """Check window and hop before the upload is read; the window may be the model's own."""
+    if telling.utterances and (window_s, hop_s) != (None, None):
+        raise RequestError("invalid", "window_s and hop_s are for windows: leave them out")
+    window_s = window_s or recognizer.window_s
     if hop_s is not None and hop_s > window_s:
         raise RequestError(
             "invalid",

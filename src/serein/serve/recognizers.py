@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from serein.defaults import Limits
-from serein.errors import AudioError, SereinError, ServiceError, unknown_name
+from serein.errors import AudioError, MissingExtraError, SereinError, ServiceError, unknown_name
 from serein.inference.adaptation import Adaptation
 from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.load import bundled_models, find_model
@@ -92,6 +92,8 @@ class RecognizerPool:
         try:
             async with self._upload_turns.slot(client):
                 return await _run(self._uploads, partial(work, own))
+        except MissingExtraError as error:  # for what this one request asked for
+            raise invalid(error) from error
         except AudioError as error:
             reason = str(error).removeprefix("<array>: ")
             raise RequestError("unreadable", f"the file {reason}") from error

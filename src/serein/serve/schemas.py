@@ -16,6 +16,18 @@ WINDOW, HOP, UNSURE = (
     Query(ge=allowed.low, le=allowed.high)
     for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
 )
+CHANNELS = Query(
+    pattern="^(mix|each|left|right|[1-9][0-9]?)$",
+    description="mix averages them; each predicts each for itself; or one, such as left or 3.",
+)
+SEGMENTS = Query(description="What the timeline is of.")
+SPEAKERS = Query(
+    pattern="^(auto|[1-9]|1[0-9]|20)$",
+    description="Tell so many speakers apart, in each channel that is taken; or auto.",
+)
+Form = Literal["json", "csv", "srt", "vtt", "textgrid", "eaf", "rttm", "labelstudio", "audformat"]
+FORM = Query(alias="format", description="Of the response; audformat comes as a zip.")
+LANG = Query(description="Language of the emotions in other formats than JSON.")
 
 
 MODEL = Query(description="One of /v1/models.", max_length=80)
@@ -25,7 +37,10 @@ EMOTIONS = Query(
 )
 AdaptTo = Literal["recordings", "speaker"]
 Adapt = Literal["none", "recordings", "speaker"]
-ADAPT = Query(description="What one long recording is adapted to: what its parts have in common.")
+ADAPT = Query(
+    description="What one long recording is adapted to: what its parts have in common; with "
+    "channels=each or speakers, speaker adapts to each apart."
+)
 
 
 class EmotionBody(BaseModel):
@@ -45,6 +60,14 @@ class SegmentBody(EmotionBody):
 
     start: float = Field(description="Seconds from the beginning.")
     end: float
+    channel: int | None = Field(default=None, description="From 1, where they were told apart.")
+    speaker: int | None = Field(default=None, description="From 1, where they were told apart.")
+
+
+class LaneBody(SegmentBody):
+    """The prediction for all that one channel or speaker says."""
+
+    speech_s: float = Field(description="Seconds of speech.")
 
 
 class PredictionBody(EmotionBody):
@@ -55,8 +78,13 @@ class PredictionBody(EmotionBody):
     duration: float
     utterances_known: int = Field(description="Windows with speech that it is adapted to.")
     timeline: list[SegmentBody] | None = Field(
-        default=None, description="Without gaps or overlaps; left out if not asked for."
+        default=None,
+        description="Left out if not asked for. Windows have no gaps, nor overlaps in a channel.",
     )
+    lanes: list[LaneBody] | None = Field(
+        default=None, description="One a channel and speaker, where they were told apart."
+    )
+    notices: list[str] | None = Field(default=None, description="If there is any.")
 
 
 class AdaptationBody(BaseModel):

@@ -114,7 +114,7 @@ async def _read_form(request: Request, settings: Settings, most: int) -> Body:
         raise RequestError("bad_request", reason)
     body = Body(tuple(files), adaptation)
     if body.size > settings.max_bytes or len(adaptation) > ADAPTATION_BYTES:
-        raise _too_large(settings)
+        raise _too_large(settings, body.size)
     return body
 
 
@@ -144,8 +144,9 @@ def _bad_name() -> RequestError:
 async def _chunks(request: Request, settings: Settings, limit: int) -> AsyncGenerator[bytes, None]:
     """Yield the body as it comes; raise where it is too large or too slow."""
     declared = request.headers.get("content-length", "0")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
-        raise _too_large(settings)
+    size = int(declared[:20]) if declared.isascii() and declared.isdigit() else 0
+    if size > limit:
+        raise _too_large(settings, size)
     now = asyncio.get_running_loop().time
     end, received, stream = now() + settings.body_seconds, 0, request.stream()
     while True:
@@ -162,13 +163,19 @@ async def _chunks(request: Request, settings: Settings, limit: int) -> AsyncGene
             return
         received += len(chunk)
         if received > limit:
-            raise _too_large(settings)
+            raise _too_large(settings, size)
         yield chunk
 
 
-def _too_large(settings: Settings) -> RequestError:
+def _too_large(settings: Settings, size: int) -> RequestError:
+    """Say how large an upload is, if it is known, and what to do about it."""
     limit = settings.max_bytes / MEGABYTE
-    return RequestError("too_large", f"the file is larger than {limit:g} MB, the limit")
+    has = f" ({size / MEGABYTE:.1f} MB)" if size > settings.max_bytes else ""
+    return RequestError(
+        "too_large",
+        f"the file is larger than {limit:g} MB, the limit{has}: send it as FLAC, half the size of "
+        "WAV, or as Ogg; or raise --max-megabytes of the service",
+    )
 
 
 class Store:
