@@ -10,7 +10,7 @@ predicted on one core. Into results/speakers.json and docs/BENCH.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,7 +93,7 @@ def judged(recognizer: serein.Recognizer, clips: Clips, kind: Kind, seed: int) -
     found: dict[str, Any] = {}
     for asked in (kind.speakers, "auto"):
         said = recognizer.predict(sound, rate=RATE_HZ, speakers=asked)
-        turns = ((one.start, one.end, one.speaker) for one in said.timeline)
+        turns = [(one.start, one.end, one.speaker) for one in said.timeline]
         name = "auto" if asked == "auto" else "given"
         found[f"{name}_speakers"] = len(said.lanes)
         for collar, width in COLLARS_S.items():
@@ -150,7 +150,7 @@ def trimmed(signal: Sound) -> Sound:
     return signal[loud[0] : loud[-1] + 1].copy()
 
 
-def annotation(turns: Iterator[tuple[float, float, object]]) -> Annotation:
+def annotation(turns: Iterable[tuple[float, float, object]]) -> Annotation:
     """Make pyannote's form of turns."""
     found = Annotation()
     for number, (start, end, who) in enumerate(turns):
