@@ -110,6 +110,7 @@ def run(root: Path) -> Run:
     network = NETWORK.replace(f"epochs = {EPOCHS}", "epochs = 1")
     (data / "forest.toml").write_text('name = "forest"\n' + DATA + FOREST)
     few = 'functionals = ["mean", "std"]\n[model]\nname = "ridge"\n'
+    few += "[adaptation]\nrelative = true\n"
     (data / "ridge.toml").write_text('name = "ridge"\n' + DATA + few)
     (data / "network.toml").write_text('name = "network"\n' + DATA + network)
     done, cut = fenced(root, FENCE / "everything.py", root, TESTS.parent / "samples")

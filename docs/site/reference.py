@@ -54,6 +54,7 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> pub
         "serein.experiment.tune": ("tune",),
     },
     "Bundles, bulk and engines": {
+        "serein.inference.personalise": ("personalise",),
         "serein.inference.stream": ("Event",),
         "serein.bulk.predict_all": ("predict_all",),
         "serein.engine": ("engine", "each"),

@@ -27,7 +27,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serein.errors import CorpusError, unknown_name
+from serein.errors import CorpusError, SettingError, unknown_name
+from serein.untrusted import check_file_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ EMOTIONS: dict[str, Emotion] = {
 }
 """Canonical name -> `Emotion`, in the order in which serein lists emotions everywhere."""
 
+RESERVED = {"unsure", "不确定", "no speech", "没有语音"}
+"""What predictions say in place of an emotion: no label may."""
+
 
 def canonical_emotion(word: str) -> str:
     """Map a word for an emotion to its canonical name.
@@ -100,6 +104,22 @@ def canonical_emotion(word: str) -> str:
     if name is None:
         raise CorpusError(unknown_name("emotion", word, EMOTIONS))
     return name
+
+
+def label_name(word: str) -> str:
+    """Map a word for an emotion to its canonical name, and any other to itself: an own label.
+
+    `word`: case, surrounding space and the choice of space, hyphen or underscore do not matter.
+    Returns: a key of `EMOTIONS`, or the word in lower case with single spaces.
+    Raises: SettingError if an own label is empty, too long, or holds other marks than a name may.
+    """
+    own = _plain(word)
+    if own in _NAMES:
+        return _NAMES[own]
+    check_file_name("a label", own)
+    if "," in own or own in RESERVED:
+        raise SettingError(f"a label is {own!r}, which serein itself says: give it another name")
+    return own
 
 
 def in_chinese(name: str) -> str:

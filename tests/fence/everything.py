@@ -47,6 +47,10 @@ COMMANDS: list[tuple[str, Words]] = [
     ("check-leaks", (*MINE, "--model", "ridge")),
     ("train", (DATA / "ridge.toml", "--out", OUT / "bundle", "--jobs", "1")),
     ("export", (OUT / "bundle", "--out", OUT / "bundle.zip")),
+    (
+        "personalise",
+        ("--labels", DATA / "mine.csv", "--model", OUT / "bundle", "--out", OUT / "own"),
+    ),
     ("tune", (DATA / "forest.toml", "--trials", "2", "--out", OUT / "search")),
     (
         "stress",

@@ -145,10 +145,10 @@ def test_a_link_is_refused(folder: Path) -> None:
         read_bundle(folder)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_an_unknown_format_version_is_refused(folder: Path, version: object) -> None:
     edit_manifest(folder, version=version)
-    with pytest.raises(BundleError, match=r"reads versions 1 to 2: update serein"):
+    with pytest.raises(BundleError, match=r"reads versions 1 to 3: update serein"):
         read_bundle(folder)
 
 

@@ -48,7 +48,7 @@ def test_adaptation_stays_possible() -> None:
         (["anger"], "at least 2 emotions"),
         (["anger", "anger"], "at least 2 emotions"),
         ([], "at least 2 emotions"),
-        (["anger", "boredom"], "unknown emotion of this model 'boredom'"),
+        (["anger", "boredom"], "unknown emotion 'boredom'"),
         (["anger", "nonsense"], "unknown emotion 'nonsense'"),
     ],
 )

@@ -21,6 +21,7 @@ from serein.cli.cache import cache
 from serein.cli.compare import compare
 from serein.cli.explain import explain
 from serein.cli.listen import listen
+from serein.cli.personalise import personalise
 from serein.cli.predict import models, predict
 from serein.cli.recipes import check_leaks, corpus, evaluate, export, train, tune
 from serein.cli.serve import serve
@@ -65,7 +66,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, listen, serve, models, explain, features, plot, denoise),
+    *(predict, listen, serve, models, personalise, explain, features, plot, denoise),
     *(evaluate, compare, check_leaks, stress, train, tune, export, corpus),
 ):
     app.command()(command)

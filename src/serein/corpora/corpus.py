@@ -17,8 +17,8 @@ from unicodedata import normalize
 from serein.corpora.catalogue import CORPORA
 from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
-from serein.emotions import EMOTIONS, canonical_emotion
-from serein.errors import CorpusError, unknown_name
+from serein.emotions import EMOTIONS, canonical_emotion, label_name
+from serein.errors import CorpusError, SereinError, unknown_name
 from serein.untrusted import check_file_name
 
 __all__ = ["Corpus", "Utterance"]
@@ -381,6 +381,27 @@ def is_table(name: str) -> bool:
     return name.lower().endswith((".csv", ".tsv"))
 
 
+def read_labels(path: Path) -> dict[Path, str]:
+    """Read labelled recordings from a table with the columns ``file`` and ``emotion``.
+
+    As `Corpus.from_csv` reads it, but for any labels, and whoever speaks. `file` is relative to it.
+    """
+    labels: dict[Path, str] = {}
+    for line, row in _csv_rows(path, ("file", "emotion")):
+        try:
+            file, emotion = _find(row["file"], [path.parent]), label_name(row["emotion"])
+            if file is None:
+                raise CorpusError(f"file {row['file']!r} not found in {path.parent}")
+            if file in labels:
+                raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
+        except (SereinError, OSError) as error:
+            raise CorpusError(f"{path}, line {line}: {error}") from error
+        labels[file] = emotion
+    if not labels:
+        raise CorpusError(f"{path} has a header but no rows: add one for each recording")
+    return labels
+
+
 def _words(words: Iterable[str]) -> Iterable[str]:
     """Make a list of a single word."""
     return (words,) if isinstance(words, str) else words
@@ -388,7 +409,7 @@ def _words(words: Iterable[str]) -> Iterable[str]:
 
 def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row with its line number; cells are stripped, column names in lower case."""
-    text = _csv_text(path)
+    text = _csv_text(path, needed)
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
     reader = csv.DictReader(
         io.StringIO(text, newline=""), restval="", delimiter=delimiter, strict=True
@@ -413,7 +434,7 @@ def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str
         raise CorpusError(f"{path}, after line {reader.line_num}: {error}") from error
 
 
-def _csv_text(path: Path) -> str:
+def _csv_text(path: Path, needed: Sequence[str]) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -421,7 +442,7 @@ def _csv_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     if not text.strip():
-        raise CorpusError(f"{path} is empty: it needs a header, {','.join(_NEEDED_COLUMNS)}")
+        raise CorpusError(f"{path} is empty: it needs a header, {','.join(needed)}")
     return text
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from serein.errors import BundleError, SettingError, reason_of
 from serein.inference.network import Output
 from serein.models.baseline import AdaptiveHeads, Baseline
+from serein.models.personal import PersonalHeads, balanced
 from serein.models.speaker_prior import SpeakerPrior, remove_bias
 
 Array = npt.NDArray[np.float32]
@@ -27,13 +29,17 @@ MAX_BYTES = 2**24  # of a saved adaptation
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """What a bundle learnt of how recordings differ; `temperature` is that of its graph."""
+    """What a bundle learnt of how recordings differ; `temperature` is that of its graph.
+
+    `labels`: how many the graph gives; personal heads may predict more.
+    """
 
     name: str
     labels: int
     temperature: float
     prior: SpeakerPrior | None
     heads: AdaptiveHeads | None
+    personal: PersonalHeads | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -113,6 +119,33 @@ class Adaptation:
                 self._baseline = Baseline(to, self.learnt.labels, memory=self._memory)
             self._baseline.add(heads, _vectors(output), np.exp(self._single(output, heads)))
 
+    def personalised(
+        self, outputs: Sequence[Output], truth: npt.ArrayLike, recording: npt.ArrayLike
+    ) -> Self:
+        """Return a copy whose heads are moved by windows with labels.
+
+        `truth`, `recording`: (windows,), numbers of their labels and recordings.
+        """
+        heads = self.personal_heads()
+        single = np.concatenate([self._single(output, heads) for output in outputs])
+        vectors = np.concatenate([_vectors(output) for output in outputs])
+        start = self.learnt.personal or PersonalHeads.of(heads)
+        weight = balanced(truth, recording)
+        found = copy.copy(self)
+        moved = start.learnt(heads, single, vectors, truth, weight=weight)
+        found.learnt = replace(self.learnt, personal=moved)
+        return found
+
+    def personal_heads(self) -> AdaptiveHeads:
+        """Return the bundle's own heads; raise BundleError if it has none that can be moved."""
+        if self.learnt.heads is None:
+            raise BundleError(
+                f"the model {self.learnt.name!r} does not give the features that labelled "
+                "recordings move its head by: take one that was trained with relative = true "
+                "under [adaptation]"
+            )
+        return self.learnt.heads
+
     def forget(self) -> None:
         """Adapt to nothing again."""
         self.to = self._baseline = self._bias = None
@@ -122,8 +155,10 @@ class Adaptation:
         """Return the probability of each label, (labels,), as what is known makes it."""
         heads = self.learnt.heads
         if heads is not None:
-            logs = self._single(output, heads)
-            if self._baseline is not None:
+            logs, personal = self._single(output, heads), self.learnt.personal
+            if personal is not None:
+                logs = personal.predict(heads, logs, _vectors(output), self._baseline)
+            elif self._baseline is not None:
                 logs = heads.adapted(logs, _vectors(output), self._baseline)
             return np.exp(logs[0]).astype(np.float32)
         if self.learnt.prior is None or not self._posteriors:

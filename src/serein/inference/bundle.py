@@ -6,6 +6,7 @@
     model.onnx      encoder, pooling, scaling, classifier and temperature in one graph; or
     model.npz       hidden Markov models, as arrays
     adaptation.npz  of a bundle of version 2: the head for adaptation, as arrays
+    personal.npz    of a bundle of version 3: heads moved by labelled recordings, as arrays
     CARD.md         the model card
     NOTICE          whose work is inside
     SHA256SUMS      sha256 of each of the above, as `sha256sum` writes it
@@ -28,13 +29,13 @@ from pathlib import Path
 from typing import Any
 
 from serein.archives import open_zip
-from serein.emotions import canonical_emotion
-from serein.errors import BundleError, CorpusError
+from serein.emotions import canonical_emotion, label_name
+from serein.errors import BundleError, CorpusError, SettingError
 from serein.tables import write_whole
 from serein.untrusted import check_file_name
 
 FORMAT = "serein-bundle"
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 MANIFEST, MODEL, CARD, NOTICE, SUMS = (
     "manifest.json",
     "model.onnx",
@@ -44,10 +45,11 @@ MANIFEST, MODEL, CARD, NOTICE, SUMS = (
 )
 ARRAYS = "model.npz"  # in place of MODEL
 ADAPTATION = "adaptation.npz"  # beside MODEL, in bundles of version 2
-FILES = (MANIFEST, CARD, NOTICE)  # and one of the two
+PERSONAL = "personal.npz"  # beside ADAPTATION, in bundles of version 3
+FILES = (MANIFEST, CARD, NOTICE)  # and MODEL or ARRAYS
 MAX_SIZES = {  # in bytes, unpacked
     **{MANIFEST: 2**20, CARD: 2**20, NOTICE: 2**20, SUMS: 2**16},
-    **{MODEL: 3 * 2**29, ARRAYS: 2**24, ADAPTATION: 2**26},
+    **{MODEL: 3 * 2**29, ARRAYS: 2**24, ADAPTATION: 2**26, PERSONAL: 2**26},
 }
 REQUIRED = {
     "name": str,
@@ -84,8 +86,13 @@ class Bundle:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Emotions in the order of the network's output."""
+        """Emotions in the order of the network's output; then those of personal heads alone."""
         return tuple(self.manifest["labels"])
+
+    @property
+    def known(self) -> int:
+        """How many of the labels, the first ones, the network gives."""
+        return _known(self.manifest)
 
 
 def read_bundle(place: str | Path) -> Bundle:
@@ -111,8 +118,10 @@ def read_bundle(place: str | Path) -> Bundle:
                 f"{place}: {name} is not the file that was packed (its sha256 differs); "
                 "get the bundle again from its source"
             )
-    digest = hashlib.sha256(listed or b"").hexdigest()
-    return Bundle(place, _parse_manifest(place, files[MANIFEST]), files, digest)
+    manifest = _parse_manifest(place, files[MANIFEST])
+    if ("personalised" in manifest) != (PERSONAL in files):
+        raise BundleError(f"{place}: {MANIFEST} and {PERSONAL} are not of one bundle")
+    return Bundle(place, manifest, files, hashlib.sha256(listed or b"").hexdigest())
 
 
 def write_bundle(
@@ -124,20 +133,23 @@ def write_bundle(
     notice: str,
     model_file: str = MODEL,
     adaptation: bytes | None = None,
+    personal: bytes | None = None,
 ) -> Path:
     """Write a bundle as a folder.
 
     `folder`: made if it is not there; files of an earlier bundle in it are replaced.
     `manifest`: all keys of `REQUIRED`; format and version are added.
-    `adaptation`: what `serein.models.baseline.AdaptiveHeads.to_bytes` makes, if anything.
+    `adaptation`: what `serein.models.baseline.AdaptiveHeads.to_bytes` makes, if anything;
+    `personal`: what `serein.models.personal.PersonalHeads.to_bytes` makes.
     `model`: the ONNX graph, or arrays; `model_file`: the name of its file, which says which.
     `card, notice`: the model card, and whose work is inside.
     """
     folder = Path(folder)
-    full = {"format": FORMAT, "version": VERSIONS[adaptation is not None]} | manifest
+    full = {"format": FORMAT, "version": 1} | manifest
+    full["version"] = 3 if personal else 2 if adaptation else 1
     _check_manifest(folder, full)
     folder.mkdir(parents=True, exist_ok=True)
-    ours = {*FILES, MODEL, ARRAYS, ADAPTATION, SUMS}
+    ours = {*MAX_SIZES}
     odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     if odd:
         raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
@@ -147,12 +159,12 @@ def write_bundle(
         CARD: card.encode(),
         NOTICE: notice.encode(),
     }
-    if adaptation is not None:
-        contents[ADAPTATION] = adaptation
+    parts = {ADAPTATION: adaptation, PERSONAL: personal}
+    contents |= {name: data for name, data in parts.items() if data is not None}
     for name, data in contents.items():
         _check_size(folder, name, len(data))
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
-    for name in (SUMS, MODEL, ARRAYS, ADAPTATION):
+    for name in (SUMS, MODEL, ARRAYS, ADAPTATION, PERSONAL):
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         write_whole(folder / name, data)
@@ -249,7 +261,9 @@ def _check_values(place: Path, manifest: dict[str, Any]) -> None:
     """Check what would otherwise fail later, or give predictions without meaning."""
     check_file_name(f"{place}: 'name' of {MANIFEST}", manifest["name"], BundleError)
     labels = manifest["labels"]
-    if not labels or not all(map(_is_emotion, labels)):
+    known = _known(manifest)
+    within = isinstance(known, int) and 0 < known <= len(labels)
+    if not (within and all(map(_is_emotion, labels[:known])) and all(map(_is_own, labels[known:]))):
         raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
     if len(set(labels)) != len(labels):
         raise BundleError(f"{place}: {MANIFEST} names a label twice")
@@ -265,6 +279,22 @@ def _check_values(place: Path, manifest: dict[str, Any]) -> None:
         json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{place}: {MANIFEST} holds a value that JSON cannot: {error}") from error
+
+
+def _known(manifest: dict[str, Any]) -> Any:
+    """Say how many labels the network gives; of untrusted manifests it may be anything."""
+    found = manifest.get("personalised")
+    if found is None:
+        return len(manifest["labels"])
+    return found.get("known") if isinstance(found, dict) else None
+
+
+def _is_own(label: Any) -> bool:
+    """Say whether a label is an emotion, or a word that a personalised bundle may add."""
+    try:
+        return isinstance(label, str) and label_name(label) == label
+    except SettingError:
+        return False
 
 
 def _is_emotion(label: Any) -> bool:

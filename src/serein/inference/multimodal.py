@@ -6,7 +6,7 @@ Needs the extra [face] for videos and the extra [text] for words.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import exp, log
@@ -217,6 +217,41 @@ class MultimodalRecognizer:
             If the model was trained without what adaptation needs.
         """
         self.voice.adapt(recordings, to=to, rate=rate)
+        return self
+
+    def learn(
+        self,
+        recordings: Iterable[Source],
+        emotions: Sequence[str],
+        *,
+        rate: int | None = None,
+    ) -> Self:
+        """Learn from a few labelled recordings, as `Recognizer.learn` does; of voices alone.
+
+        Parameters
+        ----------
+        recordings : iterable of path, bytes, binary file or array
+            Of a video the sound is taken.
+        emotions : sequence of str
+            The label of each.
+        rate : int, optional
+            Sampling rate in Hz, for arrays.
+
+        Returns
+        -------
+        MultimodalRecognizer
+            Itself.
+
+        Raises
+        ------
+        AudioError
+            If one cannot be read or holds no speech: then nothing is changed.
+        BundleError
+            If the model was trained without what this needs.
+        SettingError
+            If there are not as many labels as recordings, or fewer than two different ones.
+        """
+        self.labels = self.voice.learn(recordings, emotions, rate=rate).labels
         return self
 
     def forget_speaker(self) -> None:

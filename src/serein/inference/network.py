@@ -128,12 +128,12 @@ class _Checked:
         probability, speech, vector = output
         numbers = np.append(probability, speech)
         within = (numbers >= -TOLERANCE) & (numbers <= 1 + TOLERANCE)  # NaN is not, either
-        shaped = probability.shape == (*rows, len(bundle.labels))
+        shaped = probability.shape == (*rows, bundle.known)
         finite = vector is None or np.isfinite(vector).all()
         if not (shaped and within.all() and _sum_to_1(probability) and finite):
             raise BundleError(
                 f"{bundle.place}: the model predicts {probability} and {speech}, not a probability "
-                f"for each of {len(bundle.labels)} labels and one for speech"
+                f"for each of {bundle.known} labels and one for speech"
             )
         return output
 
@@ -160,10 +160,10 @@ class _Graph:
         check_provider(self._session, provider)
         self._outputs = [name for name in (*OUTPUTS, VECTOR) if name in outputs]
         known = len(self._outputs) == len(outputs) and self._outputs[:2] == list(OUTPUTS)
-        if not known or outputs["probability"][-1:] != [len(bundle.labels)]:
+        if not known or outputs["probability"][-1:] != [bundle.known]:
             raise BundleError(
                 f"{bundle.place}: {MODEL} gives {outputs}, not a probability for each of "
-                f"{len(bundle.labels)} labels and speech"
+                f"{bundle.known} labels and speech"
             )
         if set(inputs) - {OTHERS} != {"input"}:
             raise BundleError(f"{bundle.place}: {MODEL} takes {inputs}, not one input")
@@ -201,9 +201,9 @@ def _arrays(bundle: Bundle) -> Network:
         model = ArraysModel.from_bytes(bundle.files[ARRAYS])
     except ValueError as error:
         raise BundleError(f"{bundle.place}: {ARRAYS}: {error}") from error
-    if len(model.hmm.log_prior) != len(bundle.labels):
+    if len(model.hmm.log_prior) != bundle.known:
         raise BundleError(
             f"{bundle.place}: {ARRAYS} has {len(model.hmm.log_prior)} emotions and the manifest "
-            f"{len(bundle.labels)} labels"
+            f"{bundle.known} labels"
         )
     return model

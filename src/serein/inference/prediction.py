@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from serein.emotions import circumplex, in_chinese
+from serein.errors import CorpusError
 
 UNSURE, UNSURE_ZH = "unsure", "不确定"
 """Abstention: the label in place of an emotion whose confidence is below the threshold."""
@@ -202,8 +203,11 @@ class Prediction(Segment):
 
 
 def chinese_label(emotion: str) -> str:
-    """Name an emotion, or ``unsure``, in Chinese."""
-    return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
+    """Name an emotion, or ``unsure``, in Chinese; an own label has one name."""
+    try:
+        return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
+    except CorpusError:
+        return emotion
 
 
 def lane_name(segment: Segment, channels: int, chinese: bool = False) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeGuard, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from serein.audio.channels import Channels, Sound
@@ -28,7 +29,7 @@ from serein.inference.network import Output
 from serein.inference.prediction import Prediction
 from serein.inference.speakers import Speakers
 from serein.inference.timeline import check_window, window_starts
-from serein.inference.window_model import WindowModel, possible_emotions
+from serein.inference.window_model import WindowModel, checked_labels, possible_emotions
 from serein.recordings import list_recordings, recordings
 from serein.tables import write_whole
 
@@ -102,6 +103,7 @@ class Recognizer:
             "emotions": emotions,
         }
         self._model = model = WindowModel.of(bundle, **settings)
+        self._learnt = False
         self._pickled = (bundle.place.absolute(), bundle.sha256, settings | {"limits": limits})
         self.manifest = bundle.manifest
         self.name: str = self.manifest["name"]
@@ -114,6 +116,11 @@ class Recognizer:
         """Pickle where the bundle is, its hash and the settings; and what `adapt` found."""
         from serein.inference.load import load_again
 
+        if self._learnt:
+            raise SettingError(
+                "what was learnt is in memory alone: write it as a bundle with "
+                "serein.inference.personalise.personalise, and load that"
+            )
         return load_again, (*self._pickled, self._model.adaptation.known())
 
     @property
@@ -261,6 +268,62 @@ class Recognizer:
         if not found:
             raise AudioError(f"no speech in {len(sources)} recording(s): cannot adapt to them")
         self._model.adaptation.add(found, to)
+        return self
+
+    def learn(
+        self,
+        recordings: Iterable[Source],
+        emotions: Sequence[str],
+        *,
+        rate: int | None = None,
+    ) -> Self:
+        """Learn from a few labelled recordings; a label that the model lacks is added to its own.
+
+        The model's heads are moved by maximum a posteriori: `serein.models.personal`. Each
+        recording of a label counts the same, and so does each label. What earlier calls learnt is
+        where the next one starts. `serein.inference.personalise.personalise` keeps it as a bundle.
+
+        Parameters
+        ----------
+        recordings : iterable of path, bytes, binary file or array
+            As `predict` takes them; 1 to 10 of a label do.
+        emotions : sequence of str
+            The label of each: an emotion, or a word of your own, such as ``frustrated``.
+        rate : int, optional
+            Sampling rate in Hz, for arrays.
+
+        Returns
+        -------
+        Recognizer
+            Itself.
+
+        Raises
+        ------
+        AudioError
+            If one cannot be read or holds no speech: then nothing is changed.
+        BundleError
+            If the model was trained without what this needs.
+        SettingError
+            If there are not as many labels as recordings, or fewer than two different ones.
+        """
+        self._model.adaptation.personal_heads()
+        named, labels = checked_labels(emotions, self._model.labels)
+        sources = list(recordings)
+        if len(sources) != len(named):
+            raise SettingError(f"{len(sources)} recordings and {len(named)} emotions: give as many")
+        outputs, of = [], []
+        for number, source in enumerate(sources):
+            found = list(self._outputs(source, rate))
+            if not found:
+                what = source if isinstance(source, (str, os.PathLike)) else f"recording {number}"
+                raise AudioError(f"{what}: no speech, so nothing can be learnt from it")
+            outputs += found
+            of += [number] * len(found)
+        truth = np.array([labels.index(name) for name in named])[of]
+        adaptation = self._model.adaptation.personalised(outputs, truth, of)
+        self._model = self._model.with_label_set(labels, adaptation)
+        self._learnt = True
+        self.labels = tuple(self._model.named(self._model.possible))
         return self
 
     def forget_speaker(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,22 +11,21 @@ import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import UNSURE_RANGE
-from serein.emotions import canonical_emotion
+from serein.emotions import label_name
 from serein.errors import (
     BundleError,
-    CorpusError,
     SettingError,
     check_name,
     check_range,
-    unknown_name,
 )
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.adaptation import Adaptation, Learnt
-from serein.inference.bundle import ADAPTATION, Bundle
+from serein.inference.bundle import ADAPTATION, PERSONAL, Bundle
 from serein.inference.network import Network, Output, open_network
 from serein.inference.prediction import Segment
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 from serein.models.baseline import AdaptiveHeads
+from serein.models.personal import PersonalHeads
 from serein.models.speaker_prior import SpeakerPrior
 
 Array = npt.NDArray[np.float32]
@@ -138,6 +137,12 @@ class WindowModel:
             )
         )
 
+    def with_label_set(self, labels: Sequence[str], adaptation: Adaptation) -> Self:
+        """Return the model with other labels, of which those that are new can occur."""
+        possible = np.ones(len(labels), np.float32)
+        possible[: len(self.labels)] = self.possible
+        return replace(self, labels=tuple(labels), possible=possible, adaptation=adaptation)
+
 
 def possible_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> Array:
     """Return 1 for each of a model's emotions that can occur; for all, if none are named."""
@@ -145,29 +150,42 @@ def possible_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> 
         return np.ones(len(labels), np.float32)
     found: list[str] = []
     for name in [emotions] if isinstance(emotions, str) else emotions:
-        try:
-            found.append(canonical_emotion(name))
-        except CorpusError:
-            raise SettingError(unknown_name("emotion", name, labels)) from None
-        check_name("emotion of this model", found[-1], labels)
+        found.append(label_name(name))
+        check_name("emotion", found[-1], labels)
     if len(set(found)) < 2:
         raise SettingError(f"name at least 2 emotions that can occur, of {', '.join(labels)}")
     return np.array([label in found for label in labels], np.float32)
 
 
+def checked_labels(emotions: Sequence[str], labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Check the labels of recordings; return them, and all that a model has then."""
+    own = {label_name(label): label for label in labels}
+    named = [own.get(name, name) for name in map(label_name, emotions)]
+    if len(set(named)) < 2:
+        raise SettingError(
+            f"the recordings are of {', '.join(sorted(set(named))) or 'no emotion'}: to learn, "
+            "recordings of at least 2 are needed"
+        )
+    return named, list(dict.fromkeys([*labels, *named]))
+
+
 def learnt_of(bundle: Bundle) -> Learnt:
     """Read what a bundle learnt of how recordings differ."""
-    manifest, labels = bundle.manifest, len(bundle.labels)
+    manifest, labels = bundle.manifest, bundle.known
     values, arrays = manifest.get("adaptation"), bundle.files.get(ADAPTATION)
     try:
         prior = None if values is None else SpeakerPrior.from_dict(values, labels)
         heads = None if arrays is None else AdaptiveHeads.from_bytes(arrays)
         temperature = 1.0 if heads is None else float(manifest["temperature"])
+        moved = bundle.files.get(PERSONAL)
+        personal = None if moved is None else PersonalHeads.from_bytes(moved)
         if not 0 < temperature < MAX_TEMPERATURE or (heads and len(heads.bias) != labels):
             raise SettingError("it is not of this model")
+        if personal and not (heads and personal.matches(heads, len(bundle.labels))):
+            raise SettingError("its personal heads are not of this model")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{bundle.place}: adaptation: {error}") from error
-    return Learnt(manifest["name"], labels, temperature, prior, heads)
+    return Learnt(manifest["name"], labels, temperature, prior, heads, personal)
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:

@@ -143,10 +143,21 @@ class AdaptiveHeads:
         share = baseline.share(evidence)
         if not share:
             return single
-        mean, deviation = baseline.statistics(self, evidence)
-        logits = self.relative((vectors - mean) / deviation)
-        relative = self._tempered(logits, self.distance(vectors), baseline.kind)
+        _, relative = self.relative_logs(vectors, baseline, evidence)
         return log_softmax((1 - share) * single + share * relative)
+
+    def relative_logs(
+        self, vectors: Array, baseline: Baseline, evidence: float
+    ) -> tuple[Floats, Floats]:
+        """Return features relative to a baseline, and the relative head's log probabilities."""
+        mean, deviation = baseline.statistics(self, evidence)
+        apart = (vectors - mean) / deviation
+        logits = self.relative(apart)
+        return apart, self._tempered(logits, self.distance(vectors), baseline.kind)
+
+    def standardised(self, vectors: Array) -> Floats:
+        """Take the mean and deviation of training off features."""
+        return np.asarray((vectors - self.mean) / self.deviation, np.float64)
 
     def to_bytes(self) -> bytes:
         """Write the arrays as NumPy's npz, without pickle."""

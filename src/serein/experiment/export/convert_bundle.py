@@ -19,6 +19,7 @@ from serein.inference.bundle import (
     CARD,
     MODEL,
     NOTICE,
+    PERSONAL,
     Bundle,
     read_bundle,
     write_bundle,
@@ -90,4 +91,5 @@ def _written(original: Bundle, folder: Path, graph: bytes, *, int8: bool) -> Pat
         notice=notice,
         model_file=file,
         adaptation=original.files.get(ADAPTATION),
+        personal=original.files.get(PERSONAL),
     )
