@@ -103,8 +103,11 @@ class Recognizer:
             "emotions": emotions,
         }
         self._model = model = WindowModel.of(bundle, **settings)
-        self._learnt = False
-        self._pickled = (bundle.place.absolute(), bundle.sha256, settings | {"limits": limits})
+        self._pickled: tuple[Any, ...] = (
+            bundle.place.absolute(),
+            bundle.sha256,
+            settings | {"limits": limits},
+        )
         self.manifest = bundle.manifest
         self.name: str = self.manifest["name"]
         self.labels = tuple(model.named(model.possible))
@@ -116,7 +119,7 @@ class Recognizer:
         """Pickle where the bundle is, its hash and the settings; and what `adapt` found."""
         from serein.inference.load import load_again
 
-        if self._learnt:
+        if not self._pickled:
             raise SettingError(
                 "what was learnt is in memory alone: write it as a bundle with "
                 "serein.inference.personalise.personalise, and load that"
@@ -322,7 +325,7 @@ class Recognizer:
         truth = np.array([labels.index(name) for name in named])[of]
         adaptation = self._model.adaptation.personalised(outputs, truth, of)
         self._model = self._model.with_label_set(labels, adaptation)
-        self._learnt = True
+        self._pickled = ()
         self.labels = tuple(self._model.named(self._model.possible))
         return self
 
