@@ -87,9 +87,10 @@ class Relation:
             self.channels = block.shape[1]
         if block.shape[1] < 2:
             return
+        rows = np.ascontiguousarray(block.T)  # sums along columns are far slower
         with np.errstate(all="ignore"):  # an overflow is refused later
-            self._products = self._products + (block.T @ block)
-            self._sums = self._sums + block.sum(axis=0, dtype=np.float64)
+            self._products = self._products + rows @ rows.T
+            self._sums = self._sums + rows.sum(axis=1, dtype=np.float64)
         self._frames += len(block)
 
     @property

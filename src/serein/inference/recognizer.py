@@ -166,7 +166,7 @@ class Recognizer:
             own; or one, by its name or its number from 1.
         segments : {"windows", "utterances"}
             What the timeline is made of: windows; or utterances, found by voice activity and
-            pauses (extra [sound]) and predicted as a `Stream` predicts them.
+            pauses and predicted as a `Stream` predicts them.
         speakers : "auto" or int, optional
             How many speakers are told apart, at most 20, in each channel that is taken (extra
             [speakers]); the timeline is of what each says without a pause. None are, if not given.

