@@ -46,13 +46,15 @@ def test_no_request_breaks_it(service: Any, mode: GenerationMode) -> None:
             case.call_and_validate(checks=CHECKS)
 
         ask()
-    assert len(asked) == 7
+    assert len(asked) == 8
     assert all(line.get("status") not in (0, 500) for line in service.lines())
 
 
 def test_every_status_is_documented(service: Any) -> None:
     paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
-    versioned = {f"/v1/{name}" for name in ("predict", "adapt", "models", "limits")}
+    versioned = {
+        f"/v1/{name}" for name in ("predict", "adapt", "audio/transcriptions", "models", "limits")
+    }
     assert set(paths) == {"/", "/healthz", "/metrics"} | versioned
     kinds = {
         (path, status): list(answer["content"])

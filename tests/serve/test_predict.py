@@ -24,7 +24,8 @@ SAMPLES = sorted((ROOT / "samples").glob("*.flac"))
 
 def post(service: Any, data: bytes, kind: str = "audio/flac", **query: object) -> httpx.Response:
     headers = {"content-type": kind}
-    return httpx.post(f"{service.url}/v1/predict", content=data, headers=headers, params=query)
+    url = f"{service.url}/v1/predict"  # the first of some formats loads a library
+    return httpx.post(url, content=data, headers=headers, params=query, timeout=60)
 
 
 def refused(answer: httpx.Response, code: str) -> str:

@@ -21,6 +21,7 @@ TEXT = (ROOT / "docs" / "SERVICE.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, re.S)
 HERE = "127.0.0.1:8000"
 CURL = [block for kind, block in BLOCKS if kind == "sh" and block.startswith("curl")]
+ROUTES = ("predict", "adapt", "audio/transcriptions", "stream", "models", "limits")
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
 
 
@@ -66,7 +67,7 @@ def test_python(adaptive, block: str) -> None:
 
 
 def test_every_route_has_both(service) -> None:
-    versioned = [f"/v1/{name}" for name in ("predict", "adapt", "stream", "models", "limits")]
+    versioned = [f"/v1/{name}" for name in ROUTES]
     for route in (*versioned, "/healthz", "/metrics"):
         assert any(f"{HERE}{route}" in block for block in CURL), route
         assert any(route in block for block in PYTHON), route

@@ -108,7 +108,12 @@ def write_rttm(prediction: Prediction, chinese: bool) -> bytes:
         for one in segments:
             start, end = _times(one)
             fields: list[Any] = [uri, one.channel or 1, f"{start:.3f}", f"{end - start:.3f}"]
-            fields += [_label(one, chinese), "<NA>", _one_word(lane), _rounded(one.confidence)]
+            fields += [
+                _one_word(_label(one, chinese)),
+                "<NA>",
+                _one_word(lane),
+                _rounded(one.confidence),
+            ]
             lines.append((start, " ".join(map(str, ["SPEAKER", *fields, "<NA>"]))))
     return "".join(f"{line}\n" for _, line in sorted(lines)).encode()
 

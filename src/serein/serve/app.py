@@ -27,6 +27,8 @@ from serein.serve.recognizers import RecognizerPool
 from serein.serve.sandbox import protect_memory
 from serein.serve.settings import STOPPING_KEY, Settings
 from serein.serve.streams import stream_routes
+from serein.serve.transcriptions import transcription_routes
+from serein.serve.upload_work import UploadWork
 
 PARENT_POLL_S = 1.0
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log; never sent, for the client has left
@@ -57,7 +59,9 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(predict_routes(settings, recognizers, decoders))
+    work = UploadWork(settings, recognizers, decoders)
+    app.include_router(predict_routes(work))
+    app.include_router(transcription_routes(work))
     app.include_router(stream_routes(settings, recognizers, metrics))
     app.include_router(info_routes(settings, recognizers, decoders, metrics))
     mount_files(app)

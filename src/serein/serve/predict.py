@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.requests import ClientDisconnect
 
-from serein.audio.channels import Sound, check_channels
+from serein.audio.channels import Sound
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import HOP_RANGE_S
 from serein.errors import AudioError, MissingExtraError, SereinError
@@ -22,11 +20,8 @@ from serein.inference.formats import AUDFORMAT_ZIP, FORMATS
 from serein.inference.lanes import PLAIN, Cut, Telling
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, model_of, predict_decoded
-from serein.serve.clients import client_of
-from serein.serve.decoder_pool import DecoderPool
-from serein.serve.errors import RequestError, error_responses
-from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool, adapted, invalid
-from serein.serve.scheduling import FairSlots
+from serein.serve.errors import RequestError
+from serein.serve.recognizers import adapted, invalid
 from serein.serve.schemas import (
     ADAPT,
     CHANNELS,
@@ -46,60 +41,15 @@ from serein.serve.schemas import (
     PredictionBody,
 )
 from serein.serve.settings import Settings
-from serein.serve.uploads import ADAPTATION, FIELD, Body, Store, read_body
+from serein.serve.upload_work import ERRORS, FILE, UploadWork, described_body, telling_of
+from serein.serve.uploads import Body
 
-Result = TypeVar("Result")
 MAX_FILES = 64  # of a request to /v1/adapt
-FILE = {"type": "string", "format": "binary"}
-ERRORS = error_responses(
-    *("bad_name", "unknown_model", "slow_upload", "too_large", "unsupported_type"),
-    *("unreadable", "invalid", "decoder_failed", "busy"),
-)
 
 
-def described_body(files: dict[str, Any]) -> dict[str, Any]:
-    """Describe, for OpenAPI, a request's body with such files."""
-    form = {"required": [FIELD], "properties": {FIELD: files, ADAPTATION: FILE}}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {"schema": {"type": "object"} | form},
-                "audio/*": {"schema": FILE},
-                "application/octet-stream": {"schema": FILE},
-            },
-        }
-    }
-
-
-def predict_routes(
-    settings: Settings, recognizers: RecognizerPool, decoders: DecoderPool
-) -> APIRouter:
+def predict_routes(work: UploadWork) -> APIRouter:
     """Make the routes that predict recordings, and learn what they have in common."""
-    router = APIRouter()
-    store = Store(settings.store)
-    per_client = settings.decoders + 1
-    decoded = FairSlots(3 * per_client, per_client)  # decoded sound is large: few at once
-    decoding = FairSlots(settings.decoders, max(1, settings.decoders - 1))
-
-    @asynccontextmanager
-    async def sound_of(client: str, data: bytes, telling: Telling) -> AsyncIterator[Sound]:
-        async with decoded.slot(client):
-            async with decoding.slot(client):
-                sound = await decoders.decode(data, check_channels(telling.channels))
-            yield sound
-
-    async def answer(
-        request: Request, most: int, work: Callable[[str, Body], Coroutine[Any, Any, Result]]
-    ) -> tuple[Body, Result]:
-        """Read a request's body, and do its work, within the limits."""
-        client, notes = client_of(request.scope), request.state.notes
-        with recognizers.upload_slots.slot(client) as slot:
-            async with slot.until_needed():
-                body = await read_body(request, settings, most)
-            notes["bytes"] = body.size
-            working = _unless_client_leaves(request, work(client, body))
-            return body, await _before_deadline(settings, working)
+    router, settings, recognizers = APIRouter(), work.settings, work.recognizers
 
     @router.post(
         "/v1/predict",
@@ -125,24 +75,24 @@ def predict_routes(
     ) -> Response:
         """Predict the emotion of a recording: WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM and more."""
         recognizer = recognizers.for_request(model, unsure_below, emotions)
-        telling = _telling(channels, segments, speakers, adapt)
+        telling = telling_of(channels, segments, speakers, adapt=adapt == "speaker")
         _check_grid(recognizer, telling, window_s, hop_s)
         _check_adapts(recognizer, adapt)
         learnt = "none" if telling.adapt else adapt
 
         async def decode_and_predict(client: str, body: Body) -> Prediction:
             own = await asyncio.to_thread(adapted, recognizer, body.adaptation, learnt)
-            async with sound_of(client, body.files[0].data, telling) as sound:
+            async with work.sound_of(client, body.files[0].data, telling) as sound:
                 seconds = sum(signal.size for signal in sound.signals) / RATE_HZ
                 _check_windows(settings, own, seconds, window_s, hop_s)
-                work = partial(_predict, sound, telling, learnt, window_s, hop_s)
-                return await recognizers.run(client, own, work)
+                predicting = partial(_predict, sound, telling, learnt, window_s, hop_s)
+                return await recognizers.run(client, own, predicting)
 
-        body, prediction = await answer(request, 1, decode_and_predict)
+        body, prediction = await work.answer(request, 1, decode_and_predict)
         request.state.notes["audio_s"] = round(prediction.duration, 3)
         named = replace(prediction, file=body.files[0].name)
         values = named.to_dict(timeline=timeline)
-        await store.keep(body.files[0].data, values)
+        await work.store.keep(body.files[0].data, values)
         if form == "json":
             return JSONResponse(values)
         return await asyncio.to_thread(_formatted, named, form, chinese=lang == "zh")
@@ -166,24 +116,17 @@ def predict_routes(
         async def decode_and_learn(client: str, body: Body) -> Recognizer:
             own = await asyncio.to_thread(adapted, recognizer, body.adaptation, to)
             for upload in body.files:
-                async with sound_of(client, upload.data, PLAIN) as sound:
+                async with work.sound_of(client, upload.data, PLAIN) as sound:
                     await recognizers.run(client, own, partial(_learn, sound.signals[0], to))
             return own
 
-        _, own = await answer(request, MAX_FILES, decode_and_learn)
+        _, own = await work.answer(request, MAX_FILES, decode_and_learn)
         if not own.utterances_known:
             raise RequestError("unreadable", "no file holds speech: nothing can be learnt")
         known = model_of(own).adaptation
         return JSONResponse(known.to_dict() | {"counts": known.counts})
 
     return router
-
-
-def _telling(channels: str, segments: Cut, speakers: str | None, adapt: Adapt) -> Telling:
-    """Say what is told apart; voices that are, are adapted to each by what it says."""
-    count: Any = speakers if speakers in (None, "auto") else int(speakers)
-    apart = adapt == "speaker" and (channels == "each" or speakers is not None)
-    return Telling(channels, segments, count, apart)
 
 
 def _predict(
@@ -263,33 +206,3 @@ def _check_windows(
 def _window_seconds(duration_s: float, window_s: float, hop_s: float) -> float:
     """Return how long all windows of a timeline are together."""
     return window_s * (1 + max(0, math.ceil((duration_s - window_s) / hop_s)))
-
-
-async def _before_deadline(settings: Settings, work: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        async with asyncio.timeout(settings.predict_seconds):
-            return await work
-    except TimeoutError as error:
-        reason = f"the prediction took longer than {settings.predict_seconds:g} s; retry later"
-        raise RequestError("busy", reason, UPLOAD_RETRY_S) from error
-
-
-async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Work until it is done, or cancel it when the client disconnects."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    """Wait until the client disconnects."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -87,6 +87,17 @@ class PredictionBody(EmotionBody):
     notices: list[str] | None = Field(default=None, description="If there is any.")
 
 
+class TranscriptionBody(BaseModel):
+    """Text of a recording; with verbose_json its segments, in OpenAI's shape and more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str = Field(description="Empty without the extra [text], or where it is not English.")
+    segments: list[dict[str, Any]] | None = Field(
+        default=None, description="OpenAI's keys, and those of a segment of /v1/predict."
+    )
+
+
 class AdaptationBody(BaseModel):
     """What recordings have in common: features and predictions, and no sound."""
 

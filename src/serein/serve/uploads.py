@@ -7,8 +7,8 @@ import json
 import logging
 import os
 import unicodedata
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,10 +40,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class Body:
-    """What came with a request: files, and what a client had saved of an adaptation."""
+    """What came with a request: files, what a client had saved of an adaptation, other fields."""
 
     files: tuple[Upload, ...]
     adaptation: bytes = b""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -112,7 +113,8 @@ async def _read_form(request: Request, settings: Settings, most: int) -> Body:
         allowed = "1" if most == 1 else f"1 to {most}"
         reason = f"the form has {len(files)} files in its field {FIELD!r}; need {allowed}"
         raise RequestError("bad_request", reason)
-    body = Body(tuple(files), adaptation)
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    body = Body(tuple(files), adaptation, texts)
     if body.size > settings.max_bytes or len(adaptation) > ADAPTATION_BYTES:
         raise _too_large(settings, body.size)
     return body
