@@ -192,7 +192,7 @@ def test_without_calibration_there_is_no_adapting(
     assert not (tmp_path / "out").exists()
 
 
-def test_train_a_table_with_a_model(
+def test_train_a_table_of_own_emotions_with_a_model(
     run: Run, studio: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from serein.experiment import speech
@@ -201,14 +201,19 @@ def test_train_a_table_with_a_model(
     monkeypatch.setattr(speech, "FEW", 0)  # the detector's sounds would go to other processes
     monkeypatch.setattr("serein.engine._on_cores", None)  # but --jobs 1 holds for all of it
     monkeypatch.chdir(tmp_path)
-    mine = ("--corpus", "mine.csv", "--data", studio, "--model", "svm")
+    own = (studio / "mine.csv").read_text().replace(",sadness,", ",Fed_up,")
+    (studio / "own.csv").write_text(own)
+    mine = ("--corpus", "own.csv", "--data", studio, "--model", "svm")
     text = run("train", *mine, "--cache", cache, "--jobs", "1")
-    assert text.splitlines()[-1] == f"written: {Path('runs') / 'mine-svm'}"
-    recognizer = serein.load(tmp_path / "runs" / "mine-svm")
-    assert recognizer.labels == ("anger", "sadness")
+    assert text.splitlines()[-1] == f"written: {Path('runs') / 'own-svm'}"
+    recognizer = serein.load(tmp_path / "runs" / "own-svm")
+    assert recognizer.labels == ("anger", "fed up")
     files = sorted(studio.glob("0-*.wav"))
-    answers = [recognizer.predict(file).emotion for file in files]
-    assert answers == [file.name.split("-")[1] for file in files]
+    answers = [recognizer.predict(file) for file in files]
+    names = {"anger": "anger", "sadness": "fed up"}
+    assert [one.emotion for one in answers] == [names[file.name.split("-")[1]] for file in files]
+    assert answers[-1].to_dict()["emotion_zh"] == "fed up"
+    assert answers[-1].valence == serein.EMOTIONS["anger"].valence  # the only one with a place
 
 
 # --- search ---

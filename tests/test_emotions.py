@@ -5,7 +5,15 @@ from statistics import mean
 
 import pytest
 
-from serein.emotions import EMOTIONS, Emotion, canonical_emotion, circumplex, in_chinese
+from serein.emotions import (
+    EMOTIONS,
+    Emotion,
+    canonical_emotion,
+    circumplex,
+    colour_of,
+    in_chinese,
+    near_emotion,
+)
 from serein.errors import CorpusError
 
 
@@ -33,6 +41,17 @@ def test_every_name_of_an_emotion_leads_to_it(emotion: Emotion):
     for word in (emotion.name, emotion.chinese, *emotion.aliases):
         assert canonical_emotion(word) == emotion.name
         assert canonical_emotion(f"  {word.upper()}\t") == emotion.name
+
+
+def test_own_labels_have_colours_and_near_emotions():
+    own = {colour_of(letter) for letter in "abcdef"}
+    assert len(own) == 6
+    assert own.isdisjoint({colour_of(name) for name in [*EMOTIONS, "unsure"]})
+    assert [near_emotion(word) for word in ("hapiness", "frustrated", "anger")] == [
+        "happiness",
+        None,
+        None,
+    ]
 
 
 def test_no_word_names_two_emotions():

@@ -24,8 +24,9 @@ References
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from serein.errors import CorpusError, SettingError, unknown_name
 from serein.untrusted import check_file_name
@@ -88,6 +89,9 @@ EMOTIONS: dict[str, Emotion] = {
 }
 """Canonical name -> `Emotion`, in the order in which serein lists emotions everywhere."""
 
+NO_COLOUR = "#eeeeee"
+OWN_COLOURS = ("#c4b294", "#4db6a6", "#d09a78", "#93b0cf", "#b0bf63", "#cf9ab4")  # as the page's
+NEAR = 0.8  # similarity of words, of which one may be the other misspelt
 RESERVED = {"unsure", "不确定", "no speech", "没有语音"}
 """What predictions say in place of an emotion: no label may."""
 
@@ -120,6 +124,27 @@ def label_name(word: str) -> str:
     if "," in own or own in RESERVED:
         raise SettingError(f"a label is {own!r}, which serein itself says: give it another name")
     return own
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Sort labels, each once: those of `EMOTIONS` in their order, then own ones by name."""
+    there = set(labels)
+    return (*(name for name in EMOTIONS if name in there), *sorted(there - EMOTIONS.keys()))
+
+
+def near_emotion(label: str) -> str | None:
+    """Return the emotion of which an own label may be a misspelling, if there is one."""
+    found = get_close_matches(_plain(label), [*_NAMES], 1, NEAR) if label not in EMOTIONS else []
+    return _NAMES[found[0]] if found else None
+
+
+def colour_of(label: str) -> str:
+    """Return the colour of an emotion in plots; of an own label one that its letters choose."""
+    if label in RESERVED:
+        return NO_COLOUR
+    if label in EMOTIONS:
+        return EMOTIONS[label].colour
+    return OWN_COLOURS[sum(map(ord, label)) % len(OWN_COLOURS)]
 
 
 def in_chinese(name: str) -> str:

@@ -73,8 +73,23 @@ def test_map_emotions_renames_and_drops(small: Corpus):
     assert small.counts()["calm"] == 1
     with pytest.raises(CorpusError, match="unknown emotion 'clam'"):
         small.map_emotions({"clam": "neutral"})
-    with pytest.raises(CorpusError, match="unknown emotion 'natural'"):
-        small.map_emotions({"calm": "natural"})
+
+
+def test_own_emotions_are_emotions(write_csv):
+    path = write_csv("file,emotion,speaker\n1.wav,Sad,a\n2.wav,Fed_Up,a\n3.wav,xxx,a\n")
+    corpus = Corpus.from_csv(path)
+    assert corpus.emotions == ("sadness", "fed up", "xxx")
+    assert corpus.counts() == {"sadness": 1, "fed up": 1, "xxx": 1}
+    mapped = corpus.map_emotions({"fed-up": "weary", "xxx": None, "anger": "weary"})
+    assert mapped.emotions == ("sadness", "weary")
+    assert names(corpus.filter(emotions=["FED UP"])) == ["2"]
+    note = "note: 2 emotions of your own, without valence and arousal: fed up, xxx"
+    assert note in corpus.validate().summary()
+
+
+def test_a_misspelt_emotion_is_a_warning(tmp_path: Path):
+    found = written(tmp_path, ("1.wav", "1", "a", "hapiness"), ("2.wav", "2", "a", "anger"))
+    assert found.problems() == ["labels that may be misspelt: hapiness (is it happiness?)"]
 
 
 def test_merge(small: Corpus):
@@ -434,7 +449,8 @@ def test_the_name_of_a_corpus_is_no_path(write_csv):
         ("file,emotion,speaker\n1.wav,sad\n", r"line 2: speaker is blank"),
         ("file,emotion,speaker\n,sad,ann\n", r"line 2: file is blank"),
         ("file,emotion,speaker\n1.wav,sad,a\n2.wav, ,a\n", r"line 3: emotion is blank"),
-        ("file,emotion,speaker\n1.wav,sda,ann\n", r"line 2: unknown emotion 'sda'; known: sad"),
+        ("file,emotion,speaker\n1.wav,unsure,ann\n", r"line 2: a label is 'unsure', which serein"),
+        ("file,emotion,speaker\n1.wav,a/b,ann\n", r"line 2: a label is 'a/b'; allowed: at most"),
         (
             "file,emotion,speaker\n8.wav,sad,ann\n",
             r"1 of its files not found in .*: set audio_root; line 2: '8\.wav'$",

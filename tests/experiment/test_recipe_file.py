@@ -254,9 +254,15 @@ def test_a_missing_key_or_a_wrong_type(read, text: str, message: str):
             "unknown corpus 'emo-db'; known: emodb, .*csv",
         ),
         ("name = 's'\n[data]\ncorpora = []", "data.corpora must name at least one corpus"),
-        (SMALL + "merge = { calmness = 'neutral' }", "unknown emotion 'calmness'; known: calm, "),
-        (SMALL + "merge = { calm = 'neutrality' }", "unknown emotion 'neutrality'; known: neutral"),
-        (SMALL + "leave_out = ['bored']", "unknown emotion 'bored'; known: boredom, "),
+        (
+            SMALL + "merge = { calm = 'unsure' }",
+            "data: a label is 'unsure', which serein itself says",
+        ),
+        (SMALL + "leave_out = ['a/b']", "data: a label is 'a/b'; allowed: at most 100 letters"),
+        (
+            SMALL + "[protocol]\nsplit = 'train_and_test'\ntest = ['emodbb']",
+            "unknown corpus in protocol.test 'emodbb'; known: emodb",
+        ),
         (SMALL + "[encoder]\nlevel = 'speech'", "unknown level 'speech'; known: speech_rms, "),
         (SMALL + "[protocol]\nsplit = 'random'", "unknown split 'random'; known: "),
         (SMALL + "[model]\nC = 0", "C is 0.0; must be above 0"),

@@ -239,6 +239,8 @@ def test_zip_packed_unusually_is_refused(folder: Path, tmp_path: Path, method: i
         ({"name": "a\x1b[2Jb"}, r"'name' of manifest.json is 'a\\u001b\[2Jb'; allowed: at most"),
         ({"labels": []}, "needs 'labels' as names of emotions"),
         ({"labels": ["anger", 3]}, "needs 'labels' as names of emotions"),
+        ({"labels": ["anger", "Fed up"]}, "needs 'labels' as names of emotions"),
+        ({"labels": ["anger", "a\x1b[2Jb"]}, "needs 'labels' as names of emotions"),
         ({"labels": ["anger", "anger"]}, "names a label twice"),
         ({"hop_s": 0.0}, "a hop of 0.01 s to a window"),
         ({"hop_s": 9.0, "window_s": 3.0}, "a hop of 0.01 s to a window"),

@@ -32,7 +32,15 @@ export const EMOTIONS: Readonly<Record<string, Emotion>> = {
 /** The service's label for a confidence below the threshold. */
 export const UNSURE = "unsure";
 
-const UNKNOWN = { light: "#6d5f4b", dark: "#c4b294" };
+/** Of labels of one's own, which their letters choose: as in serein's pictures. */
+const OWN = [
+  { light: "#6d5f4b", dark: "#c4b294" },
+  { light: "#00796b", dark: "#4db6a6" },
+  { light: "#8a4b2a", dark: "#d09a78" },
+  { light: "#46627f", dark: "#93b0cf" },
+  { light: "#5d6d1e", dark: "#b0bf63" },
+  { light: "#7d3c5d", dark: "#cf9ab4" },
+] as const;
 const SILENT = { light: "#b9bec7", dark: "#4a5362" };
 const GREY = { light: "#707884", dark: "#8e98a6" };
 
@@ -40,7 +48,12 @@ export function colourOf(emotion: string | null, dark: boolean): string {
   const shade = dark ? "dark" : "light";
   if (emotion === null) return SILENT[shade];
   if (emotion === UNSURE) return GREY[shade];
-  return (EMOTIONS[emotion] ?? UNKNOWN)[shade];
+  return (EMOTIONS[emotion] ?? ownColour(emotion))[shade];
+}
+
+function ownColour(label: string): { light: string; dark: string } {
+  const sum = [...label].reduce((total, one) => total + (one.codePointAt(0) as number), 0);
+  return OWN[sum % OWN.length] as (typeof OWN)[number];
 }
 
 /** Lines of curves differ by their dashes too, for eyes that cannot tell their colours apart. */

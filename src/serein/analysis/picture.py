@@ -11,7 +11,7 @@ import numpy.typing as npt
 from serein.analysis.explanation import Explanation
 from serein.audio.frames import frame_times
 from serein.audio.read import RATE_HZ, Signal, check_signal
-from serein.emotions import EMOTIONS
+from serein.emotions import colour_of
 from serein.errors import MissingExtraError
 from serein.features.formants import formants
 from serein.features.pitch import f0
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
-COLOURS = {name: emotion.colour for name, emotion in EMOTIONS.items()}
 COLUMNS = 2000  # of the picture: longer recordings are drawn by the extremes of each column
 HIGHEST_HZ = 5500
 MIN_SHARE = 1 / 15  # of the timeline: a shorter segment has no room for its name
@@ -119,7 +118,7 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
     for segment in timeline:
         width = segment.end - segment.start
         name, confidence = segment.emotion or "no speech", segment.confidence or 0.0
-        colour = COLOURS.get(name, "#eeeeee")
+        colour = colour_of(name)
         axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
         if width > timeline[-1].end * MIN_SHARE:
             words = name if segment.emotion is None else f"{name} {confidence:.2f}"
@@ -133,7 +132,7 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
 
 def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
     names = dict.fromkeys(segment.emotion or "no speech" for segment in timeline)
-    patches = [Patch(color=COLOURS.get(name, "#eeeeee"), label=name) for name in names]
+    patches = [Patch(color=colour_of(name), label=name) for name in names]
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=len(names))
 
 

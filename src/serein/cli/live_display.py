@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serein.cli.language import Language, adaptation_text, emotion_name, prediction_text, translated
-from serein.emotions import EMOTIONS
+from serein.emotions import colour_of
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from serein.inference.stream import Event
 
 
-COLOURS = {name: emotion.colour for name, emotion in EMOTIONS.items()}
-OTHER_COLOUR = "#eeeeee"
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.0, "░"))  # from this confidence on
 NO_EMOTION = ("·", "dim")
 STRIP_S = 60.0
@@ -61,7 +59,7 @@ def current_emotion(event: Event | None, lang: Language, *, voice: bool) -> Rend
     if event is None or event.emotion is None:
         state = translated("someone speaks" if voice else "nobody speaks", lang)
         return Panel(Text(state, "dim"), box=box.HEAVY, border_style="dim")
-    colour = COLOURS.get(event.emotion, OTHER_COLOUR)
+    colour = colour_of(event.emotion)
     name = " ".join(emotion_name(event.emotion, lang).upper())
     share = event.confidence or 0.0
     line = _name_bar_number(padding=2)
@@ -78,7 +76,7 @@ def probability_bars(
         share = probabilities.get(label)
         name = Text(emotion_name(label, lang), "dim" if share is None else "")
         number = "    " if share is None else f"{share:4.0%}"
-        table.add_row(name, _bar(share or 0.0, COLOURS.get(label, OTHER_COLOUR)), number)
+        table.add_row(name, _bar(share or 0.0, colour_of(label)), number)
     return table
 
 
@@ -111,7 +109,7 @@ def utterance_table(events: Iterable[Event], lang: Language) -> RenderableType:
     table.add_column(translated("valence", lang), no_wrap=True, justify="right")
     table.add_column(translated("arousal", lang), no_wrap=True, justify="right")
     for event in events:
-        colour = COLOURS.get(event.emotion, OTHER_COLOUR) if event.emotion else "dim"
+        colour = colour_of(event.emotion) if event.emotion else "dim"
         table.add_row(
             f"{event.start:.1f}-{event.end:.1f} s",
             Text(prediction_text(event, lang), colour),
@@ -146,7 +144,7 @@ def _cell(event: Event) -> tuple[str, str]:
     if event.emotion is None or event.confidence is None:
         return NO_EMOTION
     shade = next(shade for least, shade in SHADES if event.confidence >= least)
-    return shade, COLOURS.get(event.emotion, OTHER_COLOUR)
+    return shade, colour_of(event.emotion)
 
 
 class LiveDisplay:

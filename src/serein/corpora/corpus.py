@@ -17,7 +17,7 @@ from unicodedata import normalize
 from serein.corpora.catalogue import CORPORA
 from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
-from serein.emotions import EMOTIONS, canonical_emotion, label_name
+from serein.emotions import EMOTIONS, in_order, label_name
 from serein.errors import CorpusError, SereinError, unknown_name
 from serein.untrusted import check_file_name
 
@@ -125,7 +125,8 @@ class Corpus:
         path : str or Path
             A UTF-8 text file with cells separated by commas, semicolons or tabs. Its columns
             ``file``, ``emotion`` and ``speaker`` are needed; ``gender``, ``intensity``, ``text``,
-            ``language`` and ``corpus`` are used if present; others are ignored.
+            ``language`` and ``corpus`` are used if present; others are ignored. An emotion may
+            be any label of your own.
         name : str, optional
             Name of the corpus; the table's stem if not given. Where a speaker does not begin
             with it (or with the row's ``corpus``), it is put in front.
@@ -145,8 +146,8 @@ class Corpus:
         ------
         CorpusError
             If the table cannot be read, has no row, lacks a column, or a row has no speaker, a
-            file that is not there or is listed twice, or an unknown emotion. The message names
-            the line.
+            file that is not there or is listed twice, or an emotion that is no name. The message
+            names the line.
 
         Examples
         --------
@@ -175,7 +176,7 @@ class Corpus:
                 utterance = _row_utterance(row, file, name, needed)
                 if utterance.path in rows:
                     raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
-            except (CorpusError, OSError) as error:
+            except (SereinError, OSError) as error:
                 raise CorpusError(f"{path}, line {line}: {error}") from error
             rows[utterance.path] = utterance
         if missing:
@@ -190,9 +191,8 @@ class Corpus:
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that occur, in the order of `serein.emotions.EMOTIONS`."""
-        there = {row.emotion for row in self.utterances}
-        return tuple(emotion for emotion in EMOTIONS if emotion in there)
+        """The emotions that occur: those of `serein.emotions.EMOTIONS` in their order, then own."""
+        return in_order(row.emotion for row in self.utterances)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -244,7 +244,7 @@ class Corpus:
         """
         rows: Iterable[Utterance] = self.utterances
         if emotions is not None:
-            kept = {canonical_emotion(word) for word in _words(emotions)}
+            kept = {self._emotion(word) for word in _words(emotions)}
             rows = [row for row in rows if row.emotion in kept]
         if speakers is not None:
             people = self._known_speakers(speakers)
@@ -259,8 +259,8 @@ class Corpus:
         Parameters
         ----------
         mapping : mapping of str to str or None
-            From an emotion to the one it becomes, by any of their names; to None to drop its
-            utterances. Emotions that are not keys stay as they are.
+            From an emotion to the one it becomes, by any of their names, or a label of your own;
+            to None to drop its utterances. Emotions that are not keys stay as they are.
 
         Returns
         -------
@@ -272,9 +272,9 @@ class Corpus:
         CorpusError
             If an emotion is unknown.
         """
-        new: dict[str, str | None] = {emotion: emotion for emotion in EMOTIONS}
+        new: dict[str, str | None] = {emotion: emotion for emotion in self.emotions}
         for old, word in mapping.items():
-            new[canonical_emotion(old)] = None if word is None else canonical_emotion(word)
+            new[self._emotion(old)] = None if word is None else label_name(word)
         pairs = ((row, new[row.emotion]) for row in self.utterances)
         return self._with(replace(row, emotion=emotion) for row, emotion in pairs if emotion)
 
@@ -365,6 +365,13 @@ class Corpus:
             unparsed=self.unparsed,
             left_out=self.left_out,
         )
+
+    def _emotion(self, word: str) -> str:
+        """Return the name of an emotion, or of an own label that occurs here."""
+        name, here = label_name(word), self.emotions
+        if name not in EMOTIONS and name not in here:
+            raise CorpusError(unknown_name("emotion", word, dict.fromkeys([*here, *EMOTIONS])))
+        return name
 
     def _known_speakers(self, speakers: Iterable[str]) -> set[str]:
         people = set(_words(speakers))
@@ -473,7 +480,7 @@ def _row_utterance(
         path=path,
         corpus=corpus,
         speaker=speaker if speaker.startswith(f"{corpus}-") else f"{corpus}-{speaker}",
-        emotion=canonical_emotion(row["emotion"]) if "emotion" in needed else "",
+        emotion=label_name(row["emotion"]) if "emotion" in needed else "",
         gender=_GENDERS.get(gender, gender) or None,
         intensity=row.get("intensity") or None,
         text=row.get("text") or None,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from serein.corpora.spec import CorpusSpec, Utterance
-from serein.emotions import EMOTIONS
+from serein.emotions import EMOTIONS, in_order, near_emotion
 from serein.errors import CorpusError
 from serein.recordings import other_content
 from serein.untrusted import printable
@@ -45,6 +45,7 @@ class Validation:
     single_emotion_speakers: tuple[str, ...] = ()
     unparsed: tuple[Path, ...] = ()  # audio files with unknown names
     left_out: tuple[Path, ...] = ()  # audio files of other parts of the release
+    own: tuple[str, ...] = ()  # emotions without valence, arousal and a Chinese name
     spec: CorpusSpec | None = None  # the official corpus that it was compared with
 
     @property
@@ -80,6 +81,10 @@ class Validation:
         if self.single_emotion_speakers:
             people = _count(self.single_emotion_speakers, "speaker")
             found.append(f"{people} in one emotion only: {_first(self.single_emotion_speakers)}")
+        near = {own: near_emotion(own) for own in self.own}
+        if any(near.values()):
+            each = [f"{own} (is it {name}?)" for own, name in near.items() if name]
+            found.append(f"labels that may be misspelt: {_first(each)}")
         if self.unparsed:
             unlike = f" named unlike {self.spec.example}" if self.spec else " with unknown names"
             files = _count(self.unparsed, "audio file")
@@ -100,6 +105,9 @@ class Validation:
         if self.spec and self.spec.whole:
             sizes = f"{self.spec.total} of {self.spec.whole.total} files"
             lines.append(f"  note: compared with a known part of the release, {sizes}")
+        if self.own:
+            own = f"{_count(self.own, 'emotion')} of your own"
+            lines.append(f"  note: {own}, without valence and arousal: {', '.join(self.own)}")
         if self.left_out:
             files = _count(self.left_out, "audio file")
             lines.append(f"  note: {files} of other parts of the release left out")
@@ -115,7 +123,7 @@ class Validation:
                 each = ", ".join(f"{emotion} {n}" for emotion, n in emotions.items())
                 count = f"{sum(emotions.values())} {word}"
                 found.append(f"{count} than the {release} {self.spec.total} files: {each}")
-        if self.n_speakers != self.spec.speakers:
+        if self.spec.speakers not in (0, self.n_speakers):
             where = "officially" if self.spec.whole is None else "in the part"
             found.append(f"{self.n_speakers} speakers, {where} {self.spec.speakers}")
         return found
@@ -132,28 +140,34 @@ def validate(
     """Validate utterances; `Corpus.validate` calls this."""
     counts = Counter(row.emotion for row in utterances)
     spec = spec and spec.nearest(counts)
-    official = spec.counts if spec else counts
-    emotions = _by(utterances, lambda row: row.speaker)
+    official = spec.counts if spec and spec.counts else counts
+    emotions = in_order({*official, *counts})
+    speakers = _by(utterances, lambda row: row.speaker)
     others = _by(utterances, lambda row: other_content(_head(row.path)))
     return Validation(
         corpus=name,
         n_utterances=len(utterances),
-        n_speakers=len(emotions),
+        n_speakers=len(speakers),
         n_emotions=len(counts),
         duplicates=duplicates(others.pop(None, [])),
-        missing={e: official[e] - counts[e] for e in EMOTIONS if counts[e] < official.get(e, 0)},
-        unexpected={
-            e: counts[e] - official.get(e, 0) for e in EMOTIONS if counts[e] > official.get(e, 0)
-        },
+        missing=_positive({e: official.get(e, 0) - counts[e] for e in emotions}),
+        unexpected=_positive({e: counts[e] - official.get(e, 0) for e in emotions}),
         empty=tuple(row.path for row in utterances if _size(row.path) == 0),
         no_sound={str(said): tuple(row.path for row in rows) for said, rows in others.items()},
         single_emotion_speakers=tuple(
-            sorted(who for who, rows in emotions.items() if len({row.emotion for row in rows}) == 1)
+            sorted(who for who, rows in speakers.items() if len({row.emotion for row in rows}) == 1)
         ),
         unparsed=unparsed,
+        own=tuple(
+            e for e in emotions if e not in EMOTIONS and e not in (spec.counts if spec else ())
+        ),
         left_out=left_out,
         spec=spec,
     )
+
+
+def _positive(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count > 0}
 
 
 def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:

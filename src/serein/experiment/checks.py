@@ -13,8 +13,8 @@ import numpy as np
 from serein.audio.chain import AUGMENTATIONS, draw
 from serein.corpora import CORPORA
 from serein.corpora.corpus import is_table
-from serein.emotions import EMOTIONS
-from serein.errors import RecipeError, check_name, unknown_name
+from serein.emotions import label_name
+from serein.errors import RecipeError, SettingError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
@@ -25,7 +25,7 @@ from serein.experiment.fusion import (
     other_models,
     space_of,
 )
-from serein.experiment.recipe import Encoder, Features, Fusion, Model, Recipe
+from serein.experiment.recipe import Data, Encoder, Features, Fusion, Model, Recipe
 from serein.experiment.splits import SPLITS
 from serein.experiment.toml_sections import arguments, value_of
 from serein.features.frontend import LEVELS, FrontEnd
@@ -58,6 +58,7 @@ def complete(recipe: Recipe, place: str) -> Recipe:
         raise RecipeError(f"{place}: {unknown_name('model', recipe.model.name, MODELS)}")
     family = MODELS[recipe.model.name]
     recipe = replace(recipe, model=_model(recipe.model, f"{place}: model"))
+    recipe = replace(recipe, data=_with_labels(recipe.data, place))
     recipe = _with_front(recipe, place)
     recipe = _with_fusion(recipe, place)
     folds = recipe.protocol.calibration_folds
@@ -68,6 +69,15 @@ def complete(recipe: Recipe, place: str) -> Recipe:
     for problem in _problems(recipe):
         raise RecipeError(f"{place}: {problem}")
     return recipe
+
+
+def _with_labels(data: Data, place: str) -> Data:
+    """Name emotions as corpora do, whatever word the recipe has for them."""
+    try:
+        merge = {label_name(old): label_name(new) for old, new in data.merge.items()}
+        return replace(data, merge=merge, leave_out=tuple(map(label_name, data.leave_out)))
+    except SettingError as error:
+        raise RecipeError(f"{place}: data: {error}") from error
 
 
 def front_end(features: Features) -> FrontEnd:
@@ -274,10 +284,14 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table"
     data, augmentation = recipe.data, recipe.augmentation
     chain = augmentation.chain
+    known = not any(map(is_table, data.corpora))  # a table may name its own
     named: list[tuple[str, str, Iterable[str]]] = [
-        *(("emotion", name, EMOTIONS) for pair in data.merge.items() for name in pair),
-        *(("emotion", name, EMOTIONS) for name in data.leave_out),
         ("split", recipe.protocol.split, SPLITS),
+        *(
+            ("corpus in protocol.test", name, data.corpora)
+            for name in recipe.protocol.test
+            if known
+        ),
         ("speaker_overlap", recipe.protocol.speaker_overlap, OVERLAPS),
         ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
         *(("corpus in balance.weight", name, data.corpora) for name in recipe.balance.weight),

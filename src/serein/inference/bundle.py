@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from serein.archives import open_zip
-from serein.emotions import canonical_emotion, label_name
-from serein.errors import BundleError, CorpusError, SettingError
+from serein.emotions import EMOTIONS, label_name
+from serein.errors import BundleError, SettingError
 from serein.tables import write_whole
 from serein.untrusted import check_file_name
 
@@ -263,7 +263,7 @@ def _check_values(place: Path, manifest: dict[str, Any]) -> None:
     labels = manifest["labels"]
     known = _known(manifest)
     within = isinstance(known, int) and 0 < known <= len(labels)
-    if not (within and all(map(_is_emotion, labels[:known])) and all(map(_is_own, labels[known:]))):
+    if not (within and all(map(_is_label, labels))):
         raise BundleError(f"{place}: {MANIFEST} needs 'labels' as names of emotions")
     if len(set(labels)) != len(labels):
         raise BundleError(f"{place}: {MANIFEST} names a label twice")
@@ -289,16 +289,9 @@ def _known(manifest: dict[str, Any]) -> Any:
     return found.get("known") if isinstance(found, dict) else None
 
 
-def _is_own(label: Any) -> bool:
-    """Say whether a label is an emotion, or a word that a personalised bundle may add."""
+def _is_label(label: Any) -> bool:
+    """Say whether a label is an emotion by any of its names, or an own word as it is written."""
     try:
-        return isinstance(label, str) and label_name(label) == label
+        return isinstance(label, str) and label_name(label) in (label, *EMOTIONS)
     except SettingError:
-        return False
-
-
-def _is_emotion(label: Any) -> bool:
-    try:
-        return isinstance(label, str) and bool(canonical_emotion(label))
-    except CorpusError:
         return False
