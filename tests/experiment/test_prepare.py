@@ -478,11 +478,33 @@ def test_protocols_that_the_corpus_does_not_allow(protocol: Protocol, message: s
         make_folds(protocol, spoken("one", 3, "a", "calm", "anger"))
 
 
+def test_a_wrong_name_of_a_corpus_to_test_on_is_told_before_emotions_in_common():
+    sources = (spoken("one", 2, "a", "calm", "anger"), spoken("two", 2, "a", "fear", "anger"))
+    out = replace(recipe(), protocol=Protocol("train_and_test", test=("twoo",)))
+    with pytest.raises(ProtocolError, match=r"unknown corpus in protocol\.test 'twoo'; known: two"):
+        combine(out, sources)
+
+
+def test_the_same_sound_in_another_kind_of_file_is_refused(tmp_path: Path):
+    write_table(tmp_path, "one")
+    table = tmp_path / "one.csv"
+    samples, rate = soundfile.read(tmp_path / "one-ann-calm.wav", dtype="int16")
+    soundfile.write(tmp_path / "again.flac", samples, rate)
+    table.write_text(table.read_text() + "\nagain.flac,calm,bob")
+    twice = replace(
+        recipe(corpora=("one.csv",)), features=Features(sets=("mfcc",), functionals=("mean",))
+    )
+    with pytest.raises(ProtocolError, match=r"again\.flac in training and, as one-ann-calm\.wav.*"):
+        prepare(twice, data=tmp_path, cache=tmp_path / "cache")
+    leaking = Protocol(speaker_overlap="allow")
+    assert prepare(replace(twice, protocol=leaking), data=tmp_path, cache=tmp_path / "cache")
+
+
 def test_the_same_bytes_on_both_sides_are_refused_before_any_feature(tmp_path: Path):
     write_table(tmp_path, "one")
     table = tmp_path / "one.csv"
     (tmp_path / "again.wav").write_bytes((tmp_path / "one-ann-calm.wav").read_bytes())
     table.write_text(table.read_text() + "\nagain.wav,calm,bob")
     made = Corpus.from_csv(table)
-    with pytest.raises(ProtocolError, match=r"one-ann-calm\.wav.*again\.wav.*byte for byte"):
+    with pytest.raises(ProtocolError, match=r"again\.wav in training.*ann-calm\.wav.*byte for byte"):
         refuse_same_recordings(made, make_folds(Protocol("leave_one_speaker_out"), made)[0])

@@ -148,6 +148,7 @@ def prepared_recipe(
     cache: Path | None,
     *,
     download: bool,
+    search: bool = False,
 ) -> Prepared:
     """Read a recipe's corpora and extract their features, with a progress bar."""
     from serein.experiment.prepare import prepare
@@ -158,5 +159,6 @@ def prepared_recipe(
         weights=weights,
         cache=cache,
         download=download,
+        search=search,
         progress_bar=progress_bar,
     )

@@ -103,7 +103,7 @@ def tune(
     folder = out or Path("runs") / f"{wanted.name}-search"
     make_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
-        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        prepared = prepared_recipe(wanted, data, weights, cache, download=download, search=True)
         kept = folder / ("search.journal" if parallel() else "search.db")
         result = search.tune(
             prepared, storage=storage or kept.absolute(), progress_bar=progress_bar
@@ -131,7 +131,7 @@ def corpus(
     name: Annotated[
         str,
         typer.Argument(
-            help="ravdess, emodb, cremad, tess, savee, nemo, emospeech_in, emogator; or a CSV."
+            help="A corpus that serein knows, such as ravdess, or a CSV; a wrong name lists all."
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],

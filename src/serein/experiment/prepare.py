@@ -40,8 +40,9 @@ from serein.experiment.fusion import (
     space_of,
     widths_of,
 )
+from serein.experiment.inner_folds import check_inner_folds, check_search_folds
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
-from serein.experiment.splits import make_folds, refuse_same_recordings
+from serein.experiment.splits import make_folds, refuse_same_recordings, refuse_same_sound
 from serein.features.encoder import SpeechEncoder, one_thread_each
 from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
@@ -191,6 +192,7 @@ def prepare(
     weights: str | Path | None = None,
     cache: Path | None = None,
     download: bool = False,
+    search: bool = False,
     progress_bar: ProgressBar = no_progress_bar,
 ) -> Prepared:
     """Read a recipe's corpora, make the folds and extract the features of every clip.
@@ -205,6 +207,9 @@ def prepare(
         Folder of the feature cache.
     download : bool
         Whether an encoder that is not on this machine may be fetched from the model hub.
+    search : bool
+        Whether it is for `serein.experiment.tune`, whose folds are then checked in place of those
+        of training.
     progress_bar : callable
         Makes a progress bar with a title.
 
@@ -229,6 +234,10 @@ def prepare(
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_recordings(corpus, folds)
+    if search:
+        check_search_folds(recipe, corpus)
+    else:
+        check_inner_folds(recipe, corpus, folds)
     parts = babble_parts(recipe.augmentation, corpus, folds)
     modalities, rest = other_modalities(recipe, corpus, more)
     if recipe.features and recipe.features.table:
@@ -239,6 +248,8 @@ def prepare(
     front = _front(recipe, weights, download=download)
     times, clips = recipe.augmentation.per_clip, len(corpus)
     arrays = describe(corpus, front, cache, progress_bar)
+    if recipe.protocol.speaker_overlap == "refuse":
+        refuse_same_sound(corpus, folds, arrays)
     for number in range(times):
         extractor = AugmentingExtractor(front, recipe.augmentation, number, recipe.protocol.seed)
         arrays += describe(corpus, extractor, cache, progress_bar, parts)

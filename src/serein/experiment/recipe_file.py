@@ -111,6 +111,8 @@ def short_table(corpus: str, model: str) -> dict[str, Any]:
         table["training"] = TRAININGS.get(model, TRAINING)
     if corpus in CORPORA:
         spec = CORPORA[corpus]
+        if spec.speakers == 2:  # one is tested, and one trained on: none to calibrate on
+            table["protocol"]["calibration_folds"] = 0
         title = spec.title.partition(",")[0]
         table["bundle"] = {"licence": LICENCES.get(corpus, f"{spec.licence} (from {title})")}
     return table

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from serein.corpora import Corpus
 from serein.corpora.validation import duplicates
-from serein.errors import CorpusError, ProtocolError
+from serein.errors import CorpusError, ProtocolError, unknown_name
 from serein.evaluation import protocol as protocols
 from serein.evaluation.protocol import Fold
 from serein.experiment.recipe import Protocol
@@ -112,6 +114,9 @@ def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
         name: {clip.emotion for clip in corpus if clip.corpus == name}
         for name in sorted({clip.corpus for clip in corpus})
     }
+    for name in protocol.test:
+        if name not in known:
+            raise ProtocolError(unknown_name("corpus in protocol.test", name, known))
     sides = list(known.values())
     if protocol.split == "train_and_test":
         sides = [
@@ -131,13 +136,33 @@ def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
 def refuse_same_recordings(corpus: Corpus, folds: list[Fold]) -> None:
     """Raise if a file of a test part is, byte for byte, in its training part too."""
     row = {clip.path: number for number, clip in enumerate(corpus)}
-    for copies in duplicates(corpus.utterances):
-        rows = [row[clip.path] for clip in copies]
-        for number, (train, test) in enumerate(folds):
-            if np.isin(rows, train).any() and np.isin(rows, test).any():
+    groups = [[row[clip.path] for clip in copies] for copies in duplicates(corpus.utterances)]
+    _refuse_across(groups, corpus, folds, "the same recording, byte for byte")
+
+
+def refuse_same_sound(
+    corpus: Corpus, folds: list[Fold], features: Sequence[npt.NDArray[np.float32]]
+) -> None:
+    """Raise if a recording of a test part is in its training part too, in another kind of file.
+
+    Features of the same samples are the same, and those of others are not.
+    """
+    rows: defaultdict[bytes, list[int]] = defaultdict(list)
+    for number, array in enumerate(features):
+        rows[hashlib.sha256(array.tobytes()).digest()].append(number)
+    groups = [group for group in rows.values() if len(group) > 1]
+    _refuse_across(groups, corpus, folds, "the same sound, though the files differ")
+
+
+def _refuse_across(groups: list[list[int]], corpus: Corpus, folds: list[Fold], what: str) -> None:
+    """Raise if rows that are copies of each other are on both sides of a fold."""
+    for number, (train, test) in enumerate(folds):
+        for rows in groups:
+            trained, tested = np.intersect1d(rows, train), np.intersect1d(rows, test)
+            if trained.size and tested.size:
                 raise ProtocolError(
-                    f"fold {number} has {copies[0].path.name} in training and, as "
-                    f"{copies[1].path.name}, in test: the same recording, byte for byte. Keep one"
+                    f"fold {number} has {corpus.paths[trained[0]].name} in training and, as "
+                    f"{corpus.paths[tested[0]].name}, in test: {what}. Keep one"
                 )
 
 
