@@ -35,8 +35,8 @@ def corpora() -> str:
             f"`{spec.name}`",
             f"[{spec.title}]({spec.url})",
             spec.language or "–",
-            str(spec.speakers),
-            str(sum(spec.counts.values())),
+            str(spec.speakers or "–"),
+            str(spec.total or "–"),
             spec.licence,
             spec.citation,
         )

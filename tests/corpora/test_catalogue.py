@@ -122,6 +122,116 @@ def test_names_are_read(corpus: str, path: str, fields: tuple[str | None, ...]):
     assert parse(corpus, path) == fields
 
 
+IEMOCAP = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]
+C-E2:\tNeutral;\t()
+[10.0100 - 11.3925]\tSes01F_impro01_M001\tfru\t[2.5000, 2.5000, 2.5000]
+[14.8872 - 18.0175]\tSes01F_impro01_M002\txxx\t[2.5000, 2.5000, 2.5000]
+"""
+MSP = """FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
+MSP-PODCAST_0001_0008.wav,N,3.1,4.0,3.2,127,Male,Train
+MSP-PODCAST_0001_0019.wav,U,3.1,4.0,3.2,Unknown,Female,Train
+"""
+MELD = """Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode
+1,"Oh, I see",Monica,{},positive,0,3,1,1
+"""
+
+
+@pytest.mark.parametrize(
+    ("corpus", "files", "tables", "read"),
+    [
+        (
+            "iemocap",
+            [
+                f"Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_{n}.wav"
+                for n in ("F000", "M001", "M002")
+            ],
+            {
+                "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt": IEMOCAP,
+                "Session1/dialog/transcriptions/Ses01F_impro01.txt": "Ses01F_impro01_F000: Hm.",
+            },
+            [
+                ("01f", "neutral", "female", "en"),
+                ("01m", "frustration", "male", "en"),
+                ("01m", "xxx", "male", "en"),
+            ],
+        ),
+        (
+            "msp_podcast",
+            [
+                "Audios/MSP-PODCAST_0001_0008.wav",
+                "Audios/MSP-PODCAST_0001_0019.wav",
+                "Audios/MSP-PODCAST_0001_0020.wav",
+            ],
+            {"Labels/labels_consensus.csv": MSP},
+            [("127", "neutral", "male", "en")],
+        ),
+        (
+            "esd",
+            ["0001/Sad/train/0001_001051.wav", "0011/Angry/0011_000351.wav"],
+            {},
+            [("0001", "sadness", None, "zh"), ("0011", "anger", None, "en")],
+        ),
+        (
+            "meld",
+            ["train/train_splits/dia0_utt3.wav", "test/output_repeated_splits_test/dia0_utt3.wav"],
+            {
+                "train/train_sent_emo.csv": MELD.format("joy"),
+                "test/test_sent_emo.csv": MELD.format("anger"),
+            },
+            [("monica", "anger", None, "en"), ("monica", "happiness", None, "en")],
+        ),
+        (
+            "casia",
+            ["liuchanhg/angry/201.wav", "wangzhe/sad/202.wav"],
+            {},
+            [("liuchanhg", "anger", None, "zh"), ("wangzhe", "sadness", None, "zh")],
+        ),
+        (
+            "emovo",
+            ["f1/gio-f1-b1.wav", "m2/pau-m2-n5.wav"],
+            {},
+            [("f1", "happiness", "female", "it"), ("m2", "fear", "male", "it")],
+        ),
+        (
+            "subesco",
+            ["F_02_MONIKA_S_1_NEUTRAL_5.wav", "M_07_RIAD_S_10_SAD_1.wav"],
+            {},
+            [("f02", "neutral", "female", "bn"), ("m07", "sadness", "male", "bn")],
+        ),
+        (
+            "jl",
+            ["female1_angry_10a_1.wav", "male2_enthusiastic_9b_2.wav"],
+            {},
+            [("female1", "anger", "female", "en-NZ"), ("male2", "enthusiastic", "male", "en-NZ")],
+        ),
+        (
+            "shemo",
+            ["female/F01A01.wav", "male/M56W02.wav"],
+            {},
+            [("f01", "anger", "female", "fa"), ("m56", "surprise", "male", "fa")],
+        ),
+    ],
+)
+def test_a_release_as_it_is_laid_out(
+    tmp_path: Path,
+    corpus: str,
+    files: list[str],
+    tables: dict[str, str],
+    read: list[tuple[str | None, ...]],
+):
+    make(tmp_path, *files, *tables)
+    for name, text in tables.items():
+        (tmp_path / name).write_text(text)
+    found = Corpus.load(corpus, tmp_path)
+    speakers = [row.speaker.removeprefix(f"{corpus}-") for row in found]
+    rows = [(row.emotion, row.gender, row.language) for row in found]
+    assert [(who, *row) for who, row in zip(speakers, rows, strict=True)] == read
+    assert len(found.unparsed) == len(files) - len(read)
+    assert corpus in found.validate().summary()
+
+
 @pytest.mark.parametrize(
     ("corpus", "path"),
     [
@@ -156,11 +266,13 @@ def test_other_names_say_nothing(corpus: str, path: str):
 @pytest.mark.parametrize("spec", CORPORA.values(), ids=list(CORPORA))
 def test_every_entry_is_whole(spec):
     assert CORPORA[spec.name] is spec
-    assert spec.utterance(Path(spec.example)) is not None
-    assert set(spec.counts) <= set(EMOTIONS)
+    by_table = spec.name in ("iemocap", "msp_podcast", "meld")
+    assert (spec.utterance(Path(spec.example)) is None) is by_table
+    assert spec.pattern.fullmatch(Path(spec.example).stem)
+    assert set(spec.counts) <= {*EMOTIONS, *spec.words.values(), "xxx"}
     assert spec.url.startswith("http")
     assert all((spec.title, spec.licence, spec.citation))
-    assert spec.language or spec.name == "emogator"  # which is of no language
+    assert spec.language or spec.name in ("emogator", "esd")  # of no language, and of two
     assert spec.part is None or set(spec.part.counts) <= set(spec.counts)
 
 
@@ -175,6 +287,15 @@ def test_official_totals():
         "nemo": (4481, 9),
         "emospeech_in": (2015, 105),
         "emogator": (12852, 357),
+        "iemocap": (10039, 10),
+        "msp_podcast": (0, 0),
+        "esd": (35000, 20),
+        "meld": (13708, 0),
+        "casia": (1200, 4),
+        "emovo": (588, 6),
+        "subesco": (7000, 20),
+        "jl": (0, 4),
+        "shemo": (3000, 87),
     }
 
 
@@ -241,6 +362,12 @@ def test_another_table_of_the_same_name_is_passed_over(tmp_path: Path):
     make(tmp_path, "EB0_anger_1.wav")
     (tmp_path / "data.tsv").write_text("a\tb\n1\t2\n")
     assert CORPORA["nemo"].read(tmp_path).utterances[0].gender is None
+
+
+def test_recordings_without_their_labels_name_the_table(tmp_path: Path):
+    make(tmp_path, "Audios/MSP-PODCAST_0001_0008.wav")
+    with pytest.raises(CorpusError, match=r"MSP-Podcast without their labels: .*labels_consensus"):
+        Corpus.load("msp_podcast", tmp_path)
 
 
 def test_a_damaged_side_table_is_refused(tmp_path: Path):

@@ -6,6 +6,7 @@ A new corpus is one function and one entry.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from serein.corpora.spec import CorpusSpec, Fields, Part, SideTable
@@ -118,6 +119,87 @@ def _emogator(match: re.Match[str], _path: Path) -> Fields:
     code = match["emotion"]
     intensity = {"27": "negative", "28": "positive"}.get(code)
     return Fields(match["speaker"], _EMOGATOR_EMOTIONS[code], intensity=intensity)
+
+
+# Labels of IEMOCAP's and MSP-Podcast's tables; "xxx" and "no agreement" are nobody's majority.
+_IEMOCAP_WORDS = {"exc": "excitement", "fru": "frustration", "oth": "other"}
+_MSP_WORDS = {"A": "anger", "S": "sadness", "H": "happiness", "U": "surprise", "F": "fear"}
+_MSP_WORDS |= {"D": "disgust", "C": "contempt", "N": "neutral", "O": "other", "X": "no agreement"}
+
+
+def _iemocap(match: re.Match[str], _path: Path) -> Fields:
+    gender = {"F": "female", "M": "male"}[match["gender"]]
+    return Fields(f"{match['session']}{match['gender']}", "", gender=gender)
+
+
+def _msp_podcast(match: re.Match[str], _path: Path) -> Fields:
+    return Fields("", "")
+
+
+_ESD_EMOTIONS = ("neutral", "angry", "happy", "sad", "surprise")  # 350 sentences each
+
+
+def _esd(match: re.Match[str], _path: Path) -> Fields:
+    number = int(match["number"])
+    return Fields(
+        speaker=match["speaker"],
+        emotion=_ESD_EMOTIONS[(number - 1) // 350] if 0 < number <= 1750 else "",
+        language="zh" if int(match["speaker"]) <= 10 else "en",
+    )
+
+
+def _meld(match: re.Match[str], _path: Path) -> Fields:
+    return Fields("", "")
+
+
+def _meld_part(path: Path) -> str:
+    """Tell the part of MELD by the nearest folder that names one, or the name of a table."""
+    names = (path.name, *(folder.name for folder in path.parents))
+    parts = (part for name in names for part in ("train", "dev", "test") if part in name)
+    return next(parts, "")
+
+
+def _meld_row(row: Mapping[str, str], table: Path) -> str:
+    return f"{_meld_part(table)} {row.get('Dialogue_ID')} {row.get('Utterance_ID')}"
+
+
+def _meld_file(match: re.Match[str], path: Path) -> str:
+    return f"{_meld_part(path.parent)} {match['dialogue']} {match['utterance']}"
+
+
+_CASIA_EMOTIONS = {"angry", "fear", "happy", "neutral", "sad", "surprise"}
+
+
+def _casia(match: re.Match[str], path: Path) -> Fields | None:
+    emotion, speaker = path.parent.name.lower(), path.parent.parent.name
+    return Fields(speaker, emotion) if emotion in _CASIA_EMOTIONS and speaker else None
+
+
+_EMOVO_EMOTIONS = {"dis": "disgust", "gio": "happiness", "neu": "neutral", "pau": "fear"}
+_EMOVO_EMOTIONS |= {"rab": "anger", "sor": "surprise", "tri": "sadness"}
+
+
+def _emovo(match: re.Match[str], _path: Path) -> Fields:
+    gender = "female" if match["speaker"][0] == "f" else "male"
+    return Fields(match["speaker"], _EMOVO_EMOTIONS[match["emotion"]], gender=gender)
+
+
+def _subesco(match: re.Match[str], _path: Path) -> Fields:
+    gender = "female" if match["gender"] == "F" else "male"
+    return Fields(f"{match['gender']}{match['speaker']}", match["emotion"], gender=gender)
+
+
+def _jl(match: re.Match[str], _path: Path) -> Fields:
+    return Fields(match["speaker"], match["emotion"], gender=match["gender"])
+
+
+_SHEMO_EMOTIONS = {"A": "anger", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness"}
+_SHEMO_EMOTIONS |= {"W": "surprise"}
+
+
+def _shemo(match: re.Match[str], _path: Path) -> Fields:
+    gender = "female" if match["speaker"][0] == "F" else "male"
+    return Fields(match["speaker"], _SHEMO_EMOTIONS[match["emotion"]], gender=gender)
 
 
 def _each(count: int, emotions: str, *, neutral: int) -> dict[str, int]:
@@ -266,6 +348,168 @@ _SPECS = (
             | {"surprise": 714, "amusement": 356, "fear": 356, "sadness": 356},
             speakers=357,
         ),
+    ),
+    CorpusSpec(
+        name="iemocap",
+        title="IEMOCAP",
+        pattern=re.compile(
+            r"Ses(?P<session>0[1-5])[FM]_(?:impro|script)\d\d[a-z]?(?:_\d[a-z]?)?"
+            r"_(?P<gender>[FM])(?:XX)?\d{1,3}"
+        ),
+        fields=_iemocap,
+        example="Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav",
+        counts={"neutral": 1708, "happiness": 595, "sadness": 1084, "anger": 1103, "fear": 40}
+        | {"disgust": 2, "surprise": 107, "excitement": 1041, "frustration": 1849, "other": 3}
+        | {"xxx": 2507},
+        speakers=10,
+        language="en",
+        licence="research use only, on request",
+        citation="C. Busso et al., Language Resources and Evaluation 42(4), 335-359, 2008",
+        url="https://sail.usc.edu/iemocap/",
+        side_table=SideTable(
+            *("Ses0[1-5]*.txt", "", "key", 0),
+            emotion="emotion",
+            line=re.compile(
+                r"^\[[\d. -]+\]\t(?P<key>Ses\w+)\t(?P<emotion>[a-z]{3})\t", re.MULTILINE
+            ),
+        ),
+        words=_IEMOCAP_WORDS,
+    ),
+    CorpusSpec(
+        name="msp_podcast",
+        title="MSP-Podcast",
+        pattern=re.compile(r"MSP-PODCAST_\d{4}_\d{4}(?:_\d{4})?"),
+        fields=_msp_podcast,
+        example="Audios/MSP-PODCAST_0001_0008.wav",
+        counts={},  # each release has more
+        speakers=0,
+        language="en",
+        licence="academic or commercial licence, on request",
+        citation="R. Lotfian, C. Busso, IEEE Transactions on Affective Computing 10(4), 2019",
+        url="https://lab-msp.com/MSP/MSP-Podcast.html",
+        side_table=SideTable(
+            *("labels_consensus.csv", ",", "FileName", 0),
+            gender="Gender",
+            emotion="EmoClass",
+            speaker="SpkrID",
+        ),
+        folders=("MSP-PODCAST", "MSP-Podcast"),
+        words=_MSP_WORDS,
+        acted=False,
+    ),
+    CorpusSpec(
+        name="esd",
+        title="ESD, Emotional Speech Database",
+        pattern=re.compile(r"(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<number>\d{6})"),
+        fields=_esd,
+        example="0011/Angry/0011_000351.wav",
+        counts=_each(7000, "happiness sadness anger surprise", neutral=7000),
+        speakers=20,
+        language=None,  # a speaker's: Mandarin or English
+        licence="research use only, on request",
+        citation="K. Zhou et al., Speech Communication 137, 1-18, 2022",
+        url="https://github.com/HLTSingapore/Emotional-Speech-Data",
+    ),
+    CorpusSpec(
+        name="meld",
+        title="MELD",
+        pattern=re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)"),
+        fields=_meld,
+        example="train/dia0_utt3.wav",
+        counts={"neutral": 6436, "happiness": 2308, "sadness": 1002, "anger": 1607}
+        | {"fear": 358, "disgust": 361, "surprise": 1636},
+        speakers=0,
+        language="en",
+        licence="GPL-3.0 according to its authors; of a television series",
+        citation="S. Poria et al., ACL 2019",
+        url="https://affective-meld.github.io/",
+        side_table=SideTable(
+            *("*_sent_emo*.csv", ",", _meld_row, _meld_file),
+            emotion="Emotion",
+            speaker="Speaker",
+            text="Utterance",
+        ),
+        folders=("MELD", "MELD.Raw"),
+        acted=False,
+    ),
+    CorpusSpec(
+        name="casia",
+        title="CASIA Chinese emotional corpus",
+        pattern=re.compile(r"[23]\d\d"),
+        fields=_casia,
+        example="liuchanhg/angry/201.wav",
+        counts=_each(200, "happiness sadness anger fear surprise", neutral=200),
+        speakers=4,
+        language="zh",
+        licence="stated by the Institute of Automation, on request",
+        citation="Institute of Automation, Chinese Academy of Sciences, 2005",
+        url="http://www.chineseldc.org/",
+        folders=("CASIA",),
+    ),
+    CorpusSpec(
+        name="emovo",
+        title="EMOVO",
+        pattern=re.compile(
+            rf"(?P<emotion>{'|'.join(_EMOVO_EMOTIONS)})-(?P<speaker>[fm][123])-[bdln]\d",
+            re.IGNORECASE,
+        ),
+        fields=_emovo,
+        example="f1/dis-f1-b1.wav",
+        counts=_each(84, "happiness sadness anger fear disgust surprise", neutral=84),
+        speakers=6,
+        language="it",
+        licence="not stated",
+        citation="G. Costantini et al., LREC 2014",
+        url="http://voice.fub.it/activities/corpora/emovo/index.html",
+        folders=("EMOVO",),
+    ),
+    CorpusSpec(
+        name="subesco",
+        title="SUBESCO",
+        pattern=re.compile(
+            r"(?P<gender>[FM])_(?P<speaker>\d\d)_[A-Za-z]+_S_\d+"
+            r"_(?P<emotion>ANGRY|DISGUST|FEAR|HAPPY|NEUTRAL|SAD|SURPRISE)_\d"
+        ),
+        fields=_subesco,
+        example="F_02_MONIKA_S_1_NEUTRAL_5.wav",
+        counts=_each(1000, "happiness sadness anger fear disgust surprise", neutral=1000),
+        speakers=20,
+        language="bn",
+        licence="CC BY 4.0",
+        citation="S. Sultana et al., PLoS ONE 16(4): e0250173, 2021",
+        url="https://zenodo.org/records/4526477",
+        folders=("SUBESCO",),
+    ),
+    CorpusSpec(
+        name="jl",
+        title="JL corpus",
+        pattern=re.compile(
+            r"(?P<speaker>(?P<gender>female|male)[12])_(?P<emotion>[a-z]+)_\d+[ab]_\d"
+        ),
+        fields=_jl,
+        example="female1_angry_10a_1.wav",
+        counts={},  # its ten emotions are primary and secondary ones
+        speakers=4,
+        language="en-NZ",
+        licence="CC0-1.0 according to Kaggle",
+        citation="J. James, L. Tian, C. I. Watson, Interspeech 2018",
+        url="https://github.com/tli725/JL-Corpus",
+    ),
+    CorpusSpec(
+        name="shemo",
+        title="ShEMO, Sharif Emotional Speech Database",
+        pattern=re.compile(r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])\d\d"),
+        fields=_shemo,
+        example="F01A01.wav",
+        counts={"neutral": 1028, "happiness": 201, "sadness": 449, "anger": 1059}
+        | {"fear": 38, "surprise": 225},
+        speakers=87,
+        language="fa",
+        licence="research use only",
+        citation="O. Mohamad Nezami et al., Language Resources and Evaluation 53(1), 1-16, 2019",
+        url="https://github.com/mansourehk/ShEMO",
+        folders=("ShEMO",),
+        acted=False,
     ),
 )
 

@@ -7,13 +7,14 @@ is opened.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from serein.emotions import canonical_emotion
+from serein.emotions import label_name
 from serein.errors import AudioError, CorpusError
 from serein.recordings import EXTENSIONS, find_recordings
 
@@ -31,7 +32,7 @@ class Utterance:
     speaker : str
         The speaker, prefixed by the corpus: ``"ravdess-01"``.
     emotion : str
-        Canonical emotion, a key of `serein.emotions.EMOTIONS`.
+        Emotion: a key of `serein.emotions.EMOTIONS`, or a label of your own.
     gender : str, optional
         Usually ``"female"`` or ``"male"``.
     intensity : str, optional
@@ -53,55 +54,94 @@ class Utterance:
 
 
 class Fields(NamedTuple):
-    """The labels in a file name; the speaker is without the prefix of the corpus."""
+    """The labels in a file name, empty where a table has them; the speaker without the corpus."""
 
     speaker: str
     emotion: str
     gender: str | None = None
     intensity: str | None = None
     text: str | None = None
+    language: str | None = None
+
+
+class Details(NamedTuple):
+    """Labels of a recording that a table of the release has."""
+
+    gender: str | None = None
+    text: str | None = None
+    emotion: str | None = None
+    speaker: str | None = None
+
+
+_Key = Callable[[Mapping[str, str], Path], str]
 
 
 class SideTable(NamedTuple):
-    """A table of the release with labels that are not in the file names.
+    """Tables of the release with labels that are not in the file names.
 
-    Its column `key` holds the group `group` of the match of a file name (0: the whole stem).
+    `key` is the column that holds the group `group` of the match of a file name (0: the whole
+    stem), or makes it of a row and the table's path. Lines are cells, or match `line`.
     """
 
-    file: str
+    file: str  # its name, or a pattern of the names of several
     delimiter: str
-    key: str
-    group: str | int
-    gender: str
+    key: str | _Key
+    group: str | int | Callable[[re.Match[str], Path], str]
+    gender: str | None = None
     text: str | None = None
+    emotion: str | None = None
+    speaker: str | None = None
+    line: re.Pattern[str] | None = None
 
-    def read(self, folder: Path) -> dict[str, tuple[str | None, str | None]]:
-        """Find the table in, above or below a folder: key -> (gender, text); empty if missing."""
-        places = (
-            folder,
-            folder.absolute().parent,
-            *sorted(path.parent for path in folder.rglob(self.file)),
-        )
-        for path in (place / self.file for place in places):
-            if path.is_file() and (rows := self._rows(path)) is not None:
+    def read(self, folder: Path) -> dict[str, Details]:
+        """Find the tables in, above or below a folder: key -> labels; empty if there are none."""
+        above = folder.absolute().parent
+        near = [path for place in (folder, above) for path in sorted(place.glob(self.file))]
+        found: dict[str, Details] = {}
+        for path in dict.fromkeys((*near, *sorted(folder.rglob(self.file)))):
+            rows = self._rows(path) if path.is_file() else None
+            if rows is not None and not self.several:
                 return rows
-        return {}
+            found = (rows or {}) | found
+        return found
 
-    def _rows(self, path: Path) -> dict[str, tuple[str | None, str | None]] | None:
+    @property
+    def several(self) -> bool:
+        """Whether labels are spread over several tables."""
+        return "*" in self.file
+
+    def key_of(self, match: re.Match[str], path: Path) -> str:
+        """Return the key of a recording."""
+        return self.group(match, path) if callable(self.group) else match[self.group]
+
+    def _rows(self, path: Path) -> dict[str, Details] | None:
+        """Read a table; None if it is another one of that name."""
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file, delimiter=self.delimiter)
-                if not {self.key, self.gender} <= set(reader.fieldnames or ()):
-                    return None  # another table of the same name
-                return {
-                    Path(row[self.key] or "").stem: (
-                        (row[self.gender] or "").strip().lower() or None,
-                        (row.get(self.text) if self.text else None) or None,
-                    )
-                    for row in reader
-                }
+            text = path.read_bytes().decode("utf-8-sig")
+            rows = self._matches(text) if self.line else self._cells(text)
+            return (
+                None if rows is None else {self._key(row, path): self._details(row) for row in rows}
+            )
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise CorpusError(f"cannot read {path}: {error}; take it from the release") from error
+
+    def _matches(self, text: str) -> list[dict[str, str]]:
+        return [match.groupdict() for match in self.line.finditer(text)] if self.line else []
+
+    def _cells(self, text: str) -> list[dict[str, str]] | None:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=self.delimiter)
+        needed = {self.key if isinstance(self.key, str) else None, self.gender, self.emotion}
+        return list(reader) if needed - {None} <= set(reader.fieldnames or ()) else None
+
+    def _key(self, row: Mapping[str, str], path: Path) -> str:
+        return Path(row[self.key] or "").stem if isinstance(self.key, str) else self.key(row, path)
+
+    def _details(self, row: Mapping[str, str]) -> Details:
+        named = ((name, getattr(self, name)) for name in Details._fields)
+        cells = {name: (row.get(column or "") or "").strip() for name, column in named}
+        if cells["speaker"].lower() == "unknown":
+            cells["speaker"] = ""
+        return Details(**{name: cell or None for name, cell in cells.items()})
 
 
 class Part(NamedTuple):
@@ -131,8 +171,8 @@ class CorpusSpec:
     pattern: re.Pattern[str]  # matches the stem of a recording's file name
     fields: Callable[[re.Match[str], Path], Fields | None]
     example: str  # an official file name
-    counts: Mapping[str, int]  # official number of recordings of each emotion
-    speakers: int  # official number
+    counts: Mapping[str, int]  # official number of recordings of each emotion; none: not compared
+    speakers: int  # official number; 0: not compared
     language: str | None  # as of an `Utterance`; None where nothing is said
     licence: str  # of the recordings
     citation: str  # paper to cite
@@ -142,6 +182,8 @@ class CorpusSpec:
     folders: tuple[str, ...] = ()  # other names of its folder
     part: Part | None = None  # a part of the release that people have
     whole: CorpusSpec | None = None  # of a part, its corpus
+    words: Mapping[str, str] = field(default_factory=dict)  # of a table -> emotions
+    acted: bool = True  # by actors in a studio
 
     @property
     def total(self) -> int:
@@ -156,7 +198,7 @@ class CorpusSpec:
         return min((self, part), key=lambda spec: _difference(spec.counts, counts))
 
     def utterance(
-        self, path: Path, details: Mapping[str, tuple[str | None, str | None]] | None = None
+        self, path: Path, details: Mapping[str, Details] | None = None
     ) -> Utterance | None:
         """Read the labels in a path; the file is not opened.
 
@@ -167,20 +209,26 @@ class CorpusSpec:
         fields = self.fields(match, path) if match else None
         if match is None or fields is None:
             return None
-        gender, text = fields.gender, fields.text
+        more = Details()
         if details and self.side_table:
-            more = details.get(match[self.side_table.group], (None, None))
-            gender, text = more[0] or gender, more[1] or text
+            more = details.get(self.side_table.key_of(match, path), more)
+        speaker, emotion = more.speaker or fields.speaker, more.emotion or fields.emotion
+        if not speaker or not emotion:
+            return None
+        gender = more.gender or fields.gender
         return Utterance(
             path=path,
             corpus=self.name,
-            speaker=f"{self.name}-{fields.speaker.lower()}",
-            emotion=canonical_emotion(fields.emotion),
-            gender=gender,
+            speaker=f"{self.name}-{speaker.lower()}",
+            emotion=label_name(self.words.get(emotion, emotion)),
+            gender=gender and gender.lower(),
             intensity=fields.intensity,
-            text=text,
-            language=self.language,
+            text=more.text or fields.text,
+            language=fields.language or self.language,
         )
+
+    def _is_named(self, path: Path) -> bool:
+        return self.pattern.fullmatch(path.stem) is not None
 
     def read(self, folder: Path) -> Found:
         """Find the recordings of the corpus in a folder and its sub-folders.
@@ -207,6 +255,11 @@ class CorpusSpec:
 
     def _nothing_in(self, folder: Path, paths: list[Path]) -> str:
         seen = paths or sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        if self.side_table and self.side_table.emotion and any(map(self._is_named, paths)):
+            return (
+                f"{folder} holds recordings of {self.title} without their labels: put its tables, "
+                f"{self.side_table.file}, beside or below them, as in the release"
+            )
         kind = f"{len(paths)} audio files of other names" if paths else "no audio file but others"
         found = f"{kind}, for instance {seen[0].name!r}" if seen else "an empty folder"
         return (
