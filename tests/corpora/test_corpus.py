@@ -312,6 +312,23 @@ def test_a_speaker_with_one_emotion_is_a_warning(tmp_path: Path):
     assert found.problems() == ["1 speaker in one emotion only: a"]
 
 
+def test_odd_speakers_are_warnings(tmp_path: Path):
+    found = written(
+        tmp_path,
+        *(
+            (f"{number}.wav", str(number), speaker, emotion)
+            for number, (speaker, emotion) in enumerate(
+                (name, emotion) for name in ("Anna", "anna", "bo") for emotion in ("fear", "calm")
+            )
+        ),
+    )
+    assert found.problems() == [
+        "1 group of speakers whose names look alike, and count as several people: Anna and anna"
+    ]
+    each = written(tmp_path, *((f"{n}.wav", str(n), f"s{n}", "fear") for n in range(3)))
+    assert each.warnings()[-1].startswith("each file has a speaker of its own: are they people?")
+
+
 def test_an_empty_corpus_is_not_ok():
     found = Corpus("my", ()).validate()
     assert not found.ok

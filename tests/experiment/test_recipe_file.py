@@ -298,6 +298,10 @@ def test_what_is_not_toml_in_utf_8(read, content: str | bytes):
         read(content)
 
 
+def test_a_byte_order_mark_is_passed_over(read):
+    assert read(b"\xef\xbb\xbf" + SMALL.encode()).name == "small"
+
+
 def test_a_recipe_that_is_not_there(tmp_path: Path):
     with pytest.raises(RecipeError, match=r"gone\.toml: cannot be read as a TOML recipe"):
         read_recipe(tmp_path / "gone.toml")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TextIO
 
 import typer
 
-from serein.cli.show import progress_bar
+from serein.cli.show import echo, progress_bar
 from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
 from serein.errors import AudioError, RecipeError
 
@@ -151,9 +151,10 @@ def prepared_recipe(
     search: bool = False,
 ) -> Prepared:
     """Read a recipe's corpora and extract their features, with a progress bar."""
+    from serein.corpora.validation import speaker_warnings
     from serein.experiment.prepare import prepare
 
-    return prepare(
+    prepared = prepare(
         recipe,
         data=data,
         weights=weights,
@@ -162,3 +163,6 @@ def prepared_recipe(
         search=search,
         progress_bar=progress_bar,
     )
+    for sentence in speaker_warnings(prepared.speakers):
+        echo(f"serein: {sentence}", err=True)
+    return prepared

@@ -14,6 +14,7 @@ import typer
 
 from serein.cli.language import Language
 from serein.cli.options import (
+    STDIN,
     AdaptFrom,
     AdaptTo,
     Address,
@@ -193,6 +194,8 @@ def predict(
     if as_json and form is not Form.text:
         raise typer.BadParameter("--json and --format are one choice: leave one out")
     if out is not None and form is Form.text:
+        if str(STDIN) in (str(out), *inputs):
+            raise typer.BadParameter("--out is a table of files: for - leave it out; take --json")
         from serein.bulk.predict_all import BulkSettings
 
         alone: dict[str, object] = {"--json": as_json, "--affect": affect}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from unicodedata import normalize
 
 from serein.corpora.spec import CorpusSpec, Utterance
 from serein.emotions import EMOTIONS, in_order, near_emotion
@@ -45,6 +46,7 @@ class Validation:
     single_emotion_speakers: tuple[str, ...] = ()
     unparsed: tuple[Path, ...] = ()  # audio files with unknown names
     left_out: tuple[Path, ...] = ()  # audio files of other parts of the release
+    speakers: tuple[str, ...] = ()  # of each utterance
     own: tuple[str, ...] = ()  # emotions without valence, arousal and a Chinese name
     spec: CorpusSpec | None = None  # the official corpus that it was compared with
 
@@ -85,6 +87,7 @@ class Validation:
         if any(near.values()):
             each = [f"{own} (is it {name}?)" for own, name in near.items() if name]
             found.append(f"labels that may be misspelt: {_first(each)}")
+        found += speaker_warnings(self.speakers)
         if self.unparsed:
             unlike = f" named unlike {self.spec.example}" if self.spec else " with unknown names"
             files = _count(self.unparsed, "audio file")
@@ -149,6 +152,7 @@ def validate(
         n_utterances=len(utterances),
         n_speakers=len(speakers),
         n_emotions=len(counts),
+        speakers=tuple(row.speaker for row in utterances),
         duplicates=duplicates(others.pop(None, [])),
         missing=_positive({e: official.get(e, 0) - counts[e] for e in emotions}),
         unexpected=_positive({e: counts[e] - official.get(e, 0) for e in emotions}),
@@ -168,6 +172,25 @@ def validate(
 
 def _positive(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count > 0}
+
+
+def speaker_warnings(speakers: Sequence[str]) -> list[str]:
+    """Say what is odd about the speakers of utterances: one a file, or names that look alike."""
+    found, alike = [], defaultdict(set)
+    for name in speakers:
+        alike[" ".join(normalize("NFKC", name).casefold().split())].add(name)
+    pairs = [" and ".join(sorted(names)) for names in alike.values() if len(names) > 1]
+    if pairs:
+        found.append(
+            f"{_count(pairs, 'group')} of speakers whose names look alike, and count as several "
+            f"people: {_first(pairs, '; ')}"
+        )
+    if 2 < len(speakers) == len(set(speakers)):
+        found.append(
+            "each file has a speaker of its own: are they people? Folds cannot keep apart whom the "
+            "column speaker does not name"
+        )
+    return found
 
 
 def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:

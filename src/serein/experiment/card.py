@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from serein.corpora import CORPORA
 from serein.untrusted import markdown, printable
 
 LIMITS = """\
-- It was trained on actors who were asked for an emotion, in a studio. Everyday speech is quieter,
-  mixed and mostly neutral; expect lower scores than in the table.
+- {origin}
 - It judges {judged}, and knows only the emotions listed.
   The prediction is what {named}; it is not what the person
   feels.
@@ -18,6 +18,13 @@ LIMITS = """\
 - Not for judging people at work or in education (banned in the EU, AI Act Art. 5(1)(f)), for lie
   detection, for medical findings, or for any decision about a person. People must be told that such
   a system listens (Art. 50(3))."""
+
+
+ACTED = """\
+It was trained on actors who were asked for an emotion, in a studio. Everyday speech is quieter,
+  mixed and mostly neutral; expect lower scores than in the table."""
+OWN = """\
+Its scores are of recordings like those that it was trained on; expect lower ones on others."""
 
 
 def model_card(manifest: dict[str, Any]) -> str:
@@ -75,8 +82,12 @@ def _limits(manifest: dict[str, Any]) -> str:
     if "text" not in names:
         judged += ", not what is said"
     alone = "a listener would likely call the voice"
+    known = [CORPORA.get(row["corpus"]) for row in manifest["trained_on"]]
+    acted = all(spec is not None and spec.acted for spec in known)
     return LIMITS.format(
-        judged=judged, named=alone if len(names) == 1 else "others would say it is"
+        origin=ACTED if acted else OWN,
+        judged=judged,
+        named=alone if len(names) == 1 else "others would say it is",
     )
 
 

@@ -158,7 +158,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         content = opened.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES} bytes")
-    text = content.decode().replace("\r\n", "\n")
+    text = content.decode("utf-8-sig").replace("\r\n", "\n")
     structure = TEXT_OF_TOML.sub("", text)
     if "." * (MAX_DOTS + 1) in structure:
         raise ValueError(f"a key has more than {MAX_DOTS} dots")
