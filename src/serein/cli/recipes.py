@@ -135,15 +135,20 @@ def corpus(
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Count a corpus, find duplicates in it and compare it with the official release."""
+    """Count and measure a corpus, find copies and compare it with the official release."""
+    from serein.analysis.corpus_report import report_corpus
     from serein.corpora.corpus import Corpus, is_table
 
     table = Corpus.from_csv(name, audio_root=folder) if is_table(name) else None
-    found = (table or Corpus.load(name, folder)).validate()
-    for line in found.summary().splitlines():
+    with progress_bar("recordings") as progress:
+        report = report_corpus(table or Corpus.load(name, folder), progress)
+    if as_json:
+        print_json(report.to_dict())
+    for line in () if as_json else report.lines():
         echo(line)
-    raise typer.Exit(0 if found.ok else 1)
+    raise typer.Exit(0 if report.validation.ok else 1)
 
 
 def evaluate(
