@@ -7,6 +7,7 @@
 # make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and augmentation before it, would score
 # make accuracy   corpora left out of training; the recipes beside a linear probe, adapted or not
+# make personalise   what a few labelled recordings bring, on corpora left out
 # make fusion   voice and face, apart and fused, and learning from few labels, on RAVDESS
 # make table   every model on EmoDB and RAVDESS, into results/models.json and docs/MODELS.md
 # make imbalance   what to do about rare emotions, into results/imbalance.json
@@ -41,7 +42,7 @@ NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
 .PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words speakers \
-  federated private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
+  personalise federated private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict "$(AUDIO)"
@@ -76,6 +77,9 @@ leaks: $(VENV)/.test
 accuracy: $(VENV)/.test
 	@$(BIN)/python bench/unseen.py --data $(DATA) --weights $(WEIGHTS)
 	@$(BIN)/python bench/accuracy.py --data $(DATA) --weights $(WEIGHTS)
+
+personalise: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/personalise.py --data $(DATA) --weights $(WEIGHTS)
 
 fusion: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/fusion.py --data $(DATA) --weights $(WEIGHTS)

@@ -58,7 +58,7 @@ def test_labelled_recordings_help_where_the_heads_are_wrong(heads: AdaptiveHeads
     tested, expected = made(heads, 2, shift=2.0)
     before = right(single(heads, tested), expected)
     found = []
-    for count in (1, 8):
+    for count in (3, 8):
         mine = np.arange(count * LABELS)
         own = PersonalHeads.of(heads).learnt(
             heads, single(heads, vectors[mine]), vectors[mine], truth[mine]
@@ -103,17 +103,19 @@ def test_a_new_label_is_learnt_and_the_others_stay(heads: AdaptiveHeads) -> None
     logs = own.predict(heads, single(heads, new), new)
     assert right(logs[2:], np.full(8, LABELS)) == 1
     old = own.predict(heads, single(heads, vectors), vectors)
-    assert right(old, truth) > 0.8
+    assert right(old, truth) >= 0.8
     again = own.learnt(heads, single(heads, mine), mine, [*truth[:8], LABELS, LABELS])
     assert again.matches(heads, LABELS + 1)
     later = again.predict(heads, single(heads, new), new)
     assert (later[:, LABELS] > logs[:, LABELS]).all()  # it started where the first one ended
 
 
-def test_a_strong_prior_changes_little(heads: AdaptiveHeads) -> None:
+@pytest.mark.parametrize(
+    "strength", [Strength(logits=1e8, features=1e8), Strength(logits=1.0, features=1.0, few=1e9)]
+)
+def test_a_strong_prior_changes_little(heads: AdaptiveHeads, strength: Strength) -> None:
     vectors, truth = made(heads, 1, shift=2.0)
     logs = single(heads, vectors)
-    strength = Strength(logits=1e8, features=1e8)
     own = PersonalHeads.of(heads).learnt(heads, logs, vectors, truth, strength=strength)
     np.testing.assert_allclose(own.predict(heads, logs, vectors), logs, atol=1e-3)
 
