@@ -9,7 +9,14 @@ from __future__ import annotations
 REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {  # section -> module -> public names
     "Errors": {
         "serein.errors": (
-            *("SettingError", "AudioError", "VideoError", "TextError", "CorpusError"),
+            *(
+                "SettingError",
+                "AudioError",
+                "BadFilesError",
+                "VideoError",
+                "TextError",
+                "CorpusError",
+            ),
             *("RecipeError", "ProtocolError", "EncoderError", "BundleError", "ServiceError"),
             *("ResultsError", "EngineError", "MissingExtraError"),
         ),

@@ -22,10 +22,11 @@ A message says what was given, what is allowed and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import wraps
 from math import inf
+from pathlib import Path
 from typing import Any, TypeVar
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -57,6 +58,25 @@ class VideoError(AudioError):
 
 class TextError(SereinError, ValueError):
     """A text that cannot be used, or is outside the limits."""
+
+
+class BadFilesError(AudioError):
+    """Recordings of which features were to be computed, and cannot be.
+
+    Parameters
+    ----------
+    files : mapping of Path to str
+        Each, and why.
+    total : int
+        How many recordings there were.
+    """
+
+    def __init__(self, files: Mapping[Path, str], total: int) -> None:
+        self.files = dict(files)
+        told = "; ".join([*self.files.values()][:10])
+        more = f"; and {len(files) - 10} more" if len(files) > 10 else ""
+        many = f"{len(files)} of {total} recordings cannot be used: {told}{more}"
+        super().__init__(many if len(files) > 1 else told)
 
 
 class CorpusError(SereinError, ValueError):

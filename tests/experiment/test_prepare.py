@@ -17,7 +17,7 @@ from transformers import WhisperConfig, WhisperModel
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
-from serein.errors import CorpusError, ProtocolError
+from serein.errors import AudioError, CorpusError, ProtocolError
 from serein.experiment.data import (
     AugmentingExtractor,
     babble_parts,
@@ -498,6 +498,22 @@ def test_the_same_sound_in_another_kind_of_file_is_refused(tmp_path: Path):
         prepare(twice, data=tmp_path, cache=tmp_path / "cache")
     leaking = Protocol(speaker_overlap="allow")
     assert prepare(replace(twice, protocol=leaking), data=tmp_path, cache=tmp_path / "cache")
+
+
+def test_bad_recordings_are_all_named_and_can_be_left_out(tmp_path: Path):
+    write_table(tmp_path, "one")
+    table = tmp_path / "one.csv"
+    for name in ("bad-1.wav", "bad-2.wav"):
+        (tmp_path / name).write_bytes(b"RIFF\x00\x00\x00\x00WAVE" + name.encode())
+    table.write_text(table.read_text() + "\nbad-1.wav,calm,bob\nbad-2.wav,anger,ann")
+    features = Features(sets=("mfcc",), functionals=("mean",))
+    some = replace(recipe(corpora=("one.csv",)), features=features)
+    with pytest.raises(AudioError, match=r"^2 of 6 recordings cannot be used: .*bad-1.*; .*bad-2"):
+        prepare(some, data=tmp_path, cache=tmp_path / "cache")
+    made = prepare(some, data=tmp_path, cache=tmp_path / "cache", skip_bad=True)
+    assert len(made.X) == len(made.corpus) == 4
+    assert [path.name for path in made.skipped] == ["bad-1.wav", "bad-2.wav"]
+    assert [line.split(":")[0] for line in made.left_out] == ["a recording that cannot be used"] * 2
 
 
 def test_the_same_bytes_on_both_sides_are_refused_before_any_feature(tmp_path: Path):

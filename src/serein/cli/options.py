@@ -94,6 +94,10 @@ Download = Annotated[
     bool,
     typer.Option("--download", help="Fetch the encoder from the model hub if it is not here."),
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out recordings that cannot be used; they are named."),
+]
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", help="Folder of the feature cache.", show_default=False)
 ]
@@ -148,6 +152,7 @@ def prepared_recipe(
     cache: Path | None,
     *,
     download: bool,
+    skip_bad: bool,
     search: bool = False,
 ) -> Prepared:
     """Read a recipe's corpora and extract their features, with a progress bar."""
@@ -161,8 +166,13 @@ def prepared_recipe(
         cache=cache,
         download=download,
         search=search,
+        skip_bad=skip_bad,
         progress_bar=progress_bar,
     )
+    if prepared.skipped:
+        echo(f"serein: {len(prepared.skipped)} recordings left out:", err=True)
+    for reason in prepared.skipped.values():
+        echo(f"  {reason}", err=True)
     for sentence in speaker_warnings(prepared.speakers):
         echo(f"serein: {sentence}", err=True)
     return prepared

@@ -17,6 +17,7 @@ from serein.cli.options import (
     Jobs,
     ModelName,
     RecipeFile,
+    SkipBad,
     WeightsFolder,
     chosen_recipe,
     prepared_recipe,
@@ -40,6 +41,7 @@ def train(
     data: DataFolder = None,
     weights: WeightsFolder = None,
     download: Download = False,
+    skip_bad: SkipBad = False,
     cache: CacheFolder = None,
     jobs: Jobs = None,
     engine: EngineName = "local",
@@ -54,7 +56,9 @@ def train(
     refuse_unpackable(wanted)
     int8 = wanted.encoder is not None
     with running_on(engine, address=address, jobs=jobs):
-        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        prepared = prepared_recipe(
+            wanted, data, weights, cache, download=download, skip_bad=skip_bad
+        )
         evaluation = evaluate_recipe(
             prepared, int8=int8, adaptation=None, cache=cache, progress_bar=progress_bar
         )
@@ -89,6 +93,7 @@ def tune(
     data: DataFolder = None,
     weights: WeightsFolder = None,
     download: Download = False,
+    skip_bad: SkipBad = False,
     cache: CacheFolder = None,
     jobs: Jobs = None,
     engine: EngineName = "local",
@@ -103,7 +108,9 @@ def tune(
     folder = out or Path("runs") / f"{wanted.name}-search"
     make_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
-        prepared = prepared_recipe(wanted, data, weights, cache, download=download, search=True)
+        prepared = prepared_recipe(
+            wanted, data, weights, cache, download=download, skip_bad=skip_bad, search=True
+        )
         kept = folder / ("search.journal" if parallel() else "search.db")
         result = search.tune(
             prepared, storage=storage or kept.absolute(), progress_bar=progress_bar
@@ -162,6 +169,7 @@ def evaluate(
     data: DataFolder = None,
     weights: WeightsFolder = None,
     download: Download = False,
+    skip_bad: SkipBad = False,
     cache: CacheFolder = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also test with the int8 encoder.")] = False,
     adapt: Annotated[
@@ -192,7 +200,9 @@ def evaluate(
             "a bundle, and give it to `serein stress`"
         )
     with running_on(engine, address=address, jobs=jobs):
-        prepared = prepared_recipe(wanted, data, weights, cache, download=download)
+        prepared = prepared_recipe(
+            wanted, data, weights, cache, download=download, skip_bad=skip_bad
+        )
         evaluation = evaluate_recipe(
             prepared,
             int8=int8,
@@ -226,6 +236,7 @@ def check_leaks(
     data: DataFolder = None,
     weights: WeightsFolder = None,
     download: Download = False,
+    skip_bad: SkipBad = False,
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -233,7 +244,12 @@ def check_leaks(
     from serein.experiment.leakage import check_leaks as check
 
     prepared = prepared_recipe(
-        chosen_recipe(recipe, corpus, model), data, weights, cache, download=download
+        chosen_recipe(recipe, corpus, model),
+        data,
+        weights,
+        cache,
+        download=download,
+        skip_bad=skip_bad,
     )
     rows = check(prepared, cache=cache, progress_bar=progress_bar)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -15,7 +15,14 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from serein.corpora import Corpus
-from serein.errors import CorpusError, RecipeError, SereinError, SettingError, renamed
+from serein.errors import (
+    BadFilesError,
+    CorpusError,
+    RecipeError,
+    SereinError,
+    SettingError,
+    renamed,
+)
 from serein.evaluation.cross_validation import Augmented
 from serein.evaluation.protocol import Fold
 from serein.evaluation.search.tuned import Tuned
@@ -96,6 +103,8 @@ class Prepared:
         Other recordings, for semi-supervised learning.
     unlabelled_sources : tuple of Corpus
         The corpora they are from.
+    skipped : mapping of Path to str
+        Recordings that cannot be used, and why.
     """
 
     recipe: Recipe
@@ -110,6 +119,7 @@ class Prepared:
     widths: Mapping[str, int] = field(default_factory=dict)
     unlabelled: Unlabelled | None = None
     unlabelled_sources: tuple[Corpus, ...] = ()
+    skipped: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def emotions(self) -> list[str]:
@@ -153,7 +163,7 @@ class Prepared:
         return [
             f"{count} clips of {emotion} in {corpus}: {why[emotion in named]}"
             for (corpus, emotion), count in sorted(lost.items())
-        ]
+        ] + [f"a recording that cannot be used: {reason}" for reason in self.skipped.values()]
 
     @property
     def voice(self) -> Array:
@@ -193,6 +203,7 @@ def prepare(
     cache: Path | None = None,
     download: bool = False,
     search: bool = False,
+    skip_bad: bool = False,
     progress_bar: ProgressBar = no_progress_bar,
 ) -> Prepared:
     """Read a recipe's corpora, make the folds and extract the features of every clip.
@@ -210,6 +221,8 @@ def prepare(
     search : bool
         Whether it is for `serein.experiment.tune`, whose folds are then checked in place of those
         of training.
+    skip_bad : bool
+        Whether recordings that cannot be used are left out, and named in `Prepared.left_out`.
     progress_bar : callable
         Makes a progress bar with a title.
 
@@ -224,12 +237,38 @@ def prepare(
         If the corpora or their speakers do not allow what the recipe says; raised before any
         features are extracted.
     EncoderError, AudioError
-        If the encoder or a recording cannot be used.
+        If the encoder or recordings cannot be used.
     """
-    sources = read_corpora(recipe, data)
-    others = read_corpora(recipe, data, names=recipe.data.public)
+    bad: dict[Path, str] = {}
+    while True:
+        try:
+            made = _prepare(
+                *(recipe, data, weights, cache, progress_bar, bad), download=download, search=search
+            )
+        except BadFilesError as error:  # all of them; the features of others are cached
+            if not skip_bad or error.files.keys() <= bad.keys():
+                raise
+            bad |= error.files
+        else:
+            return replace(made, skipped=bad)
+
+
+def _prepare(
+    recipe: Recipe,
+    data: str | Path | None,
+    weights: str | Path | None,
+    cache: Path | None,
+    progress_bar: ProgressBar,
+    bad: Container[Path],
+    *,
+    download: bool,
+    search: bool,
+) -> Prepared:
+    """Prepare a recipe without some of its recordings."""
+    sources = _without(bad, read_corpora(recipe, data))
+    others = _without(bad, read_corpora(recipe, data, names=recipe.data.public))
     corpus = combine(recipe, sources)
-    without = read_unlabelled(recipe, data, corpus)
+    without = _without(bad, read_unlabelled(recipe, data, corpus))
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
@@ -271,6 +310,10 @@ def prepare(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
         *(augmented, public, widths_of(X, modalities), unlabelled, without),
     )
+
+
+def _without(bad: Container[Path], sources: tuple[Corpus, ...]) -> tuple[Corpus, ...]:
+    return tuple(source.filter(predicate=lambda row: row.path not in bad) for source in sources)
 
 
 def describe(

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from serein.audio.read import read_audio
 from serein.engine import each, engine, usable_cores
-from serein.errors import SereinError
+from serein.errors import AudioError, BadFilesError, SereinError
 from serein.private_files import kept_or_not, open_own, private_file, private_folder
 
 Array = npt.NDArray[np.float32]
@@ -67,24 +67,45 @@ def extract(
     processes: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Array]:
-    """Compute the features of recordings, or read them from the cache."""
+    """Compute the features of recordings, or read them from the cache.
+
+    Raises: BadFilesError that names all recordings that cannot be used; the others are cached.
+    """
     folder = (cache or default_cache()) / "features" / extractor.fingerprint
-    found = []
-    for array in _each(files, extractor, folder, processes=processes):
-        found.append(array)
-        progress(len(found), len(files))
+    found: list[Array] = []
+    bad: dict[Path, str] = {}
+    for file, result in zip(
+        files, _each(files, extractor, folder, processes=processes), strict=True
+    ):
+        if isinstance(result, str):
+            bad[file] = result
+        else:
+            found.append(result)
+        progress(len(found) + len(bad), len(files))
+    if bad:
+        raise BadFilesError(bad, len(files))
     return found
 
 
 def _each(
     files: Sequence[Path], extractor: Extractor, folder: Path, *, processes: bool
-) -> Iterator[Array]:
+) -> Iterator[Array | str]:
+    """Yield the features of each recording, or why it has none."""
     if processes or engine().name == "ray":
-        work = partial(cached_features, describe=extractor, folder=folder)
+        work = partial(_features_or_reason, describe=extractor, folder=folder)
         yield from each(work, files, jobs=-1 if len(files) > MIN_FOR_PROCESSES else 1)
         return
     with ThreadPoolExecutor(usable_cores()) as pool:
-        yield from pool.map(lambda file: cached_features(file, extractor, folder), files)
+        yield from pool.map(lambda file: _features_or_reason(file, extractor, folder), files)
+
+
+def _features_or_reason(
+    file: Path, describe: Callable[[Array], Array], folder: Path
+) -> Array | str:
+    try:
+        return cached_features(file, describe, folder)
+    except AudioError as error:
+        return str(error)
 
 
 def cached_features(
