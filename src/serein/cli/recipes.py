@@ -143,11 +143,22 @@ def corpus(
     ],
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    cut: Annotated[
+        Path | None,
+        typer.Option(
+            help="New folder, for long recordings: cut them at the labelled segments of NAME, a "
+            "CSV with start and end, TextGrid, EAF, audformat, Label Studio, or a folder of these."
+        ),
+    ] = None,
 ) -> None:
     """Count and measure a corpus, find copies and compare it with the official release."""
     from serein.analysis.corpus_report import report_corpus
     from serein.corpora.corpus import Corpus, is_table
 
+    if cut is not None:
+        from serein.experiment.cut_segments import cut_segments
+
+        name, folder = str(cut_segments(Path(name), folder, cut)), cut
     table = Corpus.from_csv(name, audio_root=folder) if is_table(name) else None
     with progress_bar("recordings") as progress:
         report = report_corpus(table or Corpus.load(name, folder), progress)

@@ -471,8 +471,8 @@ def _row_utterance(
             raise CorpusError(f"{column} is blank" + _WHY_NEEDED.get(column, ""))
     if row.get("start") or row.get("end"):
         raise CorpusError(
-            "start and end name a part of a recording, which is not read: cut the recordings, a "
-            "file a row, and leave both columns out"
+            "start and end name a part of a recording: cut the recordings with serein corpus "
+            "TABLE FOLDER --cut NEW, and take the table that it writes"
         )
     corpus = check_file_name("the name of the corpus", row.get("corpus") or name, CorpusError)
     speaker, gender = row["speaker"], row.get("gender", "").lower()

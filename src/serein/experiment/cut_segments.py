@@ -1,0 +1,77 @@
+"""Long recordings with labelled segments -> a corpus: a clip a segment, and a table of them."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import soundfile
+
+from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.corpora.segments import LabelledSegment, read_segments
+from serein.errors import CorpusError, ResultsError
+from serein.recordings import find_recordings
+from serein.tables import make_folder, write_rows, write_whole
+
+TABLE = "corpus.csv"
+HEADER = ("file", "emotion", "speaker", "recording")
+NUMBERED = re.compile(r".*\d|left|right|voice|左声道|右声道|声音")  # names for one recording alone
+
+
+def cut_segments(annotations: Path, recordings: Path, out: Path) -> Path:
+    """Write each labelled segment as a clip of FLAC, and the table of the corpus that they are.
+
+    `annotations`: as `serein.corpora.segments.read_segments` reads them; `recordings`: the folder.
+    A speaker without a name, such as ``speaker 1``, is another person in each recording.
+    Returns: the table.
+    Raises: CorpusError if a recording is not found; AudioError if it cannot be read.
+    """
+    found = read_segments(annotations)
+    files = _found({one.file for one in found}, recordings)
+    make_folder(out)
+    if any(out.iterdir()):
+        raise ResultsError(f"{out}: holds files already: give another folder, or empty it")
+    rows: list[tuple[str, ...]] = []
+    for name in sorted(files, key=lambda name: files[name]):
+        signal = read_audio(files[name])
+        for number, one in enumerate(segment for segment in found if segment.file == name):
+            clip = f"{len(rows) + 1:05}.flac"
+            write_whole(out / clip, _flac(_part(signal, one, files[name])))
+            speaker = f"{files[name].stem} " * bool(NUMBERED.fullmatch(one.speaker)) + one.speaker
+            rows.append((clip, one.emotion, speaker, f"{files[name].name} {number + 1}"))
+    return write_rows(out / TABLE, HEADER, rows)
+
+
+def _found(names: Iterable[str], folder: Path) -> Mapping[str, Path]:
+    """Find the recordings that annotations name: by the file's name, or that without its suffix."""
+    there = find_recordings(folder)
+    by_name = {file.stem: file for file in there} | {file.name: file for file in there}
+    found = {}
+    for name in names:
+        last = name.replace("\\", "/").rpartition("/")[2]
+        file = by_name.get(last) or by_name.get(Path(last).stem)
+        if file is None:
+            raise CorpusError(
+                f"{folder}: has no recording {last!r}, of which segments are labelled"
+            )
+        found[name] = file
+    return found
+
+
+def _part(signal: Signal, one: LabelledSegment, file: Path) -> Signal:
+    """Cut a segment out of a recording."""
+    part = signal[round(one.start * RATE_HZ) : round(one.end * RATE_HZ)]
+    if abs(part.size / RATE_HZ - (one.end - one.start)) > 0.5:
+        raise CorpusError(
+            f"{file}: lasts {signal.size / RATE_HZ:.2f} s, and a segment of it is labelled from "
+            f"{one.start:.2f} to {one.end:.2f} s: is it another recording?"
+        )
+    return part
+
+
+def _flac(signal: Signal) -> bytes:
+    place = io.BytesIO()
+    soundfile.write(place, signal, RATE_HZ, format="FLAC", subtype="PCM_16")
+    return place.getvalue()

@@ -1,0 +1,124 @@
+"""Long recordings become corpora: what is predicted into a format is cut out of it again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serein.corpora.corpus import Corpus
+from serein.corpora.segments import read_segments
+from serein.errors import CorpusError, ResultsError
+from serein.experiment.cut_segments import TABLE, cut_segments
+from serein.inference.formats import FORMATS, audformat_files
+from serein.inference.prediction import Lane, Prediction, Segment
+from serein.inference.timeline import make_segment
+
+RATE = 16_000
+CUTS = [(0.5, 1.75, "anger", 1), (2.0, 2.9, "happiness", 2), (3.125, 4.0, "sadness", 1)]
+
+
+def labelled(start: float, end: float, emotion: str, speaker: int) -> Segment:
+    likely = dict.fromkeys(("anger", "happiness", "sadness"), 0.1) | {emotion: 0.8}
+    return replace(make_segment((start, end), likely), speaker=speaker)
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    """A recording whose sample values are their own times."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    ramp = (np.arange(5 * RATE) // 4).astype(np.int16)
+    soundfile.write(folder / "Anruf 1.flac", ramp, RATE)
+    return folder
+
+
+@pytest.fixture
+def prediction() -> Prediction:
+    timeline = (*(labelled(*cut) for cut in CUTS), make_segment((4.0, 5.0), {}))
+    lanes = tuple(Lane(**vars(labelled(0, 5, "happiness", who)), speech_s=1.0) for who in (1, 2))
+    whole = vars(make_segment((0.0, 5.0), {"happiness": 1.0}))
+    return Prediction(**whole, file="Anruf 1.flac", model="m", timeline=timeline, lanes=lanes)
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of audformat's own way to read
+@pytest.mark.parametrize("form", ["csv", "textgrid", "eaf", "labelstudio", "audformat"])
+@pytest.mark.parametrize("chinese", [False, True])
+def test_what_was_predicted_is_cut(
+    calls: Path, prediction: Prediction, form: str, chinese: bool, tmp_path: Path
+) -> None:
+    place = tmp_path / "grids"
+    place.mkdir()
+    if form == "audformat":
+        for name, content in audformat_files([prediction], chinese).items():
+            (place / name).write_bytes(content)
+    else:
+        suffix = FORMATS[form].suffix
+        (place / f"Anruf 1{suffix}").write_bytes(FORMATS[form].write(prediction, chinese))
+    table = cut_segments(place, calls, tmp_path / "cut")
+    corpus = Corpus.from_csv(table)
+    assert sorted(one.emotion for one in corpus) == ["anger", "happiness", "sadness"]
+    assert len(corpus.speakers) == 2
+    assert all("Anruf 1 " in speaker for speaker in corpus.speakers)
+    for one in corpus:
+        start, end = next((s, e) for s, e, emotion, _ in CUTS if emotion == one.emotion)
+        sound, rate = soundfile.read(one.path, dtype="int16")
+        assert (rate, len(sound)) == (RATE, round((end - start) * RATE))
+        assert abs(int(sound[0]) - round(start * RATE) // 4) <= 1
+
+
+def test_a_name_is_a_person_and_other_labels_are_left_out(calls: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    rows = "file,start,end,emotion,speaker\nAnruf 1.flac,1,2,angry,Ann\nAnruf 1,2,3,laughter,Bo\n"
+    table.write_text(rows + "Anruf 1.flac,3,4,joy,Bo\n")
+    made = cut_segments(table, calls, tmp_path / "cut")
+    with made.open(newline="") as file:
+        assert [(row["emotion"], row["speaker"]) for row in csv.DictReader(file)] == [
+            ("anger", "Ann"),
+            ("happiness", "Bo"),
+        ]
+    assert Corpus.from_csv(made).validate().ok
+    with pytest.raises(ResultsError, match="holds files already"):
+        cut_segments(table, calls, tmp_path / "cut")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", "file,start,end\nx,1,2\n", "no column 'emotion'"),
+        ("a.csv", "file,start,end,emotion\nAnruf 1,1,2,laughter\n", "no segment of it"),
+        ("a.csv", "file,start,end,emotion\nAnruf 1,2,1,joy\n", "lasts from 2.0 to 1.0 s"),
+        ("a.csv", "file,start,end,emotion\nAnruf 1,x,1,joy\n", "cannot be read"),
+        ("a.csv", "file,start,end,emotion\nAnruf 2,1,2,joy\n", "has no recording 'Anruf 2'"),
+        ("a.csv", "file,start,end,emotion\nAnruf 1,4,7,joy\n", "is it another recording"),
+        ("a.json", "[{", "cannot be read"),
+        ("a.json", json.dumps([{"data": {"audio": "x"}}]), "no segment of it"),
+        ("a.TextGrid", "nonsense", "cannot be read"),
+        ("a.eaf", "<nonsense/>", "no segment of it|cannot be read"),
+        ("a.txt", "x", "no annotation"),
+    ],
+)
+def test_what_cannot_be_cut(
+    calls: Path, tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CorpusError, match=words):
+        cut_segments(tmp_path / name, calls, tmp_path / "cut")
+    assert not (tmp_path / "cut" / TABLE).exists()
+
+
+def test_annotations_win_over_predictions(tmp_path: Path) -> None:
+    def done(label: str) -> list[dict[str, object]]:
+        value = {"start": 1, "end": 2, "labels": [label]}
+        return [{"result": [{"id": "a", "type": "labels", "value": value}]}]
+
+    task = {"data": {"audio": "/data/upload/3/call%201.wav"}, "predictions": done("happiness")}
+    place = tmp_path / "export.json"
+    place.write_text(json.dumps([task | {"annotations": done("anger")}]))
+    (found,) = read_segments(place)
+    assert (found.emotion, found.file) == ("anger", "/data/upload/3/call 1.wav")
