@@ -182,6 +182,17 @@ def test_a_corpus_of_the_catalogue_is_read_from_the_folder(tmp_path: Path):
     assert source.speakers == ("emodb-03",)
 
 
+def test_a_corpus_may_have_a_folder_of_its_own(tmp_path: Path):
+    (tmp_path / "near").mkdir()
+    (tmp_path / "far").mkdir()
+    write_table(tmp_path / "near", "one")
+    write_table(tmp_path / "far", "two")
+    apart = recipe(folder=str(tmp_path / "near"), folders={"two.csv": str(tmp_path / "far")})
+    assert [source.root for source in read_corpora(apart)] == [tmp_path / "near", tmp_path / "far"]
+    with pytest.raises(CorpusError, match="is not a folder"):
+        read_corpora(recipe(folder=str(tmp_path / "near"), folders={"two.csv": "/elsewhere"}))
+
+
 def test_no_folder_is_refused():
     with pytest.raises(
         CorpusError, match="'mix' does not say where its recordings are: give --data DIR, or folder"

@@ -263,6 +263,10 @@ def test_a_missing_key_or_a_wrong_type(read, text: str, message: str):
             SMALL + "[protocol]\nsplit = 'train_and_test'\ntest = ['emodbb']",
             "unknown corpus in protocol.test 'emodbb'; known: emodb",
         ),
+        (
+            SMALL + "folders = { ravdes = '.' }",
+            "unknown corpus in data.folders 'ravdes'; known: emodb",
+        ),
         (SMALL + "[encoder]\nlevel = 'speech'", "unknown level 'speech'; known: speech_rms, "),
         (SMALL + "[protocol]\nsplit = 'random'", "unknown split 'random'; known: "),
         (SMALL + "[model]\nC = 0", "C is 0.0; must be above 0"),

@@ -279,7 +279,8 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
-    for name in (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled):
+    corpora = (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled)
+    for name in corpora:
         if name not in CORPORA and not is_table(name):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table"
     data, augmentation = recipe.data, recipe.augmentation
@@ -295,6 +296,7 @@ def _wrong_names(recipe: Recipe) -> Iterator[str]:
         ("speaker_overlap", recipe.protocol.speaker_overlap, OVERLAPS),
         ("balance method", recipe.balance.method, (*BALANCES, "corpora")),
         *(("corpus in balance.weight", name, data.corpora) for name in recipe.balance.weight),
+        *(("corpus in data.folders", name, corpora) for name in data.folders),
         ("search method", recipe.search.method, SEARCHES),
         *(("augmentation", name, AUGMENTATIONS) for name in chain),
         *(("augmentation", name, chain) for name in augmentation.ranges | augmentation.probability),

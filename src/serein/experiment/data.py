@@ -37,7 +37,19 @@ def read_corpora(
     labelled: bool = True,
 ) -> tuple[Corpus, ...]:
     """Read each corpus that a recipe names."""
-    folder = data or recipe.data.folder
+    wanted = recipe.data.corpora if names is None else names
+    places = {name: _folder_of(name, recipe, data) for name in wanted}
+    return tuple(
+        Corpus.load(name, places[name])
+        if name in CORPORA
+        else Corpus.from_csv(places[name] / name, labelled=labelled)
+        for name in wanted
+    )
+
+
+def _folder_of(name: str, recipe: Recipe, data: str | Path | None) -> Path:
+    """Return the folder of a corpus: its own, else the one of all."""
+    folder = recipe.data.folders.get(name) or data or recipe.data.folder
     if folder is None:
         raise CorpusError(
             f"the recipe {recipe.name!r} does not say where its recordings are: "
@@ -45,12 +57,7 @@ def read_corpora(
         )
     if not Path(folder).is_dir():
         raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
-    return tuple(
-        Corpus.load(name, folder)
-        if name in CORPORA
-        else Corpus.from_csv(Path(folder) / name, labelled=labelled)
-        for name in (recipe.data.corpora if names is None else names)
-    )
+    return Path(folder)
 
 
 def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> tuple[Corpus, ...]:

@@ -19,6 +19,9 @@ class Data:
         Names of known corpora, or CSV tables with the columns file, emotion, speaker.
     folder : str or None
         Folder that holds them; relative to the recipe's own folder.
+    folders : dict of str to str
+        Folders of corpora that are elsewhere, by their names in the lists here; of a table, where
+        it lies: ``{ savee = "/data/SAVEE" }``.
     merge : dict of str to str
         Emotions to count as others, for instance calm as neutral.
     leave_out : tuple of str
@@ -33,6 +36,7 @@ class Data:
 
     corpora: tuple[str, ...]
     folder: str | None = None
+    folders: dict[str, str] = field(default_factory=dict)
     merge: dict[str, str] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     public: tuple[str, ...] = ()

@@ -192,7 +192,8 @@ def _absolute(recipe: Recipe, near: Path) -> Recipe:
         encoder = replace(encoder, name=name, weights=beside(encoder.weights))
     if features:
         features = replace(features, table=beside(features.table))
-    data = replace(recipe.data, folder=beside(recipe.data.folder))
+    folders = {name: str((near / path).resolve()) for name, path in recipe.data.folders.items()}
+    data = replace(recipe.data, folder=beside(recipe.data.folder), folders=folders)
     face, text = recipe.face, recipe.text
     if face:
         face = replace(face, table=str((near / face.table).resolve()))
