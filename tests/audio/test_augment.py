@@ -9,6 +9,7 @@ import pytest
 
 from serein.audio.augment import (
     Augmentation,
+    Cut,
     Gain,
     Noise,
     Overlay,
@@ -272,6 +273,23 @@ def test_speed_changes_length_and_pitch(rate: float):
     heard = Speed(rate).apply(sine(440, 2.0))
     assert heard.size == pytest.approx(2 * RATE_HZ / rate, abs=1)
     assert pitch_hz(heard) == pytest.approx(440 * rate, rel=0.001)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 1.0])
+def test_a_cut_keeps_a_loud_part(place: float):
+    """Here the middle second is loud: any part of 0.4 s within it, or half within, may be kept."""
+    quiet = rough(1.0, scale=1e-4)
+    signal = np.concatenate([quiet, rough(1.0), quiet])
+    heard = Cut(0.4, place).apply(signal)
+    start = np.flatnonzero(np.convolve(signal, heard[::-1], "valid") > 0.9 * heard @ heard)[0]
+    assert heard.tobytes() == signal[start : start + heard.size].tobytes()
+    assert heard.size == round(0.4 * RATE_HZ)
+    assert start / RATE_HZ == pytest.approx(0.8 + place, abs=0.1)
+
+
+def test_what_is_shorter_than_a_cut_is_kept_whole():
+    signal = rough(0.3)
+    np.testing.assert_array_equal(Cut(0.5).apply(signal), signal)
 
 
 def test_what_gets_too_short_is_filled_up():

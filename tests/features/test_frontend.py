@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from transformers import Wav2Vec2FeatureExtractor
 
+from serein.audio.nonspeech import coloured
 from serein.audio.read import RATE_HZ
 from serein.errors import SettingError
 from serein.features.feature_sets import SETS, series
@@ -34,7 +35,7 @@ EVERY = [
     for inputs, utterance_normalisation, level, trim in itertools.product(
         ("log_mel", "waveform"), (False, True), LEVELS, (False, True)
     )
-]
+] + [FrontEnd(trim_noise=True)]
 SERIES = [
     FrontEnd(
         "features",
@@ -140,6 +141,28 @@ def test_the_threshold_of_trimming(under_db: float, kept: bool):
     assert (trim_silence(np.append(loud, hiss)).size == 2 * RATE_HZ) is kept
 
 
+@pytest.mark.parametrize("snr_db", [20.0, 15.0])
+@pytest.mark.parametrize("colour", [0.0, 1.0])
+def test_noise_at_the_ends_is_cut(voice: Array, snr_db: float, colour: float):
+    """A voice between two seconds of noise: as near as 0.2 s, at each end, to where it was."""
+    signal = np.concatenate([silence(RATE_HZ), voice, silence(RATE_HZ)])
+    noise = coloured(np.random.default_rng(0), signal.size, colour)
+    gain = np.sqrt(np.mean(np.square(voice)) / np.mean(np.square(noise))) * 10 ** (-snr_db / 20)
+    noisy = (signal + gain * noise).astype(np.float32)
+    assert trim_silence(noisy).size > 1.2 * voice.size
+    cut = trim_silence(noisy, noise=True)
+    start = int(np.flatnonzero(noisy == cut[0])[0])
+    assert start == pytest.approx(RATE_HZ, abs=0.2 * RATE_HZ)
+    assert start + cut.size == pytest.approx(RATE_HZ + voice.size, abs=0.2 * RATE_HZ)
+
+
+def test_without_noise_its_trimming_is_that_of_silence(voice: Array):
+    signal = np.concatenate([silence(RATE_HZ), voice, silence(RATE_HZ)])
+    np.testing.assert_allclose(
+        trim_silence(signal, noise=True).size, trim_silence(signal).size, atol=8 * FRAME
+    )
+
+
 def test_a_pause_inside_is_never_cut(voice: Array):
     signal = np.concatenate([voice, silence(RATE_HZ), voice])
     np.testing.assert_array_equal(trim_silence(signal), signal)
@@ -165,7 +188,7 @@ def test_every_signal_gives_finite_numbers(front_end: FrontEnd, samples: int, ki
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(signal, before)
-    if not front_end.trim:
+    if not (front_end.trim or front_end.trim_noise):
         whole = (samples // 160, 80) if front_end.inputs == "log_mel" else (samples,)
         assert found.shape == whole
     assert found.size >= 400
@@ -337,6 +360,7 @@ def test_features_of_every_signal_are_finite(front_end: FrontEnd, kind: str):
         features("mfcc", utterance_normalisation=True),
         features("mfcc", level="speech_rms"),
         features("mfcc", trim=True),
+        features("mfcc", trim_noise=True),
         FrontEnd(),
     ],
     ids=repr,

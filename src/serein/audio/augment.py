@@ -1,4 +1,4 @@
-"""Augmentations of a signal: noise, overlay, stretch, pitch, speed, gain, shuffle, reverb.
+"""Augmentations of a signal: noise, overlay, stretch, pitch, speed, cut, gain, shuffle, reverb.
 
 ``draw`` chooses the random numbers, ``apply`` changes a signal and draws none, so the same seed
 gives the same sound. ``to_dict()`` holds the numbers; the class called with them is the same
@@ -29,6 +29,7 @@ Span = tuple[float, float]  # lowest and highest
 COLOURS = {"white": 0.0, "pink": 1.0}  # name -> slope of `coloured`
 NOISE_S = (0.5, 60.0)  # shorter noise lacks bands; longer noise repeats
 MIN_SAMPLES = round(DEFAULT_LIMITS.min_s * RATE_HZ)
+CUT_HOP_S, CUT_LEAST = 0.05, 0.5  # between parts that `Cut` may keep; of the loudest's energy
 MAX_SEED = 2**31
 
 
@@ -175,6 +176,25 @@ class Speed(Augmentation):
 
     def _changed(self, signal: Signal) -> npt.NDArray[Any]:
         return soxr.resample(signal, RATE_HZ * self.rate, RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Cut(Augmentation):
+    """Keep a short part, of those that are about as loud as the loudest."""
+
+    seconds: float = number((0.1, 60), drawn=(0.25, 1.2))
+    place: float = number((0, 1), drawn=(0, 1), default=0.0)  # 0: the first of these parts
+
+    def _changed(self, signal: Signal) -> npt.NDArray[Any]:
+        length = round(self.seconds * RATE_HZ)
+        starts = np.arange(0, signal.size - length + 1, round(CUT_HOP_S * RATE_HZ))
+        if starts.size < 2:
+            return signal
+        energy = np.append(0.0, np.cumsum(np.square(signal, dtype=np.float64)))
+        held = energy[starts + length] - energy[starts]
+        loud = starts[held >= held.max() * CUT_LEAST]
+        start = loud[round(self.place * (loud.size - 1))]
+        return signal[start : start + length]
 
 
 @dataclass(frozen=True)

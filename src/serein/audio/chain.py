@@ -7,6 +7,7 @@ from typing import Any
 
 from serein.audio.augment import (
     Augmentation,
+    Cut,
     Gain,
     Generator,
     Noise,
@@ -27,6 +28,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "stretch": Stretch,
     "pitch": Pitch,
     "speed": Speed,
+    "cut": Cut,
     "gain": Gain,
     "shuffle": Shuffle,
     "reverb": Reverb,

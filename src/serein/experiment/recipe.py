@@ -59,6 +59,8 @@ class Encoder:
         ``as_recorded``, or ``speech_rms`` to make the gain of the microphone irrelevant.
     trim : bool
         Whether silence at either end is cut off.
+    trim_noise : bool
+        Whether noise at either end is cut off too: all up to 10 dB over the noise floor.
     pool_after : int
         For Whisper: temporal pooling with stride 2 after this layer; 0 for none.
     """
@@ -68,6 +70,7 @@ class Encoder:
     layers: tuple[int, ...] = (2, 3, 4)
     level: str = "speech_rms"
     trim: bool = True
+    trim_noise: bool = False
     pool_after: int = 0
 
 

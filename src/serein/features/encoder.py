@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class SpeechEncoder:
         ``"openai/whisper-base"`` or ``"microsoft/wavlm-large"``.
     layers : sequence of int
         Layers whose hidden states are used, from 1.
-    level, trim
+    level, trim, trim_noise
         Settings of the `FrontEnd`.
     weights : path, optional
         A folder in which `name` is looked for first.
@@ -77,6 +78,7 @@ class SpeechEncoder:
         layers: Sequence[int] = (2, 3, 4),
         level: str = "as_recorded",
         trim: bool = False,
+        trim_noise: bool = False,
         weights: str | Path | None = None,
         pool_after: int = 0,
         download: bool = False,
@@ -86,7 +88,11 @@ class SpeechEncoder:
         self.layers = tuple(sorted(layers))
         self.pool_after = pool_after
         self.network, self.front_end, self.dimensions = _build(
-            folder, self.layers, pool_after, level, trim, download=download
+            folder,
+            self.layers,
+            pool_after,
+            FrontEnd(level=level, trim=trim, trim_noise=trim_noise),
+            download=download,
         )
         self.weights_sha256 = _hashes(Path(folder))
         settings = [self.layers, *([pool_after] if pool_after else []), self.front_end.cache_key()]
@@ -155,8 +161,7 @@ def _build(
     source: str,
     layers: tuple[int, ...],
     pool_after: int,
-    level: str,
-    trim: bool,
+    front_end: FrontEnd,
     *,
     download: bool,
 ) -> tuple[nn.Module, FrontEnd, int]:
@@ -174,7 +179,7 @@ def _build(
         build: Callable[..., nn.Module] = networks.whisper
         depth, width = config.encoder_layers, config.d_model
         options = {"pool_after": pool_after} if pool_after else {}
-        front_end = FrontEnd(bands=config.num_mel_bins, level=level, trim=trim)
+        front_end = replace(front_end, bands=config.num_mel_bins)
     elif config.model_type in networks.WAVEFORM_FAMILIES:
         build, options = networks.waveform, {}
         depth, width = config.num_hidden_layers, config.hidden_size
@@ -182,11 +187,10 @@ def _build(
             raise EncoderError(
                 f"pool_after is {pool_after}; only a Whisper encoder pools its frames"
             )
-        front_end = FrontEnd(
-            "waveform",
+        front_end = replace(
+            front_end,
+            inputs="waveform",
             utterance_normalisation=config.feat_extract_norm == "layer",
-            level=level,
-            trim=trim,
         )
     else:
         known = ", ".join(("whisper", *networks.WAVEFORM_FAMILIES))
