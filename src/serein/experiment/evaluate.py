@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -195,6 +196,7 @@ def on_unseen_corpora(
     recipe = prepared.recipe
     if not recipe.adaptation.relative or len(set(prepared.origin)) < 2:
         return None
+    prepared = _of_several_corpora(prepared)
     protocol = replace(recipe.protocol, split="leave_one_corpus_out", emotions="all", test=())
     folds, words = make_folds(protocol, prepared.corpus)
     recipe = replace(recipe, protocol=protocol)
@@ -204,6 +206,13 @@ def on_unseen_corpora(
     with progress_bar("adaptation") as progress:
         cases = adapt(fitted, result, unseen.X, counts=(None,), progress=progress)
     return Evaluation(unseen, fitted, result, adapted=tuple(cases))
+
+
+def _of_several_corpora(prepared: Prepared) -> Prepared:
+    """Leave out the emotions that one corpus alone has: without it none is learnt."""
+    pairs = set(zip(prepared.origin, prepared.emotions, strict=True))
+    corpora = Counter(emotion for _, emotion in pairs)
+    return prepared.part(np.array([corpora[emotion] > 1 for emotion in prepared.emotions]))
 
 
 def fit_folds(

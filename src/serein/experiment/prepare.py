@@ -179,6 +179,17 @@ class Prepared:
         """Features a frame, where `X` holds series."""
         return self.front.width if isinstance(self.front, FrontEnd) else None
 
+    def part(self, kept: npt.NDArray[np.bool_]) -> Prepared:
+        """Keep some clips, and what was derived from them, without folds."""
+        augmented = self.augmented
+        if augmented is not None:
+            rows = kept[augmented.parent]
+            parent = np.cumsum(kept)[augmented.parent[rows]] - 1
+            augmented = replace(augmented, X=augmented.X[rows], parent=parent)
+        clips = tuple(clip for clip, taken in zip(self.corpus, kept, strict=True) if taken)
+        corpus = replace(self.corpus, utterances=clips)
+        return replace(self, corpus=corpus, folds=[], X=self.X[kept], augmented=augmented)
+
     def per_sample(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arguments of the classifier's `fit` beside labels and speakers."""
         given: dict[str, npt.NDArray[Any]] = {}

@@ -102,6 +102,16 @@ class _HeldOut:
     rows: _Rows
     corpus: bool  # all of it was left out
 
+    @property
+    def recordings(self) -> _HeldOut:
+        """Those as recorded: without what was augmented."""
+        kept = ~self.rows.augmented
+        near = None if self.near is None else self.near[kept]
+        distance, truth = self.distance[kept], self.truth[kept]
+        return _HeldOut(
+            self.logits[:, kept], near, distance, truth, self.rows.part(kept), self.corpus
+        )
+
 
 class DomainAdapted(LogProbabilityClassifier):
     """Linear classifiers for recordings near to training, for any others, and for a set of them.
@@ -113,11 +123,12 @@ class DomainAdapted(LogProbabilityClassifier):
     test time the baseline is that of the recordings at hand, without labels: `adapted_log_proba`.
     Augmented samples have a baseline of their own.
 
-    Confidence is fitted on corpora that were left out in turn, and on held-out speakers of all:
-    the logarithm of the temperature is a line over the distance of a recording from the nearest
-    training corpus, so that what is far from training is predicted with less confidence. With a
-    single corpus there are held-out speakers alone. The distance is Mahalanobis's, in the axes
-    along which the recordings of a corpus differ most.
+    Confidence is fitted on corpora that were left out in turn, and on held-out speakers of all,
+    with their augmented samples, so that it knows noisy and short ones: the logarithm of the
+    temperature is a line over the distance of a recording from the nearest training corpus, so that
+    what is far from training is predicted with less confidence. With a single corpus there are
+    held-out speakers alone. The distance is Mahalanobis's, in the axes along which the recordings
+    of a corpus differ most.
 
     `label_set` is the corpus of each sample, as the classifiers of `serein.models.linear` take it.
     `estimator`, `near`: such classifiers; without `near` the general one predicts alone.
@@ -168,9 +179,10 @@ class DomainAdapted(LogProbabilityClassifier):
         several = self.near is not None and len(np.unique(rows.corpora)) > 1
         self.near_ = self._near(rows) if several else None
         held = list(self._held_out(rows, near=several))
-        gate = _gate(held) if several else np.zeros(2)
+        gate = _gate([one.recordings for one in held]) if several else np.zeros(2)
         held = _mixed(held, gate)
         confidence = _confidence(held)
+        held = [one.recordings for one in held]
         prior = _speaker_prior(held, confidence[0])
         varied = self._varied(held, confidence[0], prior)
         self.heads_ = self._arrays(rows, gate, confidence, prior, varied)
@@ -209,18 +221,17 @@ class DomainAdapted(LogProbabilityClassifier):
         A corpus that was left out is far from the others, so the near head is not needed there.
         """
         generator = np.random.default_rng(self.random_state)
-        clean = rows.part(~rows.augmented)
-        names = np.unique(clean.corpora)
-        tests = [np.flatnonzero(clean.corpora == name) for name in names if len(names) > 1]
-        folds = GroupKFold(min(self.folds, len(np.unique(clean.speakers))))
-        by_speaker = [test for _, test in folds.split(clean.X, clean.y, clean.speakers)]
+        names = np.unique(rows.corpora)
+        tests = [np.flatnonzero(rows.corpora == name) for name in names if len(names) > 1]
+        folds = GroupKFold(min(self.folds, len(np.unique(rows.speakers))))
+        by_speaker = [test for _, test in folds.split(rows.X, rows.y, rows.speakers)]
         for number, out in enumerate([*tests, *by_speaker]):
-            kept = clean.part(np.setdiff1d(np.arange(len(clean.y)), out))
+            kept = rows.part(np.setdiff1d(np.arange(len(rows.y)), out))
             part, corpus = kept.drawn(generator), number < len(tests)
-            known = out[np.isin(clean.y[out], part.y)]
+            known = out[np.isin(rows.y[out], part.y)]
             if len(known) and len(np.unique(part.y)) > 1:
-                closely = self._near(kept) if near and not corpus else None
-                geometry, test = self._geometry(kept), clean.part(known)
+                closely = self._near(kept.part(~kept.augmented)) if near and not corpus else None
+                geometry, test = self._geometry(kept), rows.part(known)
                 yield self._predicted(part, closely, geometry, test, corpus=corpus)
 
     def _predicted(
