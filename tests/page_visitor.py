@@ -99,6 +99,14 @@ class Visitor:
     def give(self, *files: Path | dict[str, Any]) -> None:
         self.page.set_input_files("#files", list(files))
 
+    def drop(self, *paths: Path) -> None:
+        """Drag files or folders onto the page, and let go, as Chromium hears it from a desktop."""
+        devtools = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            given = {"type": kind, "x": 200, "y": 200, "data": data}
+            devtools.send("Input.dispatchDragEvent", given)
+
     def wait_opened(self, name: str) -> None:
         self.page.wait_for_selector(f"#opened:not([hidden]) #opened-name:text-is('{name}')")
 

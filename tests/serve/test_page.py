@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_a_recording_gets_the_prediction_of_the_recognizer(
         shown = visitor.page.locator("#segments tbody td:nth-child(2)").all_inner_texts()
         assert [text.partition(" (")[0] for text in shown] == changes
         assert visitor.page.locator("#wave [part~=region]").count() == len(changes)
+
+
+def test_files_and_folders_can_be_dropped(browser: Any, service: Any, tmp_path: Path) -> None:
+    (tmp_path / "calls" / "older").mkdir(parents=True)
+    for place in ("one.flac", "calls/two.flac", "calls/older/three.flac"):
+        shutil.copy(FAST, tmp_path / place)
+    (tmp_path / "calls" / "notes.txt").write_text("no recording")
+    with visiting(browser, service.url) as visitor:
+        visitor.drop(tmp_path / "one.flac")
+        visitor.wait_opened("one.flac")
+        visitor.drop(tmp_path / "calls", GERMAN)
+        for name in ("two.flac", "three.flac", "notes.txt", GERMAN.name):
+            visitor.page.wait_for_selector(f"#list :text('{name}')")
+        visitor.ignore_complaints("415")
 
 
 def test_the_cursor_moves_through_all_views_while_a_segment_plays(

@@ -19,15 +19,32 @@ export function onDrop(
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     mark(0);
-    const items = [...(event.dataTransfer?.items ?? [])];
-    const entries = items.map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-    void Promise.all(entries.map(filesOf)).then((found) => take(found.flat()));
+    const dropped = event.dataTransfer;
+    if (dropped) void filesIn(dropped).then(take);
   });
 }
 
+/** The files that were dropped, and those of dropped folders. */
+async function filesIn(dropped: DataTransfer): Promise<File[]> {
+  const plain = [...dropped.files]; // is empty after the first wait
+  const items = [...dropped.items].filter(({ kind }) => kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry());
+  const found = entries.map(async (entry, number) => {
+    try {
+      if (entry) return await filesOf(entry);
+    } catch {
+      // what cannot be read this way, such as a link, is given as it was dropped
+    }
+    const file = plain[number];
+    return file ? [file] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 async function filesOf(entry: FileSystemEntry): Promise<File[]> {
-  if (entry instanceof FileSystemFileEntry) {
-    return [await new Promise<File>((resolve, reject) => entry.file(resolve, reject))];
+  if (entry.isFile) {
+    const file = entry as FileSystemFileEntry;
+    return [await new Promise<File>((resolve, reject) => file.file(resolve, reject))];
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const files: File[] = [];
