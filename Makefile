@@ -159,7 +159,7 @@ audit: $(VENV)/.test
 	$(BIN)/python packaging/audit.py constraints.txt
 
 pretrained: $(VENV)/.test
-	for name in multi emodb; do \
+	for name in multi open emodb; do \
 	  $(BIN)/serein train recipes/$$name.toml --data $(DATA) --weights $(WEIGHTS) --out runs/$$name \
 	  && $(BIN)/serein export runs/$$name --int8 --audio samples --out $(PRETRAINED)/$$name || exit 1; \
 	done

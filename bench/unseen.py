@@ -1,12 +1,14 @@
 """The bundles' recipes on corpora they were not trained on, each left out in turn: `make accuracy`.
 
 Every clip is predicted by heads that were trained on the other corpora: as a single recording,
-adapted to sets of recordings and to its speaker, with noise and cut short. Writes
+adapted to sets of recordings and to its speaker, with noise and cut short. The bundle `open` is
+tested as it ships, on the corpora of speech that it was not trained on. Writes
 results/unseen.json, and the tables of docs/ACCURACY.md and the READMEs; --table runs nothing.
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,12 +39,20 @@ from serein.audio.read import Signal, read_audio
 from serein.cli.show import progress_bar
 from serein.corpora import CORPORA
 from serein.evaluation.result import Result
-from serein.experiment.adapted_scores import adapted_to
-from serein.experiment.evaluate import Evaluation, on_unseen_corpora
+from serein.experiment.adapted_scores import adapt, adapted_to
+from serein.experiment.evaluate import Evaluation, fit_folds, on_unseen_corpora
 from serein.experiment.prepare import Prepared, prepare
 from serein.experiment.recipe_file import read_recipe
 
-MARKS = {"unseen": "<!-- unseen corpora -->", "sets": "<!-- sets -->", "harder": "<!-- harder -->"}
+MARKS = {
+    name: f"<!-- {words} -->"
+    for name, words in {
+        "unseen": "unseen corpora",
+        "open": "the bundle open",
+        "sets": "sets",
+        "harder": "harder",
+    }.items()
+}
 SPEECH = ("emodb", "ravdess", "nemo", "emospeech_in")  # of speech, and of four emotions or more
 CONDITIONS = ("babble 20 dB", "babble 10 dB", "white noise 20 dB", "room noise 10 dB")
 CUT_S = (0.2, 0.35, 0.5, 0.7, 1.0)
@@ -77,7 +87,8 @@ def main() -> None:
         found = on_unseen_corpora(prepared, progress_bar=progress_bar)
         if found is None:
             raise SystemExit(f"{recipe.name} has no head for recordings of unseen corpora")
-        write_json(options.out, [rounded(row) for row in measured(prepared, found)])
+        rows = [*measured(prepared, found), *measured_open(prepared, options)]
+        write_json(options.out, [rounded(row) for row in rows])
     rows = read_json(options.out)
     write_documents(ROOT, rows)
     print(unseen_markdown(rows))
@@ -90,6 +101,35 @@ def measured(prepared: Prepared, unseen: Evaluation) -> Iterator[Row]:
         yield from sets(prepared, unseen, corpus)
         yield from noisy(prepared, unseen, corpus)
         yield from cut_short(prepared, unseen, corpus)
+
+
+def measured_open(multi: Prepared, options: Namespace) -> Iterator[Row]:
+    """Score the recipe of `open` on corpora of speech that only `multi` was trained on."""
+    recipe = read_recipe(ROOT / "recipes/open.toml")
+    prepared = prepare(
+        recipe, data=options.data, weights=options.weights, progress_bar=progress_bar
+    )
+    both = beside(prepared, multi, [name for name in SPEECH if name not in recipe.data.corpora])
+    fitted = fit_folds(both, progress_bar=progress_bar, title=recipe.name)
+    result = fitted.predict(both.X)
+    with progress_bar("adaptation") as progress:
+        cases = adapt(fitted, result, both.X, counts=(None,), progress=progress)
+    for row in by_case(Evaluation(both, fitted, result, adapted=tuple(cases))):
+        yield {"bundle": recipe.name} | row
+
+
+def beside(prepared: Prepared, other: Prepared, corpora: list[str]) -> Prepared:
+    """Put clips of corpora that another recipe prepared beside a recipe's own, as its test part."""
+    rows = np.flatnonzero(np.isin(other.origin, corpora))
+    own = len(prepared.X)
+    clips = prepared.corpus.utterances + tuple(other.corpus.utterances[row] for row in rows)
+    return replace(
+        prepared,
+        corpus=replace(prepared.corpus, utterances=clips),
+        folds=[(np.arange(own), np.arange(own, own + len(rows)))],
+        protocol=f"trained on {', '.join(prepared.recipe.data.corpora)}, tested on others",
+        X=np.concatenate([prepared.X, other.X[rows]]),
+    )
 
 
 def by_case(found: Evaluation) -> Iterator[Row]:
@@ -216,10 +256,33 @@ def title(corpus: str) -> str:
 
 
 def unseen_markdown(rows: list[Row]) -> str:
-    """Write a row a corpus: UAR and calibration error, unadapted and adapted."""
-    heads = ["corpus left out", "emotions", "speakers", "clips"]
-    heads += [part for name in NAMES.values() for part in (f"{name}, UAR", "ECE")]
+    """Write the table of `multi`, with the mean of the corpora of speech."""
     found = found_of(rows)
+    means = [
+        np.mean([found[corpus, case][key] for corpus in SPEECH])
+        for case in NAMES
+        for key in ("uar", "ece")
+    ]
+    names = ", ".join(title(corpus) for corpus in SPEECH)
+    mean = line([f"mean of {names}", "", "", "", *(f"{value:.3f}" for value in means)])
+    return "\n".join([*corpora_table("corpus left out", rows_of_bundle(rows)), mean])
+
+
+def open_markdown(rows: list[Row]) -> str:
+    """Write the table of `open`."""
+    return "\n".join(corpora_table("tested on", rows_of_bundle(rows, "open")))
+
+
+def rows_of_bundle(rows: list[Row], bundle: str = "multi") -> list[Row]:
+    """Take the rows of a bundle; those of `multi` do not name it."""
+    return [row for row in rows if row.get("bundle", "multi") == bundle]
+
+
+def corpora_table(head: str, rows: list[Row]) -> list[str]:
+    """Write a row a corpus: UAR and calibration error, unadapted and adapted."""
+    heads = [head, "emotions", "speakers", "clips"]
+    heads += [part for name in NAMES.values() for part in (f"{name}, UAR", "ECE")]
+    found = {(row["corpus"], row["case"]): row for row in rows if row.get("among") == "own"}
     lines = table_head(heads)
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         single = found[corpus, "single"]
@@ -228,19 +291,12 @@ def unseen_markdown(rows: list[Row]) -> str:
             row = found.get((corpus, case))
             cells += [uar(row), f"{row['ece']:.3f}"] if row else ["", ""]
         lines.append(line(cells))
-    means = [
-        np.mean([found[corpus, case][key] for corpus in SPEECH])
-        for case in NAMES
-        for key in ("uar", "ece")
-    ]
-    names = ", ".join(title(corpus) for corpus in SPEECH)
-    lines.append(line([f"mean of {names}", "", "", "", *(f"{value:.3f}" for value in means)]))
-    return "\n".join(lines)
+    return lines
 
 
 def found_of(rows: list[Row]) -> dict[tuple[str, str], Row]:
     """Find the rows among a corpus's own emotions by corpus and case."""
-    mine = (row for row in rows if row.get("among") == "own")
+    mine = (row for row in rows_of_bundle(rows) if row.get("among") == "own")
     return {(row["corpus"], row["case"]): row for row in mine}
 
 
@@ -282,6 +338,7 @@ def write_documents(root: Path, rows: list[Row]) -> None:
     """Put the tables between the marks of the document, and the first into the READMEs."""
     document = root / "docs/ACCURACY.md"
     write_between(document, MARKS["unseen"], unseen_markdown(rows))
+    write_between(document, MARKS["open"], open_markdown(rows))
     write_between(document, MARKS["sets"], sets_markdown(rows))
     write_between(document, MARKS["harder"], harder_markdown(rows))
     for readme in READMES:

@@ -19,7 +19,7 @@ class Range(NamedTuple):
 DEFAULT_MODEL = "multi"
 DEFAULT_PROVIDER = "cpu"
 DEFAULT_UNSURE_BELOW = 0.0  # none is
-PAGE_UNSURE_BELOW = 0.4  # on unseen corpora less sure predictions are mostly wrong: see the card
+PAGE_UNSURE_BELOW = 0.35  # on unseen corpora less sure predictions are mostly wrong: see the card
 UNSURE_RANGE = Range(0.0, 1.0)
 WINDOW_RANGE_S = Range(0.5, 10.0)  # of a window of the timeline
 HOP_RANGE_S = Range(0.1, 10.0)  # and at most a window
