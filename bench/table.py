@@ -58,7 +58,7 @@ HEADS = (
     "inference, s per s",
 )
 LATER = {  # keys that came after rows were measured, which their default leaves as they were
-    "data": {"public": (), "unlabelled": ()},
+    "data": {"public": (), "unlabelled": (), "folders": {}},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
     "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse", "emotions": "common"},
     "encoder": {"pool_after": 0, "trim_noise": False},

@@ -217,7 +217,10 @@ def test_a_recording_over_the_limit() -> None:
     [
         (["predict"], "Missing argument"),
         (["predict", "x.wav", "--loud"], "No such option"),
-        (["predict", "x.wav", "--model", "mutli"], "unknown model 'mutli'; known: multi, emodb"),
+        (
+            ["predict", "x.wav", "--model", "mutli"],
+            "unknown model 'mutli'; known: multi, emodb, open",
+        ),
         (["predict", "x.wav", "--lang", "fr"], "Invalid value"),
         (["predict", "x.wav", "--hop", "5"], "would leave gaps between windows of 4.0 s"),
         (["recognise"], "No such command"),
@@ -238,15 +241,14 @@ def test_models_lists_licence_and_scores() -> None:
     assert "CC BY-NC-SA 4.0" in text
     assert "UAR" in text
     names = [json.loads(line)["name"] for line in run("models", "--json").stdout.splitlines()]
-    assert names == ["multi", "emodb"]
+    assert names == ["multi", "emodb", "open"]
 
 
 def test_wrong_usage_and_errors_end_a_process_with_status_2() -> None:
     assert "No such command" in run_process("recognise", status=2).stderr
     said = run_process("predict", "x.wav", "--model", "mutli", status=2).stderr
-    assert (
-        said == "serein: unknown model 'mutli'; known: multi, emodb; or give the path of a bundle\n"
-    )
+    known = "known: multi, emodb, open; or give the path of a bundle"
+    assert said == f"serein: unknown model 'mutli'; {known}\n"
 
 
 def test_help_and_version() -> None:

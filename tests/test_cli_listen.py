@@ -115,7 +115,7 @@ def test_the_lines_are_chinese_too(capsys: pytest.CaptureFixture[str]) -> None:
     PlainLines("", Language.zh).add_events(by_hand(TWO, adapt=True))
     first, second = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
-        r" +0\.00 +2\.\d\d   愤怒 0\.\d\d   效价 -\d\.\d\d 唤醒度 \+\d\.\d\d", first
+        r" +0\.00 +2\.\d\d   中性 0\.\d\d   效价 -\d\.\d\d 唤醒度 \+\d\.\d\d", first
     )
     assert second.endswith("   已按 1 段语音适应")
 

@@ -241,7 +241,7 @@ def test_an_encoder_is_fetched_only_if_asked_for(
     monkeypatch.setattr("serein.experiment.prepare.SpeechEncoder", no_encoder)
     monkeypatch.chdir(tmp_path)
     recipe = run.root / "data" / "encoder.toml"
-    data = DATA.partition("[features]")[0]
+    data = DATA.partition("[features]")[0] + "[search]\nfolds = 3\n" * (command == "tune")
     recipe.write_text('name = "far"\n' + data + '[encoder]\nname = "openai/whisper-base"\n')
     words = ["serein", command, str(recipe), *["--download"] * asked]
     monkeypatch.setattr(sys, "argv", words)
@@ -271,7 +271,8 @@ def test_every_session_is_told_as_well() -> None:
 
 
 SAID_NOT_ASKED = {  # places where an address is told to a reader
-    "corpora/catalogue.py": r"https?://(zenodo\.org|emodb|github\.com|tspace|kahlan)\S*",
+    "corpora/catalogue.py": r"https?://(zenodo\.org|emodb|github\.com|tspace|kahlan|sail\.usc|lab-msp"
+    r"|affective-meld|www\.chineseldc|voice\.fub)\S*",
     "serve/settings.py": r"https?://(|example\.org or http://localhost:5173)",
     "serve/uvicorn_server.py": r"http://",
 }

@@ -119,6 +119,7 @@ def test_what_it_says_about_itself(service) -> None:
     assert [(model["name"], model["default"]) for model in models] == [
         ("multi", True),
         ("emodb", False),
+        ("open", False),
     ]
     own = serein.load("emodb")
     assert models[1]["labels"] == list(own.labels)
