@@ -45,7 +45,7 @@ class Strength:
     few: float = 0.0
 
 
-STRENGTH = Strength(logits=1.0, features=0.3, few=10.0)
+STRENGTH = Strength(logits=1.0, features=0.3, few=5.0)
 """Chosen on corpora left out, by `make personalise`."""
 OWN_LABEL = 0.1  # of the precision, for a label that the bundle's own heads do not know
 MAX_STEPS = 2000
