@@ -60,7 +60,8 @@ def test_what_was_predicted_is_cut(
     else:
         suffix = FORMATS[form].suffix
         (place / f"Anruf 1{suffix}").write_bytes(FORMATS[form].write(prediction, chinese))
-    table = cut_segments(place, calls, tmp_path / "cut")
+    table, left_out = cut_segments(place, calls, tmp_path / "cut")
+    assert not left_out
     corpus = Corpus.from_csv(table)
     assert sorted(one.emotion for one in corpus) == ["anger", "happiness", "sadness"]
     assert len(corpus.speakers) == 2
@@ -76,7 +77,8 @@ def test_a_name_is_a_person_and_other_labels_are_left_out(calls: Path, tmp_path:
     table = tmp_path / "labels.csv"
     rows = "file,start,end,emotion,speaker\nAnruf 1.flac,1,2,angry,Ann\nAnruf 1,2,3,laughter,Bo\n"
     table.write_text(rows + "Anruf 1.flac,3,4,joy,Bo\n")
-    made = cut_segments(table, calls, tmp_path / "cut")
+    made, left_out = cut_segments(table, calls, tmp_path / "cut")
+    assert left_out == {"laughter": 1}
     with made.open(newline="") as file:
         assert [(row["emotion"], row["speaker"]) for row in csv.DictReader(file)] == [
             ("anger", "Ann"),
@@ -120,5 +122,5 @@ def test_annotations_win_over_predictions(tmp_path: Path) -> None:
     task = {"data": {"audio": "/data/upload/3/call%201.wav"}, "predictions": done("happiness")}
     place = tmp_path / "export.json"
     place.write_text(json.dumps([task | {"annotations": done("anger")}]))
-    (found,) = read_segments(place)
+    (found,), _ = read_segments(place)
     assert (found.emotion, found.file) == ("anger", "/data/upload/3/call 1.wav")

@@ -220,6 +220,28 @@ def test_silence_is_a_file_without_segments(form: str, tmp_path: Path) -> None:
     assert audformat_files([silence], False).keys() == {"db.yaml", "db.segments.csv"}
 
 
+@pytest.mark.parametrize("form", [*FORMATS, "audformat"])
+def test_an_own_emotion_has_no_valence_anywhere(form: str, tmp_path: Path) -> None:
+    segment = make_segment((0.0, 1.0), {"fed up": 1.0})
+    mine = Prediction(**vars(segment), file="a.wav", model="m", timeline=(segment,))
+    assert segment.valence is None
+    if form == "audformat":
+        (content,) = (
+            text for name, text in audformat_files([mine], False).items() if "csv" in name
+        )
+    else:
+        content = FORMATS[form].write(mine, False)
+    text = content.decode().replace(" ", "")
+    assert "fed" in text
+    assert "valence+" not in text
+    if form == "csv":
+        (row,) = csv.DictReader(io.StringIO(content.decode()))
+        assert (row["confidence"], row["valence"], row["arousal"]) == ("1.0", "", "")
+    if form == "labelstudio":
+        names = {one["from_name"] for one in json.loads(content)[0]["predictions"][0]["result"]}
+        assert names == {"emotion", "lane", "confidence"}
+
+
 def test_what_is_missing_is_said(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pympi", "webvtt", "audformat"):
         monkeypatch.setitem(__import__("sys").modules, name, None)

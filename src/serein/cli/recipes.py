@@ -158,7 +158,14 @@ def corpus(
     if cut is not None:
         from serein.experiment.cut_segments import cut_segments
 
-        name, folder = str(cut_segments(Path(name), folder, cut)), cut
+        made, left_out = cut_segments(Path(name), folder, cut)
+        name, folder = str(made), cut
+        if left_out:
+            most = ", ".join(f"{label} ({count})" for label, count in left_out.most_common(5))
+            number = left_out.total()
+            echo(
+                f"serein: {number} segment(s) left out, labelled with no emotion: {most}", err=True
+            )
     table = Corpus.from_csv(name, audio_root=folder) if is_table(name) else None
     with progress_bar("recordings") as progress:
         report = report_corpus(table or Corpus.load(name, folder), progress)

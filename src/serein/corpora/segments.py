@@ -7,6 +7,7 @@ JSON: among others, what `serein predict --format` writes. All but CSV and JSON 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,8 +39,8 @@ class LabelledSegment:
     speaker: str
 
 
-def read_segments(place: Path) -> list[LabelledSegment]:
-    """Read all segments with an emotion; those with other labels are left out.
+def read_segments(place: Path) -> tuple[list[LabelledSegment], Counter[str]]:
+    """Read all segments with an emotion; and count the labels of those that are left out.
 
     `place`: a file, a folder of audformat, or a folder of files, each of one recording.
     Raises: CorpusError if there are none, or one cannot be read.
@@ -53,40 +54,48 @@ def read_segments(place: Path) -> list[LabelledSegment]:
             f"{place}: no annotation; need .csv, .TextGrid, .eaf, .json of Label Studio, or a "
             "folder of audformat"
         )
-    found = [one for file in known for one in _read(file, READERS[kinds[file]])]
+    left_out: Counter[str] = Counter()
+    found = [one for file in known for one in _read(file, READERS[kinds[file]], left_out)]
     if not found:
         raise CorpusError(f"{place}: no segment of it is labelled with an emotion")
-    return found
+    return found, left_out
 
 
 def _read(
-    place: Path, read: Callable[[Path], Iterator[LabelledSegment | None]]
+    place: Path, read: Callable[[Path], Iterator[LabelledSegment | str]], left_out: Counter[str]
 ) -> Iterator[LabelledSegment]:
-    """Read an annotation; a segment that names no recording is of the one named like it."""
+    """Read an annotation; a segment that names no recording is of the one named like it.
+
+    Labels without letters are numbers, or nothing at all, and not counted.
+    """
     try:
         if place.is_file() and place.stat().st_size > MAX_BYTES:
             raise CorpusError(f"{place}: has more than {MAX_BYTES >> 20} MB: not an annotation")
-        found = [one for one in read(place) if one is not None]
+        there = list(read(place))
     except (CorpusError, MissingExtraError):
         raise
     except Exception as error:  # of the libraries, each their own
         raise CorpusError(f"{place}: cannot be read ({reason_of(error)})") from error
-    for one in found:
+    words = [one for one in there if isinstance(one, str)]
+    left_out.update(word for word in words if any(map(str.isalpha, word)))
+    for one in there:
+        if isinstance(one, str):
+            continue
         if not 0 <= one.start < one.end < MAX_S:
             raise CorpusError(f"{place}: a segment lasts from {one.start} to {one.end} s")
         yield one if one.file else replace(one, file=place.stem)
 
 
-def _segment(file: Any, start: Any, end: Any, label: Any, speaker: Any) -> LabelledSegment | None:
-    """Make a segment; None where the label is no emotion."""
+def _segment(file: Any, start: Any, end: Any, label: Any, speaker: Any) -> LabelledSegment | str:
+    """Make a segment; return the label where that is no emotion."""
     try:
         emotion = canonical_emotion(str(label).strip())
     except CorpusError:
-        return None
+        return str(label).strip()
     return LabelledSegment(str(file), float(start), float(end), emotion, str(speaker))
 
 
-def _csv(place: Path) -> Iterator[LabelledSegment | None]:
+def _csv(place: Path) -> Iterator[LabelledSegment | str]:
     rows = read_rows(place)
     missing = {*COLUMNS} - {*(rows[0] if rows else COLUMNS)}
     if missing:
@@ -96,14 +105,14 @@ def _csv(place: Path) -> Iterator[LabelledSegment | None]:
         yield _segment(row["file"], row["start"], row["end"], row["emotion"], who)
 
 
-def _textgrid(place: Path) -> Iterator[LabelledSegment | None]:
+def _textgrid(place: Path) -> Iterator[LabelledSegment | str]:
     for tier in _pympi().Praat.TextGrid(str(place)).get_tiers():
         if tier.tier_type == "IntervalTier":
             for start, end, label in tier.get_all_intervals():
                 yield _segment("", start, end, label, tier.name)
 
 
-def _eaf(place: Path) -> Iterator[LabelledSegment | None]:
+def _eaf(place: Path) -> Iterator[LabelledSegment | str]:
     eaf = _pympi().Elan.Eaf(str(place))
     linked = [unquote(urlparse(one["MEDIA_URL"]).path) for one in eaf.media_descriptors]
     for tier in eaf.get_tier_names():
@@ -111,7 +120,7 @@ def _eaf(place: Path) -> Iterator[LabelledSegment | None]:
             yield _segment(next(iter(linked), ""), start / 1000, end / 1000, label, tier)
 
 
-def _audformat(place: Path) -> Iterator[LabelledSegment | None]:
+def _audformat(place: Path) -> Iterator[LabelledSegment | str]:
     try:
         import audformat
     except ImportError as cause:
@@ -127,7 +136,7 @@ def _audformat(place: Path) -> Iterator[LabelledSegment | None]:
             yield _segment(file, start.total_seconds(), end.total_seconds(), label, who)
 
 
-def _label_studio(place: Path) -> Iterator[LabelledSegment | None]:
+def _label_studio(place: Path) -> Iterator[LabelledSegment | str]:
     """Read what people annotated, or where nobody did, what was predicted."""
     for task in json.loads(place.read_bytes()):
         data = [one for one in task["data"].values() if isinstance(one, str)]
@@ -153,7 +162,7 @@ def _pympi() -> Any:
     return pympi
 
 
-READERS: dict[str, Callable[[Path], Iterator[LabelledSegment | None]]] = {
+READERS: dict[str, Callable[[Path], Iterator[LabelledSegment | str]]] = {
     ".csv": _csv,
     ".textgrid": _textgrid,
     ".eaf": _eaf,

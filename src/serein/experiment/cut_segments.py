@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,15 +21,15 @@ HEADER = ("file", "emotion", "speaker", "recording")
 NUMBERED = re.compile(r".*\d|left|right|voice|左声道|右声道|声音")  # names for one recording alone
 
 
-def cut_segments(annotations: Path, recordings: Path, out: Path) -> Path:
+def cut_segments(annotations: Path, recordings: Path, out: Path) -> tuple[Path, Counter[str]]:
     """Write each labelled segment as a clip of FLAC, and the table of the corpus that they are.
 
     `annotations`: as `serein.corpora.segments.read_segments` reads them; `recordings`: the folder.
     A speaker without a name, such as ``speaker 1``, is another person in each recording.
-    Returns: the table.
+    Returns: the table, and the labels of segments that were left out: no emotions.
     Raises: CorpusError if a recording is not found; AudioError if it cannot be read.
     """
-    found = read_segments(annotations)
+    found, left_out = read_segments(annotations)
     files = _found({one.file for one in found}, recordings)
     make_folder(out)
     if any(out.iterdir()):
@@ -41,7 +42,7 @@ def cut_segments(annotations: Path, recordings: Path, out: Path) -> Path:
             write_whole(out / clip, _flac(_part(signal, one, files[name])))
             speaker = f"{files[name].stem} " * bool(NUMBERED.fullmatch(one.speaker)) + one.speaker
             rows.append((clip, one.emotion, speaker, f"{files[name].name} {number + 1}"))
-    return write_rows(out / TABLE, HEADER, rows)
+    return write_rows(out / TABLE, HEADER, rows), left_out
 
 
 def _found(names: Iterable[str], folder: Path) -> Mapping[str, Path]:

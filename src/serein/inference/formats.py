@@ -131,7 +131,8 @@ def write_label_studio(prediction: Prediction, chinese: bool) -> bytes:
                 "lane": ("choices", [lane]),
             }
             for name, value in zip(COLUMNS, _values(one), strict=True):
-                kinds[name] = ("number", _rounded(value))
+                if value is not None:
+                    kinds[name] = ("number", _rounded(value))
             results += [
                 region | {"from_name": name, "type": kind, "value": where | {kind: value}}
                 for name, (kind, value) in kinds.items()
@@ -220,7 +221,8 @@ def _tiers(lane: str, segments: Sequence[Segment], chinese: bool) -> Mapping[str
     """Return the tiers of a lane: their names, and a text for each segment."""
     tiers = {lane: [_label(one, chinese) for one in segments]}
     for number, name in enumerate(COLUMNS):
-        tiers[f"{lane} {name}"] = [f"{_rounded(_values(one)[number])}" for one in segments]
+        values = [_rounded(_values(one)[number]) for one in segments]
+        tiers[f"{lane} {name}"] = ["" if value is None else str(value) for value in values]
     return tiers
 
 
@@ -234,11 +236,11 @@ def _subtitles(prediction: Prediction, chinese: bool, kind: str) -> bytes:
     for lane, segments in _lanes(prediction, chinese).items():
         who = f"{lane}: " if prediction.lanes else ""
         for one in segments:
-            confidence, valence, arousal = map(_rounded, _values(one))
-            text = f"{who}{_label(one, chinese)} {confidence:.2f}"
-            more = f"valence {valence:+.2f}, arousal {arousal:+.2f}"
+            text = [f"{who}{_label(one, chinese)} {one.confidence:.2f}"]
+            if one.valence is not None and one.arousal is not None:
+                text.append(f"valence {one.valence:+z.2f}, arousal {one.arousal:+z.2f}")
             start, end = map(_clock, _times(one))
-            captions.append(webvtt.Caption(start, end, [text, more]))
+            captions.append(webvtt.Caption(start, end, text))
     captions.sort(key=lambda caption: caption.start_time)
     place = io.StringIO()
     webvtt.WebVTT(captions=captions).write(place, format=kind)
@@ -250,17 +252,17 @@ def _label(segment: Segment, chinese: bool) -> str:
     return chinese_label(emotion) if chinese else emotion
 
 
-def _values(segment: Segment) -> tuple[float, float, float]:
-    """Return confidence, valence and arousal of a segment with speech."""
-    return segment.confidence or 0.0, segment.valence or 0.0, segment.arousal or 0.0
+def _values(segment: Segment) -> tuple[float | None, ...]:
+    """Return confidence, valence and arousal; own emotions have neither of the last two."""
+    return segment.confidence, segment.valence, segment.arousal
 
 
 def _times(segment: Segment) -> tuple[float, float]:
     return round(segment.start, 3), round(segment.end, 3)
 
 
-def _rounded(value: float | None) -> float:
-    return round(value or 0.0, 4) + 0.0  # 0.0 in place of -0.0
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4) + 0.0  # 0.0 in place of -0.0
 
 
 def _clock(seconds: float) -> str:
