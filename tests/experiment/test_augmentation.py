@@ -272,3 +272,32 @@ def test_what_is_no_signal_is_refused():
 
 def test_a_probability_has_another_fingerprint():
     assert augmenting().fingerprint != augmenting(probability={"noise": 0.5}).fingerprint
+
+
+# --- recordings of a folder ---
+
+
+def test_noise_and_overlay_are_recordings_of_a_folder(tmp_path: Path, voice: Array):
+    """At 0 dB, half of the power is at the tone of one of them."""
+    sounds = write_tones(tmp_path, 1000, 3000, seconds=0.3)
+    ranges = {"folder": str(tmp_path), "snr_db": 0.0}
+    heard = set()
+    for name, number in [("noise", n) for n in range(6)] + [("overlay", 0)]:
+        made = augmenting(number, chain=(name,), ranges={name: ranges})
+        changed = replace(made, sounds={name: sounds})(voice)
+        added = np.abs(np.fft.rfft(changed - voice * (changed.size == voice.size)))
+        heard.add((name, 1000 if added[1000] > added[3000] else 3000))
+        level = np.sqrt(np.mean(np.square(changed - voice)[: round(0.3 * RATE_HZ)]))
+        assert level == pytest.approx(np.sqrt(np.mean(voice**2)), rel=0.3)
+        assert (np.abs(changed - voice)[-100:].max() > 0.01) is np.bool_(name == "noise")
+    assert {("noise", 1000), ("noise", 3000)} < heard
+
+
+def test_what_the_folder_holds_changes_the_fingerprint_and_where_it_lies_does_not(tmp_path: Path):
+    def fingerprint(folder: str, *tones_hz: int) -> str:
+        (tmp_path / folder).mkdir()
+        sounds = write_tones(tmp_path / folder, *tones_hz)
+        made = augmenting(chain=("noise",), ranges={"noise": {"folder": folder}})
+        return replace(made, sounds={"noise": sounds}).fingerprint
+
+    assert fingerprint("a", 1000) == fingerprint("b", 1000) != fingerprint("c", 2000)

@@ -361,6 +361,38 @@ def test_babble_of_a_recipe_is_of_the_clips_own_part(tmp_path: Path):
     assert told == [(done, 8) for done in range(1, 9)] * 2
 
 
+def with_noise(folder: Path) -> Recipe:
+    return replace(
+        recipe(folder=str(folder)),
+        features=Features(sets=("mfcc",), functionals=("mean", "std")),
+        augmentation=Augmentation(1, ("noise",), {"noise": {"folder": str(folder / "street")}}),
+        protocol=Protocol("speaker_k_fold", folds=2),
+    )
+
+
+def test_noise_from_a_folder_is_checked_before_any_feature(tmp_path: Path):
+    write_table(tmp_path, "one")
+    write_table(tmp_path, "two")
+    street, cache = tmp_path / "street", tmp_path / "cache"
+    street.mkdir()
+    with pytest.raises(AudioError, match="street: no recording in this folder"):
+        prepare(with_noise(tmp_path), cache=cache)
+    soundfile.write(street / "hum.wav", 0.1 * np.sin(np.arange(RATE_HZ)), RATE_HZ)
+    soundfile.write(street / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
+    (street / "text.wav").write_text("no sound")
+    with pytest.raises(AudioError, match=r"2 of 3 recordings(?s:.*)silent\.wav: is silent"):
+        prepare(with_noise(tmp_path), cache=cache)
+    copied = street / "copied.wav"
+    copied.write_bytes((tmp_path / "one-ann-anger.wav").read_bytes())
+    with pytest.raises(CorpusError, match=r"in the corpus too: .*copied\.wav"):
+        prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
+    assert not cache.exists()
+    copied.unlink()
+    found = prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
+    assert len(found.augmented.X) == 8
+    assert len(found.skipped) == 2
+
+
 # --- all of it ---
 
 

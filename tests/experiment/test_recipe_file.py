@@ -17,6 +17,7 @@ from serein.training.plan import Training
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
 SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
+AUGMENTED = SMALL + "[augmentation]\nper_clip = 1\nchain = ['noise']\n"
 WEIGHT = '[balance]\nmethod = "corpora"\nweight = '
 
 
@@ -171,6 +172,12 @@ def test_a_relative_recipe_has_absolute_folders(
     assert read_recipe("recipe.toml").data.folder == str(tmp_path / "near" / "clips")
 
 
+def test_a_folder_of_noise_is_beside_the_recipe(read, tmp_path: Path):
+    recipe = read(AUGMENTED + "ranges = { noise = { folder = 'street' } }")
+    folder = recipe.augmentation.ranges["noise"]["folder"]
+    assert folder == str(tmp_path / "near" / "street")
+
+
 # --- what is refused ---
 
 
@@ -275,6 +282,10 @@ def test_a_missing_key_or_a_wrong_type(read, text: str, message: str):
         (SMALL + "[protocol]\ncalibration_folds = 1", "calibration_folds must be 0 or at least 2"),
         (SMALL + "[protocol]\nseed = -1", "protocol.seed must be 0 to 4294967295"),
         (SMALL + "[protocol]\nseed = 4294967296", "protocol.seed must be 0 to 4294967295"),
+        (AUGMENTED.replace("noise", "overlay"), "overlay needs recordings: ranges = "),
+        (AUGMENTED + "ranges = { noise = { folder = 3 } }", "folder is 3; it needs a path"),
+        (AUGMENTED + "ranges = { noise = { folder = '.', kind = 'pink' } }", "option 'kind'"),
+        (AUGMENTED + "ranges = { noise = { folder = '.', snr_db = 300 } }", "snr_db is 300"),
         (SMALL + "[bundle]\nwindow_s = 0.5", "bundle.window_s must be 1 to 30"),
         (SMALL + "[bundle]\nwindow_s = 31", "bundle.window_s must be 1 to 30"),
         (SMALL + "[bundle]\nhop_s = 0", "bundle.hop_s must be above 0 and at most window_s"),

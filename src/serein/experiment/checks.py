@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from inspect import signature
 from math import inf
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serein.audio.chain import AUGMENTATIONS, draw
+from serein.audio.read import RATE_HZ
 from serein.corpora import CORPORA
 from serein.corpora.corpus import is_table
 from serein.emotions import label_name
@@ -18,6 +20,7 @@ from serein.errors import RecipeError, SettingError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
 from serein.evaluation.search.space import read_space
+from serein.experiment.data import FROM_FOLDER, overlaid
 from serein.experiment.fusion import (
     check_estimator,
     checked_fusion,
@@ -160,8 +163,10 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
         "augmentation.per_clip must be 0 to 20": 0 <= recipe.augmentation.per_clip <= 20,
-        "augmentation: overlay needs a second recording: not here": "overlay"
-        not in recipe.augmentation.chain,
+        'augmentation: overlay needs recordings: ranges = { overlay = { folder = "…" } }': (
+            "overlay" not in recipe.augmentation.chain
+            or "folder" in recipe.augmentation.ranges.get("overlay", {})
+        ),
         "augmentation.per_clip needs augmentation.chain": not recipe.augmentation.per_clip
         or bool(recipe.augmentation.chain),
         "augmentation.probability must be 0 to 1": all(
@@ -329,11 +334,21 @@ def _attempts(recipe: Recipe) -> dict[str, Callable[[], Any]]:
     if features and not features.table:
         attempts["features"] = lambda: front_end(features)
     for name in augmentation.chain:
-        if name != "overlay":
-            attempts[f"augmentation: {name}"] = lambda name=name: draw(  # type: ignore[misc]
-                np.random.default_rng(0), name, **augmentation.ranges.get(name, {})
-            )
+        attempts[f"augmentation: {name}"] = partial(
+            _check_augmentation, name, augmentation.ranges.get(name, {})
+        )
     return attempts
+
+
+def _check_augmentation(name: str, options: dict[str, Any]) -> None:
+    generator = np.random.default_rng(0)
+    if name not in FROM_FOLDER or "folder" not in options:
+        if name != "overlay":
+            draw(generator, name, **options)
+        return
+    if not isinstance(options["folder"], str):
+        raise SettingError(f"folder is {options['folder']!r}; it needs a path in quotes")
+    draw(generator, "overlay", other=np.ones(RATE_HZ, np.float32), **overlaid(name, options))
 
 
 def _check_space(recipe: Recipe) -> None:

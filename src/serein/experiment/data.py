@@ -6,8 +6,8 @@ import hashlib
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.augment import Noise
+from serein.audio.augment import Augmentation as Changed
+from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
 from serein.corpora.validation import duplicates
-from serein.errors import CorpusError
+from serein.errors import AudioError, BadFilesError, CorpusError
 from serein.evaluation.protocol import Fold
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
+from serein.recordings import recordings
 from serein.tables import read_rows
 
 
@@ -146,6 +148,53 @@ Array = npt.NDArray[np.float32]
 VOICES = (4, 8)  # of babble, fewest and most
 VOICE_S = 10.0  # of a recording that babble is mixed from, at most
 VOICES_KEPT = 1000  # in memory, for each is mixed many times
+NOISE_S, NOISES_KEPT = 60.0, 100  # of a recording of noise, at most; in memory
+FROM_FOLDER: dict[str, dict[str, Any]] = {
+    "noise": {"snr_db": (0, 30), "repeat": True},
+    "overlay": {},
+}
+"""Augmentations that ``folder`` gives recordings to, and what each asks of `Overlay` then."""
+
+
+def read_sounds(
+    recipe: Recipe, corpus: Corpus, bad: Container[Path] = ()
+) -> dict[str, tuple[Path, ...]]:
+    """List the recordings of noise and overlays that a recipe takes from folders, all readable.
+
+    Raises: BadFilesError that names the others; CorpusError if one is in the corpus too, and could
+    be on the other side of a fold.
+    """
+    ranges = recipe.augmentation.ranges if recipe.augmentation.per_clip else {}
+    found: dict[str, tuple[Path, ...]] = {}
+    for name in FROM_FOLDER.keys() & ranges.keys():
+        if "folder" in ranges[name]:
+            files = recordings(ranges[name]["folder"])
+            found[name] = tuple(file for file in files if file not in bad)
+    files = [file for files in found.values() for file in files]
+    unusable = {file: reason for file in files if (reason := _no_sound(file))}
+    if unusable:
+        raise BadFilesError(unusable, len(files))
+    if recipe.protocol.speaker_overlap == "refuse":
+        _refuse_in_corpus(files, corpus)
+    return found
+
+
+def _no_sound(file: Path) -> str:
+    try:
+        return "" if np.any(read_audio(file)) else f"{file}: is silent, and no noise"
+    except AudioError as error:
+        return str(error)
+
+
+def _refuse_in_corpus(files: Sequence[Path], corpus: Corpus) -> None:
+    sounds = [Utterance(file, "", "", "") for file in files]
+    for copies in duplicates((*corpus, *sounds)):
+        if len({clip.corpus == "" for clip in copies}) == 2:
+            names = " and ".join(str(clip.path) for clip in copies)
+            raise CorpusError(
+                f"augmentation: a recording to be mixed in is in the corpus too: {names}; mixed "
+                "into training, it would be in the test part of another fold: leave it out"
+            )
 
 
 def babble_parts(
@@ -180,6 +229,7 @@ class AugmentingExtractor:
     """Augments a signal, then extracts; what is drawn depends on signal, seed, number and voices.
 
     `voices` are the recordings that babble is mixed from; the signal's own is never among them.
+    `sounds`: as `read_sounds` lists them.
     """
 
     extractor: Extractor
@@ -187,14 +237,20 @@ class AugmentingExtractor:
     number: int
     seed: int
     voices: tuple[Path, ...] = ()
+    sounds: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """Extractor, augmentation, number, seed and content of the voices in 20 letters."""
-        drawn = [self.augmentation.chain, self.augmentation.ranges, self.number, self.seed]
+        """Extractor, augmentation, number, seed and content of the recordings in 20 letters."""
+        ranges = {
+            name: {key: value for key, value in options.items() if key != "folder"}
+            for name, options in self.augmentation.ranges.items()
+        }
+        drawn = [self.augmentation.chain, ranges, self.number, self.seed]
         drawn += [self.augmentation.probability] if self.augmentation.probability else []
-        if self.voices:
-            drawn.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in self.voices])
+        for files in (self.voices, *self.sounds.values()):
+            if files:
+                drawn.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
         text = json.dumps([self.extractor.fingerprint, drawn], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -202,9 +258,8 @@ class AugmentingExtractor:
         """Augment a signal and extract its features."""
         content = zlib.crc32(np.ascontiguousarray(signal).tobytes())
         generator = np.random.default_rng([self.seed, self.number, content])
-        ranges: Mapping[str, dict[str, object]] = self.augmentation.ranges
         steps = [
-            draw(generator, name, **ranges.get(name, {}))
+            self._step(generator, name)
             for name in self.augmentation.chain
             if name not in self.augmentation.probability
             or generator.random() < self.augmentation.probability[name]
@@ -217,6 +272,15 @@ class AugmentingExtractor:
         ]
         return self.extractor(Chain(tuple(steps)).apply(signal))
 
+    def _step(self, generator: Generator, name: str) -> Changed:
+        options: dict[str, Any] = self.augmentation.ranges.get(name, {})
+        if name not in self.sounds:
+            return draw(generator, name, **options)
+        files = self.sounds[name]
+        sound = _read_noise(files[generator.integers(len(files))])
+        sound = np.roll(sound, generator.integers(sound.size))
+        return draw(generator, "overlay", other=sound, **overlaid(name, options))
+
     def _voices_beside(self, signal: Array, seed: int) -> tuple[Array, ...]:
         """Draw some voices, none of them that of the signal."""
         generator = np.random.default_rng(seed)
@@ -226,6 +290,11 @@ class AugmentingExtractor:
         return tuple(islice((one for one in drawn if not np.array_equal(one, own)), count))
 
 
+def overlaid(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what noise or an overlay from a folder asks of `serein.audio.augment.Overlay`."""
+    return FROM_FOLDER[name] | {key: options[key] for key in options if key != "folder"}
+
+
 def _voice(signal: Array) -> Array:
     return signal[: round(VOICE_S * RATE_HZ)]
 
@@ -233,6 +302,11 @@ def _voice(signal: Array) -> Array:
 @lru_cache(VOICES_KEPT)
 def _read_voice(path: Path) -> Array:
     return _voice(read_audio(path)).copy()
+
+
+@lru_cache(NOISES_KEPT)
+def _read_noise(path: Path) -> Array:
+    return read_audio(path)[: round(NOISE_S * RATE_HZ)].copy()
 
 
 def read_vectors(

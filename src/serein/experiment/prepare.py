@@ -35,6 +35,7 @@ from serein.experiment.data import (
     corpus_weights,
     describe_corpora,
     read_corpora,
+    read_sounds,
     read_unlabelled,
     read_vectors,
 )
@@ -289,6 +290,7 @@ def _prepare(
     else:
         check_inner_folds(recipe, corpus, folds)
     parts = babble_parts(recipe.augmentation, corpus, folds)
+    sounds = read_sounds(recipe, corpus, bad)
     modalities, rest = other_modalities(recipe, corpus, more)
     if recipe.features and recipe.features.table:
         X = read_vectors(recipe.features.table, corpus)
@@ -301,7 +303,9 @@ def _prepare(
     if recipe.protocol.speaker_overlap == "refuse":
         refuse_same_sound(corpus, folds, arrays)
     for number in range(times):
-        extractor = AugmentingExtractor(front, recipe.augmentation, number, recipe.protocol.seed)
+        extractor = AugmentingExtractor(
+            *(front, recipe.augmentation, number, recipe.protocol.seed), sounds=sounds
+        )
         arrays += describe(corpus, extractor, cache, progress_bar, parts)
     X = stack(arrays, front)
     augmented = None

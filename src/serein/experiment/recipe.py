@@ -217,6 +217,8 @@ class Augmentation:
         with parameters drawn anew.
     ranges : dict
         Ranges to draw from, where they are not the default: ``speed = { rate = [0.88, 1.12] }``.
+        Noise and overlay (a second voice) may be recordings of a folder, relative to the recipe's
+        own: ``noise = { folder = "street", snr_db = [0, 20] }``.
     probability : dict
         With which each version goes through an augmentation of the chain, where it is not 1:
         ``{ reverb = 0.5 }``.

@@ -194,6 +194,11 @@ def _absolute(recipe: Recipe, near: Path) -> Recipe:
         features = replace(features, table=beside(features.table))
     folders = {name: str((near / path).resolve()) for name, path in recipe.data.folders.items()}
     data = replace(recipe.data, folder=beside(recipe.data.folder), folders=folders)
+    ranges = {
+        name: options | {"folder": beside(options["folder"])} if "folder" in options else options
+        for name, options in recipe.augmentation.ranges.items()
+    }
+    recipe = replace(recipe, augmentation=replace(recipe.augmentation, ranges=ranges))
     face, text = recipe.face, recipe.text
     if face:
         face = replace(face, table=str((near / face.table).resolve()))

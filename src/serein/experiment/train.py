@@ -28,7 +28,7 @@ from serein.experiment.prepare import (
     no_progress_bar,
     temperature_of,
 )
-from serein.experiment.recipe import Recipe
+from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.speech import SpeechDetector, train_speech_detector
 from serein.features.encoder import SpeechEncoder
 from serein.inference.arrays import ArraysModel
@@ -207,7 +207,7 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         if recipe.fusion.method == "hybrid":  # its network stands in place of the model
             del manifest["model"]
     if recipe.augmentation.per_clip:
-        manifest["augmentation"] = asdict(recipe.augmentation)
+        manifest["augmentation"] = _augmentation(recipe.augmentation)
     spent = inside(fitted.classifier, "privacy_")
     if spent:
         manifest["privacy"] = spent | {"public": list(recipe.data.public)}
@@ -228,6 +228,15 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         if front.pool_after:
             manifest["encoder"]["pool_after"] = front.pool_after
     return manifest
+
+
+def _augmentation(augmentation: Augmentation) -> dict[str, Any]:
+    """Describe augmentation; where a folder of noise lies on this machine is private."""
+    described = asdict(augmentation)
+    for options in described["ranges"].values():
+        if "folder" in options:
+            options["folder"] = Path(options["folder"]).name
+    return described
 
 
 def _scores(evaluation: Evaluation) -> list[dict[str, Any]]:
