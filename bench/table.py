@@ -61,7 +61,7 @@ LATER = {  # keys that came after rows were measured, which their default leaves
     "data": {"public": (), "unlabelled": (), "folders": {}},
     "training": {"privacy_epsilon": 0.0, "privacy_delta": 1e-5, "privacy_clip": 1.0},
     "protocol": {"named": {}, "test": (), "speaker_overlap": "refuse", "emotions": "common"},
-    "encoder": {"pool_after": 0, "trim_noise": False},
+    "encoder": {"pool_after": 0, "trim_noise": False, "frames": False},
     "augmentation": {"probability": {}, "weight": 1.0},
     "balance": {"weight": {}},
 }

@@ -19,6 +19,7 @@ RECIPES = sorted(FOLDER.glob("*.toml"))
 SMALL = 'name = "small"\n[data]\ncorpora = ["emodb"]\n'
 AUGMENTED = SMALL + "[augmentation]\nper_clip = 1\nchain = ['noise']\n"
 WEIGHT = '[balance]\nmethod = "corpora"\nweight = '
+FRAMES = "[encoder]\nframes = true\n"
 
 
 @pytest.fixture
@@ -337,6 +338,15 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
             "[adaptation]\nrelative = true\nnear_alpha = 1e-5\n",
             "adaptation.near_alpha needs several corpora",
         ),
+        (FRAMES + "[model]\nname = 'gmm_hmm'\n", "gmm_hmm takes series: leave encoder"),
+        (FRAMES + "[balance]\nmethod = 'smote'\n", "an encoder without frames, or use over"),
+        (FRAMES + "[text]\n", r"vectors of the voice: give \[encoder\] without frames"),
+        (
+            FRAMES + "[model]\nname = 'ridge'\n[adaptation]\nrelative = true\n",
+            r"one vector a recording: an \[encoder\] without frames",
+        ),
+        ("[encoder]\nframes = 2\n", "encoder: frames is 2; allowed: bool"),
+        ("[features]\nframes = true\n", "features: unknown key 'frames'"),
         ("[balance]\nmethod = 'smoot'\n", "unknown balance method 'smoot'; known: smote, "),
         (WEIGHT + "{ nemo = 0.5 }\n", "unknown corpus in balance.weight 'nemo'; known: "),
         (WEIGHT + "{ emodb = 0 }\n", "balance.weight must be above 0, and finite"),

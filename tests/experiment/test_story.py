@@ -136,6 +136,35 @@ def test_train_export_predict(
     assert "is the bundle itself" in serein_command(*itself, status=2)
 
 
+def test_a_network_learns_from_the_encoders_frames(
+    studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "SOUNDS", 10)
+    recipe = (studio / "mine.toml").read_text().replace("[encoder]", "[encoder]\nframes = true")
+    recipe += '[model]\nname = "lstm"\nhidden = 16\n[training]\nepochs = 5\nbatch_size = 8\n'
+    recipe += '[protocol]\ncalibration_folds = 0\n[augmentation]\nper_clip = 1\nchain = ["speed"]\n'
+    (studio / "frames.toml").write_text(recipe)
+    cache = tmp_path / "cache"
+    text = serein_command(
+        "train", studio / "frames.toml", "--out", tmp_path / "model", "--cache", cache
+    )
+    assert "UAR" in text
+    kept = [np.load(file) for file in (cache / "features").rglob("*.npy")]
+    assert {(one.dtype, one.shape[1]) for one in kept} == {(np.dtype(np.float16), 32)}
+    recognizer = serein.load(tmp_path / "model")
+    assert recognizer.manifest["encoder"].items() >= {"layers": [1, 2], "frames": True}.items()
+    assert "as a series, 40 ms a frame" in (tmp_path / "model" / "CARD.md").read_text()
+    for emotion in PITCH_HZ:
+        assert recognizer.predict(studio / f"0-{emotion}-0.wav").emotion == emotion
+    talk = Path(__file__).parents[2] / "samples" / "espeak-german.flac"
+    events = serein_command("listen", "--file", talk, "--model", tmp_path / "model", "--json")
+    found = [json.loads(line) for line in events.splitlines()]
+    assert {name for event in found for name in event["probabilities"]} == set(PITCH_HZ)
+    serein_command("export", tmp_path / "model", "--int8", "--out", tmp_path / "int8")
+    text = serein_command("predict", studio / "0-anger-0.wav", "--model", tmp_path / "int8")
+    assert "anger" in text
+
+
 def test_a_corpus_of_one_speaker_is_refused(studio: Path, tmp_path: Path) -> None:
     rows = (studio / "mine.csv").read_text().splitlines()
     alone = [row for row in rows if row.endswith(("speaker", "s0"))]

@@ -34,7 +34,12 @@ from transformers.models.whisper.modeling_whisper import sinusoids
 
 from serein.audio.read import RATE_HZ
 from serein.errors import EncoderError, SettingError
-from serein.experiment.export.torch_graph import example_input, to_onnx
+from serein.experiment.export.torch_graph import (
+    GraphEncoder,
+    encoder_graph,
+    example_input,
+    to_onnx,
+)
 from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
 from serein.onnx_graph import check_graph
 
@@ -194,6 +199,49 @@ def test_frames_are_averaged_two_by_two_for_the_layers_after(whisper_folder: Pat
     np.testing.assert_allclose(hurried[: 4 * WIDTH], unhurried[: 4 * WIDTH], atol=1e-6)
     assert (hurried[4 * WIDTH :] - unhurried[4 * WIDTH :]).abs().max() > 1e-4
     assert pooled_encoder.fingerprint != whole.fingerprint
+
+
+def frames_of(states: list[torch.Tensor]) -> Array:
+    """The mean of (1, time, width) states, in pairs of frames."""
+    return torch.cat(states).mean(dim=0).unflatten(0, (-1, 2)).mean(dim=1).numpy()
+
+
+def test_frames_are_the_mean_of_the_layers(whisper: Any, whisper_folder: Path):
+    encoder = SpeechEncoder(whisper_folder, layers=(1, 3), frames=True)
+    signal = noise(30)
+    mel = torch.from_numpy(encoder.front_end(signal).T[None])
+    with torch.inference_mode():
+        states = whisper.encoder(mel, output_hidden_states=True).hidden_states
+    found = encoder(signal)
+    assert found.shape == (30 * 25, WIDTH) == (750, encoder.width)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, frames_of([states[1], states[3]]), atol=5e-3)
+    whole = SpeechEncoder(whisper_folder, layers=(1, 3))
+    assert whole.width is None
+    assert whole.fingerprint != encoder.fingerprint
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wavlm large"])
+def test_waveform_frames_are_the_mean_of_the_layers(
+    family: str, waveform_folder: Callable[[str], Path]
+):
+    folder = waveform_folder(family)
+    encoder = SpeechEncoder(folder, layers=(1, 2), frames=True)
+    network_input = torch.from_numpy(encoder.front_end(noise(1))[None])
+    with torch.inference_mode():
+        states = AutoModel.from_pretrained(folder).eval()(network_input, output_hidden_states=True)
+    expected = frames_of([state[:, :48] for state in states.hidden_states[1:3]])
+    np.testing.assert_allclose(encoder(noise(1))[:24], expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("pool_after", [1, 2, 4])
+def test_pooled_layers_give_as_many_frames(whisper_folder: Path, pool_after: int):
+    whole = SpeechEncoder(whisper_folder, layers=(1, 2, 4), frames=True)
+    pooled_encoder = SpeechEncoder(
+        whisper_folder, layers=(1, 2, 4), frames=True, pool_after=pool_after
+    )
+    for seconds in (0.1, 0.99, 1.0, 1.01, 1.03):
+        assert pooled_encoder(noise(seconds)).shape == whole(noise(seconds)).shape
 
 
 @pytest.mark.parametrize("pool_after", [-1, 5])
@@ -566,12 +614,25 @@ def assert_graph_equals(encoder: SpeechEncoder) -> None:
             with torch.inference_mode():
                 expected = encoder.network(torch.from_numpy(given)).numpy()
             (vector,) = session.run(None, {"input": given})
-            assert vector.shape == (batch, encoder.dimensions)
+            assert vector.shape == expected.shape
+            assert vector.shape[1] == encoder.dimensions or encoder.width
             np.testing.assert_allclose(vector, expected, atol=1e-4)
 
 
 def test_whispers_graph_equals_torch(whisper_folder: Path):
     assert_graph_equals(SpeechEncoder(whisper_folder, layers=(1, 2)))
+
+
+@pytest.mark.parametrize("family", ["whisper", "hubert"])
+def test_a_graph_of_frames_equals_torch(
+    family: str, whisper_folder: Path, waveform_folder: Callable[[str], Path]
+):
+    folder = whisper_folder if family == "whisper" else waveform_folder(family)
+    encoder = SpeechEncoder(folder, layers=(1, 2), frames=True)
+    assert_graph_equals(encoder)
+    series = GraphEncoder(encoder_graph(encoder), encoder)(noise(1.3))
+    np.testing.assert_allclose(series, encoder(noise(1.3)), atol=5e-3)
+    assert series.dtype == np.float16
 
 
 @pytest.mark.slow

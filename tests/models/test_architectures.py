@@ -75,9 +75,10 @@ def test_so_it_is_with_every_activation(name: str, activation: str) -> None:
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("name", ["bilstm", "rnn", "transformer"])
+@pytest.mark.parametrize("name", ["bilstm", "rnn", "transformer", "mlp"])
 def test_so_it_is_with_every_pooling(name: str, pooling: str) -> None:
-    network = ARCHITECTURES[name](pooling=pooling, layers=2).build(5, 4)
+    layers = {} if name == "mlp" else {"layers": 2}
+    network = ARCHITECTURES[name](pooling=pooling, **layers).build(5, 4)
     assert_padding_does_not_count(trained(network, 5), 5)
 
 

@@ -131,9 +131,11 @@ def _inside(manifest: dict[str, Any]) -> str:
     if encoder:
         layers = ", ".join(map(str, encoder["layers"]))
         halved = encoder.get("pool_after", encoder.get("halve_after"))  # the name in format 0.1
+        pooled = "mean and standard deviation over time of the hidden states {}"
+        mixed = "the mean of the hidden states {} as a series, 40 ms a frame"
         described = (
-            f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; mean and "
-            f"standard deviation over time of the hidden states {layers}"
+            f"The encoder {encoder['name']} cut after layer {max(encoder['layers'])}; "
+            f"{(mixed if encoder.get('frames') else pooled).format(layers)}"
             f"{f', temporal pooling with stride 2 after layer {halved}' if halved else ''}"
             + "".join(
                 f"; {name} with sha256 {sha256}"

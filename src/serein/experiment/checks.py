@@ -182,7 +182,7 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         **_balance_rules(recipe),
         **_privacy_rules(recipe),
         "gmm_hmm takes series: leave encoder, features.functionals and features.table out": (
-            recipe.model.name != "gmm_hmm" or _has_series(recipe)
+            recipe.model.name != "gmm_hmm" or (recipe.series and not recipe.encoder)
         ),
         "search.trials must be at least 1": recipe.search.trials >= 1,
         "search.folds must be at least 2": recipe.search.folds >= 2,
@@ -214,9 +214,8 @@ def _balance_rules(recipe: Recipe) -> dict[str, bool]:
             0 < weight < inf for weight in recipe.balance.weight.values()
         ),
         f"balance.method {method} makes vectors, and these features are series: give "
-        "features.functionals, or use over, under or class_weights": not (
-            made and _has_series(recipe)
-        ),
+        "features.functionals or an encoder without frames, or use over, under or "
+        "class_weights": not (made and recipe.series),
         f"balance.method {method} cannot say of which corpus a made vector is: use over or under": (
             not (made and name in MASKED and len(recipe.data.corpora) > 1)
         ),
@@ -229,7 +228,9 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
     wanted = adaptation.relative
     needs = {
         f"a model of {', '.join(MASKED)}": recipe.model.name in MASKED,
-        "one vector a recording: an [encoder], or features.functionals": not _has_series(recipe),
+        "one vector a recording: an [encoder] without frames, or features.functionals": (
+            not recipe.series
+        ),
         'balance.method "none" or "corpora"': recipe.balance.method in ("none", "corpora"),
         "the voice alone, without fusion": recipe.fusion is None,
         "features of recordings, not of a table": not (recipe.features and recipe.features.table),
@@ -249,11 +250,6 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
         "adaptation.means_only needs an [encoder]": not adaptation.means_only
         or recipe.encoder is not None,
     }
-
-
-def _has_series(recipe: Recipe) -> bool:
-    features = recipe.features
-    return features is not None and not (features.functionals or features.table)
 
 
 def _privacy_rules(recipe: Recipe) -> dict[str, bool]:

@@ -247,10 +247,10 @@ def learning_curve(fitted: Any) -> list[dict[str, Any]]:
 def feature_groups(prepared: Prepared) -> dict[str, list[int]]:
     """Group the columns of a recipe's vectors by the measure or encoder layer they come from."""
     front = prepared.front
+    if front is None or front.width is not None:
+        return {}
     if isinstance(front, SpeechEncoder):
         groups = {name: columns.tolist() for name, columns in front.columns().items()}
-    elif front is None or front.width is not None:
-        return {}
     else:
         groups = group_columns(front.sets, front.functionals)
     first = 0

@@ -69,7 +69,7 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
         if unlabelled:
             yield "data.unlabelled goes with fusion.semi_supervised"
         return
-    features, semi = recipe.features, fusion.semi_supervised != "none"
+    semi = fusion.semi_supervised != "none"
     others, hybrid = other_models(recipe), fusion.method == "hybrid"
     series = [part.model for part in others.values() if takes_series(part.model, part.settings)]
     rules = {
@@ -84,9 +84,8 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
         "fusion.method hybrid has no [model]: search.space must name training.KEY alone": (
             not hybrid or all(name.startswith("training.") for name in recipe.search.space)
         ),
-        "fusion works on vectors of the voice: give [encoder] or features.functionals": (
-            features is None or features.functionals or features.table
-        ),
+        "fusion works on vectors of the voice: give [encoder] without frames, or "
+        "features.functionals": not recipe.series,
         "fusion.method late fits its rule in protocol.calibration_folds: give 2 or more": (
             fusion.method != "late" or recipe.protocol.calibration_folds != 0
         ),
@@ -111,7 +110,7 @@ def fusion_problems(recipe: Recipe) -> Iterator[str]:
             set(unlabelled) & set(recipe.data.corpora)
         ),
         "data.unlabelled needs recordings, and features.table holds vectors": not (
-            unlabelled and features and features.table
+            unlabelled and recipe.features and recipe.features.table
         ),
     }
     yield from (rule for rule, holds in rules.items() if not holds)

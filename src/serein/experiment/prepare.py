@@ -178,7 +178,7 @@ class Prepared:
     @property
     def width(self) -> int | None:
         """Features a frame, where `X` holds series."""
-        return self.front.width if isinstance(self.front, FrontEnd) else None
+        return self.front.width if self.front else None
 
     def part(self, kept: npt.NDArray[np.bool_]) -> Prepared:
         """Keep some clips, and what was derived from them, without folds."""
@@ -358,8 +358,7 @@ def describe(
 
 def stack(arrays: list[Array], front: Front) -> Array:
     """Lay vectors out as one matrix, or pad series."""
-    series = isinstance(front, FrontEnd) and front.width is not None
-    return pad(arrays) if series else np.stack(arrays)
+    return np.stack(arrays) if front.width is None else pad(arrays)
 
 
 def make_classifier(prepared: Prepared, *, checkpoint: Path | None = None) -> Any:

@@ -63,6 +63,9 @@ class Encoder:
         Whether noise at either end is cut off too: all up to 10 dB over the noise floor.
     pool_after : int
         For Whisper: temporal pooling with stride 2 after this layer; 0 for none.
+    frames : bool
+        Whether the hidden states stay a series of 25 frames a second, the mean of the layers, for
+        networks to learn from; else each is pooled to its mean and deviation over time.
     """
 
     name: str = "openai/whisper-base"
@@ -72,6 +75,7 @@ class Encoder:
     trim: bool = True
     trim_noise: bool = False
     pool_after: int = 0
+    frames: bool = False
 
 
 @dataclass(frozen=True)
@@ -381,6 +385,14 @@ class Recipe:
     protocol: Protocol = Protocol()
     search: Search = Search()
     bundle: Packing = Packing()
+
+    @property
+    def series(self) -> bool:
+        """Whether the features of the voice are a series of frames, not a vector."""
+        if self.encoder:
+            return self.encoder.frames
+        features = self.features
+        return features is not None and not (features.functionals or features.table)
 
 
 def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:

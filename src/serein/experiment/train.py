@@ -227,6 +227,8 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         manifest["encoder"] = {"name": name} | about
         if front.pool_after:
             manifest["encoder"]["pool_after"] = front.pool_after
+        if front.width:
+            manifest["encoder"]["frames"] = True
     return manifest
 
 

@@ -20,7 +20,12 @@ WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm")
 
 
 def whisper(
-    source: str, layers: tuple[int, ...], pool_after: int = 0, *, download: bool = False
+    source: str,
+    layers: tuple[int, ...],
+    pool_after: int = 0,
+    *,
+    frames: bool = False,
+    download: bool = False,
 ) -> nn.Module:
     """Load the encoder half of a Whisper model."""
     unused = ("decoder.", "embed_positions.", "layer_norm.")
@@ -29,13 +34,16 @@ def whisper(
         encoder = _load(WhisperEncoder, source, unused, download=download)
     else:
         encoder = _load(WhisperModel, source, unused, download=download).get_encoder()
-    return PooledWhisper(encoder, layers, pool_after).eval().requires_grad_(requires_grad=False)
+    network = PooledWhisper(encoder, layers, pool_after, frames=frames)
+    return network.eval().requires_grad_(requires_grad=False)
 
 
-def waveform(source: str, layers: tuple[int, ...], *, download: bool = False) -> nn.Module:
+def waveform(
+    source: str, layers: tuple[int, ...], *, frames: bool = False, download: bool = False
+) -> nn.Module:
     """Load an encoder of the wav2vec 2.0 family: wav2vec 2.0, HuBERT, WavLM."""
     encoder = _load(AutoModel, source, ("masked_spec_embed",), download=download)
-    network = PooledWaveform(encoder, layers)
+    network = PooledWaveform(encoder, layers, frames=frames)
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -70,10 +78,13 @@ class PooledWhisper(nn.Module):
     stride 2, so that the layers after it take half the time.
     """
 
-    def __init__(self, encoder: Any, layers: tuple[int, ...], pool_after: int = 0) -> None:
+    def __init__(
+        self, encoder: Any, layers: tuple[int, ...], pool_after: int = 0, *, frames: bool = False
+    ) -> None:
         super().__init__()
         self.rates: torch.Tensor
         self.used = layers
+        self.frames = frames
         self.pool_after = pool_after
         self.conv1 = _as_linear(encoder.conv1)
         self.conv2 = _as_linear(encoder.conv2)
@@ -82,7 +93,7 @@ class PooledWhisper(nn.Module):
         self.register_buffer("rates", torch.exp(torch.arange(half) * -(math.log(1e4) / (half - 1))))
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """Map (batch, time, band) to (batch, 2 x width x layers)."""
+        """Map (batch, time, band) to what `pool` or `mix` gives."""
         hidden = nn.functional.gelu(self.conv1(_neighbours(mel, step=1)))
         hidden = nn.functional.gelu(self.conv2(_neighbours(hidden, step=2)))
         hidden = hidden + self._positions(hidden.shape[1])
@@ -90,10 +101,11 @@ class PooledWhisper(nn.Module):
         for number, block in enumerate(self.blocks, start=1):
             hidden = block(hidden, None)
             if number in self.used:
-                states.append(hidden)
+                whole = self.frames and not 0 < self.pool_after < number
+                states.append(_pooled_in_twos(hidden) if whole else hidden)
             if number == self.pool_after:
                 hidden = _pooled_in_twos(hidden)
-        return pool(states)
+        return mix(states) if self.frames else pool(states)
 
     def _positions(self, length: int) -> torch.Tensor:
         # Whisper's table of positions is this formula, which takes no megabytes.
@@ -104,21 +116,28 @@ class PooledWhisper(nn.Module):
 class PooledWaveform(nn.Module):
     """The first layers of a wav2vec 2.0, HuBERT or WavLM encoder."""
 
-    def __init__(self, model: Any, layers: tuple[int, ...]) -> None:
+    def __init__(self, model: Any, layers: tuple[int, ...], *, frames: bool = False) -> None:
         super().__init__()
         self.used = layers
+        self.frames = frames
         self.model = model
         # One layer more than used: the last state of these models may have a final norm.
         self.model.encoder.layers = model.encoder.layers[: max(layers) + 1]
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Map (batch, samples) to (batch, 2 x width x layers)."""
-        states = self.model(signal, output_hidden_states=True).hidden_states
-        return pool(states[layer] for layer in self.used)
+        """Map (batch, samples) to what `pool` or `mix` gives."""
+        every = self.model(signal, output_hidden_states=True).hidden_states
+        states = [every[layer] for layer in self.used]
+        return mix(map(_pooled_in_twos, states)) if self.frames else pool(states)
+
+
+def mix(states: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Compute the mean of the states; each series becomes a row: (batch, time x width)."""
+    return torch.stack(tuple(states)).mean(dim=0).flatten(1)
 
 
 def pool(states: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Compute mean and standard deviation over time of each state, side by side."""
+    """Compute mean and deviation over time of each state: (batch, 2 x width x layers)."""
     parts = []
     for state in states:
         mean = state.mean(dim=1)

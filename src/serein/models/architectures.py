@@ -277,19 +277,20 @@ class GraphNetwork(Architecture):
 
 @dataclass(eq=False, repr=False)
 class MLP(Architecture):
-    """A multi-layer perceptron with one hidden layer, for vectors; of series it takes the mean.
+    """A multi-layer perceptron with one hidden layer, for vectors; series are pooled first.
 
     `dense`: size of the hidden layer; `dropout`: rate before the logits; `activation`: one of
-    `ACTIVATIONS`.
+    `ACTIVATIONS`; `pooling`: one of `POOLINGS`; ``attentive_statistics`` suits an encoder's frames.
     """
 
     dense: int = 128
     dropout: float = 0.3
     activation: str = "relu"
+    pooling: str = "mean"
 
     def build(self, inputs: int, classes: int) -> nn.Module:  # noqa: D102
         self.check()
-        return self.network([], [POOLINGS["mean"](inputs)], classes)
+        return self.network([], [POOLINGS[self.pooling](inputs)], classes)
 
 
 ARCHITECTURES: dict[str, type[Architecture]] = {

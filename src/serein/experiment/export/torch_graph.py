@@ -22,7 +22,7 @@ from serein.audio.read import RATE_HZ
 from serein.errors import BundleError
 from serein.experiment.export import OPSET, first_line, quiet
 from serein.experiment.export.quantise import quantise
-from serein.features.encoder import SpeechEncoder
+from serein.features.encoder import SpeechEncoder, shaped
 from serein.features.frontend import FrontEnd
 from serein.onnx_session import open_session
 
@@ -123,14 +123,14 @@ class GraphEncoder:
     """An encoder's ONNX graph, called like the encoder itself."""
 
     def __init__(self, model: bytes, encoder: SpeechEncoder) -> None:
-        self.front_end = encoder.front_end
+        self.front_end, self.width = encoder.front_end, encoder.width
         self.fingerprint = f"{encoder.fingerprint}-{hashlib.sha256(model).hexdigest()[:12]}"
         self._session = open_session(model)
 
     def __call__(self, signal: Array) -> Array:
-        """Extract the features of one signal: (samples,) to (features,)."""
-        vector: Array = self._session.run(None, {"input": self.front_end(signal)[None]})[0][0]
-        return vector
+        """Extract the features of one signal: (samples,) to what the encoder gives."""
+        row = self._session.run(None, {"input": self.front_end(signal)[None]})[0][0]
+        return shaped(row, self.width)
 
 
 def quantised_encoder(encoder: SpeechEncoder) -> GraphEncoder:
