@@ -62,6 +62,35 @@ def launched(playwright: Any, sound: Path) -> Iterator[Any]:
         browser.close()
 
 
+def made_prediction(**changes: Any) -> dict[str, Any]:
+    """A prediction that no model made."""
+    segment = {
+        **{"start": 0.0, "end": 1.0, "speech": True, "emotion": "fear", "emotion_zh": "恐惧"},
+        **{"confidence": 0.7, "probabilities": {"fear": 0.7, "anger": 0.3}},
+        **{"valence": -0.67, "arousal": 0.73},
+    }
+    whole = {key: value for key, value in segment.items() if key not in {"start", "end"}}
+    return (
+        {"file": "x", "model": "multi", "duration": 1.0, "utterances_known": 0}
+        | whole
+        | {"timeline": [segment]}
+        | changes
+    )
+
+
+def answering(*replies: dict[str, Any]) -> Callable[[Any], None]:
+    """Answer the first requests in place of the service; let it answer the others."""
+    left = list(replies)
+
+    def answer(route: Any) -> None:
+        if left:
+            route.fulfill(**left.pop(0))
+        else:
+            route.continue_()
+
+    return answer
+
+
 class Visitor:
     """One person with one tab.
 
@@ -121,6 +150,15 @@ class Visitor:
                 return
             self.page.wait_for_timeout(20)
         raise AssertionError(self.page.get_attribute("#position", "aria-valuenow"))
+
+    def pointer_at(self, picture: str, share: float, *, steps: int = 1) -> tuple[float, float]:
+        """Move the pointer over a picture, to a share of its width; return where that is."""
+        place = self.page.locator(picture)
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        x, y = box["x"] + share * box["width"], box["y"] + min(40, box["height"] / 2)
+        self.page.mouse.move(x, y, steps=steps)
+        return x, y
 
     def text(self, selector: str) -> str:
         return str(self.page.inner_text(selector))

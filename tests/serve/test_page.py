@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ import pytest
 import soundfile
 
 import serein
-from page_visitor import ROOT, launched, missing, spoken, visiting
+from page_visitor import (
+    ROOT,
+    answering,
+    launched,
+    made_prediction,
+    missing,
+    spoken,
+    visiting,
+)
 from serein.defaults import PAGE_UNSURE_BELOW
 
 playwright = pytest.importorskip(
@@ -44,35 +52,6 @@ def browser(talk: Path) -> Iterator[Any]:
 
 def rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
-
-
-def made_prediction(**changes: Any) -> dict[str, Any]:
-    """A prediction that no model made."""
-    segment = {
-        **{"start": 0.0, "end": 1.0, "speech": True, "emotion": "fear", "emotion_zh": "恐惧"},
-        **{"confidence": 0.7, "probabilities": {"fear": 0.7, "anger": 0.3}},
-        **{"valence": -0.67, "arousal": 0.73},
-    }
-    whole = {key: value for key, value in segment.items() if key not in {"start", "end"}}
-    return (
-        {"file": "x", "model": "multi", "duration": 1.0, "utterances_known": 0}
-        | whole
-        | {"timeline": [segment]}
-        | changes
-    )
-
-
-def answering(*replies: dict[str, Any]) -> Callable[[Any], None]:
-    """Answer the first requests in place of the service; let it answer the others."""
-    left = list(replies)
-
-    def answer(route: Any) -> None:
-        if left:
-            route.fulfill(**left.pop(0))
-        else:
-            route.continue_()
-
-    return answer
 
 
 def refusing(status: int, code: str, **headers: str) -> dict[str, Any]:

@@ -24,17 +24,20 @@ export async function asWav(sound: Blob): Promise<Blob> {
   return wavFile([toPcm16(await decode(sound))], RATE_HZ);
 }
 
-/** Greatest size of the samples in each of `columns` equal parts. */
-export function peaksOf(samples: ArrayLike<number>, columns: number): Float32Array {
+/** Greatest size, in each of `columns` equal parts, of the average of the channels. */
+export function peaksOf(channels: readonly ArrayLike<number>[], columns: number): Float32Array {
   const peaks = new Float32Array(columns);
+  const length = channels[0]?.length ?? 0;
   for (let column = 0; column < columns; column++) {
-    const from = Math.floor((column * samples.length) / columns);
-    const to = Math.max(from + 1, Math.floor(((column + 1) * samples.length) / columns));
+    const from = Math.floor((column * length) / columns);
+    const to = Math.max(from + 1, Math.floor(((column + 1) * length) / columns));
     let peak = 0;
-    for (let index = from; index < Math.min(to, samples.length); index++) {
-      peak = Math.max(peak, Math.abs(samples[index] as number));
+    for (let index = from; index < Math.min(to, length); index++) {
+      let sum = 0;
+      for (const samples of channels) sum += samples[index] as number;
+      peak = Math.max(peak, Math.abs(sum));
     }
-    peaks[column] = peak;
+    peaks[column] = peak / (channels.length || 1);
   }
   return peaks;
 }

@@ -9,52 +9,59 @@ import { peaksOf, RATE_HZ } from "./audio";
 import { drawWave, type Range } from "./canvas";
 import { colourOf } from "./emotions";
 import { clock } from "./format";
-import { emotionName } from "./i18n";
+import { segmentAt, type Segment } from "./segments";
+import { drawStripe } from "./stripe";
 import { currentPalette, type Palette } from "./theme";
-import { coarse, segmentAt, type Segment } from "./segments";
 
 export const SPECTROGRAM_UP_TO_S = 600;
 
-const REGIONS = 80;
 const BAR_PX = 3;
 const HIGHEST_HZ = 5500;
+const NARROWEST_VIEW_S = 10;
+const LEAST_ZOOM = 20; // of the closest view
 const SEEK_TOLERANCE_S = 0.05; // browsers seek to a frame of the sound
-const NARROWEST_NAME_PX = 64; // a narrower region has no room for its name
 const SOUND_RGB = [0.34, 0.45, 0.57];
 
 export interface PlayerHandlers {
   onTime: (time: number) => void;
   onPlaying: (playing: boolean) => void;
   onView: (range: Range) => void;
-  onSegment: (segment: Segment) => void;
+}
+
+/** What is shown with the sound. */
+export interface Shown {
+  timeline: readonly Segment[];
+  /** The timeline, merged. */
+  segments: readonly Segment[];
 }
 
 export class Player {
   readonly ready: Promise<void>;
   private readonly wave: WaveSurfer;
   private readonly regions = RegionsPlugin.create();
-  private readonly segments: Segment[];
   private target: number | null = null; // of a seek that goes on
+  private range: Range;
+  private selected: Range | null = null; // is played in a loop
+  private drawing = 0;
 
   constructor(
     container: HTMLElement,
     sound: Blob,
-    private readonly timeline: readonly Segment[],
     private readonly duration: number,
+    private shown: Shown,
     handlers: PlayerHandlers,
   ) {
-    this.segments = coarse(timeline, REGIONS);
+    this.range = [0, duration];
     const long = duration > SPECTROGRAM_UP_TO_S;
-    const palette = currentPalette();
     this.wave = WaveSurfer.create({
       container,
       height: 96,
       sampleRate: long ? 8000 : RATE_HZ,
       cursorWidth: 2,
-      dragToSeek: true,
-      renderFunction: (peaks, context) => this.drawSound(peaks, context),
+      interact: false, // the view's gestures do more
+      renderFunction: (_, context) => this.drawSound(context),
       plugins: long ? [this.regions] : [this.regions, spectrogram()],
-      ...colours(palette),
+      ...colours(currentPalette()),
     });
     this.wave.registerPlugin(
       TimelinePlugin.create({
@@ -63,27 +70,10 @@ export class Player {
         formatTimeCallback: (time) => clock(time, 0),
       }),
     );
-    this.wave.on("timeupdate", () => handlers.onTime(this.time));
-    const media = this.wave.getMediaElement();
-    media?.addEventListener("seeked", () => {
-      if (!media.seeking && (this.playing || this.isAtTarget(media))) this.target = null;
-    });
-    this.wave.on("interaction", () => (this.target = null)); // a click or drag seeks elsewhere
-    this.wave.on("play", () => {
-      this.target = null;
-      handlers.onPlaying(true);
-    });
-    this.wave.on("pause", () => handlers.onPlaying(false));
-    this.wave.on("finish", () => handlers.onPlaying(false));
-    this.wave.on("scroll", (from, to) => handlers.onView([from, Math.min(to, duration)]));
-    this.regions.on("region-clicked", (region, event) => {
-      event.stopPropagation();
-      const segment = this.segments[Number(region.id)];
-      if (segment) handlers.onSegment(segment);
-    });
+    this.bind(handlers);
     this.ready = new Promise((resolve, reject) => {
       this.wave.on("error", reject); // loading itself waits for ever for what cannot be played
-      this.wave.loadBlob(sound).then(() => resolve(this.drawRegions()), reject);
+      this.wave.loadBlob(sound).then(() => resolve(this.drawStripe()), reject);
     });
   }
 
@@ -102,31 +92,88 @@ export class Player {
 
   play(start: number, end: number): void {
     this.target = null;
+    this.select(null);
     void this.wave.play(start, end);
+  }
+
+  /** Play a range over and over, until something else is played or sought. */
+  loop(range: Range): void {
+    this.select(range);
+    this.target = null;
+    void this.wave.play(range[0]);
+  }
+
+  /** Mark a range of the sound. */
+  select(range: Range | null): void {
+    if (range === this.selected) return;
+    this.selected = range;
+    this.drawStripe();
   }
 
   seek(time: number): void {
     this.target = Math.max(0, Math.min(this.duration, time));
+    if (this.selected && !contains(this.selected, this.target)) this.select(null);
     this.wave.setTime(this.target);
   }
 
-  /** Show `factor` times as wide as the page; 1 is the whole recording. */
-  zoom(factor: number): void {
-    this.wave.zoom(factor <= 1 ? 0 : (factor * this.wave.getWidth()) / this.duration);
-    this.drawRegions(); // which have more room for their names now
+  /** Show from the whole recording, at 0, to the closest view, at 1. */
+  zoom(closeness: number): void {
+    const closest = Math.max(LEAST_ZOOM, this.duration / NARROWEST_VIEW_S);
+    const width = closest ** closeness * this.wave.getWidth();
+    this.wave.zoom(closeness <= 0 ? 0 : width / this.duration);
+    this.drawSoon(); // there is more room for names now
   }
 
   peaks(columns: number): Float32Array {
-    return Float32Array.from(this.wave.exportPeaks({ maxLength: columns })[0] ?? [], Math.abs);
+    return peaksOf(this.channels, columns);
+  }
+
+  /** Show other predictions of the same sound. */
+  show(shown: Shown): void {
+    this.shown = shown;
+    this.redraw();
   }
 
   redraw(): void {
     this.wave.setOptions(colours(currentPalette()));
-    if (this.wave.getDecodedData()) this.drawRegions();
+    if (this.wave.getDecodedData()) this.drawStripe();
   }
 
   destroy(): void {
+    cancelAnimationFrame(this.drawing);
     this.wave.destroy();
+  }
+
+  private get channels(): Float32Array[] {
+    const sound = this.wave.getDecodedData();
+    if (!sound) return [];
+    return Array.from({ length: sound.numberOfChannels }, (_, one) => sound.getChannelData(one));
+  }
+
+  private bind({ onTime, onPlaying, onView }: PlayerHandlers): void {
+    const { wave } = this;
+    wave.on("timeupdate", () => {
+      if (this.playing && this.selected && this.time >= this.selected[1]) this.loop(this.selected);
+      onTime(this.time);
+    });
+    const media = wave.getMediaElement();
+    media?.addEventListener("seeked", () => {
+      if (!media.seeking && (this.playing || this.isAtTarget(media))) this.target = null;
+    });
+    wave.on("play", () => {
+      this.target = null;
+      onPlaying(true);
+    });
+    wave.on("pause", () => onPlaying(false));
+    wave.on("finish", () => {
+      if (this.selected) this.loop(this.selected);
+      else onPlaying(false);
+    });
+    wave.on("scroll", (from, to) => {
+      this.range = [from, Math.min(to, this.duration)];
+      this.drawSoon();
+      onView(this.range);
+    });
   }
 
   /** Tell whether a seek has arrived; the media may end before the service's duration. */
@@ -136,67 +183,38 @@ export class Player {
   }
 
   /** Draw one canvas of the waveform; a zoomed one has several, each at its own offset. */
-  private drawSound(peaks: (Float32Array | number[])[], context: CanvasRenderingContext2D): void {
+  private drawSound(context: CanvasRenderingContext2D): void {
     const { canvas } = context;
     const { dark } = currentPalette();
     const scale = canvas.width / (parseFloat(canvas.style.width) || canvas.clientWidth || 1);
     const all = this.wave.getWrapper().scrollWidth * scale;
     const left = (parseFloat(canvas.style.left) || 0) * scale;
-    const samples = peaks[0] ?? [];
     const bars = Math.max(1, Math.round(canvas.width / (BAR_PX * scale)));
     const box = { left: 0, top: 0, width: canvas.width, height: canvas.height };
-    drawWave(context, box, peaksOf(samples, bars), (share) => {
+    const [from, to] = [left / all, (left + canvas.width) / all];
+    const parts = this.channels.map((samples) =>
+      samples.subarray(Math.floor(from * samples.length), Math.ceil(to * samples.length)),
+    );
+    drawWave(context, box, peaksOf(parts, bars), (share) => {
       const time = ((left + share * canvas.width) / all) * this.duration;
-      return colourOf(segmentAt(this.timeline, time)?.emotion ?? null, dark);
+      return colourOf(segmentAt(this.shown.timeline, time)?.emotion ?? null, dark);
     });
   }
 
-  private drawRegions(): void {
-    const palette = currentPalette();
-    this.regions.clearRegions();
-    this.segments.forEach((segment, index) => {
-      const share = (segment.end - segment.start) / this.duration;
-      const wide = share * this.wave.getWrapper().scrollWidth >= NARROWEST_NAME_PX;
-      const region = this.regions.addRegion({
-        id: String(index),
-        start: segment.start,
-        end: segment.end,
-        drag: false,
-        resize: false,
-        color: "transparent",
-        ...(wide ? { content: label(segment, palette) } : {}),
-      });
-      if (region.element) edge(region.element, segment, palette);
-    });
+  private drawSoon(): void {
+    cancelAnimationFrame(this.drawing);
+    this.drawing = requestAnimationFrame(() => this.drawStripe());
+  }
+
+  private drawStripe(): void {
+    const { range, selected } = this;
+    const pxPerSecond = this.wave.getWrapper().scrollWidth / this.duration;
+    drawStripe(this.regions, this.shown.segments, { range, pxPerSecond, selected });
   }
 }
 
-function label(segment: Segment, palette: Palette): HTMLElement {
-  const label = document.createElement("span");
-  label.textContent = emotionName(segment.emotion);
-  Object.assign(label.style, {
-    display: "inline-block",
-    margin: "4px 0 0 4px",
-    padding: "0 5px",
-    borderRadius: "4px",
-    font: "600 11px/16px system-ui, sans-serif",
-    color: segment.emotion === null ? palette.muted : palette.ink,
-    background: palette.card,
-    opacity: "0.9",
-    whiteSpace: "nowrap",
-  });
-  return label;
-}
-
-function edge(element: HTMLElement, segment: Segment, palette: Palette): void {
-  Object.assign(element.style, {
-    borderTop: `3px solid ${colourOf(segment.emotion, palette.dark)}`,
-    borderRadius: "0",
-    boxSizing: "border-box",
-    cursor: "pointer",
-  });
-  const name = emotionName(segment.emotion);
-  element.title = `${clock(segment.start)} – ${clock(segment.end)}  ${name}`;
+function contains([from, to]: Range, time: number): boolean {
+  return from <= time && time <= to;
 }
 
 function colours(palette: Palette): { progressColor: string; cursorColor: string } {

@@ -7,6 +7,7 @@ import type { Recording } from "./api";
 import { fitted, type Range } from "./canvas";
 import { drawCurves, sampled } from "./curves";
 import { byId } from "./dom";
+import { onGestures } from "./gestures";
 import { clock, number } from "./format";
 import { emotionName, predictionName, t } from "./i18n";
 import { legend } from "./legend";
@@ -27,6 +28,8 @@ export class RecordingView {
   private playable = false;
   private range: Range = [0, 0];
   private readonly hidden = new Set<string>();
+  /** Where each recording was left. */
+  private readonly positions = new WeakMap<Blob, number>();
 
   private readonly section = byId("opened");
   private readonly wave = byId("wave");
@@ -44,9 +47,7 @@ export class RecordingView {
       this.player?.zoom(Number((event.target as HTMLInputElement).value)),
     );
     this.slider.addEventListener("keydown", (event) => this.onKey(event));
-    this.curves.addEventListener("click", (event) => this.playCurve(event));
-    this.curves.addEventListener("pointermove", (event) => this.drawReadout(this.timeAt(event)));
-    this.curves.addEventListener("pointerleave", () => this.drawReadout(this.player?.time ?? 0));
+    [this.wave, this.curves].forEach((picture) => this.bindPointer(picture));
     bindSaveButtons(() => {
       const { recording, segments, player } = this;
       const peaks = (columns: number): Float32Array | null => player?.peaks(columns) ?? null;
@@ -54,26 +55,22 @@ export class RecordingView {
     });
   }
 
-  /** Open a recording; `again`, with another prediction, the page does not scroll. */
+  /** Open a recording; `again`, with another prediction, neither page nor position moves. */
   open(recording: Recording, again: boolean): void {
-    this.close();
+    const kept = again && recording.sound === this.recording?.sound ? this.player : null;
+    if (!kept) this.close();
     this.recording = recording;
     const { timeline, duration } = recording.prediction;
     this.segments = merged(timeline);
+    if (kept) {
+      kept.show({ timeline, segments: this.segments });
+      return this.draw();
+    }
     this.range = [0, duration];
     this.playable = true;
     this.section.hidden = false;
-    byId<HTMLInputElement>("zoom").value = "1";
-    const player = new Player(this.wave, recording.sound, timeline, duration, {
-      onTime: (time) => this.moveTo(time),
-      onPlaying: (playing) => this.showPlaying(playing),
-      onView: (range) => this.view(range),
-      onSegment: (segment) => this.play(segment),
-    });
-    this.player = player;
-    player.ready.catch(() => {
-      if (this.player === player) this.cannotPlay();
-    });
+    byId<HTMLInputElement>("zoom").value = "0";
+    this.player = this.load(recording);
     this.draw();
     this.moveTo(0);
     const far = !again && this.section.getBoundingClientRect().top > innerHeight / 2;
@@ -81,11 +78,27 @@ export class RecordingView {
   }
 
   close(): void {
+    if (this.recording) this.positions.set(this.recording.sound, this.player?.time ?? 0);
     this.player?.destroy();
     this.player = null;
     this.recording = null;
     this.section.hidden = true;
     this.wave.replaceChildren();
+  }
+
+  private load({ sound, prediction }: Recording): Player {
+    const { timeline, duration } = prediction;
+    const shown = { timeline, segments: this.segments };
+    const player = new Player(this.wave, sound, duration, shown, {
+      onTime: (time) => this.moveTo(time),
+      onPlaying: (playing) => this.showPlaying(playing),
+      onView: (range) => this.view(range),
+    });
+    const ready = (): void => player.seek(this.positions.get(sound) ?? 0);
+    player.ready.then(ready).catch(() => {
+      if (this.player === player) this.cannotPlay();
+    });
+    return player;
   }
 
   private draw(): void {
@@ -224,16 +237,30 @@ export class RecordingView {
     this.player?.play(start, end);
   }
 
-  private timeAt(event: MouseEvent): number {
-    const box = this.curves.getBoundingClientRect();
-    const [from, to] = this.range;
-    const share = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
-    return from + share * (to - from);
-  }
-
-  private playCurve(event: MouseEvent): void {
-    const segment = segmentAt(this.segments, this.timeAt(event));
-    if (segment && this.playable) this.play(segment);
+  /** Bind a picture whose width is the time in view. */
+  private bindPointer(picture: HTMLElement): void {
+    const timeAt = ({ clientX }: MouseEvent): number => {
+      const { left, width } = picture.getBoundingClientRect();
+      const [from, to] = this.range;
+      return from + Math.max(0, Math.min(1, (clientX - left) / width)) * (to - from);
+    };
+    onGestures(picture, {
+      timeAt,
+      seek: (time) => {
+        this.player?.select(null);
+        this.player?.seek(time);
+      },
+      play: (time) => {
+        const segment = segmentAt(this.segments, time);
+        if (segment) this.play(segment);
+      },
+      select: (range, done) => {
+        if (done) this.player?.loop(range);
+        else this.player?.select(range);
+      },
+    });
+    picture.addEventListener("pointermove", (event) => this.drawReadout(timeAt(event)));
+    picture.addEventListener("pointerleave", () => this.drawReadout(this.player?.time ?? 0));
   }
 
   private onKey(event: KeyboardEvent): void {
@@ -252,6 +279,7 @@ export class RecordingView {
       End: () => this.player?.seek(duration),
       " ": () => this.player?.toggle(),
       Enter: () => this.player?.toggle(),
+      Escape: () => this.player?.select(null),
     };
     const move = moves[event.key];
     if (!move) return;

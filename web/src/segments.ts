@@ -1,5 +1,7 @@
 /** Predictions over time: adjacent ones of the same emotion are one segment. */
 
+import type { Range } from "./canvas";
+
 export interface Segment {
   start: number;
   end: number;
@@ -21,26 +23,31 @@ export function merged(timeline: readonly Segment[]): Segment[] {
   return runs.map(mean);
 }
 
-/** At most `limit` segments for a picture: the most frequent emotion of each bin, merged. */
-export function coarse(timeline: readonly Segment[], limit: number): Segment[] {
-  const segments = merged(timeline);
-  const end = segments.at(-1)?.end ?? 0;
-  if (segments.length <= limit || end === 0) return segments;
-  const bins: Segment[] = [];
+/** The segments that reach into a range. */
+export function inRange<T extends Segment>(segments: readonly T[], [from, to]: Range): T[] {
+  return segments.filter(({ start, end }) => end > from && start < to);
+}
+
+/** A range in `bins` equal parts: the most frequent emotion of each, merged. */
+export function coarse(segments: readonly Segment[], [from, to]: Range, bins: number): Segment[] {
+  const parts: Segment[] = [];
   let first = 0;
-  for (let bin = 0; bin < limit; bin++) {
-    const [from, to] = [(end * bin) / limit, (end * (bin + 1)) / limit];
-    while ((segments[first]?.end ?? Infinity) <= from) first += 1;
+  for (let bin = 0; bin < bins; bin++) {
+    const [start, end] = [bin, bin + 1].map((edge) => from + ((to - from) * edge) / bins) as [
+      number,
+      number,
+    ];
+    while ((segments[first]?.end ?? Infinity) <= start) first += 1;
     let longest: Segment | undefined;
     let share = 0;
-    for (let next = first; (segments[next]?.start ?? Infinity) < to; next++) {
+    for (let next = first; (segments[next]?.start ?? Infinity) < end; next++) {
       const segment = segments[next] as Segment;
-      const inside = Math.min(segment.end, to) - Math.max(segment.start, from);
+      const inside = Math.min(segment.end, end) - Math.max(segment.start, start);
       if (inside > share) [longest, share] = [segment, inside];
     }
-    if (longest) bins.push({ ...longest, start: from, end: to });
+    if (longest) parts.push({ ...longest, start, end });
   }
-  return merged(bins);
+  return merged(parts);
 }
 
 /** The segment at a moment; the last one at and after the end. */

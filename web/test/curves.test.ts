@@ -53,7 +53,15 @@ test("the path of affect leaves silence out", () => {
 });
 
 test("peaks are the greatest sizes of equal stretches", () => {
-  expect([...peaksOf([0.5, -1, 0.25, 0], 2)]).toEqual([1, 0.25]);
-  expect([...peaksOf([1], 3)]).toHaveLength(3);
+  expect([...peaksOf([[0.5, -1, 0.25, 0]], 2)]).toEqual([1, 0.25]);
+  expect([...peaksOf([[1]], 3)]).toHaveLength(3);
   expect([...peaksOf([], 2)]).toEqual([0, 0]);
+});
+
+test("several channels are drawn as their mix, as they were predicted", () => {
+  const [left, right] = [
+    [1, 0, 0.5],
+    [0, 1, -0.5],
+  ];
+  expect([...peaksOf([left, right], 3)]).toEqual([0.5, 0.5, 0]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { coarse, merged, ranked, segmentAt } from "../src/segments";
+import { coarse, inRange, merged, ranked, segmentAt } from "../src/segments";
 import { said } from "./made";
 
 test("neighbours of the same emotion are one segment, with means weighted by duration", () => {
@@ -36,14 +36,14 @@ test("an unsure prediction is a segment of its own", () => {
 
 test("nothing is no segments", () => {
   expect(merged([])).toEqual([]);
-  expect(coarse([], 10)).toEqual([]);
+  expect(coarse([], [0, 1], 10)).toEqual([]);
 });
 
 test("an hour of changes becomes few segments without gaps, from start to end", () => {
   const timeline = Array.from({ length: 7200 }, (_, index) =>
     said(index / 2, (index + 1) / 2, index % 3 ? "anger" : "fear"),
   );
-  const segments = coarse(timeline, 80);
+  const segments = coarse(timeline, [0, 3600], 80);
   expect(segments.length).toBeLessThanOrEqual(80);
   expect(segments[0]?.start).toBe(0);
   expect(segments.at(-1)?.end).toBe(3600);
@@ -52,8 +52,14 @@ test("an hour of changes becomes few segments without gaps, from start to end", 
 
 test("a bin of a picture shows what fills most of it", () => {
   const timeline = [said(0, 8, "anger"), said(8, 10, "fear"), said(10, 20, "sadness")];
-  const emotions = coarse(timeline, 2).map(({ emotion }) => emotion);
+  const emotions = coarse(timeline, [0, 20], 2).map(({ emotion }) => emotion);
   expect(emotions).toEqual(["anger", "sadness"]);
+});
+
+test("what is in view are the segments that reach into it, as they are", () => {
+  const segments = merged([said(0, 1, "fear"), said(1, 2, null), said(2, 3, "anger")]);
+  expect(inRange(segments, [1.5, 2.5])).toEqual(segments.slice(1));
+  expect(inRange(segments, [1, 2])).toEqual([segments[1]]);
 });
 
 test("each moment has its segment", () => {

@@ -104,7 +104,7 @@ export const en = {
   position: "Position in the recording",
   positionOf: "{time} of {all}: {emotion}",
   zoom: "Zoom",
-  keys: "Arrow keys move the position, space plays. Click a segment to play it.",
+  keys: "Click moves the position, double click plays the segment, dragging plays a part over and over until Escape. Arrow keys move, space plays.",
   spectrogramLong: "No spectrogram is shown for recordings of more than {time}.",
   notPlayable:
     "This browser cannot play this kind of file, so there is no waveform and no playback. The predictions below are complete.",

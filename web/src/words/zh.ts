@@ -101,7 +101,7 @@ export const zh: Words = {
   position: "播放位置",
   positionOf: "{time} / {all}:{emotion}",
   zoom: "缩放",
-  keys: "方向键移动位置，空格键播放。点击一段即可播放。",
+  keys: "单击移动位置，双击播放该片段，拖动选取一段循环播放，按 Esc 结束。方向键移动，空格键播放。",
   spectrogramLong: "超过 {time} 的录音不显示频谱图。",
   notPlayable: "本浏览器不能播放这种文件，因此无法显示波形或播放；下面的预测结果是完整的。",
   curves: "各情绪的概率随时间的变化",

@@ -1,0 +1,124 @@
+"""One recording on the page: what is in view, and what pointer and keys do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from page_visitor import answering, launched, made_prediction, missing, visiting
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+)
+WHY_NOT = missing()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+LONG_S = 64
+STEP_S = 0.5
+NAMES = ("anger", "fear", "sadness")
+REGION = "#wave [part~=region]"
+ZOOM = """(slider) => { slider.value = 1; slider.dispatchEvent(new Event("input")); }"""
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Soft noise, whose predictions are made up."""
+    file = tmp_path_factory.mktemp("recording") / "long.flac"
+    noise = np.random.default_rng(0).normal(scale=300, size=LONG_S * 8000)
+    soundfile.write(file, noise.astype(np.int16), 8000)
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser(quiet: Path) -> Iterator[Any]:
+    with launched(playwright, quiet) as opened:
+        yield opened
+
+
+def said(start: float, end: float, emotion: str | None, confidence: float = 0.7) -> dict[str, Any]:
+    (template,) = made_prediction()["timeline"]
+    rest = (1 - confidence) / (len(NAMES) - 1)
+    probabilities = {name: confidence if name == emotion else rest for name in NAMES}
+    spoken = {"confidence": confidence, "probabilities": probabilities, "speech": True}
+    silent = {"confidence": None, "probabilities": {}, "speech": False, "valence": None}
+    values = silent | {"arousal": None} if emotion is None else spoken
+    return template | {"start": start, "end": end, "emotion": emotion} | values
+
+
+def changing() -> dict[str, Any]:
+    """Another emotion every half second: more segments than a picture can hold."""
+    count = int(LONG_S / STEP_S)
+    timeline = [said(at * STEP_S, (at + 1) * STEP_S, NAMES[at % len(NAMES)]) for at in range(count)]
+    return made_prediction(duration=float(LONG_S), timeline=timeline)
+
+
+def open_made(visitor: Any, file: Path, prediction: dict[str, Any]) -> None:
+    visitor.page.route("**/v1/predict?*", answering({"json": prediction}))
+    visitor.give(file)
+    visitor.wait_opened(file.name)
+    visitor.wait_drawn()
+
+
+def position(visitor: Any) -> float:
+    return float(visitor.page.get_attribute("#position", "aria-valuenow"))
+
+
+def test_the_stripe_names_the_segments_in_view_whatever_their_number(
+    browser: Any, service: Any, quiet: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, changing())
+        assert visitor.page.locator(REGION).count() <= 80
+        visitor.page.eval_on_selector("#zoom", ZOOM)
+        visitor.page.wait_for_selector(f"{REGION}[title]", state="attached")
+        titles = visitor.page.eval_on_selector_all(REGION, "(all) => all.map((e) => e.title)")
+        assert titles[:3] == [
+            *("0:00.0 – 0:00.5  anger", "0:00.5 – 0:01.0  fear", "0:01.0 – 0:01.5  sadness")
+        ]
+        visitor.pointer_at("#wave", 0.5)
+        visitor.page.mouse.wheel(5000, 0)
+        visitor.page.wait_for_selector(f"{REGION}[title^='0:2']", state="attached")
+        assert visitor.page.locator(f"{REGION}[title^='0:00']").count() == 0
+
+
+def test_a_click_seeks_a_double_click_plays_the_segment_and_a_drag_repeats_a_part(
+    browser: Any, service: Any, quiet: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, changing())
+        for picture in ("#wave", "#curves"):
+            visitor.page.mouse.click(*visitor.pointer_at(picture, 0.25))
+            visitor.wait_at(lambda now: now == pytest.approx(LONG_S / 4, abs=0.5))
+            assert visitor.page.get_attribute("#play", "data-playing") == "false"
+            visitor.page.mouse.dblclick(*visitor.pointer_at(picture, 0.5003))
+            visitor.page.wait_for_selector("#play[data-playing=true]")
+            visitor.page.wait_for_selector("#play[data-playing=false]")
+            assert position(visitor) == pytest.approx(LONG_S / 2 + STEP_S, abs=0.3)
+        visitor.page.eval_on_selector("#zoom", ZOOM)
+        visitor.page.wait_for_selector(f"{REGION}[title^='0:32']", state="attached")
+        visitor.pointer_at("#curves", 0.3)
+        visitor.page.mouse.down()
+        visitor.pointer_at("#curves", 0.36, steps=4)
+        visitor.page.mouse.up()
+        visitor.page.wait_for_selector("#wave [part~=selection]", state="attached")
+        visitor.page.wait_for_timeout(1500)  # longer than the part is
+        assert visitor.page.get_attribute("#play", "data-playing") == "true"
+        visitor.page.focus("#position")
+        visitor.page.keyboard.press("Escape")
+        visitor.page.wait_for_selector("#wave [part~=selection]", state="detached")
+
+
+def test_a_recording_opens_again_where_it_was_left(browser: Any, service: Any, quiet: Path) -> None:
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, changing())
+        visitor.page.focus("#position")
+        visitor.page.keyboard.press("PageUp")
+        visitor.wait_at(lambda now: now == 10)
+        visitor.page.route("**/v1/predict?*", answering({"json": made_prediction()}))
+        visitor.page.uncheck("#emotions input[value=anger]")  # predicts again
+        visitor.page.wait_for_selector("#segments tbody tr:only-child")
+        assert position(visitor) == 10
