@@ -119,6 +119,7 @@ def test_a_recording_opens_again_where_it_was_left(browser: Any, service: Any, q
         visitor.page.keyboard.press("PageUp")
         visitor.wait_at(lambda now: now == 10)
         visitor.page.route("**/v1/predict?*", answering({"json": made_prediction()}))
-        visitor.page.uncheck("#emotions input[value=anger]")  # predicts again
+        visitor.page.uncheck("#emotions input[value=anger]")
+        visitor.page.click("#run-again")
         visitor.page.wait_for_selector("#segments tbody tr:only-child")
         assert position(visitor) == 10

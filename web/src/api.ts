@@ -72,6 +72,19 @@ export class ServiceError extends Error {
   }
 }
 
+/** The service could not be reached, or went away in the middle. */
+export class NoAnswer extends TypeError {
+  override name = "NoAnswer";
+}
+
+/** Whether the service can be reached. */
+export async function answers(): Promise<boolean> {
+  return fetch("/healthz").then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
 export async function models(): Promise<Model[]> {
   return ((await get("/v1/models")) as { models: Model[] }).models;
 }
@@ -155,7 +168,7 @@ function postOnce(address: string, sound: Blob, sending: Sending): Promise<unkno
         reject(serviceError(request.status, request.responseText, wait));
       }
     };
-    request.onerror = (): void => reject(new TypeError("the service does not answer"));
+    request.onerror = (): void => reject(new NoAnswer("the service does not answer"));
     request.onabort = (): void => reject(new DOMException("cancelled", "AbortError"));
     request.onloadend = (): void => signal.removeEventListener("abort", stop);
     request.send(body);

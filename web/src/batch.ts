@@ -1,277 +1,237 @@
-/** The list of recordings: sent one after the other, each with its state. */
+/** The batch: recordings in a queue and a table, and the one that is open. */
 
-import { adapt, limits, predict, ServiceError } from "./api";
-import type { Limits, Prediction, Query, Recording, Sending } from "./api";
-import { asWav } from "./audio";
-import { byId, h, save } from "./dom";
+import { limits } from "./api";
+import type { Limits, Recording } from "./api";
+import { BatchFilter } from "./batch-filter";
+import { BatchSummary } from "./batch-summary";
+import { BatchTable } from "./batch-table";
+import { byId, save } from "./dom";
 import { errorText } from "./errors";
 import { predictionsCsv, csvFile } from "./export";
-import { bytes } from "./format";
+import { applyTable, isTable, readTable, type FactTable } from "./facts";
 import { predictionName, t } from "./i18n";
-import { drawRow, type Job, type State } from "./jobs";
+import { isFinished, newJob, predictionOf, sameSettings } from "./jobs";
+import type { Given, Job, Settings, State } from "./jobs";
+import { Queue } from "./queue";
+import { arranged, COLUMNS, speakerOf, type Column } from "./rows";
 import { SetAdaptation } from "./set-adaptation";
 import { onRedraw } from "./theme";
 
-const BUSY_S = 5; // where the service does not say how long
 const ANNOUNCE_EVERY_MS = 4000; // to screen readers, at most
+const DRAW_EVERY_MS = 250; // the whole table, while predictions come
 
-type Send<T> = (sound: Blob, sending: Sending) => Promise<T>;
+export interface BatchEvents {
+  show: (recording: Recording, stay: boolean) => void;
+  onClose: () => void;
+  onGone: (gone: boolean) => void;
+}
 
 export class Batch {
-  private jobs: Job[] = [];
-  private running = false;
   private shown: Job | null = null;
   private announced = 0;
-  private limits: Limits = {};
+  private drawing = 0;
+  private tables: FactTable[] = [];
 
-  readonly adaptation = new SetAdaptation(() => this.again(true));
-  private readonly list = byId("list");
+  readonly adaptation = new SetAdaptation(() => this.drawSoon());
+  private readonly filter = new BatchFilter(() => this.draw());
+  private readonly summary = new BatchSummary(() => this.draw());
+  private readonly table: BatchTable;
+  private readonly queue: Queue;
   private readonly bar = byId<HTMLProgressElement>("batch-bar");
 
   constructor(
-    private readonly settings: () => Query & { model: string },
-    private readonly show: (recording: Recording, again: boolean) => void,
-    private readonly onClose: () => void,
+    private readonly settings: () => Settings,
+    private readonly on: BatchEvents,
   ) {
-    onRedraw(() => this.drawAll());
-    byId("batch-cancel").addEventListener("click", () => this.cancelAll());
-    byId("batch-save").addEventListener("click", () => this.saveAll());
-    byId("batch-clear").addEventListener("click", () => this.clear());
+    const actions = {
+      open: (job: Job): void => this.openByHand(job),
+      remove: (job: Job): void => this.remove(job),
+      retry: (job: Job): void => this.retry(job),
+    };
+    this.table = new BatchTable((job) => job === this.shown, actions, () => this.draw());
+    this.queue = new Queue(this.adaptation, {
+      onChange: (job) => this.changed(job),
+      onDone: (job) => job.openWhenDone && this.open(job),
+      onIdle: () => {
+        this.draw();
+        this.announce(true);
+      },
+      onGone: on.onGone,
+    });
+    onRedraw(() => this.draw());
+    const bind = (id: string, action: () => void): void =>
+      byId(id).addEventListener("click", action);
+    bind("batch-cancel", () => this.queue.cancelAll());
+    bind("batch-save", () => this.saveAll());
+    bind("batch-clear", () => this.clear());
+    bind("batch-retry", () => this.failed().forEach((job) => this.retry(job)));
+    bind("run-again", () => this.again());
+  }
+
+  get isEmpty(): boolean {
+    return this.queue.jobs.length === 0;
   }
 
   /** Ask for the limits of the service, so that nothing larger is sent. */
   async askLimits(): Promise<Limits> {
-    this.limits = await limits();
-    return this.limits;
+    this.queue.limits = await limits();
+    return this.queue.limits;
   }
 
-  /** Add recordings; if one may be opened, the first is, when its prediction has come. */
-  add(files: readonly File[], opens = files.length === 1 || !this.shown): void {
-    files.forEach((file, index) => {
-      const job: Job = {
-        name: file.name,
-        sound: file,
-        state: { kind: "waiting" },
-        stop: new AbortController(),
-        converted: false,
-        adapted: false,
-        row: h("li"),
-        openWhenDone: opens && index === 0,
-      };
-      this.jobs.push(job);
-      this.list.append(job.row);
-    });
-    this.drawAll();
-    void this.run();
+  /** Look at once whether the service is back. */
+  look(): void {
+    this.queue.look();
+  }
+
+  /** Add recordings and tables; if one may be opened, the first is, when it is predicted. */
+  add(given: readonly Given[], opens = given.length === 1 || !this.shown): void {
+    const jobs = given
+      .filter(({ file }) => !isTable(file.name))
+      .map((one) => newJob(one, this.settings()));
+    if (jobs[0] && opens) jobs[0].openWhenDone = true;
+    for (const table of this.tables) applyTable(table, jobs);
+    this.queue.add(jobs);
+    this.draw();
+    for (const { file } of given) if (isTable(file.name)) void this.addTable(file);
+  }
+
+  private async addTable(file: File): Promise<void> {
+    const table = readTable(file.name, await file.text());
+    if (!table) return this.say(t("tableNoFile", { name: file.name }));
+    this.tables.push(table);
+    const count = applyTable(table, this.queue.jobs);
+    this.say(t("tableRead", { name: file.name, count, columns: table.columns.join(", ") }));
+    this.draw();
   }
 
   /** Open the newest recording, at once or as soon as its prediction has come. */
   openLast(): void {
-    const job = this.jobs.at(-1);
+    const job = this.queue.jobs.at(-1);
     if (job?.state.kind === "done") this.open(job);
     else if (job) job.openWhenDone = true;
   }
 
-  /** Predict all again with other settings; `anew`, what is adapted to is another thing too. */
-  again(anew: boolean): void {
-    if (anew) this.adaptation.forget();
-    for (const job of this.jobs) {
-      if (anew) job.adapted = false;
-      if (["failed", "cancelled"].includes(job.state.kind)) continue;
-      job.stop.abort();
-      this.retry(job);
+  /** Show whether recordings were predicted with other settings than those chosen now. */
+  drawAgain(): void {
+    const now = this.settings();
+    const others = this.queue.jobs.filter(({ settings }) => !sameSettings(settings, now));
+    byId("run-again").hidden = !others.length;
+    byId("run-again").textContent = others.some(
+      ({ settings }) => settings.query.model !== now.query.model,
+    )
+      ? t("runAgainModel", { model: now.query.model })
+      : t("runAgain");
+  }
+
+  /** Predict all again with the settings chosen now. */
+  private again(): void {
+    this.adaptation.forget();
+    for (const job of this.queue.jobs) {
+      job.adapted = false;
+      job.settings = this.settings();
+      if (!["failed", "cancelled"].includes(job.state.kind)) this.retry(job);
     }
+    this.draw();
   }
 
-  private async run(): Promise<void> {
-    if (this.running) return;
-    this.running = true;
-    for (let job = this.next(); job; job = this.next()) await this.process(job);
-    this.running = false;
-    this.announce(true);
-  }
-
-  /** The next recording: all are adapted to before the first is predicted. */
-  private next(): Job | undefined {
-    const waiting = this.jobs.filter(({ state }) => state.kind === "waiting");
-    return (this.adaptation.to && waiting.find(({ adapted }) => !adapted)) || waiting[0];
-  }
-
-  private async process(job: Job): Promise<void> {
-    const { stop } = job;
-    const to = job.adapted ? null : this.adaptation.to;
-    try {
-      const { max_bytes: limit } = this.limits;
-      if (limit !== undefined && job.sound.size > limit) {
-        throw new Error(t("errorTooLargeHere", { size: bytes(limit) }));
-      }
-      if (to) return await this.adaptTo(job, to);
-      const prediction = await this.sendOrConvert<Prediction>(job, (sound, sending) =>
-        predict(sound, this.settings(), sending),
-      );
-      if (job.stop !== stop) return;
-      this.set(job, { kind: "done", prediction });
-      if (job.openWhenDone) this.open(job);
-    } catch (error) {
-      if (job.stop !== stop) return; // cancelled, and already being retried
-      this.set(job, stop.signal.aborted ? { kind: "cancelled" } : { kind: "failed", error });
-    }
-  }
-
-  /** Adapt to one more recording; what cannot be read, or holds no speech, is left out. */
-  private async adaptTo(job: Job, to: string): Promise<void> {
-    const { stop } = job;
-    const { model } = this.settings();
-    try {
-      const saved = await this.sendOrConvert(job, (sound, sending) =>
-        adapt(sound, { model, to }, sending),
-      );
-      if (job.stop !== stop) return;
-      this.adaptation.add(saved);
-    } catch (error) {
-      if (stop.signal.aborted) throw error;
-    }
-    job.adapted = true;
-    this.set(job, { kind: "waiting" });
-    this.jobs.filter(({ state }) => state.kind === "done").forEach((done) => this.retry(done));
-  }
-
-  /** Send; what the service cannot read, such as video, the browser converts. */
-  private async sendOrConvert<T>(job: Job, send: Send<T>): Promise<T> {
-    try {
-      return await this.sendOrWait(job, job.sound, send);
-    } catch (error) {
-      const unread =
-        error instanceof ServiceError &&
-        ["unreadable", "unsupported_type", "decoder_failed"].includes(error.code);
-      if (!unread) throw error;
-      this.set(job, { kind: "converting" });
-      const wav = await asWav(job.sound).catch(() => null);
-      if (wav === null || job.stop.signal.aborted) throw error;
-      job.converted = true;
-      return await this.sendOrWait(job, wav, send);
-    }
-  }
-
-  /** Send; while the service is busy, wait as long as it asks for. */
-  private async sendOrWait<T>(job: Job, sound: Blob, send: Send<T>): Promise<T> {
-    const { to, saved } = this.adaptation;
-    const { name, stop } = job;
-    const kind = to && !job.adapted ? "adapting" : "predicting";
-    for (;;) {
-      try {
-        this.set(job, { kind: "sending", share: 0 });
-        const onSent = (share: number): void => {
-          if (job.stop === stop) this.set(job, share < 1 ? { kind: "sending", share } : { kind });
-        };
-        return await send(sound, { name, adaptation: to && saved, signal: stop.signal, onSent });
-      } catch (error) {
-        const busy = error instanceof ServiceError && [429, 503].includes(error.status);
-        if (!busy) throw error;
-        await this.wait(job, error.retryAfterS ?? BUSY_S);
-      }
-    }
-  }
-
-  private async wait(job: Job, seconds: number): Promise<void> {
-    const { signal } = job.stop;
-    for (let left = Math.max(1, Math.ceil(seconds)); left > 0; left--) {
-      this.set(job, { kind: "busy", seconds: left });
-      await new Promise((resolve) => {
-        setTimeout(resolve, 1000);
-        signal.addEventListener("abort", resolve, { once: true });
-      });
-      signal.throwIfAborted();
-    }
-  }
-
-  private set(job: Job, state: State): void {
-    job.state = state;
-    this.drawRow(job);
+  private changed(job: Job): void {
+    this.table.update(job);
     this.drawProgress();
+    this.drawSoon();
     this.announce(false);
   }
 
-  private open(job: Job): void {
-    if (job.state.kind !== "done") return;
-    const { name, sound, converted, state } = job;
-    const again = this.shown === job;
+  /** Open a recording; of several, the page goes to it only where that is asked for. */
+  private open(job: Job, byHand = false): void {
+    const prediction = predictionOf(job);
+    if (!prediction) return;
+    const { name, sound, converted } = job;
+    const stay = this.shown === job || (!byHand && this.queue.jobs.length > 1);
+    const before = this.shown;
     this.shown = job;
-    this.jobs.forEach((other) => (other.openWhenDone = false));
-    this.show({ name, sound, converted, prediction: state.prediction }, again);
-    this.jobs.forEach((other) => this.drawRow(other));
+    this.queue.jobs.forEach((other) => (other.openWhenDone = false));
+    this.on.show({ name, sound, converted, prediction }, stay);
+    if (before) this.table.update(before);
+    this.table.update(job);
   }
 
-  private cancelAll(): void {
-    for (const job of this.jobs) {
-      if (["done", "failed", "cancelled"].includes(job.state.kind)) continue;
-      job.stop.abort();
-      this.set(job, { kind: "cancelled" });
-    }
+  private openByHand(job: Job): void {
+    this.open(job, true);
+    byId("opened-name").focus();
   }
 
   private retry(job: Job): void {
-    job.stop = new AbortController();
     job.openWhenDone ||= job === this.shown;
-    this.set(job, { kind: "waiting" });
-    void this.run();
+    this.queue.retry(job);
   }
 
   private remove(job: Job): void {
     job.stop.abort();
-    this.jobs = this.jobs.filter((other) => other !== job);
-    job.row.remove();
-    if (this.shown === job || !this.jobs.length) this.close();
-    this.drawProgress();
-    if (this.adaptation.to && job.adapted) this.again(true);
-    (this.list.querySelector("button") ?? byId("choose")).focus();
+    const { jobs } = this.queue;
+    const next = jobs[jobs.indexOf(job) + 1] ?? jobs.at(-2);
+    this.queue.jobs = jobs.filter((other) => other !== job);
+    if (this.shown === job || this.isEmpty) this.close();
+    this.draw();
+    if (next) this.table.focus(next);
+    else byId("choose").focus();
   }
 
   private clear(): void {
-    this.cancelAll();
-    this.jobs = [];
+    this.queue.cancelAll();
+    this.queue.jobs = [];
+    this.tables = [];
     this.adaptation.forget();
-    this.list.replaceChildren();
     this.close();
-    this.drawProgress();
+    this.draw();
     byId("choose").focus();
   }
 
   /** Close the open recording; it stays in the list. */
   close(): void {
+    const before = this.shown;
     this.shown = null;
-    this.jobs.forEach((job) => this.drawRow(job));
-    this.onClose();
+    if (before) this.table.update(before);
+    this.on.onClose();
   }
 
   private saveAll(): void {
-    const rows = this.jobs.map(({ name, state }) => ({
-      name,
-      prediction: state.kind === "done" ? state.prediction : null,
-      error: state.kind === "failed" ? errorText(state.error).text : null,
+    const rows = this.queue.jobs.map((job) => ({
+      name: job.name,
+      prediction: predictionOf(job),
+      error: job.state.kind === "failed" ? errorText(job.state.error).text : null,
     }));
     save("serein.csv", csvFile(predictionsCsv(rows)));
   }
 
-  private drawAll(): void {
-    this.jobs.forEach((job) => this.drawRow(job));
-    this.drawProgress();
+  private failed(): Job[] {
+    return this.queue.jobs.filter(({ state }) => state.kind === "failed");
   }
 
-  private drawRow(job: Job): void {
-    drawRow(job, this.shown === job, {
-      open: () => {
-        this.open(job);
-        byId("opened-name").focus();
-      },
-      remove: () => this.remove(job),
-      retry: () => this.retry(job),
-    });
+  private drawSoon(): void {
+    this.drawing ||= window.setTimeout(() => this.draw(), DRAW_EVERY_MS);
+  }
+
+  /** Draw everything: the table, what it comes to, and how far the queue is. */
+  private draw(): void {
+    clearTimeout(this.drawing);
+    this.drawing = 0;
+    const { jobs } = this.queue;
+    this.filter.draw(jobs);
+    const shown = arranged(jobs, this.filter.value, this.table.order, wordsOf);
+    const filled = new Set<Column>(COLUMNS);
+    if (!jobs.some(speakerOf)) filled.delete("speaker");
+    if (!jobs.some(({ folder }) => folder)) filled.delete("folder");
+    this.table.show(shown, filled);
+    this.summary.draw(shown, jobs);
+    byId("filter").hidden = byId("summary").hidden = jobs.length < 2;
+    byId("none-found").hidden = shown.length > 0;
+    this.drawProgress();
+    this.drawAgain();
   }
 
   private drawProgress(): void {
     const count = this.counts();
-    byId("batch").hidden = this.jobs.length === 0;
+    byId("batch").hidden = this.isEmpty;
     byId("batch-progress").textContent = progressText(count);
     const busy = count.finished < count.all;
     this.bar.hidden = byId("batch-cancel").hidden = !busy;
@@ -280,24 +240,41 @@ export class Batch {
     this.bar.setAttribute("aria-label", t("recordings"));
     byId("batch-save").hidden = count.done === 0 || count.all < 2;
     byId("batch-clear").hidden = busy;
+    byId("batch-retry").hidden = count.failed < 2;
+    byId("batch-retry").textContent = t("retryFailed", { count: count.failed });
   }
 
   private counts(): { all: number; done: number; failed: number; finished: number } {
-    const count = (...kinds: State["kind"][]): number =>
-      this.jobs.filter(({ state }) => kinds.includes(state.kind)).length;
-    const [done, failed, cancelled] = [count("done"), count("failed"), count("cancelled")];
-    return { all: this.jobs.length, done, failed, finished: done + failed + cancelled };
+    const { jobs } = this.queue;
+    const count = (kind: State["kind"]): number =>
+      jobs.filter(({ state }) => state.kind === kind).length;
+    const finished = jobs.filter(isFinished).length;
+    return { all: jobs.length, done: count("done"), failed: count("failed"), finished };
   }
 
   private announce(finished: boolean): void {
     if (!finished && Date.now() - this.announced < ANNOUNCE_EVERY_MS) return;
-    if (!this.jobs.length) return;
+    if (this.isEmpty) return;
     this.announced = Date.now();
-    const state = this.shown?.state;
-    const emotion = state?.kind === "done" ? predictionName(state.prediction) : "";
+    const prediction = this.shown && predictionOf(this.shown);
+    const emotion = prediction ? predictionName(prediction) : "";
     const opened = finished && emotion ? ` ${this.shown?.name}: ${emotion}` : "";
     byId("batch-say").textContent = `${progressText(this.counts())}.${opened}`;
   }
+
+  private say(text: string): void {
+    byId("batch-note").textContent = text;
+  }
+}
+
+/** What a search finds of a recording. */
+function wordsOf(job: Job): string {
+  const { name, folder, state, facts, settings } = job;
+  const failure = state.kind === "failed" ? errorText(state.error) : null;
+  const prediction = predictionOf(job);
+  const emotion = prediction ? `${prediction.emotion} ${predictionName(prediction)}` : "";
+  const told = failure ? `${failure.text} ${failure.detail}` : "";
+  return [folder, name, emotion, settings.query.model, ...Object.values(facts), told].join(" ");
 }
 
 function progressText({

@@ -1,11 +1,12 @@
 /** Files and folders that are dropped, anywhere on the page. */
 
 import { t } from "./i18n";
+import type { Given } from "./jobs";
 
 export function onDrop(
   target: HTMLElement,
   words: HTMLElement,
-  take: (files: File[]) => void,
+  take: (given: Given[]) => void,
 ): void {
   let inside = 0; // elements that the pointer has entered and not left
   const mark = (now: number): void => {
@@ -25,7 +26,7 @@ export function onDrop(
 }
 
 /** The files that were dropped, and those of dropped folders. */
-async function filesIn(dropped: DataTransfer): Promise<File[]> {
+async function filesIn(dropped: DataTransfer): Promise<Given[]> {
   const plain = [...dropped.files]; // is empty after the first wait
   const items = [...dropped.items].filter(({ kind }) => kind === "file");
   const entries = items.map((item) => item.webkitGetAsEntry());
@@ -36,18 +37,19 @@ async function filesIn(dropped: DataTransfer): Promise<File[]> {
       // what cannot be read this way, such as a link, is given as it was dropped
     }
     const file = plain[number];
-    return file ? [file] : [];
+    return file ? [{ file, folder: "" }] : [];
   });
   return (await Promise.all(found)).flat();
 }
 
-async function filesOf(entry: FileSystemEntry): Promise<File[]> {
+async function filesOf(entry: FileSystemEntry): Promise<Given[]> {
   if (entry.isFile) {
-    const file = entry as FileSystemFileEntry;
-    return [await new Promise<File>((resolve, reject) => file.file(resolve, reject))];
+    const one = entry as FileSystemFileEntry;
+    const file = await new Promise<File>((resolve, reject) => one.file(resolve, reject));
+    return [{ file, folder: entry.fullPath.split("/").slice(1, -1).join("/") }];
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const files: File[] = [];
+  const files: Given[] = [];
   for (;;) {
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
       reader.readEntries(resolve, reject),

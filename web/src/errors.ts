@@ -2,6 +2,7 @@
 
 import { ServiceError } from "./api";
 import { isKey, t } from "./i18n";
+import { Refused } from "./queue";
 
 export interface Failure {
   text: string;
@@ -15,6 +16,7 @@ export function errorText(error: unknown): Failure {
     const text = isKey(key) ? t(key) : t("errorServer", { status: error.status });
     return { text, detail: error.message };
   }
+  if (error instanceof Refused) return { text: t(`error_${error.code}`), detail: "" };
   if (error instanceof TypeError) return { text: t("errorOffline"), detail: "" };
   return { text: error instanceof Error ? error.message : String(error), detail: "" };
 }

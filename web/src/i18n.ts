@@ -45,7 +45,7 @@ export function isKey(word: string): word is Key {
   return word in en;
 }
 
-/** Fill elements that name their text: `data-t` for content, `data-t-label` for a label. */
+/** Fill elements that name their text: content, a label, or the hint of an empty field. */
 export function translate(root: ParentNode): void {
   const host = { host: location.host };
   for (const element of root.querySelectorAll<HTMLElement>("[data-t]")) {
@@ -53,6 +53,9 @@ export function translate(root: ParentNode): void {
   }
   for (const element of root.querySelectorAll<HTMLElement>("[data-t-label]")) {
     element.setAttribute("aria-label", t(element.dataset["tLabel"] as Key, host));
+  }
+  for (const element of root.querySelectorAll<HTMLInputElement>("[data-t-hint]")) {
+    element.placeholder = t(element.dataset["tHint"] as Key, host);
   }
 }
 

@@ -1,11 +1,6 @@
-/** One recording of the list: its state, and its row. */
+/** One recording of the list: where it is from, what is asked about it, and its state. */
 
-import type { Prediction } from "./api";
-import { h, icon } from "./dom";
-import { errorText } from "./errors";
-import { clock, number } from "./format";
-import { predictionName, t } from "./i18n";
-import { dot } from "./table";
+import type { Prediction, Query } from "./api";
 
 export type State =
   | { kind: "waiting" | "adapting" | "predicting" | "converting" | "cancelled" }
@@ -14,80 +9,60 @@ export type State =
   | { kind: "done"; prediction: Prediction }
   | { kind: "failed"; error: unknown };
 
+/** What is asked of the service; a recording keeps it until it is run again. */
+export interface Settings {
+  query: Query & { model: string };
+  /** What is adapted to, if anything. */
+  to: "recordings" | "speaker" | null;
+}
+
+/** A file, and the folder in which it was dropped. */
+export interface Given {
+  file: File;
+  folder: string;
+}
+
 export interface Job {
   name: string;
+  folder: string;
   sound: Blob;
+  settings: Settings;
   state: State;
   stop: AbortController;
   converted: boolean;
   /** Whether it is adapted to, where that is wanted, or cannot be. */
   adapted: boolean;
-  row: HTMLLIElement;
   openWhenDone: boolean;
+  /** How often the connection was lost while it was sent. */
+  lost: number;
+  /** Columns of a table that was given with the recordings. */
+  facts: Record<string, string>;
 }
 
-export interface RowActions {
-  open: () => void;
-  remove: () => void;
-  retry: () => void;
+export function newJob({ file, folder }: Given, settings: Settings): Job {
+  return {
+    name: file.name,
+    folder,
+    sound: file,
+    settings,
+    state: { kind: "waiting" },
+    stop: new AbortController(),
+    converted: false,
+    adapted: false,
+    openWhenDone: false,
+    lost: 0,
+    facts: {},
+  };
 }
 
-/** Draw a job's row again; a focus inside it is kept. */
-export function drawRow(job: Job, shown: boolean, actions: RowActions): void {
-  const { state, name, row } = job;
-  const focused = row.contains(document.activeElement);
-  const again = state.kind === "failed" || state.kind === "cancelled";
-  const remove = { "aria-label": t("remove", { name }), onclick: actions.remove };
-  row.className = state.kind;
-  row.replaceChildren(
-    state.kind === "done"
-      ? predictionOf(name, state.prediction, shown, actions.open)
-      : progressOf(job),
-    ...(again ? [button("quiet", { onclick: actions.retry }, t("tryAgain"))] : []),
-    button("bare", remove, icon("close")),
-  );
-  if (focused) row.querySelector("button")?.focus();
+export function predictionOf({ state }: Job): Prediction | null {
+  return state.kind === "done" ? state.prediction : null;
 }
 
-function predictionOf(
-  name: string,
-  prediction: Prediction,
-  shown: boolean,
-  open: () => void,
-): HTMLElement {
-  const { emotion, confidence, duration } = prediction;
-  const value = confidence === null ? "" : ` ${number(confidence)}`;
-  const text = `${predictionName(prediction)}${value} · ${clock(duration, 0)}`;
-  return button(
-    "entry",
-    { "aria-current": String(shown), onclick: open },
-    h("span", { class: "name" }, name),
-    h("span", { class: "state" }, dot(emotion), text),
-  );
+export function isFinished({ state }: Job): boolean {
+  return ["done", "failed", "cancelled"].includes(state.kind);
 }
 
-function progressOf({ name, state }: Job): HTMLElement {
-  const failure = state.kind === "failed" ? errorText(state.error) : null;
-  return h(
-    "div",
-    { class: "entry" },
-    h("span", { class: "name" }, name),
-    h("span", { class: "state" }, failure ? failure.text : stateText(state)),
-    failure?.detail ? h("span", { class: "detail", lang: "en" }, failure.detail) : null,
-  );
-}
-
-function stateText(state: State): string {
-  if (state.kind === "sending") return t("sending", { share: Math.round(state.share * 100) });
-  if (state.kind === "busy") return t("busyWait", { seconds: state.seconds });
-  if (state.kind === "done") return "";
-  return t(state.kind);
-}
-
-function button(
-  look: string,
-  attributes: Record<string, string | (() => void)>,
-  ...children: (Node | string)[]
-): HTMLElement {
-  return h("button", { type: "button", class: look, ...attributes }, ...children);
+export function sameSettings(one: Settings, other: Settings): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -2,13 +2,14 @@
 
 import "./style.css";
 
-import { models, type Limits, type Model, type Query } from "./api";
+import { models, type Limits, type Model } from "./api";
 import { Batch } from "./batch";
 import { byId, h } from "./dom";
 import { onDrop } from "./drop";
 import { errorText } from "./errors";
 import { bytes, clock } from "./format";
 import { EmotionChoice } from "./emotion-choice";
+import type { Given, Settings } from "./jobs";
 import { chooseLanguage, firstLanguage, language, setLanguage, t } from "./i18n";
 import { LiveView } from "./live-view";
 import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
@@ -18,28 +19,32 @@ import { modelFacts } from "./models";
 let available: Model[] = [];
 let serviceLimits: Limits = {};
 let failure: unknown = null;
+let gone = false; // the service, in the middle of a batch
 
 const select = byId<HTMLSelectElement>("model");
 const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
 
 const opened = new RecordingView();
-const emotions = new EmotionChoice(() => batch.again(false));
-const batch = new Batch(
-  settings,
-  (recording, again) => {
+const emotions = new EmotionChoice(() => batch.drawAgain());
+const batch = new Batch(settings, {
+  show: (recording, again) => {
     live.hide();
     opened.open(recording, again);
   },
-  () => {
+  onClose: () => {
     opened.close();
     updateState();
   },
-);
+  onGone: (now) => {
+    gone = now;
+    draw();
+  },
+});
 const live = new LiveView(
-  settings,
+  () => settings().query,
   () => chosen()?.adapts.includes("speaker") ?? false,
-  (file) => batch.add([file], false),
+  (file) => batch.add([{ file, folder: "" }], false),
   () => batch.openLast(),
 );
 
@@ -48,20 +53,21 @@ function chosen(): Model | undefined {
 }
 
 /** What is asked of the service, for recordings and for live streams. */
-function settings(): Query & { model: string } {
+function settings(): Settings {
   const unsure = String(chosen()?.unsure_below ?? 0);
-  return { model: select.value, emotions: emotions.value, unsure_below: unsure };
+  const query = { model: select.value, emotions: emotions.value, unsure_below: unsure };
+  return { query, to: batch.adaptation.to };
 }
 
-function add(files: readonly File[]): void {
-  if (!files.length) return;
+function add(given: readonly Given[]): void {
+  if (!given.length) return;
   document.body.dataset["state"] = "work";
-  batch.add(files, byId("live").hidden ? undefined : false);
+  batch.add(given, byId("live").hidden ? undefined : false);
 }
 
 /** Show the first view again when there is nothing else to show. */
 function updateState(): void {
-  const empty = byId("list").childElementCount === 0 && byId("live").hidden;
+  const empty = batch.isEmpty && byId("live").hidden;
   document.body.dataset["state"] = empty ? "start" : "work";
 }
 
@@ -81,8 +87,9 @@ async function connect(): Promise<void> {
 function draw(): void {
   byId("theme").setAttribute("aria-label", t(isDark() ? "themeToLight" : "themeToDark"));
   byId("language").lang = language() === "zh" ? "en" : "zh-Hans";
-  byId("down").hidden = failure === null;
-  if (failure !== null) {
+  byId("down").hidden = failure === null && !gone;
+  if (gone) byId("down-words").textContent = t("serviceGone");
+  else if (failure !== null) {
     const { text, detail } = errorText(failure);
     byId("down-words").textContent = `${t("serviceDown")} ${text} ${detail}`;
   }
@@ -96,7 +103,8 @@ function draw(): void {
   byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
   emotions.draw(model?.labels ?? []);
   byId("emotions").hidden = !model;
-  batch.adaptation.enable(model?.adapts.includes("recordings") ?? false);
+  batch.adaptation.enable(select.value, model?.adapts.includes("recordings") ?? false);
+  batch.drawAgain();
 }
 
 function openDialog(id: string): void {
@@ -109,7 +117,7 @@ setLanguage(firstLanguage());
 onDrop(drop, byId("drop-words"), add);
 byId("choose").addEventListener("click", () => input.click());
 input.addEventListener("change", () => {
-  add([...(input.files ?? [])]);
+  add([...(input.files ?? [])].map((file) => ({ file, folder: "" })));
   input.value = "";
 });
 byId("record").addEventListener("click", () => {
@@ -122,9 +130,6 @@ byId("theme").addEventListener("click", switchTheme);
 byId("language").addEventListener("click", () => chooseLanguage(language() === "zh" ? "en" : "zh"));
 byId("about-open").addEventListener("click", () => openDialog("about"));
 byId("about-more").addEventListener("click", () => openDialog("about"));
-byId("retry").addEventListener("click", () => void connect());
-select.addEventListener("change", () => {
-  draw();
-  if (batch.adaptation.to) batch.again(true);
-});
+byId("retry").addEventListener("click", () => (gone ? batch.look() : void connect()));
+select.addEventListener("change", draw);
 void connect();

@@ -3,13 +3,19 @@
 import type { Adaptation } from "./api";
 import { byId } from "./dom";
 import { t } from "./i18n";
+import type { Settings } from "./jobs";
 import { onRedraw } from "./theme";
+
+interface Found {
+  saved: Adaptation;
+  count: number;
+}
 
 export class SetAdaptation {
   /** What the service found so far; it wants it back with each recording. */
-  saved: Adaptation | null = null;
-  private count = 0;
+  private readonly found = new Map<string, Found>();
   private able = false;
+  private model = "";
 
   private readonly all = byId<HTMLInputElement>("adapt-all");
   private readonly one = byId<HTMLInputElement>("adapt-one");
@@ -25,27 +31,31 @@ export class SetAdaptation {
   }
 
   /** What is adapted to, if anything. */
-  get to(): "recordings" | "speaker" | null {
+  get to(): Settings["to"] {
     if (!this.all.checked || !this.able) return null;
     return this.one.checked ? "speaker" : "recordings";
   }
 
-  /** Say whether the model can adapt. */
-  enable(able: boolean): void {
+  /** Say for which model this is, and whether it can adapt. */
+  enable(model: string, able: boolean): void {
+    this.model = model;
     this.able = able;
     this.draw();
   }
 
   /** Take what the service found once one more recording was added. */
-  add(saved: Adaptation): void {
-    this.saved = saved;
-    this.count += 1;
+  add(settings: Settings, saved: Adaptation): void {
+    const count = (this.found.get(key(settings))?.count ?? 0) + 1;
+    this.found.set(key(settings), { saved, count });
     this.draw();
   }
 
+  savedFor(settings: Settings): Adaptation | null {
+    return settings.to === null ? null : (this.found.get(key(settings))?.saved ?? null);
+  }
+
   forget(): void {
-    this.saved = null;
-    this.count = 0;
+    this.found.clear();
     this.draw();
   }
 
@@ -58,8 +68,13 @@ export class SetAdaptation {
   private note(): string {
     if (!this.able) return t("adaptAllNot");
     const what = t(this.to === "speaker" ? "adaptOneNote" : "adaptAllNote");
-    if (this.to === null || !this.saved) return what;
-    const found = t(this.saved.counts ? "adaptedOn" : "adaptedNothing", { count: this.count });
-    return `${what} ${found}`;
+    const found = this.found.get(`${this.model} ${this.to}`);
+    if (!found) return what;
+    const { saved, count } = found;
+    return `${what} ${t(saved.counts ? "adaptedOn" : "adaptedNothing", { count })}`;
   }
+}
+
+function key({ query, to }: Settings): string {
+  return `${query.model} ${to}`;
 }
