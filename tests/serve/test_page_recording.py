@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from page_visitor import answering, launched, made_prediction, missing, visiting
+import serein
+from page_visitor import RATE_HZ, answering, launched, made_prediction, missing, spoken, visiting
+from serein.defaults import PAGE_UNSURE_BELOW
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"
@@ -123,3 +125,58 @@ def test_a_recording_opens_again_where_it_was_left(browser: Any, service: Any, q
         visitor.page.click("#run-again")
         visitor.page.wait_for_selector("#segments tbody tr:only-child")
         assert position(visitor) == 10
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One voice on the left, then another on the right."""
+    folder = tmp_path_factory.mktemp("call")
+    voices = [
+        soundfile.read(spoken(folder / f"{name}.wav", f"espeak-{name}"))[0]
+        for name in ("english-fast-high", "german")
+    ]
+    left, right = (np.zeros(sum(voice.size for voice in voices)) for _ in voices)
+    left[: voices[0].size], right[voices[0].size :] = voices
+    file = folder / "call.wav"
+    soundfile.write(file, np.stack([left, right], axis=1), RATE_HZ, subtype="PCM_16")
+    return file
+
+
+def test_channels_and_speakers_are_lanes_with_who_spoke_how_long_and_how(
+    browser: Any, service: Any, call: Path, tmp_path: Path
+) -> None:
+    recognizer = serein.load(unsure_below=PAGE_UNSURE_BELOW)
+    expected = recognizer.predict(call, channels="each", segments="utterances")
+    spoken_s = [
+        sum(one.end - one.start for one in expected.timeline if one.channel == lane.channel)
+        for lane in expected.lanes
+    ]
+    with visiting(browser, service.url) as visitor:
+        visitor.give(call)
+        visitor.wait_opened(call.name)
+        visitor.wait_drawn()
+        assert "2 channels" in visitor.text("#opened-facts")
+        visitor.page.click("#split-channels")
+        visitor.page.wait_for_selector("#lanes:not([hidden])")
+        lanes = visitor.page.locator("#lanes p").all_inner_texts()
+        for side, lane, text, seconds in zip(
+            ("left", "right"), expected.lanes, lanes, spoken_s, strict=True
+        ):
+            assert text.startswith(side)
+            assert f"speaks 0:0{seconds:.1f}" in text
+            assert (lane.likeliest or "") in text
+        visitor.page.click("#lanes button:text-is('right')")
+        assert visitor.page.get_attribute("#lanes button:focus", "aria-pressed") == "true"
+        assert visitor.text("#prediction-lead").startswith("right: ")
+        assert visitor.text("#prediction-emotion").casefold() == expected.lanes[1].likeliest
+        rows = visitor.page.locator("#segments tbody tr").all_inner_texts()
+        assert [row.split("\t")[1] for row in rows] == [
+            ("left", "right")[(one.channel or 0) - 1] for one in expected.timeline
+        ]
+        saved = visitor.saved("#save-csv", tmp_path).read_text(encoding="utf-8-sig")
+        assert saved.startswith("file,start_s,end_s,channel,speaker,")
+        assert visitor.violations() == []
+        visitor.page.select_option("#channels", "mix")
+        visitor.page.select_option("#speakers", "2")
+        visitor.page.click("#run-again")
+        visitor.page.wait_for_selector("#lanes button:text-is('speaker 2')")

@@ -14,6 +14,10 @@ export interface Prediction extends Omit<TimelineSegment, "start" | "end"> {
   duration: number;
   utterances_known: number;
   timeline: TimelineSegment[];
+  /** One a channel and speaker, where they were told apart. */
+  lanes?: TimelineSegment[];
+  /** What is to be known of the recording, in English. */
+  notices?: string[];
 }
 
 /** A recording with its prediction. */
@@ -104,7 +108,8 @@ export type Query = Record<string, string>;
 
 /** Predict a sound, with a timeline fine enough for curves. */
 export async function predict(sound: Blob, query: Query, sending: Sending): Promise<Prediction> {
-  const fine = { window_s: "2", hop_s: "0.5", ...query };
+  const { window_s = "2", hop_s = "0.5", ...others } = query;
+  const fine = others["segments"] === "utterances" ? others : { window_s, hop_s, ...others };
   const prediction = (await post("/v1/predict", fine, sound, sending)) as Prediction;
   return { ...prediction, file: sending.name };
 }

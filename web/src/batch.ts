@@ -123,6 +123,14 @@ export class Batch {
       : t("runAgain");
   }
 
+  /** Predict the open recording again with the settings chosen now. */
+  openAgain(): void {
+    if (!this.shown) return;
+    this.shown.settings = this.settings();
+    this.retry(this.shown);
+    this.draw();
+  }
+
   /** Predict all again with the settings chosen now. */
   private again(): void {
     this.adaptation.forget();

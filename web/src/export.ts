@@ -15,11 +15,14 @@ type Cell = string | number | null;
 
 /** One row per segment. Names are serein's own, in any language, so that programs can read them. */
 export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
-  const head = ["file", "start_s", "end_s", "emotion", "confidence", "valence", "arousal"];
+  const told = segments.some(({ channel, speaker }) => channel || speaker);
+  const who = told ? ["channel", "speaker"] : [];
+  const head = ["file", "start_s", "end_s", ...who, "emotion", "confidence", "valence", "arousal"];
   const rows = segments.map((segment) => [
     file,
     segment.start,
     segment.end,
+    ...(told ? [segment.channel ?? null, segment.speaker ?? null] : []),
     ...emotionCells(segment, labels),
   ]);
   return csv([[...head, ...labels], ...rows]);

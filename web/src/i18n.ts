@@ -76,6 +76,22 @@ export function predictionName(prediction: {
   return t("unsureGuess", { emotion: emotionName(guess) });
 }
 
+interface Named {
+  channel?: number | null;
+  speaker?: number | null;
+}
+
+/** Name a channel, a speaker, or a speaker in a channel; nothing where none is told apart. */
+export function voiceName({ channel, speaker }: Named): string {
+  const names = [];
+  if (channel) {
+    const side = ([null, "left", "right"] as const)[channel];
+    names.push(side ? t(side) : t("channelNumber", { number: channel }));
+  }
+  if (speaker) names.push(t("speakerNumber", { number: speaker }));
+  return names.join(" · ");
+}
+
 /** Confidence in words. */
 export function confidenceText(confidence: number): string {
   if (confidence >= 0.8) return t("sureVery");

@@ -244,7 +244,7 @@ export class LiveView {
       idle: "liveLead",
       asking: "asking",
       connecting: "connecting",
-      on: event?.type === "voice" ? "voice" : "hearing",
+      on: event?.type === "voice" ? "speaking" : "hearing",
       cut: "stopped",
       finishing: "finishing",
       stopped: "stopped",

@@ -15,6 +15,7 @@ import { LiveView } from "./live-view";
 import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
 import { RecordingView } from "./recording-view";
 import { modelFacts } from "./models";
+import { VoiceChoice } from "./voice-choice";
 
 let available: Model[] = [];
 let serviceLimits: Limits = {};
@@ -25,7 +26,11 @@ const select = byId<HTMLSelectElement>("model");
 const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
 
-const opened = new RecordingView();
+const voices = new VoiceChoice(() => batch.drawAgain());
+const opened = new RecordingView(() => {
+  voices.splitChannels();
+  batch.openAgain();
+});
 const emotions = new EmotionChoice(() => batch.drawAgain());
 const batch = new Batch(settings, {
   show: (recording, again) => {
@@ -56,7 +61,7 @@ function chosen(): Model | undefined {
 function settings(): Settings {
   const unsure = String(chosen()?.unsure_below ?? 0);
   const query = { model: select.value, emotions: emotions.value, unsure_below: unsure };
-  return { query, to: batch.adaptation.to };
+  return { query: { ...query, ...voices.value }, to: batch.adaptation.to };
 }
 
 function add(given: readonly Given[]): void {

@@ -33,6 +33,8 @@ export interface Shown {
   timeline: readonly Segment[];
   /** The timeline, merged. */
   segments: readonly Segment[];
+  /** From 1; the mix, if null. */
+  channel: number | null;
 }
 
 export class Player {
@@ -144,9 +146,17 @@ export class Player {
     this.wave.destroy();
   }
 
+  /** How many channels the sound has, once it is read. */
+  get channelCount(): number {
+    return this.wave.getDecodedData()?.numberOfChannels ?? 0;
+  }
+
+  /** The samples of those that are shown. */
   private get channels(): Float32Array[] {
     const sound = this.wave.getDecodedData();
     if (!sound) return [];
+    const { channel } = this.shown;
+    if (channel && channel <= sound.numberOfChannels) return [sound.getChannelData(channel - 1)];
     return Array.from({ length: sound.numberOfChannels }, (_, one) => sound.getChannelData(one));
   }
 

@@ -1,20 +1,20 @@
 /** The prediction for a whole recording: in words, and as a list of all emotions. */
 
-import type { Prediction } from "./api";
 import { byId, h } from "./dom";
 import { colourOf, UNSURE } from "./emotions";
 import { number } from "./format";
-import { emotionName, confidenceText, t } from "./i18n";
+import { emotionName, confidenceText, t, voiceName } from "./i18n";
 import { isDark } from "./theme";
 import { ranked } from "./segments";
 import { dot } from "./table";
+import type { Voice } from "./voices";
 
-export function drawPrediction(prediction: Prediction): void {
-  const { emotion, confidence, probabilities, utterances_known } = prediction;
+export function drawPrediction(voice: Voice, known: number): void {
+  const { emotion, confidence, probabilities } = voice.whole;
   const likeliest = ranked(probabilities)[0]?.[0] ?? null;
   const unsure = emotion === UNSURE;
-  byId("prediction-lead").textContent =
-    emotion === null ? "" : t(unsure ? "predictionUnsure" : "predictionIs");
+  const lead = emotion === null ? "" : t(unsure ? "predictionUnsure" : "predictionIs");
+  byId("prediction-lead").textContent = [voiceName(voice), lead].filter(Boolean).join(": ");
   const name = byId("prediction-emotion");
   name.textContent = emotionName(unsure ? likeliest : emotion);
   byId("prediction").style.setProperty("--emotion", colourOf(emotion, isDark()));
@@ -26,7 +26,7 @@ export function drawPrediction(prediction: Prediction): void {
       `${confidenceText(confidence)} · ${t("confidenceOf", { value })}`;
     notes.push(t("calibration", { tenths: Math.round(confidence * 10) }));
   } else byId("prediction-sure").textContent = "";
-  if (utterances_known > 0) notes.push(t("adaptedBy", { count: utterances_known }));
+  if (known > 0) notes.push(t("adaptedBy", { count: known }));
   byId("prediction-note").textContent = notes.join(" ");
   byId("bars").replaceChildren(...(emotion === null ? [] : [bars(probabilities)]));
 }

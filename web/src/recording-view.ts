@@ -1,119 +1,136 @@
 /** The view of one recording: its prediction, as a whole and over time. */
 
-import { at, drawAffect, pathOf, plane } from "./affect";
-import { affectLabels } from "./affect-labels";
-import { drawPrediction } from "./prediction";
-import type { Recording } from "./api";
-import { fitted, type Range } from "./canvas";
-import { drawCurves, sampled } from "./curves";
+import { AffectView } from "./affect-view";
+import type { Prediction, Recording } from "./api";
+import type { Range } from "./canvas";
+import { CurvesView } from "./curves-view";
 import { byId } from "./dom";
+import { clock } from "./format";
 import { onGestures } from "./gestures";
-import { clock, number } from "./format";
-import { emotionName, predictionName, t } from "./i18n";
-import { legend } from "./legend";
-import { reducedMotion, currentPalette, onRedraw } from "./theme";
-import { Player, SPECTROGRAM_UP_TO_S } from "./player";
-import { merged, ranked, segmentAt, type Segment } from "./segments";
-import { markRow, segmentTable } from "./table";
+import { emotionName, predictionName, t, voiceName } from "./i18n";
+import { Lanes } from "./lanes";
+import { Player, SPECTROGRAM_UP_TO_S, type Shown } from "./player";
+import { drawPrediction } from "./prediction";
 import { bindSaveButtons } from "./save-files";
+import { merged, segmentAt, type Segment } from "./segments";
+import { markRow, segmentTable } from "./table";
+import { onRedraw, reducedMotion } from "./theme";
+import { voicesOf, type Voice } from "./voices";
 
-const STEPS = 150; // of the path of affect
-const POINTS = 600; // of a curve
-const READOUT = 3; // emotions named under the curves
+/** A recording that is open, and what is shown of it. */
+interface Opened {
+  recording: Recording;
+  voices: readonly Voice[];
+  /** The one that is shown in detail. */
+  voice: Voice;
+  /** Of this voice. */
+  segments: readonly Segment[];
+  /** Of all voices. */
+  rows: readonly Segment[];
+}
 
 export class RecordingView {
-  private recording: Recording | null = null;
-  private segments: Segment[] = [];
+  private opened: Opened | null = null;
   private player: Player | null = null;
   private playable = false;
   private range: Range = [0, 0];
-  private readonly hidden = new Set<string>();
   /** Where each recording was left. */
   private readonly positions = new WeakMap<Blob, number>();
 
   private readonly section = byId("opened");
   private readonly wave = byId("wave");
   private readonly slider = byId("position");
-  private readonly curves = byId<HTMLCanvasElement>("curves");
-  private readonly affect = byId<HTMLCanvasElement>("affect");
+  private readonly curves = new CurvesView();
+  private readonly affect = new AffectView();
+  private readonly lanes = new Lanes(
+    (voice) => this.choose(voice),
+    (canvas, voice) => this.bindPointer(canvas, () => merged(voice.timeline)),
+  );
 
-  constructor() {
+  constructor(splitChannels: () => void) {
     onRedraw(() => this.draw());
-    const observer = new ResizeObserver(() => this.drawCanvases());
-    observer.observe(this.curves);
-    observer.observe(this.affect);
+    byId("split-channels").addEventListener("click", splitChannels);
     byId("play").addEventListener("click", () => this.player?.toggle());
     byId("zoom").addEventListener("input", (event) =>
       this.player?.zoom(Number((event.target as HTMLInputElement).value)),
     );
     this.slider.addEventListener("keydown", (event) => this.onKey(event));
-    [this.wave, this.curves].forEach((picture) => this.bindPointer(picture));
+    for (const picture of [this.wave, this.curves.canvas]) {
+      this.bindPointer(picture, () => this.opened?.segments ?? []);
+    }
     bindSaveButtons(() => {
-      const { recording, segments, player } = this;
+      const { opened, player } = this;
       const peaks = (columns: number): Float32Array | null => player?.peaks(columns) ?? null;
-      return recording && { recording, segments, peaks };
+      return opened && { recording: opened.recording, segments: opened.rows, peaks };
     });
   }
 
   /** Open a recording; `again`, with another prediction, neither page nor position moves. */
   open(recording: Recording, again: boolean): void {
-    const kept = again && recording.sound === this.recording?.sound ? this.player : null;
+    const kept = again && recording.sound === this.opened?.recording.sound ? this.player : null;
     if (!kept) this.close();
-    this.recording = recording;
-    const { timeline, duration } = recording.prediction;
-    this.segments = merged(timeline);
+    this.opened = openedOf(recording);
     if (kept) {
-      kept.show({ timeline, segments: this.segments });
+      kept.show(this.shown(this.opened));
       return this.draw();
     }
-    this.range = [0, duration];
+    this.view([0, recording.prediction.duration]);
     this.playable = true;
     this.section.hidden = false;
     byId<HTMLInputElement>("zoom").value = "0";
-    this.player = this.load(recording);
+    this.player = this.load(this.opened);
     this.draw();
-    this.moveTo(0);
     const far = !again && this.section.getBoundingClientRect().top > innerHeight / 2;
     if (far) this.section.scrollIntoView({ behavior: reducedMotion() ? "auto" : "smooth" });
   }
 
   close(): void {
-    if (this.recording) this.positions.set(this.recording.sound, this.player?.time ?? 0);
+    if (this.opened) this.positions.set(this.opened.recording.sound, this.player?.time ?? 0);
     this.player?.destroy();
     this.player = null;
-    this.recording = null;
+    this.opened = null;
     this.section.hidden = true;
     this.wave.replaceChildren();
   }
 
-  private load({ sound, prediction }: Recording): Player {
-    const { timeline, duration } = prediction;
-    const shown = { timeline, segments: this.segments };
-    const player = new Player(this.wave, sound, duration, shown, {
+  private load(opened: Opened): Player {
+    const { sound, prediction } = opened.recording;
+    const player = new Player(this.wave, sound, prediction.duration, this.shown(opened), {
       onTime: (time) => this.moveTo(time),
       onPlaying: (playing) => this.showPlaying(playing),
       onView: (range) => this.view(range),
     });
-    const ready = (): void => player.seek(this.positions.get(sound) ?? 0);
+    const ready = (): void => {
+      player.seek(this.positions.get(sound) ?? 0);
+      this.drawFacts();
+    };
     player.ready.then(ready).catch(() => {
       if (this.player === player) this.cannotPlay();
     });
     return player;
   }
 
+  private shown({ voice, segments }: Opened): Shown {
+    return { timeline: voice.timeline, segments, channel: voice.channel };
+  }
+
+  /** Show another voice in detail. */
+  private choose(voice: Voice): void {
+    if (!this.opened) return;
+    this.opened = { ...this.opened, voice, segments: merged(voice.timeline) };
+    this.player?.show(this.shown(this.opened));
+    this.draw();
+  }
+
   private draw(): void {
-    if (!this.recording) return;
-    const { name, prediction, converted } = this.recording;
-    byId("opened-name").textContent = name;
-    byId("opened-facts").textContent = t("factsOf", {
-      time: clock(prediction.duration),
-      model: prediction.model,
-    });
-    byId("opened-converted").hidden = !converted;
-    drawPrediction(prediction);
-    this.drawLegend(prediction.probabilities);
+    if (!this.opened) return;
+    const { recording, voices, voice, rows } = this.opened;
+    const { prediction } = recording;
+    const { timeline, whole } = voice;
+    this.drawFacts();
+    drawPrediction(voice, prediction.utterances_known);
     const play = this.playable ? (segment: Segment): void => this.play(segment) : null;
-    byId("segments").replaceChildren(segmentTable(this.segments, t("segmentsCaption"), play));
+    byId("segments").replaceChildren(segmentTable(rows, t("segmentsCaption"), play));
     byId("not-playable").hidden = this.playable;
     byId("sound").hidden = !this.playable;
     byId("spectrogram-long").hidden = prediction.duration <= SPECTROGRAM_UP_TO_S;
@@ -122,70 +139,35 @@ export class RecordingView {
     });
     this.showPlaying(this.player?.playing ?? false);
     this.player?.redraw();
-    this.drawCanvases();
+    this.lanes.draw(voices, voice, prediction.duration);
+    this.lanes.drawRange(this.range);
+    this.curves.show(timeline, whole.probabilities);
+    this.affect.show(timeline, whole);
     this.moveTo(this.player?.time ?? 0);
   }
 
-  private drawLegend(probabilities: Record<string, number>): void {
-    const entries = legend(probabilities, this.hidden, (label) => this.toggleCurve(label));
-    byId("legend").replaceChildren(...entries);
-  }
-
-  private toggleCurve(label: string): void {
-    if (!this.hidden.delete(label)) this.hidden.add(label);
-    const pressed = document.activeElement?.textContent;
-    if (this.recording) this.drawLegend(this.recording.prediction.probabilities);
-    for (const button of byId("legend").children) {
-      if (button.textContent === pressed) (button as HTMLElement).focus();
-    }
-    this.drawCanvases();
-  }
-
-  private drawCanvases(): void {
-    if (!this.recording || this.section.hidden) return;
-    const { timeline, probabilities, valence, arousal } = this.recording.prediction;
-    const labels = Object.keys(probabilities);
-    const palette = currentPalette();
-    const curves = fitted(this.curves);
-    if (curves) {
-      const [context, box] = curves;
-      const points = sampled(timeline, this.range, POINTS);
-      const { hidden, range } = this;
-      drawCurves(context, box, { points, labels, hidden, range, nameOf: emotionName }, palette);
-    }
-    this.curves.setAttribute("aria-label", t("curvesText"));
-    const affect = fitted(this.affect);
-    const whole = valence === null || arousal === null ? null : { valence, arousal };
-    if (affect) {
-      const [context, box] = affect;
-      drawAffect(
-        context,
-        plane(box),
-        pathOf(timeline, STEPS),
-        whole,
-        labels,
-        affectLabels(),
-        palette,
-      );
-    }
-    this.affect.setAttribute(
-      "aria-label",
-      whole
-        ? t("affectText", { valence: number(whole.valence), arousal: number(whole.arousal) })
-        : t("affectNone"),
-    );
+  private drawFacts(): void {
+    if (!this.opened) return;
+    const { name, prediction, converted } = this.opened.recording;
+    const { duration, model } = prediction;
+    const channels = this.player?.channelCount ?? 0;
+    const facts = t("factsOf", { time: clock(duration), model });
+    const many = channels > 1 ? ` · ${t("channelCount", { count: channels })}` : "";
+    byId("opened-name").textContent = name;
+    byId("opened-facts").textContent = `${facts}${many}`;
+    byId("opened-converted").hidden = !converted;
+    const notice = noticeOf(prediction);
+    byId("opened-notice").hidden = notice === "";
+    byId("notice-words").textContent = notice;
   }
 
   private moveTo(time: number): void {
-    if (!this.recording) return;
-    const { timeline, duration } = this.recording.prediction;
-    const [from, to] = this.range;
-    const share = (time - from) / (to - from || 1);
-    const cursor = byId("curves-cursor");
-    cursor.hidden = !this.playable || share < 0 || share > 1;
-    cursor.style.left = `${share * 100}%`;
-    const segment = segmentAt(timeline, time);
-    this.moveDot(segment);
+    if (!this.opened) return;
+    const { recording, voice } = this.opened;
+    const { duration } = recording.prediction;
+    const segment = segmentAt(voice.timeline, time);
+    this.affect.moveTo(segment);
+    this.curves.moveTo(time, this.playable);
     byId("clock").textContent = `${clock(time)} / ${clock(duration)}`;
     this.slider.setAttribute("aria-valuemax", duration.toFixed(1));
     this.slider.setAttribute("aria-valuenow", time.toFixed(1));
@@ -196,34 +178,13 @@ export class RecordingView {
     };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
     markRow(byId("segments"), time);
-    this.drawReadout(time);
-  }
-
-  private moveDot(segment: Segment | undefined): void {
-    const here = byId("affect-dot");
-    const { clientWidth: width, clientHeight: height } = this.affect;
-    here.hidden = !segment || segment.valence === null || segment.arousal === null || !width;
-    if (here.hidden || !segment) return;
-    const plot = plane({ left: 0, top: 0, width, height });
-    const [x, y] = at(plot, { valence: segment.valence ?? 0, arousal: segment.arousal ?? 0 });
-    here.style.transform = `translate(${x}px, ${y}px)`;
-  }
-
-  /** Write the probabilities at a time. */
-  private drawReadout(time: number): void {
-    const segment = this.recording && segmentAt(this.recording.prediction.timeline, time);
-    if (!segment) return;
-    const emotionsNow = ranked(segment.probabilities)
-      .slice(0, READOUT)
-      .map(([label, value]) => `${emotionName(label)} ${number(value)}`);
-    const emotions = emotionsNow.length ? emotionsNow.join(" · ") : t("noSpeech");
-    byId("readout").textContent = t("readout", { time: clock(time), emotions });
   }
 
   private view(range: Range): void {
     if (range[0] === this.range[0] && range[1] === this.range[1]) return;
     this.range = range;
-    this.drawCanvases();
+    this.curves.view(range);
+    this.lanes.drawRange(range);
     this.moveTo(this.player?.time ?? 0);
   }
 
@@ -238,7 +199,7 @@ export class RecordingView {
   }
 
   /** Bind a picture whose width is the time in view. */
-  private bindPointer(picture: HTMLElement): void {
+  private bindPointer(picture: HTMLElement, segments: () => readonly Segment[]): void {
     const timeAt = ({ clientX }: MouseEvent): number => {
       const { left, width } = picture.getBoundingClientRect();
       const [from, to] = this.range;
@@ -251,7 +212,7 @@ export class RecordingView {
         this.player?.seek(time);
       },
       play: (time) => {
-        const segment = segmentAt(this.segments, time);
+        const segment = segmentAt(segments(), time);
         if (segment) this.play(segment);
       },
       select: (range, done) => {
@@ -259,13 +220,13 @@ export class RecordingView {
         else this.player?.select(range);
       },
     });
-    picture.addEventListener("pointermove", (event) => this.drawReadout(timeAt(event)));
-    picture.addEventListener("pointerleave", () => this.drawReadout(this.player?.time ?? 0));
+    picture.addEventListener("pointermove", (event) => this.curves.drawReadout(timeAt(event)));
+    picture.addEventListener("pointerleave", () => this.curves.drawReadout(this.player?.time ?? 0));
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (!this.player || !this.recording) return;
-    const { duration } = this.recording.prediction;
+    if (!this.player || !this.opened) return;
+    const { duration } = this.opened.recording.prediction;
     const step = event.shiftKey ? 5 : 1;
     const { time } = this.player;
     const moves: Record<string, () => void> = {
@@ -293,4 +254,21 @@ export class RecordingView {
     this.playable = false;
     this.draw();
   }
+}
+
+/** Whoever speaks longest is shown in detail; a conversation's rows are what is said in it. */
+function openedOf(recording: Recording): Opened {
+  const voices = voicesOf(recording.prediction);
+  const voice = voices.reduce((most, one) => (one.speechS > most.speechS ? one : most));
+  const segments = merged(voice.timeline);
+  if (voices.length === 1) return { recording, voices, voice, segments, rows: segments };
+  const rows = voices.flatMap(({ timeline }) => merged(timeline));
+  const spoken = rows.filter((row) => voiceName(row) !== "");
+  spoken.sort((left, right) => left.start - right.start);
+  return { recording, voices, voice, segments, rows: spoken };
+}
+
+function noticeOf({ notices = [], lanes }: Prediction): string {
+  if (!notices.length || lanes) return "";
+  return t(notices.some((one) => one.includes("cancel")) ? "channelsCancel" : "channelsDiffer");
 }

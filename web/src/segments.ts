@@ -10,6 +10,9 @@ export interface Segment {
   probabilities: Record<string, number>;
   valence: number | null;
   arousal: number | null;
+  /** From 1, where channels or speakers were told apart. */
+  channel?: number;
+  speaker?: number;
 }
 
 /** Merge adjacent segments of the same emotion; numbers are means, weighted by duration. */
@@ -81,9 +84,8 @@ function mean(run: readonly Segment[]): Segment {
   };
   const labels = Object.keys(first.probabilities);
   return {
-    start: first.start,
+    ...first,
     end: (run.at(-1) as Segment).end,
-    emotion: first.emotion,
     confidence: weighted((segment) => segment.confidence),
     probabilities: Object.fromEntries(
       labels.map((label) => [label, weighted((segment) => segment.probabilities[label]) ?? 0]),

@@ -32,7 +32,8 @@ export function drawStripe(
   const exact = inside.length <= MOST;
   regions.clearRegions();
   for (const segment of exact ? inside : coarse(inside, range, MOST)) {
-    const wide = (segment.end - segment.start) * pxPerSecond >= NARROWEST_NAME_PX;
+    const width = (segment.end - segment.start) * pxPerSecond;
+    const wide = width >= NARROWEST_NAME_PX && segment.emotion !== null;
     const { element } = regions.addRegion({
       ...span(segment.start, segment.end, "transparent"),
       ...(wide ? { content: label(segment, palette) } : {}),
@@ -57,7 +58,7 @@ function label(segment: Segment, palette: Palette): HTMLElement {
     padding: "0 5px",
     borderRadius: "4px",
     font: "600 11px/16px system-ui, sans-serif",
-    color: segment.emotion === null ? palette.muted : palette.ink,
+    color: palette.ink,
     background: palette.card,
     opacity: "0.9",
     whiteSpace: "nowrap",

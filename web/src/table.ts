@@ -3,11 +3,19 @@
 import { h, icon } from "./dom";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { predictionName, t } from "./i18n";
+import { predictionName, t, voiceName } from "./i18n";
 import { isDark } from "./theme";
 import type { Segment } from "./segments";
 
 const ROWS_AT_ONCE = 100;
+const COLUMNS = [
+  { key: "segment", look: "" },
+  { key: "voice", look: "" },
+  { key: "emotion", look: "" },
+  { key: "confidence", look: "number" },
+  { key: "valence", look: "number extra" },
+  { key: "arousal", look: "number extra" },
+] as const;
 
 export function segmentTable(
   segments: readonly Segment[],
@@ -25,8 +33,9 @@ export function segmentTable(
     more.textContent = t("showMore", { count: Math.min(ROWS_AT_ONCE, segments.length - shown) });
   }
   showMore();
-  const heads = (["segment", "emotion", "confidence", "valence", "arousal"] as const).map((key) =>
-    h("th", { scope: "col", class: key === "valence" || key === "arousal" ? "extra" : "" }, t(key)),
+  const told = segments.some((segment) => voiceName(segment) !== "");
+  const heads = COLUMNS.filter(({ key }) => told || key !== "voice").map(({ key, look }) =>
+    h("th", { scope: "col", class: look }, t(key)),
   );
   const table = h(
     "table",
@@ -55,6 +64,7 @@ export function dot(emotion: string | null): HTMLElement {
 }
 
 function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLElement {
+  const voice = voiceName(segment);
   const [start, end] = [clock(segment.start), clock(segment.end)];
   const time = play
     ? h(
@@ -73,6 +83,7 @@ function row(segment: Segment, play: ((segment: Segment) => void) | null): HTMLE
     "tr",
     { "data-start": segment.start, "data-end": segment.end },
     h("th", { scope: "row" }, time),
+    voice ? h("td", {}, voice) : null,
     h(
       "td",
       { class: segment.emotion === null ? "none" : "" },

@@ -36,3 +36,12 @@ test("recordings are rows, with why one has no prediction", () => {
     "",
   ]);
 });
+
+test("segments of a conversation say whose they are", () => {
+  const text = segmentsCsv("call.wav", [{ ...said(0, 1, "fear"), channel: 2 }], []);
+  expect(text.split("\r\n")).toEqual([
+    "file,start_s,end_s,channel,speaker,emotion,confidence,valence,arousal",
+    "call.wav,0,1,2,,fear,0.75,-0.75,0.5",
+    "",
+  ]);
+});
