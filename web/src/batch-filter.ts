@@ -3,9 +3,8 @@
 import { byId, h } from "./dom";
 import { emotionName, t } from "./i18n";
 import type { Job } from "./jobs";
-import { ALL, emotionOf, SILENT, speakerOf, valuesOf, type Bounds, type Filter } from "./rows";
-
-const STATES = ["done", "unsure", "failed", "unfinished"] as const;
+import { ALL, emotionOf, SILENT, speakerOf, STATES, valuesOf } from "./rows";
+import type { Bounds, Filter } from "./rows";
 
 export class BatchFilter {
   private readonly text = byId<HTMLInputElement>("find");

@@ -7,11 +7,12 @@ import {
   Virtualizer,
 } from "@tanstack/virtual-core";
 
+import type { Prediction } from "./api";
 import { byId, h, icon } from "./dom";
 import { errorText } from "./errors";
 import { clock, number } from "./format";
-import { predictionName, t } from "./i18n";
-import { predictionOf, type Job } from "./jobs";
+import { emotionName, predictionName, t } from "./i18n";
+import { pathOf, predictionOf, type Job } from "./jobs";
 import { COLUMNS, speakerOf, type Column, type Order } from "./rows";
 import { dot } from "./table";
 
@@ -69,11 +70,15 @@ export class BatchTable {
     if (row) this.fill(row, job);
   }
 
+  /** Bring a recording into view. */
+  reveal(job: Job): void {
+    const index = this.jobs.indexOf(job);
+    if (index >= 0) this.virtual.scrollToIndex(index);
+  }
+
   /** Bring a recording into view, and its button into focus. */
   focus(job: Job): void {
-    const index = this.jobs.indexOf(job);
-    if (index < 0) return;
-    this.virtual.scrollToIndex(index);
+    this.reveal(job);
     this.drawRows();
     this.drawn.get(job)?.querySelector("button")?.focus();
   }
@@ -153,10 +158,10 @@ export class BatchTable {
       cell("model", job.settings.query.model),
     ];
     if (!prediction) return [cell("name", this.name(job)), this.progress(job), ...rest];
-    const { emotion, confidence, duration } = prediction;
+    const { confidence, duration } = prediction;
     return [
       cell("name", this.name(job)),
-      cell("emotion", h("span", { class: "state" }, dot(emotion), predictionName(prediction))),
+      cell("emotion", ...emotionCell(job, prediction)),
       cell("confidence", number(confidence)),
       cell("length", clock(duration, 0)),
       ...rest,
@@ -179,7 +184,7 @@ export class BatchTable {
   }
 
   private name(job: Job): HTMLElement {
-    const title = job.folder ? `${job.folder}/${job.name}` : job.name;
+    const title = pathOf(job);
     if (job.state.kind !== "done") return h("span", { class: "entry", title }, job.name);
     const open = (): void => this.actions.open(job);
     return h("button", { type: "button", class: "entry", title, onclick: open }, job.name);
@@ -204,6 +209,19 @@ export class BatchTable {
     const next = this.jobs[this.jobs.indexOf(from) + step];
     if (next) this.focus(next);
   }
+}
+
+/** The emotion of a recording: the reviewer's, with the predicted one, or that alone. */
+function emotionCell({ review }: Job, prediction: Prediction): HTMLElement[] {
+  const said = review.emotion;
+  const name = predictionName(prediction);
+  const shown = said === null ? name : t("reviewedAs", { emotion: emotionName(said) });
+  const cells = [h("span", { class: "state" }, dot(said ?? prediction.emotion), shown)];
+  if (said !== null && said !== prediction.emotion) {
+    cells.push(h("span", { class: "detail" }, ` ${t("predictedAs", { emotion: name })}`));
+  }
+  if (review.note) cells.push(h("span", { title: review.note, class: "detail" }, ` “${review.note}”`));
+  return cells;
 }
 
 function stateText(state: Job["state"]): string {

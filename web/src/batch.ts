@@ -5,23 +5,37 @@ import type { Limits, Recording } from "./api";
 import { BatchFilter } from "./batch-filter";
 import { BatchSummary } from "./batch-summary";
 import { BatchTable } from "./batch-table";
-import { byId, save } from "./dom";
+import { BatchExport } from "./batch-export";
+import { byId } from "./dom";
 import { errorText } from "./errors";
-import { predictionsCsv, csvFile } from "./export";
 import { applyTable, isTable, readTable, type FactTable } from "./facts";
 import { predictionName, t } from "./i18n";
 import { isFinished, newJob, predictionOf, sameSettings } from "./jobs";
 import type { Given, Job, Settings, State } from "./jobs";
 import { Queue } from "./queue";
+import { isSaid } from "./review";
+import { Reviewer } from "./reviewer";
 import { arranged, COLUMNS, speakerOf, type Column } from "./rows";
 import { SetAdaptation } from "./set-adaptation";
+import type { Segment } from "./segments";
 import { onRedraw } from "./theme";
 
 const ANNOUNCE_EVERY_MS = 4000; // to screen readers, at most
 const DRAW_EVERY_MS = 250; // the whole table, while predictions come
 
+/** The view of the recording that is open. */
+export interface Viewer {
+  open: (recording: Recording, stay: boolean) => void;
+  close: () => void;
+  onMove: () => void;
+  readonly segmentHere: Segment | undefined;
+  loop: () => void;
+  speed: number;
+}
+
 export interface BatchEvents {
-  show: (recording: Recording, stay: boolean) => void;
+  labelsOf: (model: string) => readonly string[] | undefined;
+  onShow: () => void;
   onClose: () => void;
   onGone: (gone: boolean) => void;
 }
@@ -36,13 +50,29 @@ export class Batch {
   private readonly filter = new BatchFilter(() => this.draw());
   private readonly summary = new BatchSummary(() => this.draw());
   private readonly table: BatchTable;
+  private readonly reviewer: Reviewer;
+  private arranged: readonly Job[] = [];
   private readonly queue: Queue;
   private readonly bar = byId<HTMLProgressElement>("batch-bar");
 
   constructor(
     private readonly settings: () => Settings,
+    private readonly viewer: Viewer,
     private readonly on: BatchEvents,
   ) {
+    new BatchExport(() => this.queue.jobs);
+    this.reviewer = new Reviewer({
+      onChange: (job) => {
+        this.table.update(job);
+        this.drawSoon();
+      },
+      onStep: (step) => this.step(step),
+      segmentHere: () => viewer.segmentHere,
+      labelsOf: on.labelsOf,
+      onLoop: () => viewer.loop(),
+      onSpeed: (speed) => (viewer.speed = speed),
+    });
+    viewer.onMove = () => this.reviewer.moved();
     const actions = {
       open: (job: Job): void => this.openByHand(job),
       remove: (job: Job): void => this.remove(job),
@@ -62,7 +92,6 @@ export class Batch {
     const bind = (id: string, action: () => void): void =>
       byId(id).addEventListener("click", action);
     bind("batch-cancel", () => this.queue.cancelAll());
-    bind("batch-save", () => this.saveAll());
     bind("batch-clear", () => this.clear());
     bind("batch-retry", () => this.failed().forEach((job) => this.retry(job)));
     bind("run-again", () => this.again());
@@ -158,7 +187,10 @@ export class Batch {
     const before = this.shown;
     this.shown = job;
     this.queue.jobs.forEach((other) => (other.openWhenDone = false));
-    this.on.show({ name, sound, converted, prediction }, stay);
+    this.on.onShow();
+    this.viewer.open({ name, sound, converted, prediction }, stay);
+    this.viewer.speed = this.reviewer.speed;
+    this.reviewer.open(job, prediction);
     if (before) this.table.update(before);
     this.table.update(job);
   }
@@ -166,6 +198,15 @@ export class Batch {
   private openByHand(job: Job): void {
     this.open(job, true);
     byId("opened-name").focus();
+  }
+
+  /** Open the next or previous recording of the table that has a prediction. */
+  private step(step: 1 | -1): void {
+    const open = this.arranged.filter((job) => predictionOf(job) || job === this.shown);
+    const next = this.shown && open[open.indexOf(this.shown) + step];
+    if (!next) return;
+    this.open(next);
+    this.table.reveal(next);
   }
 
   private retry(job: Job): void {
@@ -199,16 +240,9 @@ export class Batch {
     const before = this.shown;
     this.shown = null;
     if (before) this.table.update(before);
+    this.viewer.close();
+    this.reviewer.close();
     this.on.onClose();
-  }
-
-  private saveAll(): void {
-    const rows = this.queue.jobs.map((job) => ({
-      name: job.name,
-      prediction: predictionOf(job),
-      error: job.state.kind === "failed" ? errorText(job.state.error).text : null,
-    }));
-    save("serein.csv", csvFile(predictionsCsv(rows)));
   }
 
   private failed(): Job[] {
@@ -229,6 +263,7 @@ export class Batch {
     const filled = new Set<Column>(COLUMNS);
     if (!jobs.some(speakerOf)) filled.delete("speaker");
     if (!jobs.some(({ folder }) => folder)) filled.delete("folder");
+    this.arranged = shown;
     this.table.show(shown, filled);
     this.summary.draw(shown, jobs);
     byId("filter").hidden = byId("summary").hidden = jobs.length < 2;
@@ -246,7 +281,7 @@ export class Batch {
     this.bar.max = count.all || 1;
     this.bar.value = count.finished;
     this.bar.setAttribute("aria-label", t("recordings"));
-    byId("batch-save").hidden = count.done === 0 || count.all < 2;
+    byId("batch-export").hidden = count.done === 0;
     byId("batch-clear").hidden = busy;
     byId("batch-retry").hidden = count.failed < 2;
     byId("batch-retry").textContent = t("retryFailed", { count: count.failed });
@@ -277,12 +312,13 @@ export class Batch {
 
 /** What a search finds of a recording. */
 function wordsOf(job: Job): string {
-  const { name, folder, state, facts, settings } = job;
+  const { name, folder, state, facts, settings, review } = job;
   const failure = state.kind === "failed" ? errorText(state.error) : null;
   const prediction = predictionOf(job);
   const emotion = prediction ? `${prediction.emotion} ${predictionName(prediction)}` : "";
+  const said = isSaid(review) ? `${review.emotion ?? ""} ${review.note}` : "";
   const told = failure ? `${failure.text} ${failure.detail}` : "";
-  return [folder, name, emotion, settings.query.model, ...Object.values(facts), told].join(" ");
+  return [folder, name, emotion, settings.query.model, ...Object.values(facts), said, told].join(" ");
 }
 
 function progressText({

@@ -1,5 +1,7 @@
 /** Files to save: tables as CSV, a prediction as JSON, a picture as PNG. */
 
+import Papa from "papaparse";
+
 import { drawAffect, pathOf, plane, type AffectLabels } from "./affect";
 import type { Prediction } from "./api";
 import { drawWave, font, type Box } from "./canvas";
@@ -11,7 +13,7 @@ import { ranked, segmentAt, type Segment } from "./segments";
 const PICTURE = { width: 1600, height: 1060 };
 const EDGE = 60;
 
-type Cell = string | number | null;
+export type Cell = string | number | null;
 
 /** One row per segment. Names are serein's own, in any language, so that programs can read them. */
 export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
@@ -156,14 +158,8 @@ function rounded(value: number | null): number | null {
   return value === null ? null : Number(value.toFixed(4));
 }
 
-function csv(rows: readonly (readonly Cell[])[]): string {
-  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-}
-
-/** A text that a spreadsheet would take for a formula gets a quotation mark in front. */
-function cell(value: Cell): string {
-  if (value === null) return "";
-  if (typeof value === "number") return String(Number(value.toFixed(4)));
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** Rows as CSV; a text that a spreadsheet would take for a formula gets a quotation mark in front. */
+export function csv(rows: readonly (readonly Cell[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === "number" ? rounded(cell) : cell)));
+  return `${Papa.unparse(cells, { newline: "\r\n", escapeFormulae: true })}\r\n`;
 }

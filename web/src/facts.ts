@@ -2,7 +2,7 @@
 
 import Papa from "papaparse";
 
-import type { Job } from "./jobs";
+import { pathOf, type Job } from "./jobs";
 
 const FILE_COLUMNS = ["file", "path", "filename", "name", "recording"];
 
@@ -50,8 +50,8 @@ export function applyTable(table: FactTable, jobs: readonly Job[]): number {
 }
 
 /** The row that names a recording by its path, or the end of it. */
-function rowOf({ rows }: FactTable, { name, folder }: Job): Record<string, string> | undefined {
-  const parts = path(folder ? `${folder}/${name}` : name).split("/");
+function rowOf({ rows }: FactTable, job: Job): Record<string, string> | undefined {
+  const parts = path(pathOf(job)).split("/");
   for (let from = 0; from < parts.length; from++) {
     const row = rows.get(parts.slice(from).join("/"));
     if (row) return row;

@@ -1,6 +1,7 @@
 /** One recording of the list: where it is from, what is asked about it, and its state. */
 
 import type { Prediction, Query } from "./api";
+import { NOTHING_SAID, type Review } from "./review";
 
 export type State =
   | { kind: "waiting" | "adapting" | "predicting" | "converting" | "cancelled" }
@@ -37,6 +38,8 @@ export interface Job {
   lost: number;
   /** Columns of a table that was given with the recordings. */
   facts: Record<string, string>;
+  /** What a reviewer says of it. */
+  review: Review;
 }
 
 export function newJob({ file, folder }: Given, settings: Settings): Job {
@@ -52,7 +55,13 @@ export function newJob({ file, folder }: Given, settings: Settings): Job {
     openWhenDone: false,
     lost: 0,
     facts: {},
+    review: NOTHING_SAID,
   };
+}
+
+/** Where a recording is, from where it was dropped. */
+export function pathOf({ folder, name }: Job): string {
+  return folder ? `${folder}/${name}` : name;
 }
 
 export function predictionOf({ state }: Job): Prediction | null {

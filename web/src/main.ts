@@ -32,15 +32,10 @@ const opened = new RecordingView(() => {
   batch.openAgain();
 });
 const emotions = new EmotionChoice(() => batch.drawAgain());
-const batch = new Batch(settings, {
-  show: (recording, again) => {
-    live.hide();
-    opened.open(recording, again);
-  },
-  onClose: () => {
-    opened.close();
-    updateState();
-  },
+const batch = new Batch(settings, opened, {
+  labelsOf: (model) => available.find(({ name }) => name === model)?.labels,
+  onShow: () => live.hide(),
+  onClose: updateState,
   onGone: (now) => {
     gone = now;
     draw();

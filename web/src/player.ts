@@ -112,6 +112,10 @@ export class Player {
     this.drawStripe();
   }
 
+  setSpeed(speed: number): void {
+    this.wave.setPlaybackRate(speed, true);
+  }
+
   seek(time: number): void {
     this.target = Math.max(0, Math.min(this.duration, time));
     if (this.selected && !contains(this.selected, this.target)) this.select(null);

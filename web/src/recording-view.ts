@@ -34,6 +34,8 @@ export class RecordingView {
   private player: Player | null = null;
   private playable = false;
   private range: Range = [0, 0];
+  /** Is told that the position has moved. */
+  onMove: () => void = () => undefined;
   /** Where each recording was left. */
   private readonly positions = new WeakMap<Blob, number>();
 
@@ -91,6 +93,21 @@ export class RecordingView {
     this.opened = null;
     this.section.hidden = true;
     this.wave.replaceChildren();
+  }
+
+  /** The segment at the position, of the voice that is shown. */
+  get segmentHere(): Segment | undefined {
+    return this.opened ? segmentAt(this.opened.segments, this.player?.time ?? 0) : undefined;
+  }
+
+  /** Play the segment at the position over and over. */
+  loop(): void {
+    const here = this.segmentHere;
+    if (here) this.player?.loop([here.start, here.end]);
+  }
+
+  set speed(speed: number) {
+    this.player?.setSpeed(speed);
   }
 
   private load(opened: Opened): Player {
@@ -178,6 +195,7 @@ export class RecordingView {
     };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
     markRow(byId("segments"), time);
+    this.onMove();
   }
 
   private view(range: Range): void {

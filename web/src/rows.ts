@@ -2,6 +2,7 @@
 
 import { UNSURE } from "./emotions";
 import { predictionOf, type Job } from "./jobs";
+import { isSaid } from "./review";
 
 export const COLUMNS = [
   "name",
@@ -19,13 +20,15 @@ export interface Order {
   down: boolean;
 }
 
+export const STATES = ["done", "unsure", "reviewed", "unreviewed", "failed", "unfinished"] as const;
+
 /** What a recording must be to be shown; an empty text, or no number, asks for nothing. */
 export interface Filter {
   text: string;
   emotion: string;
   speaker: string;
   folder: string;
-  state: "" | "done" | "unsure" | "failed" | "unfinished";
+  state: "" | (typeof STATES)[number];
   confidence: Bounds;
   length: Bounds;
 }
@@ -51,10 +54,10 @@ export function speakerOf({ facts }: Job): string {
   return facts["speaker"] ?? "";
 }
 
-/** The emotion of a recording; nothing while there is none. */
+/** The emotion of a recording, the reviewer's before the predicted; nothing while there is none. */
 export function emotionOf(job: Job): string | null {
   const prediction = predictionOf(job);
-  return prediction && (prediction.emotion ?? SILENT);
+  return job.review.emotion ?? (prediction && (prediction.emotion ?? SILENT));
 }
 
 /** The jobs to show, in their order; `wordsOf` says what a search finds. */
@@ -96,6 +99,8 @@ function fits(job: Job, filter: Filter): boolean {
 
 function isIn(job: Job, state: Filter["state"]): boolean {
   const { kind } = job.state;
+  if (state === "reviewed") return isSaid(job.review);
+  if (state === "unreviewed") return kind === "done" && !isSaid(job.review);
   if (state === "unsure") return emotionOf(job) === UNSURE;
   if (state === "failed") return kind === "failed" || kind === "cancelled";
   if (state === "unfinished") return !["done", "failed", "cancelled"].includes(kind);

@@ -23,7 +23,7 @@ test("commas, quotation marks and formulas in names stay text", () => {
       .split("\r\n")[1]
       ?.replace(/,0,1,no speech,,,$/, ""),
   );
-  expect(rows).toEqual(['"a,""b"".wav"', "'=1+1.wav", "'@x.wav", "'-x.wav"]);
+  expect(rows).toEqual(['"a,""b"".wav"', `"'=1+1.wav"`, `"'@x.wav"`, `"'-x.wav"`]);
 });
 
 test("recordings are rows, with why one has no prediction", () => {
