@@ -78,7 +78,6 @@ MOVED = {
     "models.margin_svm": "models.classical",
     "models.network": "models.network_classifier",
     "models.pooled": "models.pipelines",
-    "models.ridge": "models.linear",
     "models.scaled": "models.pipelines",
     "models.semi_supervised": "models.fusion.semi_supervised",
     "models.series": "models.padding",

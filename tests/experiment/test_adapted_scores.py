@@ -20,8 +20,8 @@ from serein.evaluation.result import STAMP, Result
 from serein.experiment import adapted_scores
 from serein.experiment.adapted_scores import KNOWN, Adapted, can_adapt, speaker_prior
 from serein.models.calibration import TemperatureScaled
-from serein.models.linear import MaskedRidge
 from serein.models.pipelines import Scaled
+from serein.models.ridge import MaskedRidge
 from serein.models.speaker_prior import centred_log_posteriors
 
 Array = npt.NDArray[Any]

@@ -335,7 +335,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path):
         ("[augmentation]\nweight = 2.0\n", "augmentation.weight must be above 0 to 1"),
         ("[adaptation]\nmeans_only = true\n", "near_alpha and means_only need adaptation.relative"),
         (
-            "[adaptation]\nrelative = true\nnear_alpha = 1e-5\n",
+            "[model]\nname = 'ridge'\n[adaptation]\nrelative = true\nnear_alpha = 1e-5\n",
             "adaptation.near_alpha needs several corpora",
         ),
         (FRAMES + "[model]\nname = 'gmm_hmm'\n", "gmm_hmm takes series: leave encoder"),

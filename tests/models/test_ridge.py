@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from serein.models.linear import LOGIT_SCALE, MaskedRidge
+from serein.models.ridge import LOGIT_SCALE, MaskedRidge, moments_of
 
 Array = npt.NDArray[Any]
 
@@ -256,6 +256,26 @@ def test_a_corpus_of_a_single_class_can_be_learnt_from():
     )
     assert np.isfinite(fitted.coef_).all()
     assert np.mean(fitted.predict(X) == y) > 0.7
+
+
+@pytest.mark.parametrize("features", [6, 200])
+def test_what_is_learnt_from_sums_is_what_is_learnt_from_samples(features: int):
+    """Also where a corpus lacks a class; of blocks of samples, less some centre."""
+    X, y = corpus(120, features, 3)
+    origin = np.where((np.arange(120) < 60) & (y < 2), "a", "b")
+    weight = np.random.default_rng(1).uniform(0.2, 2, len(y))
+    fitted = MaskedRidge(0.01).fit(X, y, weight, label_set=origin)
+    centre = X.mean(axis=0) + X.std(axis=0)
+    blocks = [(origin == name) & (np.arange(120) % 2 == n) for name in "ab" for n in (0, 1)]
+    possible = {"a": np.array([True, True, False]), "b": np.ones(3, bool)}
+    parts = [
+        moments_of(X[mine] - centre, y[mine], weight[mine], possible[origin[mine][0]])
+        for mine in blocks
+    ]
+    summed = MaskedRidge(0.01).fit_moments(parts, centre, fitted.classes_)
+    np.testing.assert_allclose(summed.predict_proba(X), fitted.predict_proba(X), atol=1e-3)
+    without = MaskedRidge(0.01).fit_moments(parts[:2], centre, fitted.classes_)
+    assert set(without.predict(X)) == {0, 1}
 
 
 # --- what is refused ---

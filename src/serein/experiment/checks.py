@@ -227,7 +227,7 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
     adaptation = recipe.adaptation
     wanted = adaptation.relative
     needs = {
-        f"a model of {', '.join(MASKED)}": recipe.model.name in MASKED,
+        'model.name = "ridge"': recipe.model.name == "ridge",
         "one vector a recording: an [encoder] without frames, or features.functionals": (
             not recipe.series
         ),
@@ -245,8 +245,6 @@ def _adaptation_rules(recipe: Recipe) -> dict[str, bool]:
         "adaptation.near_alpha needs several corpora, which tell what is near": (
             not adaptation.near_alpha or len(recipe.data.corpora) > 1
         ),
-        'adaptation.near_alpha needs model.name = "ridge"': not adaptation.near_alpha
-        or recipe.model.name == "ridge",
         "adaptation.means_only needs an [encoder]": not adaptation.means_only
         or recipe.encoder is not None,
     }

@@ -22,8 +22,9 @@ from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from serein.errors import SettingError, check_name
-from serein.models.linear import MaskedLogisticRegression, MaskedRidge
+from serein.models.linear import MaskedLogisticRegression
 from serein.models.pipelines import Scaled
+from serein.models.ridge import MaskedRidge
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
 RandomState = int | np.random.RandomState | None

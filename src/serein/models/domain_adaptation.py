@@ -6,15 +6,13 @@ What is learnt is kept in `serein.models.baseline.AdaptiveHeads`, which predicts
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
-from scipy.optimize import minimize
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -23,64 +21,49 @@ from serein.models.baseline import (
     MIN_DEVIATION,
     AdaptiveHeads,
     Baseline,
-    log_softmax,
-    mix,
     nearest,
-    nearness,
     temperature,
 )
-from serein.models.linear import LinearClassifier
+from serein.models.held_out import (
+    HeldOut,
+    Index,
+    Rows,
+    confidence_lines,
+    corpus_shares,
+    mixed,
+    near_corpora,
+    near_gate,
+    speaker_prior,
+    variety,
+)
+from serein.models.linear import possible_classes
+from serein.models.ridge import MaskedRidge, Moments, moments_of
 from serein.models.speaker_prior import SpeakerPrior
-from serein.training.contract import Floats, LogProbabilityClassifier, check_weights
+from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
-Index = npt.NDArray[np.intp]
-
-MIN_GROUP = 5  # recordings of a speaker: with fewer, the corpus is the baseline in training
-MAX_HELD_OUT = 2000  # recordings of a corpus from which the heads for held-out ones are learnt
 AXES = 100  # in which the distance from training is measured
-SETS, SET_SIZE = 20, 40  # drawn of a corpus, to learn how varied predictions of a set are
-MIN_SET = 3  # recordings of one emotion
-MIN_EMOTIONS = 3  # of a corpus of which sets are drawn, and of a speaker who counts as several
-USUAL, SEVERAL_ABOVE = 0.5, 0.3  # quantiles of sets of one emotion, and of several
-MIN_RISE = 0.2  # of the variety between the two
 ROUNDS = 20  # of fitting means of corpora and of classes in turn
-NEVER = -1e6  # log probability of a class that a head does not know
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """Samples as `fit` is given them; `X`: (samples, columns), all else (samples,)."""
+class _Sums:
+    """Moments of each block of samples, of a corpus and a fold, for each of the heads."""
 
-    X: npt.NDArray[np.float32]
-    y: npt.NDArray[Any]
-    speakers: npt.NDArray[np.str_]
-    corpora: npt.NDArray[np.str_]
-    weight: Floats
-    augmented: npt.NDArray[np.bool_]
+    corpus: npt.NDArray[np.str_]
+    fold: npt.NDArray[np.intp]
+    single: list[Moments]
+    relative: list[Moments]  # of each sample twice: relative to its corpus, and to its speaker
+    near: list[Moments]
+    centre: Floats
 
-    def part(self, chosen: npt.NDArray[Any]) -> _Rows:
-        """Take some samples."""
-        return _Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+    def part(self, chosen: npt.NDArray[np.bool_]) -> _Sums:
+        """Take some blocks."""
 
-    def drawn(self, generator: np.random.Generator) -> _Rows:
-        """Draw at most `MAX_HELD_OUT` samples of each corpus."""
-        kept = [
-            generator.permutation(np.flatnonzero(self.corpora == name))[:MAX_HELD_OUT]
-            for name in np.unique(self.corpora)
-        ]
-        return self.part(np.sort(np.concatenate(kept)))
+        def some(head: list[Moments]) -> list[Moments]:
+            return [head[row] for row in np.flatnonzero(chosen)] if head else []
 
-    @property
-    def sets(self) -> npt.NDArray[np.str_]:
-        """What each sample's baseline is of: its corpus, augmented samples by themselves."""
-        return np.char.add(self.corpora, np.where(self.augmented, " augmented", ""))
-
-    @property
-    def voices(self) -> npt.NDArray[np.str_]:
-        """Its speaker, in place of the corpus; the corpus where the speaker has few samples."""
-        names = np.char.add(np.char.add(self.sets, " "), self.speakers)
-        _, which, counts = np.unique(names, return_inverse=True, return_counts=True)
-        return np.where(counts[which] < MIN_GROUP, self.sets, names)
+        single, relative, near = map(some, (self.single, self.relative, self.near))
+        return _Sums(self.corpus[chosen], self.fold[chosen], single, relative, near, self.centre)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,28 +72,6 @@ class _Geometry:
 
     axes: npt.NDArray[np.float32]
     centres: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class _HeldOut:
-    """Predictions of samples that were left out; `logits`: (kinds, samples, classes)."""
-
-    logits: Floats
-    near: Floats | None  # of the near head: (samples, classes)
-    distance: Floats
-    truth: Index
-    rows: _Rows
-    corpus: bool  # all of it was left out
-
-    @property
-    def recordings(self) -> _HeldOut:
-        """Those as recorded: without what was augmented."""
-        kept = ~self.rows.augmented
-        near = None if self.near is None else self.near[kept]
-        distance, truth = self.distance[kept], self.truth[kept]
-        return _HeldOut(
-            self.logits[:, kept], near, distance, truth, self.rows.part(kept), self.corpus
-        )
 
 
 class DomainAdapted(LogProbabilityClassifier):
@@ -133,8 +94,8 @@ class DomainAdapted(LogProbabilityClassifier):
     `label_set` is the corpus of each sample, as the classifiers of `serein.models.linear` take it.
     `estimator`, `near`: such classifiers; without `near` the general one predicts alone.
     `columns`: what the general and the relative one, and the distance, see of the features; all, if
-    not given. `folds`: inner folds of speakers; `random_state`: draws the samples from which the
-    heads for held-out ones are learnt, at most `MAX_HELD_OUT` a corpus.
+    not given. `folds`: inner folds of speakers; `random_state`: draws sets of recordings, from
+    which it is learnt how varied predictions of a set are.
 
     Distance: K. Lee et al., "A simple unified framework for detecting out-of-distribution samples
     and adversarial attacks", NeurIPS 2018.
@@ -142,9 +103,9 @@ class DomainAdapted(LogProbabilityClassifier):
 
     def __init__(
         self,
-        estimator: LinearClassifier,
+        estimator: MaskedRidge,
         *,
-        near: LinearClassifier | None = None,
+        near: MaskedRidge | None = None,
         columns: Index | None = None,
         folds: int = 3,
         random_state: int = 0,
@@ -171,110 +132,124 @@ class DomainAdapted(LogProbabilityClassifier):
         corpora = np.zeros(len(labels), str) if label_set is None else np.asarray(label_set)
         weight = check_weights(sample_weight, len(labels))
         copies = np.zeros(len(labels), bool) if is_augmented is None else np.asarray(is_augmented)
-        rows = _Rows(vectors, labels, speakers, corpora.astype(str), weight, copies.astype(bool))
+        rows = Rows(vectors, labels, speakers, corpora.astype(str), weight, copies.astype(bool))
         if len(np.unique(speakers)) < 2:
             raise SettingError("calibration needs at least 2 speakers in the training data; got 1")
-        self.single_, self.relative_ = self._heads(rows)
-        self.classes_ = self.single_.classes_
+        self.classes_, _ = class_index(labels)
         several = self.near is not None and len(np.unique(rows.corpora)) > 1
-        self.near_ = self._near(rows) if several else None
-        held = list(self._held_out(rows, near=several))
-        gate = _gate([one.recordings for one in held]) if several else np.zeros(2)
-        held = _mixed(held, gate)
-        confidence = _confidence(held)
+        fold = self._folds(rows)
+        sums = self._sums(rows, fold, near=several)
+        width = rows.X.shape[1]
+        heads = (_widened(head, self.columns, width) for head in self._heads(sums))
+        self.single_, self.relative_ = heads
+        self.near_ = self._near(sums) if several else None
+        held = list(self._held_out(rows, fold, sums))
+        gate = near_gate([one.recordings for one in held]) if several else np.zeros(2)
+        held = mixed(held, gate)
+        confidence = confidence_lines(held)
         held = [one.recordings for one in held]
-        prior = _speaker_prior(held, confidence[0])
-        varied = self._varied(held, confidence[0], prior)
+        prior = speaker_prior(held, confidence[0])
+        varied = variety(held, confidence[0], prior, np.random.default_rng(self.random_state))
         self.heads_ = self._arrays(rows, gate, confidence, prior, varied)
         far = [one.distance for one in held if one.corpus] or [one.distance for one in held]
         usual = np.median(np.concatenate(far))
         self.temperature_ = float(temperature(confidence[0], usual))
         return self
 
-    def _seen(self, rows: _Rows) -> npt.NDArray[np.float32]:
+    def _some(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the columns that the general and the relative head see."""
-        return rows.X if self.columns is None else rows.X[:, self.columns]
+        return X if self.columns is None else X[..., self.columns]
 
-    def _heads(self, rows: _Rows) -> tuple[LinearClassifier, LinearClassifier]:
+    def _folds(self, rows: Rows) -> Index:
+        """Say in which inner fold of speakers each sample is."""
+        folds = GroupKFold(min(self.folds, len(np.unique(rows.speakers))))
+        fold = np.zeros(len(rows.y), np.intp)
+        for number, (_, test) in enumerate(folds.split(rows.X, rows.y, rows.speakers)):
+            fold[test] = number
+        return fold
+
+    def _sums(self, rows: Rows, fold: Index, *, near: bool) -> _Sums:
+        """Sum the samples of each corpus and fold, once for all that is fitted on some of them."""
+        index = np.searchsorted(self.classes_, rows.y)
+        possible = possible_classes(index, rows.corpora)
+        centre = rows.X.mean(axis=0, dtype=np.float64)
+        seen = self._some(rows.X)
+        where = {(name, number): None for name, number in zip(rows.corpora, fold, strict=True)}
+        blocks = [(rows.corpora == name) & (fold == number) for name, number in where]
+
+        def moments(X: npt.NDArray[np.float32]) -> list[Moments]:
+            return [
+                moments_of(X[mine], index[mine], rows.weight[mine], possible[mine][0])
+                for mine in blocks
+            ]
+
+        single = moments(seen - self._some(centre))
+        parts = (moments(relative_to(seen, groups)) for groups in (rows.sets, rows.voices))
+        relative = [one + other for one, other in zip(*parts, strict=True)]
+        closely = moments(rows.X - centre) if near else []
+        names = np.array([name for name, _ in where])
+        return _Sums(names, np.array([n for _, n in where]), single, relative, closely, centre)
+
+    def _heads(self, sums: _Sums) -> tuple[MaskedRidge, MaskedRidge]:
         """Fit the head for single recordings, and that for features relative to a baseline."""
-        seen, width = self._seen(rows), rows.X.shape[1]
-        single = clone(self.estimator).fit(
-            seen, rows.y, sample_weight=rows.weight, label_set=rows.corpora
-        )
-        doubled = {
-            "sample_weight": np.tile(rows.weight, 2),
-            "label_set": np.tile(rows.corpora, 2),
-        }
-        both = np.concatenate([relative_to(seen, rows.sets), relative_to(seen, rows.voices)])
-        relative = clone(self.estimator).fit(both, np.tile(rows.y, 2), **doubled)
-        return _widened(single, self.columns, width), _widened(relative, self.columns, width)
+        centre = self._some(sums.centre)
+        single = clone(self.estimator).fit_moments(sums.single, centre, self.classes_)
+        zero = np.zeros(len(centre))
+        relative = clone(self.estimator).fit_moments(sums.relative, zero, self.classes_)
+        return single, relative
 
-    def _near(self, rows: _Rows) -> LinearClassifier:
+    def _near(self, sums: _Sums) -> MaskedRidge:
         """Fit the head for recordings like those of training."""
-        return clone(self.near).fit(
-            rows.X, rows.y, sample_weight=rows.weight, label_set=rows.corpora
-        )
+        found: MaskedRidge = clone(self.near).fit_moments(sums.near, sums.centre, self.classes_)
+        return found
 
-    def _held_out(self, rows: _Rows, *, near: bool) -> Iterator[_HeldOut]:
+    def _held_out(self, rows: Rows, fold: Index, sums: _Sums) -> Iterator[HeldOut]:
         """Predict what is left out: each corpus in turn, then some speakers of all in turn.
 
-        What is predicted may be augmented; what is learnt from is not, for it takes a third of the
-        time, and says as well how sure to be.
         A corpus that was left out is far from the others, so the near head is not needed there.
         """
-        generator = np.random.default_rng(self.random_state)
-        names = np.unique(rows.corpora)
-        tests = [np.flatnonzero(rows.corpora == name) for name in names if len(names) > 1]
-        folds = GroupKFold(min(self.folds, len(np.unique(rows.speakers))))
-        by_speaker = [test for _, test in folds.split(rows.X, rows.y, rows.speakers)]
-        for number, out in enumerate([*tests, *by_speaker]):
-            kept = rows.part(np.setdiff1d(np.flatnonzero(~rows.augmented), out))
-            part, corpus = kept.drawn(generator), number < len(tests)
-            known = out[np.isin(rows.y[out], part.y)]
-            if len(known) and len(np.unique(part.y)) > 1:
-                closely = self._near(kept) if near and not corpus else None
-                geometry, test = self._geometry(kept), rows.part(known)
-                yield self._predicted(part, closely, geometry, test, corpus=corpus)
+        names = [name for name in np.unique(rows.corpora) if (rows.corpora != name).any()]
+        by_corpus = [(rows.corpora == name, sums.part(sums.corpus != name)) for name in names]
+        by_speaker = [
+            (fold == number, sums.part(sums.fold != number)) for number in np.unique(fold)
+        ]
+        for number, (out, part) in enumerate([*by_corpus, *by_speaker]):
+            corpus = number < len(by_corpus)
+            known = out & np.isin(rows.y, rows.y[~out])
+            if known.any() and len(np.unique(rows.y[~out])) > 1:
+                closely = self._near(part) if part.near and not corpus else None
+                geometry = self._geometry(rows.part(~out & ~rows.augmented))
+                yield self._predicted(part, closely, geometry, rows.part(known), corpus=corpus)
 
     def _predicted(
         self,
-        part: _Rows,
-        near: LinearClassifier | None,
+        part: _Sums,
+        near: MaskedRidge | None,
         geometry: _Geometry,
-        test: _Rows,
+        test: Rows,
         *,
         corpus: bool,
-    ) -> _HeldOut:
+    ) -> HeldOut:
         """Learn from a part, and predict the rest in each of `KINDS`."""
         single, relative = self._heads(part)
-        weight, bias = _affine(relative)
-        found = [single.logits(test.X)]
-        for groups in (test.sets, test.voices):
-            found.append(relative_to(test.X, groups) @ weight.T + bias)
-        wide = [self._wide(logits, single.classes_) for logits in found]
-        closely = None if near is None else self._wide(near.logits(test.X), near.classes_)
+        seen = self._some(test.X)
+        found = [_logits(single, seen)]
+        found += [_logits(relative, relative_to(seen, of)) for of in (test.sets, test.voices)]
+        closely = None if near is None else _logits(near, test.X)
         distance = nearest(test.X @ geometry.axes, geometry.centres)
         truth = np.searchsorted(self.classes_, test.y)
-        return _HeldOut(np.stack(wide), closely, distance, truth, test, corpus)
+        return HeldOut(np.stack(found), closely, distance, truth, test.bare, corpus)
 
-    def _wide(self, logits: Floats, classes: npt.NDArray[Any]) -> Floats:
-        """Put logits into the columns of all classes."""
-        wide = np.full((len(logits), len(self.classes_)), NEVER)
-        wide[:, np.searchsorted(self.classes_, classes)] = logits
-        return wide
-
-    def _geometry(self, rows: _Rows) -> _Geometry:
+    def _geometry(self, rows: Rows) -> _Geometry:
         """Find the axes along which a corpus's recordings differ most, scaled to variance 1."""
-        clean = rows.part(~rows.augmented)
-        near = near_corpora(clean)
-        mine = [self._seen(clean.part(clean.corpora == name)) for name in near]
+        mine = [self._some(rows.X[rows.corpora == name]) for name in near_corpora(rows)]
         means = np.array([part.mean(axis=0) for part in mine])
-        covariance = np.mean([np.cov(part.T, bias=True) for part in mine], axis=0)
+        covariance = np.mean([_covariance(part) for part in mine], axis=0)
         width = len(covariance)
         known = min(AXES, width, max(1, sum(map(len, mine)) - len(mine)))
         variance, axes = eigh(covariance, subset_by_index=[width - known, width - 1])
         scaled = axes / np.sqrt(np.maximum(variance, MIN_DEVIATION**2))
-        wide = np.zeros((clean.X.shape[1], known), np.float32)
+        wide = np.zeros((rows.X.shape[1], known), np.float32)
         wide[slice(None) if self.columns is None else self.columns] = scaled
         wide = wide.astype(np.float16).astype(np.float32)  # as they are kept
         seen = wide if self.columns is None else wide[self.columns]
@@ -282,7 +257,7 @@ class DomainAdapted(LogProbabilityClassifier):
 
     def _arrays(
         self,
-        rows: _Rows,
+        rows: Rows,
         gate: Floats,
         confidence: Floats,
         prior: SpeakerPrior,
@@ -298,37 +273,12 @@ class DomainAdapted(LogProbabilityClassifier):
         mine = [clean.X[clean.corpora == name] for name in names]
         mean = share @ np.array([part.mean(axis=0) for part in mine])
         deviation = np.sqrt(share @ np.array([part.var(axis=0) for part in mine])) + MIN_DEVIATION
-        geometry = self._geometry(rows)
+        geometry = self._geometry(clean)
         parts = np.stack([prior.means, prior.within, prior.between])
         offsets = class_offsets(clean, self.classes_)
         known = (geometry.axes, geometry.centres, confidence, parts, varied, offsets)
         arrays = (weight, bias, mean, deviation, *closely, gate, *known)
         return AdaptiveHeads(*(np.asarray(part, np.float32) for part in arrays))
-
-    def _varied(self, held: list[_HeldOut], line: Floats, prior: SpeakerPrior) -> Floats:
-        """Learn how varied predictions are where a set holds one emotion, or several: (2, 2).
-
-        Each row is of recordings, or a speaker: the variety of sets of one emotion, of the corpus
-        where it is largest, and that of most sets of several emotions, the median over corpora.
-        """
-        generator = np.random.default_rng(self.random_state)
-        chosen = [one for one in held if one.corpus] or held
-        chosen = [one for one in chosen if len(np.unique(one.truth)) >= MIN_EMOTIONS]
-        found: list[list[tuple[float, float]]] = [[], []]
-        for one in chosen:
-            tempered = log_softmax(one.logits[0] / temperature(line, one.distance)[:, None])
-            for kind, (alone, several) in enumerate(_sets(one, generator)):
-                low, high = (
-                    [prior.variety(np.exp(tempered[rows])) for rows in sets]
-                    for sets in (alone, several)
-                )
-                if low and high:
-                    ends = np.quantile(low, USUAL), np.quantile(high, SEVERAL_ABOVE)
-                    found[kind].append((float(ends[0]), float(ends[1])))
-        columns = [np.array(ends or [(0.0, 0.0)]).T for ends in found]
-        result = np.array([(low.max(), np.median(high)) for low, high in columns])
-        result[:, 1] = np.maximum(result[:, 1], result[:, 0] + MIN_RISE)
-        return result
 
     def predict_log_proba(self, X: npt.ArrayLike) -> Floats:
         """Return calibrated log probabilities of single recordings, shape (samples, classes)."""
@@ -349,13 +299,25 @@ class DomainAdapted(LogProbabilityClassifier):
         return self.heads_.adapted(self.predict_log_proba(vectors), vectors, baseline)
 
 
-def _affine(head: LinearClassifier) -> tuple[Floats, Floats]:
+def _covariance(X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the covariance of features, in single precision: (columns, columns)."""
+    apart = X - X.mean(axis=0)
+    return apart.T @ apart / np.float32(len(X))
+
+
+def _logits(head: MaskedRidge, X: npt.NDArray[np.float32]) -> Floats:
+    """Return the logits (samples, classes), in single precision, of checked features."""
+    weight, bias = _affine(head)
+    return X @ weight.T.astype(np.float32) + bias
+
+
+def _affine(head: MaskedRidge) -> tuple[Floats, Floats]:
     """Return a head's weights for features as they are, (classes, columns), and its bias."""
     weight = head.coef_ / head.scale_
     return weight, head.intercept_ - weight @ head.mean_
 
 
-def _widened(head: LinearClassifier, columns: Index | None, width: int) -> LinearClassifier:
+def _widened(head: MaskedRidge, columns: Index | None, width: int) -> MaskedRidge:
     """Let a head that was fitted on some columns take all, `width` of them."""
     if columns is None:
         return head
@@ -368,7 +330,7 @@ def _widened(head: LinearClassifier, columns: Index | None, width: int) -> Linea
     return head
 
 
-def class_offsets(rows: _Rows, classes: npt.NDArray[Any]) -> Floats:
+def class_offsets(rows: Rows, classes: npt.NDArray[Any]) -> Floats:
     """Fit a mean to each corpus and an offset to each class, in turn: (classes, columns).
 
     On the corpora to which the distance is measured, if these have all classes.
@@ -395,117 +357,6 @@ def class_offsets(rows: _Rows, classes: npt.NDArray[Any]) -> Floats:
     return offsets
 
 
-def corpus_shares(rows: _Rows) -> tuple[npt.NDArray[np.str_], Floats]:
-    """Return the corpora, and the share of the weight that each has."""
-    names = np.unique(rows.corpora)
-    weight = np.array([rows.weight[rows.corpora == name].sum() for name in names])
-    return names, np.asarray(weight / weight.sum())
-
-
-def near_corpora(rows: _Rows) -> npt.NDArray[np.str_]:
-    """Return those to which the distance is measured: others are mixtures of many rooms."""
-    names, share = corpus_shares(rows)
-    return names[share >= share.max() / 2]
-
-
-def _gate(held: list[_HeldOut]) -> Floats:
-    """Learn the log odds that a sample is like those of training, a line over distance: (2,).
-
-    From held-out speakers of the corpora to which the distance is measured, and from corpora that
-    were left out; each corpus counts the same.
-    """
-    distance, like, weight = [], [], []
-    for one in held:
-        names = np.unique(one.rows.corpora) if one.corpus else near_corpora(one.rows)
-        for name in names:
-            mine = one.distance[one.rows.corpora == name]
-            distance.append(mine)
-            like.append(np.full(len(mine), not one.corpus))
-            weight.append(np.full(len(mine), 1 / len(mine)))
-    X = np.concatenate(distance)[:, None]
-    model = LogisticRegression(C=100.0, class_weight="balanced")
-    model.fit(X, np.concatenate(like), sample_weight=len(X) * np.concatenate(weight))
-    return np.array([model.intercept_[0], model.coef_[0, 0]])
-
-
-def _mixed(held: list[_HeldOut], gate: Floats) -> list[_HeldOut]:
-    """Mix the near head into the predictions of single samples, as `AdaptiveHeads.single` does."""
-    mixed = []
-    for one in held:
-        logits = one.logits
-        if one.near is not None:
-            logits = logits.copy()
-            share = nearness(gate, one.distance)
-            logits[0] = mix(log_softmax(logits[0]), log_softmax(one.near), share)
-        mixed.append(replace(one, logits=logits))
-    return mixed
-
-
-def _confidence(held: list[_HeldOut]) -> Floats:
-    """Fit each kind's line of log temperature over distance: (kinds, 2).
-
-    What was left out by corpus weighs twice as much as what was left out by speaker. Of the
-    latter only corpora count to which the distance is measured.
-    """
-    weights = [
-        one.rows.weight * (one.corpus | np.isin(one.rows.corpora, near_corpora(one.rows)))
-        for one in held
-    ]
-    total = {True: 0.0, False: 0.0}
-    for one, own in zip(held, weights, strict=True):
-        total[one.corpus] += own.sum()
-    weight = np.concatenate(
-        [own / total[one.corpus] * (1 + one.corpus) for one, own in zip(held, weights, strict=True)]
-    )
-    distance = np.concatenate([one.distance for one in held])
-    truth = np.concatenate([one.truth for one in held])
-    logits = np.concatenate([one.logits for one in held], axis=1)
-    return np.array([fit_line(part, distance, truth, weight) for part in logits])
-
-
-def _sets(
-    one: _HeldOut, generator: np.random.Generator
-) -> Iterator[tuple[list[Index], list[Index]]]:
-    """Draw sets of one emotion, and of several: of recordings, then of speakers."""
-    truth, speakers = one.truth, one.rows.speakers
-
-    def drawn(rows: Index) -> Index:
-        return generator.permutation(rows)[:SET_SIZE]
-
-    emotions = [np.flatnonzero(truth == name) for name in np.unique(truth)]
-    alone = [drawn(rows) for rows in emotions for _ in range(3) if len(rows) >= MIN_SET]
-    yield alone, [drawn(np.arange(len(truth))) for _ in range(SETS * (len(emotions) > 1))]
-    names = generator.permutation(np.unique(speakers))[:SETS]
-    voices = [np.flatnonzero(speakers == name) for name in names]
-    alone = [rows[truth[rows] == name] for rows in voices for name in np.unique(truth[rows])]
-    several = [rows for rows in voices if len(np.unique(truth[rows])) >= MIN_EMOTIONS]
-    yield [rows for rows in alone if len(rows) >= MIN_SET], several
-
-
-def _speaker_prior(held: list[_HeldOut], line: Floats) -> SpeakerPrior:
-    """Estimate how calibrated predictions differ from speaker to speaker.
-
-    Of corpora that were left out, if these have all classes: the least is known of them.
-    """
-    classes = held[0].logits.shape[2]
-    chosen = [one for one in held if one.corpus]
-    if not chosen or len(np.unique(np.concatenate([one.truth for one in chosen]))) < classes:
-        chosen = held
-    parts = [slice(0, None, max(1, len(one.truth) // MAX_HELD_OUT)) for one in chosen]
-    pairs = list(zip(chosen, parts, strict=True))
-    logits = np.concatenate([one.logits[0][part] for one, part in pairs])
-    truth = np.concatenate([one.truth[part] for one, part in pairs])
-    speakers = np.concatenate([one.rows.speakers[part] for one, part in pairs])
-    distance = np.concatenate([one.distance[part] for one, part in pairs])
-    if len(np.unique(truth)) < classes:
-        raise SettingError(
-            "domain adaptation needs at least 2 speakers of each class: leave out a class that "
-            "only one has"
-        )
-    tempered = log_softmax(logits / temperature(line, distance)[:, None])
-    return SpeakerPrior.estimate(np.exp(tempered), truth, speakers)
-
-
 def relative_to(
     X: npt.NDArray[np.float32], groups: npt.NDArray[np.str_]
 ) -> npt.NDArray[np.float32]:
@@ -516,17 +367,3 @@ def relative_to(
         part = X[mine]
         result[mine] = (part - part.mean(axis=0)) / (part.std(axis=0) + MIN_DEVIATION)
     return result
-
-
-def fit_line(
-    logits: Floats, distance: Floats, truth: Index, weight: Floats
-) -> npt.NDArray[np.float64]:
-    """Find the line of log temperature over distance that maximises the likelihood: (2,)."""
-    rows = np.arange(len(truth))
-
-    def loss(line: npt.NDArray[np.float64]) -> float:
-        tempered = log_softmax(logits / temperature(line, distance)[:, None])
-        return float(-np.average(tempered[rows, truth], weights=weight))
-
-    found: npt.NDArray[np.float64] = minimize(loss, np.zeros(2), method="Nelder-Mead").x
-    return found

@@ -6,12 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from serein.errors import SettingError, renamed
+from serein.errors import SettingError
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
 BLOCK = 64  # rows
@@ -53,7 +52,7 @@ class LinearClassifier(LogProbabilityClassifier):
         vectors, labels = validate_data(self, X, y, dtype=np.float64)
         self.classes_, index = class_index(labels)
         weight = check_weights(sample_weight, len(index))
-        possible = None if label_set is None else _possible_classes(index, label_set)
+        possible = None if label_set is None else possible_classes(index, label_set)
         self.mean_, self.scale_ = _scaling(vectors, weight)
         scaled = vectors - self.mean_
         scaled /= self.scale_
@@ -97,7 +96,7 @@ class MaskedLogisticRegression(LinearClassifier):
         return self
 
 
-def _possible_classes(index: npt.NDArray[np.intp], label_set: npt.ArrayLike) -> npt.NDArray[Any]:
+def possible_classes(index: npt.NDArray[np.intp], label_set: npt.ArrayLike) -> npt.NDArray[Any]:
     """Say, as (samples, classes) of bool, which classes occur in each sample's corpus."""
     names, which = np.unique(np.asarray(label_set), return_inverse=True)
     if which.shape != index.shape:
@@ -159,90 +158,3 @@ def _minimise(
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     parameters = found.x.reshape(classes, features + 1)
     return parameters[:, :-1], parameters[:, -1], int(found.nit)
-
-
-LOGIT_SCALE = 8.0  # scores from -1 to 1 times this are roughly calibrated logits
-
-
-@renamed(penalty="alpha")
-class MaskedRidge(LinearClassifier):
-    """Ridge regression on scaled features, with classes that may be absent for a sample.
-
-    Each class's score is fitted to 1 for its samples and to -1 / (classes - 1) for the others,
-    which is regularised linear discriminant analysis. A sample from a corpus without a class takes
-    no part in that class's fit. Scores do not saturate as those of logistic regression do, so a
-    speaker's bias shifts the scores of all utterances alike.
-
-    Minimises the weighted mean squared error + `alpha` · features · ||w||². Since the error is a
-    mean, the best `alpha` does not depend on the number of samples, augmented ones included.
-
-    T. Hastie, A. Buja, R. Tibshirani, "Penalized discriminant
-    analysis", Annals of Statistics 23, 1995.
-    """
-
-    def __init__(self, alpha: float = 5e-4) -> None:
-        self.alpha = alpha
-
-    def fit(
-        self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None = None,
-        label_set: npt.ArrayLike | None = None,
-    ) -> Self:
-        """Learn from labelled vectors."""
-        scaled, index, weight, possible = self._checked(X, y, sample_weight, label_set)
-        if possible is None:
-            possible = np.ones((len(index), len(self.classes_)), dtype=bool)
-        strength = self.alpha * scaled.shape[1] * weight.sum()
-        wide = scaled.shape[0] < scaled.shape[1] / 2
-        if wide:  # the solution lies in the span of the samples
-            basis, scaled = span(scaled)
-        columns = np.column_stack([scaled, np.ones(len(scaled))]).astype(np.float32)
-        alpha = np.full(columns.shape[1], strength, np.float32)
-        alpha[-1] = 0.0  # of the intercept
-        found = _least_squares(columns, _targets(index, possible), weight, possible, alpha)
-        self.coef_, self.intercept_ = LOGIT_SCALE * found[:-1].T, LOGIT_SCALE * found[-1]
-        if wide:
-            self.coef_ = self.coef_ @ basis.T
-        return self
-
-
-def _targets(index: npt.NDArray[np.intp], possible: npt.NDArray[np.bool_]) -> Floats:
-    """Return what each sample's scores are fitted to, shape (samples, classes)."""
-    others = np.maximum(possible.sum(axis=1) - 1, 1)
-    target = np.repeat(-1.0 / others[:, None], possible.shape[1], axis=1)
-    target[np.arange(len(index)), index] = 1.0
-    return target
-
-
-def _least_squares(
-    X: npt.NDArray[np.float32],
-    target: Floats,
-    weight: Floats,
-    possible: npt.NDArray[np.bool_],
-    alpha: npt.NDArray[np.float32],
-) -> Floats:
-    """Solve for each class over the samples that may have it; shape (columns, classes).
-
-    The product of the features with themselves is the costly part: it is made once for each set of
-    classes that a sample may have, and summed for each class.
-    """
-    root = np.sqrt(weight).astype(np.float32)
-    kinds, which = np.unique(possible, axis=0, return_inverse=True)
-    products, moments = [], []
-    for kind in range(len(kinds)):
-        mine = which == kind
-        rows = X[mine] * root[mine, None]
-        products.append(rows.T @ rows)
-        moments.append(rows.T @ (target[mine] * root[mine, None]).astype(np.float32))
-    result = np.zeros((X.shape[1], len(kinds[0])))
-    patterns, pattern_of = np.unique(kinds, axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T):
-        classes = np.flatnonzero(pattern_of == number)
-        taking_part = np.flatnonzero(pattern)
-        product = sum(products[kind] for kind in taking_part) + np.diag(alpha)
-        moment = sum(moments[kind][:, classes] for kind in taking_part)
-        if product[-1, -1] > 0:  # else no sample counts that may have these classes
-            result[:, classes] = solve(product, moment, assume_a="pos")
-    return result

@@ -36,9 +36,10 @@ from serein.models.domain_adaptation import DomainAdapted
 from serein.models.ensembles import GroupedStacking, SeriesBoosting
 from serein.models.fusion import BlockRidge, ColumnFusion
 from serein.models.fusion.semi_supervised import CoTraining, SelfTraining
-from serein.models.linear import MaskedLogisticRegression, MaskedRidge
+from serein.models.linear import MaskedLogisticRegression
 from serein.models.network_classifier import NetworkClassifier
 from serein.models.pipelines import Pooled, Pooling, Scaled
+from serein.models.ridge import MaskedRidge
 from serein.training.balance import Balanced
 
 WRAPPERS = (Balanced, ColumnFusion, CoTraining, SelfTraining, Tuned)

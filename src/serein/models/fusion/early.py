@@ -17,7 +17,7 @@ from serein.errors import SettingError, check_name, check_range, renamed
 from serein.models.calibration import TemperatureScaled
 from serein.models.fusion.classifier import FusionClassifier, fitted, log_proba
 from serein.models.fusion.modalities import Flags, Floats, Indices, Modalities, Targets
-from serein.models.linear import MaskedRidge
+from serein.models.ridge import MaskedRidge
 
 RBF_COMPONENTS = 300  # of the Nyström features that reduction "rbf" takes, at most
 
