@@ -120,7 +120,7 @@ def fingerprint(recipe: Recipe) -> str:
     del settings["data"]["folder"], settings["search"], settings["bundle"]
     if settings["encoder"]:
         del settings["encoder"]["weights"]
-    for section in ("fusion", "face", "text"):
+    for section in ("fusion", "face", "text", "bursts"):
         if settings[section] is None:
             del settings[section]
     for section, defaults in LATER.items():

@@ -77,8 +77,15 @@ def test_json_is_one_object_a_line() -> None:
     spoken = by_name[VOICE.name]
     assert spoken["emotion"] in spoken["probabilities"]
     assert spoken["confidence"] == max(spoken["probabilities"].values())
-    keys = ["file", "model", "duration", "utterances_known", "speech", "emotion", "emotion_zh"]
-    assert list(spoken) == [*keys, "confidence", "probabilities", "valence", "arousal"]
+    keys = ["file", "model", "duration", "utterances_known", "kind", "speech", "emotion"]
+    assert list(spoken) == [
+        *keys,
+        "emotion_zh",
+        "confidence",
+        "probabilities",
+        "valence",
+        "arousal",
+    ]
     valence, arousal = circumplex(spoken["probabilities"])
     assert spoken["valence"] == pytest.approx(valence, abs=1e-3)
     assert spoken["arousal"] == pytest.approx(arousal, abs=1e-3)

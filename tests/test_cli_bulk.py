@@ -97,7 +97,7 @@ def test_a_row_a_recording_as_predict_answers(folder: Path, whole: list[Row]) ->
     recognizer = serein.load(threads=1)
     for row in whole[::12]:
         values = recognizer.predict(str(row["file"])).to_dict()
-        for name in ("duration", "speech", "emotion", "confidence", "valence", "arousal"):
+        for name in ("duration", "kind", "speech", "emotion", "confidence", "valence", "arousal"):
             assert row[name] == values[name]
         assert {f"p_{k}": v for k, v in values["probabilities"].items()}.items() <= row.items()
     (bad,) = [row for row in whole if row["error"]]

@@ -17,10 +17,11 @@ import torch
 
 import serein
 from serein.cli import main
-from serein.errors import BundleError, SettingError
-from serein.experiment import speech
-from serein.inference.bundle import read_bundle
+from serein.errors import AudioError, BundleError, SettingError
+from serein.experiment import bursts, speech
+from serein.inference.bundle import read_bundle, write_bundle
 from serein.inference.recognizer import Recognizer, model_of
+from serein.inference.stream import History, UtteranceTimeline
 
 RATE_HZ = 16_000
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
@@ -34,6 +35,13 @@ def make_voice(emotion: str, speaker: int, take: int) -> np.ndarray:
     buzz = sum(np.sin(2 * np.pi * hz * part * time) / part for part in range(1, 8))
     wobble = 1 + 0.5 * np.sin(2 * np.pi * 4 * time)
     return (0.1 * buzz * wobble + 0.001 * generator.standard_normal(time.size)).astype(np.float32)
+
+
+def make_laugh(emotion: str, speaker: int, take: int) -> np.ndarray:
+    """A second of noise, bright or dull: enough to tell it from the buzzes."""
+    noise = np.random.default_rng([speaker, take, 1]).standard_normal(RATE_HZ)
+    dull = np.convolve(noise, np.ones(12) / 4, "same")
+    return (0.1 * (noise if emotion == "amusement" else dull)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +202,23 @@ def adaptive(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("adaptive")
     recipe = (studio / "mine.toml").read_text()
     more = '[model]\nname = "ridge"\n[adaptation]\nrelative = true\n'
-    more += "[protocol]\ncalibration_folds = 2\n"
+    more += "[protocol]\ncalibration_folds = 2\n[bursts]\n"
+    more += f'corpus = "{place}/laughs.csv"\n'
+    more += 'merge = { elation = "amusement" }\n'
+    rows = ["file,emotion,speaker"]
+    for speaker in range(5):
+        for emotion in ("elation", "distress"):
+            for take in range(3):
+                name = f"{speaker}-{emotion}-{take}.wav"
+                laugh = make_laugh({"elation": "amusement"}.get(emotion, emotion), speaker, take)
+                soundfile.write(place / name, laugh, RATE_HZ)
+                rows.append(f"{name},{emotion},p{speaker}")
+    (place / "laughs.csv").write_text("\n".join(rows))
     (studio / "adaptive.toml").write_text(recipe + more)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speech, "SOUNDS", 10)
+        patch.setattr(bursts, "SOUNDS", 4)
+        patch.setattr(bursts, "SOUNDS_TAKEN", 1.0)  # these laughs are made of noise
         cache = ("--cache", place / "cache")
         serein_command("train", studio / "adaptive.toml", "--out", place / "model", *cache)
     return place / "model"
@@ -276,3 +297,106 @@ def test_damaged_arrays_of_adaptation_are_refused(adaptive: Path, tmp_path: Path
         files = {**bundle.files, "adaptation.npz": content}
         with pytest.raises(BundleError, match="adaptation"):
             Recognizer(replace(bundle, files=files))
+
+
+@pytest.fixture(scope="module")
+def deaf(adaptive: Path) -> Path:
+    """The same bundle, hearing no speech at all: a tiny encoder takes noise for speech."""
+    bundle = read_bundle(adaptive)
+    parts = ("model.onnx", "CARD.md", "NOTICE", "adaptation.npz", "bursts.npz")
+    model, card, notice, adaptation, heads = (bundle.files[name] for name in parts)
+    return write_bundle(
+        adaptive.parent / "deaf",
+        {**bundle.manifest, "speech_threshold": 1.0},
+        **{"model": model, "adaptation": adaptation, "bursts": heads},
+        **{"card": card.decode(), "notice": notice.decode()},
+    )
+
+
+def test_vocal_bursts_are_a_kind_of_their_own(adaptive: Path, deaf: Path, tmp_path: Path) -> None:
+    recognizer = serein.load(deaf)
+    for emotion in ("amusement", "distress"):
+        found = recognizer.predict(make_laugh(emotion, 9, 9), rate=RATE_HZ)
+        assert (found.kind, found.emotion, found.speech) == ("burst", emotion, False)
+        assert [segment.kind for segment in found.timeline] == ["burst"]
+        assert set(found.probabilities) == {"amusement", "distress"}
+        assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert found.to_dict()["kind"] == found.to_dict()["timeline"][0]["kind"] == "burst"
+    silence = recognizer.predict(np.zeros(RATE_HZ, np.float32), rate=RATE_HZ)
+    assert (silence.kind, silence.emotion) == (None, None)
+    voice = serein.load(adaptive).predict(make_voice("anger", 9, 9), rate=RATE_HZ)
+    assert (voice.kind, voice.speech, set(voice.probabilities)) == ("speech", True, set(PITCH_HZ))
+    clip = adaptive.parent / "0-elation-0.wav"
+    line = serein_command("predict", clip, "--model", deaf)
+    assert "vocal burst: amusement" in line
+    table = tmp_path / "all.csv"
+    serein_command("predict", clip, "--model", deaf, "--out", table, "--jobs", "1")
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert (row["kind"], row["emotion"], row["p_anger"]) == ("burst", "amusement", "")
+
+
+def test_an_utterance_of_a_stream_may_be_a_burst(deaf: Path) -> None:
+    laugh = make_laugh("amusement", 9, 9)
+    history = History(laugh.size)
+    history.append(laugh)
+    utterance = UtteranceTimeline(0, model_of(serein.load(deaf)))
+    whole, spoken = utterance.close(laugh.size, history)
+    assert (whole.kind, whole.emotion, spoken) == ("burst", "amusement", [])
+
+
+def test_bursts_leave_the_predictions_of_speech_as_they_are(
+    adaptive: Path, deaf: Path, studio: Path
+) -> None:
+    bundle = read_bundle(adaptive)
+    files = {name: data for name, data in bundle.files.items() if name != "bursts.npz"}
+    clip = studio / "0-anger-0.wav"
+    with_bursts, without = Recognizer(bundle), Recognizer(replace(bundle, files=files))
+    assert with_bursts.predict(clip).probabilities == without.predict(clip).probabilities
+    with pytest.raises(AudioError, match="no speech in 1 recording"):
+        serein.load(deaf).adapt(adaptive.parent / "0-elation-0.wav")
+
+
+def test_the_bundle_says_how_well_bursts_are_told(
+    adaptive: Path, deaf: Path, tmp_path: Path
+) -> None:
+    found = serein.load(adaptive).manifest["bursts"]
+    assert found["labels"] == ["amusement", "distress"]
+    assert (found["clips"], found["speakers"], found["corpus"]) == (30, 5, "laughs")
+    assert found["uar"] > 0.9
+    assert set(found["bursts_recognised"]) == {"clean", "noisy", "short"}
+    assert found["speech_taken"]["mine"] <= 1 / 32
+    card = (adaptive / "CARD.md").read_text()
+    assert "## Vocal bursts" in card
+    assert f"speech, mine | {found['speech_taken']['mine']:.2%}" in card
+    assert "- laughs, vocal bursts: not stated" in (adaptive / "NOTICE").read_text()
+    serein_command("export", deaf, "--out", tmp_path / "int8", "--int8")
+    laugh = make_laugh("distress", 9, 9)
+    assert serein.load(tmp_path / "int8").predict(laugh, rate=RATE_HZ).kind == "burst"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", "cut", "short"])
+def test_damaged_arrays_of_bursts_are_refused(deaf: Path, content: bytes | str) -> None:
+    bundle = read_bundle(deaf)
+    if content == "cut":
+        content = bundle.files["bursts.npz"][:-200]
+    if content == "short":
+        heads = model_of(Recognizer(bundle)).bursts
+        assert heads is not None
+        content = replace(heads, weight=heads.weight[:, :-1]).to_bytes()
+        narrow = Recognizer(replace(bundle, files={**bundle.files, "bursts.npz": content}))
+        with pytest.raises(BundleError, match="no vector of the length"):
+            narrow.predict(make_laugh("distress", 9, 9), rate=RATE_HZ)
+        return
+    with pytest.raises(BundleError, match="bursts: "):
+        Recognizer(replace(bundle, files={**bundle.files, "bursts.npz": content}))
+
+
+@pytest.mark.parametrize(
+    "about", [None, [], {"labels": ["amusement"]}, {"labels": ["joke", "x"], "threshold": 0}]
+)
+def test_a_manifest_that_does_not_describe_its_bursts_is_refused(
+    adaptive: Path, about: object
+) -> None:
+    bundle = read_bundle(adaptive)
+    with pytest.raises(BundleError, match="bursts: "):
+        Recognizer(replace(bundle, manifest={**bundle.manifest, "bursts": about}))

@@ -74,7 +74,7 @@ def test_the_answer_is_that_of_the_models_and_of_the_logistic_regression(time: i
     detector = LogisticRegression().fit(pooled, pooled[:, 0] + pooled[:, 7] > 0)
     model = arrays_model(speech_weight=detector.coef_[0], speech_bias=float(detector.intercept_[0]))
     series = frames(time)
-    probabilities, speech, _ = model.predict(series)
+    probabilities, speech, *_ = model.predict(series)
     expected = softmax(model.hmm.log_probabilities(series) / 1.7)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
     assert probabilities.dtype == np.float32
@@ -105,7 +105,7 @@ def test_bytes_bring_everything_back():
     np.testing.assert_array_equal(again.speech_weight, model.speech_weight)
     for name, values in model.hmm.to_arrays().items():
         np.testing.assert_array_equal(again.hmm.to_arrays()[name], values)
-    for one, other in zip(again.predict(frames(9)), model.predict(frames(9)), strict=True):
+    for one, other in zip(again.predict(frames(9))[:2], model.predict(frames(9))[:2], strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -297,10 +297,11 @@ def test_memory_does_not_grow(recognizer: Recognizer, talk: Array) -> None:
 
 
 def test_as_plain_values(events: list[Event]) -> None:
-    keys = ["type", "start", "end", "speech", "emotion", "emotion_zh", "confidence"]
+    keys = ["type", "start", "end", "kind", "speech", "emotion", "emotion_zh", "confidence"]
     keys += ["probabilities", "valence", "arousal", "utterances_known"]
     assert {tuple(event.to_dict()) for event in events} == {tuple(keys)}
-    assert events[0].to_dict()["type"] == "voice"
+    assert events[0].to_dict()["type"] == events[0].type == events[0].kind == "voice"
+    assert events[-1].to_dict()["kind"] == "speech"
 
 
 @pytest.mark.parametrize(

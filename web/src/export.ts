@@ -19,7 +19,8 @@ export type Cell = string | number | null;
 export function segmentsCsv(file: string, segments: readonly Segment[], labels: string[]): string {
   const told = segments.some(({ channel, speaker }) => channel || speaker);
   const who = told ? ["channel", "speaker"] : [];
-  const head = ["file", "start_s", "end_s", ...who, "emotion", "confidence", "valence", "arousal"];
+  const said = ["kind", "emotion", "confidence", "valence", "arousal"];
+  const head = ["file", "start_s", "end_s", ...who, ...said];
   const rows = segments.map((segment) => [
     file,
     segment.start,
@@ -36,12 +37,12 @@ export function predictionsCsv(
 ): string {
   const all = recordings.flatMap(({ prediction }) => Object.keys(prediction?.probabilities ?? {}));
   const labels = [...new Set(all)].sort();
-  const head = ["file", "model", "duration_s", "emotion", "confidence", "valence", "arousal"];
+  const head = ["file", "model", "duration_s", "kind", "emotion", "confidence", "valence", "arousal"];
   const rows = recordings.map(({ name, prediction, error }) => [
     name,
     ...(prediction
       ? [prediction.model, prediction.duration, ...emotionCells(prediction, labels)]
-      : Array<Cell>(6 + labels.length).fill(null)),
+      : Array<Cell>(7 + labels.length).fill(null)),
     error,
   ]);
   return csv([[...head, ...labels, "error"], ...rows]);
@@ -143,9 +144,10 @@ function drawSound(
 }
 
 function emotionCells(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
-  const { emotion, confidence, valence, arousal, probabilities } = segment;
+  const { emotion, confidence, valence, arousal, probabilities, kind } = segment;
   const values = labels.map((label) => rounded(probabilities[label] ?? null));
   return [
+    kind ?? null,
     emotion ?? "no speech",
     rounded(confidence),
     rounded(valence),

@@ -66,14 +66,17 @@ export function emotionName(emotion: string | null): string {
   return current === "zh" ? (EMOTIONS[emotion]?.zh ?? emotion) : emotion;
 }
 
-/** The name of a prediction; where it is unsure, with its best guess. */
+/** The name of a prediction, of a vocal burst as such; where it is unsure, with its best guess. */
 export function predictionName(prediction: {
   emotion: string | null;
   probabilities: Record<string, number>;
+  kind?: string | null;
 }): string {
-  const guess = ranked(prediction.probabilities)[0]?.[0];
-  if (prediction.emotion !== UNSURE || !guess) return emotionName(prediction.emotion);
-  return t("unsureGuess", { emotion: emotionName(guess) });
+  const { emotion, kind, probabilities } = prediction;
+  const guess = ranked(probabilities)[0]?.[0];
+  const unsure = emotion === UNSURE && guess;
+  const name = unsure ? t("unsureGuess", { emotion: emotionName(guess) }) : emotionName(emotion);
+  return kind === "burst" ? `${name} (${t("burst")})` : name;
 }
 
 interface Named {

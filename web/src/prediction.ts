@@ -20,6 +20,7 @@ export function drawPrediction(voice: Voice, known: number): void {
   byId("prediction").style.setProperty("--emotion", colourOf(emotion, isDark()));
   const notes: string[] = [];
   if (emotion === null) notes.push(t("noSpeechLong"));
+  if (voice.whole.kind === "burst") notes.push(t("burstLong"));
   if (confidence !== null) {
     const value = number(confidence);
     byId("prediction-sure").textContent =

@@ -13,14 +13,17 @@ export interface Segment {
   /** From 1, where channels or speakers were told apart. */
   channel?: number;
   speaker?: number;
+  /** speech, burst (a laugh, a cry, a sigh), or null for neither. */
+  kind?: string | null;
 }
 
-/** Merge adjacent segments of the same emotion; numbers are means, weighted by duration. */
+/** Merge adjacent segments of the same emotion and kind; numbers are means, weighted by duration. */
 export function merged(timeline: readonly Segment[]): Segment[] {
   const runs: Segment[][] = [];
   for (const segment of timeline) {
     const run = runs.at(-1);
-    if (run && run[0]?.emotion === segment.emotion) run.push(segment);
+    if (run && run[0]?.emotion === segment.emotion && run[0]?.kind === segment.kind)
+      run.push(segment);
     else runs.push([segment]);
   }
   return runs.map(mean);

@@ -34,6 +34,15 @@ test("an unsure prediction is a segment of its own", () => {
   ]);
 });
 
+test("a vocal burst is a segment of its own", () => {
+  const burst = { ...said(1, 2, "anger"), kind: "burst" };
+  const segments = merged([{ ...said(0, 1, "anger"), kind: "speech" }, burst, burst]);
+  expect(segments.map(({ kind, end }) => [kind, end])).toEqual([
+    ["speech", 1],
+    ["burst", 2],
+  ]);
+});
+
 test("nothing is no segments", () => {
   expect(merged([])).toEqual([]);
   expect(coarse([], [0, 1], 10)).toEqual([]);

@@ -278,7 +278,7 @@ def _predicted(
     if emotion is not None:
         check_name("emotion", emotion, recognizer.labels)
     prediction = recognizer.predict(signal, rate=RATE_HZ)
-    if prediction.emotion is None:
+    if not prediction.speech:
         raise AudioError("no speech in this recording: there is nothing to explain")
     return prediction, emotion or str(prediction.likeliest)
 

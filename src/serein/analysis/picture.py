@@ -117,8 +117,8 @@ def _gaps(track: Array) -> Array:
 def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
     for segment in timeline:
         width = segment.end - segment.start
-        name, confidence = segment.emotion or "no speech", segment.confidence or 0.0
-        colour = colour_of(name)
+        name, confidence = _label(segment), segment.confidence or 0.0
+        colour = colour_of(segment.emotion or "no speech")
         axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
         if width > timeline[-1].end * MIN_SHARE:
             words = name if segment.emotion is None else f"{name} {confidence:.2f}"
@@ -130,9 +130,13 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
     axes.set_xlabel("time in s")
 
 
+def _label(segment: Segment) -> str:
+    return f"{segment.emotion or 'no speech'}{' (burst)' if segment.burst else ''}"
+
+
 def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
-    names = dict.fromkeys(segment.emotion or "no speech" for segment in timeline)
-    patches = [Patch(color=colour_of(name), label=name) for name in names]
+    names = {_label(segment): colour_of(segment.emotion or "no speech") for segment in timeline}
+    patches = [Patch(color=colour, label=name) for name, colour in names.items()]
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=len(names))
 
 

@@ -150,7 +150,8 @@ def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressRep
         content.update(bundle.files[file])
 
     def predict(signal: Signal) -> npt.ArrayLike:
-        found = recognizer.predict(signal, rate=RATE_HZ).probabilities
+        prediction = recognizer.predict(signal, rate=RATE_HZ)
+        found = prediction.probabilities if prediction.speech else {}
         return [found.get(label, 0.0) for label in recognizer.labels] + [float(not found)]
 
     return stress(

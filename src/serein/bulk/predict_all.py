@@ -31,6 +31,7 @@ NAMES: dict[str, type] = {"file": str, "error": str}
 TIMES: dict[str, type] = {"start": float, "end": float}
 VALUES: dict[str, type] = {
     "duration": float,
+    "kind": str,
     "speech": bool,
     "emotion": str,
     "confidence": float,
@@ -144,8 +145,9 @@ def write_results(
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    """Return a row whose probabilities are columns."""
-    return dict(row) | {f"p_{label}": p for label, p in row.get("probabilities", {}).items()}
+    """Return a row whose probabilities are columns; those of bursts are of other labels."""
+    named = {} if row.get("kind") == "burst" else row.get("probabilities", {})
+    return dict(row) | {f"p_{label}": p for label, p in named.items()}
 
 
 def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:

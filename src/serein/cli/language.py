@@ -22,6 +22,7 @@ TEXTS = {  # English, Chinese; some have a place for a number or a name
     "voice": ("voice", "声音"),
     "face": ("face", "面部"),
     "words": ("words", "文字"),
+    "burst": ("vocal burst:", "非语言发声："),
     "no voice": ("no speech", "没有语音"),
     "no face": ("no face", "没有人脸"),
     "no words": ("no words", "没有文字"),
@@ -60,13 +61,14 @@ def emotion_name(emotion: str, lang: Language) -> str:
 
 
 def prediction_text(segment: Segment, lang: Language, modality: str = "voice") -> str:
-    """Write emotion and confidence, and the likeliest emotion where it is unsure."""
+    """Write emotion and confidence, of a burst as such; the likeliest emotion where unsure."""
     from serein.inference.prediction import UNSURE
 
     if segment.emotion is None or segment.likeliest is None:
         return translated(f"no {modality}", lang)
     guess = f" ({emotion_name(segment.likeliest, lang)}?)" if segment.emotion == UNSURE else ""
-    return f"{emotion_name(segment.emotion, lang)} {segment.confidence:.2f}{guess}"
+    before = f"{translated('burst', lang)} " if segment.burst else ""
+    return f"{before}{emotion_name(segment.emotion, lang)} {segment.confidence:.2f}{guess}"
 
 
 def affect_text(segment: Segment, lang: Language) -> str:

@@ -374,6 +374,12 @@ def models(
         echo(f"  licence: {manifest['licence']}")
         for line in _score_lines(manifest["scores"]):
             echo(f"  {line}")
+        if bursts := manifest.get("bursts"):
+            interval = interval_words(bursts["uar_interval_95"])
+            echo(
+                f"  vocal bursts ({', '.join(bursts['labels'])}): UAR {bursts['uar']:.3f} "
+                f"({interval}), unseen speakers"
+            )
 
 
 def _score_lines(rows: list[dict[str, Any]]) -> Iterator[str]:

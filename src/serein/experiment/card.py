@@ -54,6 +54,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "With `serein predict --unsure-below T`, predictions of less confidence are `unsure`. Each "
         "cell is the coverage (clips that get an emotion) and the accuracy on those.",
         *_privacy(manifest),
+        *_bursts(manifest),
         f"Speech detector, on unseen speakers and unseen kinds of sound: "
         f"{manifest['speech_heard_unseen_speakers']:.1%} of clips taken as speech, "
         f"{manifest['sounds_refused_unseen_kinds']:.1%} of artificial sounds refused.",
@@ -103,6 +104,9 @@ def notice(manifest: dict[str, Any]) -> str:
         lines += [WHISPER] if "whisper" in encoder["name"] else []
     lines += ["", "Corpora it was trained on, none of whose recordings are inside:"]
     lines += [printable(f"- {row['corpus']}: {row['licence']}") for row in manifest["trained_on"]]
+    if "bursts" in manifest:
+        bursts = manifest["bursts"]
+        lines += [printable(f"- {bursts['corpus']}, vocal bursts: {bursts['licence']}")]
     return "\n".join(lines) + "\n"
 
 
@@ -252,6 +256,25 @@ def _reliability(manifest: dict[str, Any]) -> list[str]:
         "## Reliability",
         _table(("of single recordings", "mean confidence", "accuracy", "of recordings"), lines),
         "Predictions by confidence, in ten bins; each corpus counts the same.",
+    ]
+
+
+def _bursts(manifest: dict[str, Any]) -> list[str]:
+    found = manifest.get("bursts")
+    if not found:
+        return []
+    parts = {"bursts_recognised": "bursts, {}", "speech_taken": "speech, {}"}
+    parts |= {"changed_speech_taken": "all speech, {}", "sounds_taken": "{}"}
+    rates = [(title.format(k), v) for part, title in parts.items() for k, v in found[part].items()]
+    return [
+        "## Vocal bursts",
+        "Where no speech is found, laughs, cries and sighs are segments of their own, each one of "
+        f"{', '.join(found['labels'])}. Trained on {found['clips']} clips of {found['speakers']} "
+        f"people ({found['corpus']}: {found['licence']}). On people who were left out: UAR "
+        f"{found['uar']:.3f} ({_interval(found['uar_interval_95'])}), ECE "
+        f"{found['expected_calibration_error']:.3f}. What is taken for a burst, of people, corpora "
+        "of speech and kinds of sound that the heads were not trained on:",
+        _table(("what", "share"), (f"{what} | {share:.2%}" for what, share in rates)),
     ]
 
 

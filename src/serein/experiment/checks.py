@@ -159,6 +159,9 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         ),
         'protocol.emotions must be "common" or "all"': protocol.emotions in ("common", "all"),
         **_adaptation_rules(recipe),
+        "bursts needs an [encoder], and the voice alone, without fusion": (
+            recipe.bursts is None or (recipe.encoder is not None and recipe.fusion is None)
+        ),
         "protocol.calibration_folds must be 0 or at least 2": protocol.calibration_folds != 1
         and (protocol.calibration_folds or 0) >= 0,
         "protocol.seed must be 0 to 4294967295": 0 <= protocol.seed < 2**32,
@@ -279,7 +282,7 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
     corpora = (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled)
-    for name in corpora:
+    for name in (*corpora, recipe.bursts.corpus) if recipe.bursts else corpora:
         if name not in CORPORA and not is_table(name):
             yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table"
     data, augmentation = recipe.data, recipe.augmentation

@@ -81,6 +81,16 @@ def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> 
     return parts
 
 
+def read_bursts(recipe: Recipe, data: str | Path | None = None) -> Corpus | None:
+    """Read a recipe's vocal bursts, with emotions merged and left out as it says."""
+    bursts = recipe.bursts
+    if bursts is None:
+        return None
+    (corpus,) = read_corpora(recipe, data, names=(bursts.corpus,))
+    mapping: dict[str, str | None] = {**bursts.merge, **dict.fromkeys(bursts.leave_out)}
+    return corpus.map_emotions(mapping)
+
+
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
     """Merge corpora into one, with emotions merged and left out as the recipe says."""
     mapping: dict[str, str | None] = {**recipe.data.merge}

@@ -34,6 +34,7 @@ from serein.experiment.data import (
     combine,
     corpus_weights,
     describe_corpora,
+    read_bursts,
     read_corpora,
     read_sounds,
     read_unlabelled,
@@ -104,6 +105,8 @@ class Prepared:
         Other recordings, for semi-supervised learning.
     unlabelled_sources : tuple of Corpus
         The corpora they are from.
+    bursts : Corpus or None
+        Vocal bursts, with emotions merged and left out as the recipe says.
     skipped : mapping of Path to str
         Recordings that cannot be used, and why.
     """
@@ -120,6 +123,7 @@ class Prepared:
     widths: Mapping[str, int] = field(default_factory=dict)
     unlabelled: Unlabelled | None = None
     unlabelled_sources: tuple[Corpus, ...] = ()
+    bursts: Corpus | None = None
     skipped: Mapping[Path, str] = field(default_factory=dict)
 
     @property
@@ -281,6 +285,7 @@ def _prepare(
     others = _without(bad, read_corpora(recipe, data, names=recipe.data.public))
     corpus = combine(recipe, sources)
     without = _without(bad, read_unlabelled(recipe, data, corpus))
+    bursts = read_bursts(recipe, data)
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
     if recipe.protocol.speaker_overlap == "refuse":
@@ -323,7 +328,7 @@ def _prepare(
         unlabelled = Unlabelled(beside(voices, rest), speakers)
     return Prepared(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
-        *(augmented, public, widths_of(X, modalities), unlabelled, without),
+        *(augmented, public, widths_of(X, modalities), unlabelled, without, bursts),
     )
 
 

@@ -261,6 +261,26 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
+class Bursts:
+    """Vocal bursts: laughs, cries, sighs …, told from speech and from each other.
+
+    Attributes
+    ----------
+    corpus : str
+        A key of `serein.corpora.CORPORA`, or a CSV table, of bursts. Where it is among
+        `Data.corpora` too, its clips do not count as speech here.
+    merge : dict of str to str
+        Emotions of bursts to count as others.
+    leave_out : tuple of str
+        Emotions of bursts to leave out.
+    """
+
+    corpus: str
+    merge: dict[str, str] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Search:
     """Hyperparameter search, as `serein tune` runs it.
 
@@ -364,6 +384,8 @@ class Recipe:
         Class balancing and augmented data, in training only.
     adaptation : Adaptation
         Domain adaptation.
+    bursts : Bursts or None
+        Vocal bursts; None for a recognizer that does not know them.
     protocol, search : Protocol, Search
         Evaluation protocol and hyperparameter search.
     bundle : Packing
@@ -382,6 +404,7 @@ class Recipe:
     balance: Balance = Balance()
     augmentation: Augmentation = Augmentation()
     adaptation: Adaptation = Adaptation()
+    bursts: Bursts | None = None
     protocol: Protocol = Protocol()
     search: Search = Search()
     bundle: Packing = Packing()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -52,13 +52,14 @@ def train_speech_detector(
     """Train and evaluate the detector on a recipe's features."""
     front = cast("Front", prepared.front)  # features of a table are refused before
     generator = np.random.default_rng(seed)
-    count = min(CLIPS, len(prepared.corpus))
-    chosen = np.sort(generator.choice(len(prepared.corpus), count, replace=False))
-    noisy = [_draw_noisy(prepared.corpus.paths[row], generator) for row in chosen]
+    clips = _with_speech(prepared)
+    count = min(CLIPS, len(clips))
+    chosen = np.sort(generator.choice(clips, count, replace=False))
+    noisy = [draw_noisy(prepared.corpus.paths[row], generator) for row in chosen]
     kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
     drawn = [nonspeech.draw(generator, str(kind)) for kind in kinds]
     with progress_bar("speech detector") as progress, one_thread_each():
-        described = _describe([*noisy, *drawn], front, progress)
+        described = describe_sounds([*noisy, *drawn], front, progress)
     speakers = np.array(prepared.speakers)[chosen]
     X = _below(prepared.voice[chosen], stack(described, front))
     y = np.repeat([True, False], [2 * count, len(drawn)])
@@ -71,6 +72,12 @@ def train_speech_detector(
         speech_heard=float(np.mean(held_out[y] >= threshold)),
         sounds_refused=float(np.mean(held_out[~y] < threshold)),
     )
+
+
+def _with_speech(prepared: Prepared) -> npt.NDArray[np.intp]:
+    """List the clips that hold speech: all but those of a corpus of vocal bursts."""
+    own = {clip.corpus for clip in prepared.bursts or ()}
+    return np.flatnonzero(~np.isin(prepared.origin, sorted(own)))
 
 
 @dataclass(frozen=True)
@@ -90,14 +97,21 @@ class NoisySpeech:
         return speech + np.float32(gain) * noise
 
 
-def _draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
+def draw_noisy(file: Path, generator: np.random.Generator) -> NoisySpeech:
+    """Draw a sound to mix under a clip."""
     kind = str(generator.choice(sorted(nonspeech.KINDS)))
     return NoisySpeech(file, nonspeech.draw(generator, kind), float(generator.uniform(*SNR_DB)))
 
 
-def _describe(
-    drawn: Sequence[NoisySpeech | nonspeech.Sound], front: Front, progress: Progress
-) -> list[Array]:
+class Signal(Protocol):
+    """What makes its samples when they are needed."""
+
+    def signal(self) -> Array:
+        """Return shape (samples,), float32, mono at 16 kHz."""
+
+
+def describe_sounds(drawn: Sequence[Signal], front: Front, progress: Progress) -> list[Array]:
+    """Extract the features of sounds."""
     extract, found = partial(_features, front=front), []
     with ThreadPoolExecutor(usable_cores()) as pool:
         if isinstance(front, FrontEnd):  # written in Python: threads would wait for each other
@@ -110,7 +124,7 @@ def _describe(
     return found
 
 
-def _features(sound: NoisySpeech | nonspeech.Sound, front: Front) -> Array:
+def _features(sound: Signal, front: Front) -> Array:
     return front(sound.signal())
 
 

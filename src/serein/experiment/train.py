@@ -13,6 +13,7 @@ from serein.evaluation.confidence import THRESHOLDS, reliability, risk_coverage
 from serein.evaluation.cross_validation import fit_part
 from serein.evaluation.result import Result
 from serein.evaluation.search.tuned import Tuned
+from serein.experiment.bursts import BurstDetector, train_burst_detector
 from serein.experiment.card import model_card, notice
 from serein.experiment.evaluate import Evaluation, training_folder, versions
 from serein.experiment.export.estimator_graph import join, speech_graph, to_graph
@@ -41,10 +42,11 @@ KEPT = ("uar", "uar_interval_95", "accuracy", "expected_calibration_error", "cli
 
 @dataclass(frozen=True)
 class Fitted:
-    """A recipe fitted on all its speakers."""
+    """A recipe fitted on all its speakers; `bursts` where it names vocal bursts."""
 
     classifier: Any
     speech: SpeechDetector
+    bursts: BurstDetector | None = None
 
 
 def refuse_unpackable(recipe: Recipe) -> None:
@@ -79,7 +81,7 @@ def fit(
     Returns
     -------
     Fitted
-        Classifier and speech detector.
+        Classifier, speech detector, and what tells vocal bursts.
 
     Raises
     ------
@@ -101,7 +103,9 @@ def fit(
     if isinstance(classifier, Tuned):  # the best settings are packed, not the search
         classifier = classifier.estimator_
     seed = prepared.recipe.protocol.seed
-    return Fitted(classifier, train_speech_detector(prepared, seed=seed, progress_bar=progress_bar))
+    speech = train_speech_detector(prepared, seed=seed, progress_bar=progress_bar)
+    bursts = train_burst_detector(prepared, speech, cache=cache, progress_bar=progress_bar)
+    return Fitted(classifier, speech, bursts)
 
 
 def pack(
@@ -151,6 +155,7 @@ def pack(
         notice=notice(manifest),
         model_file=ARRAYS if arrays else MODEL,
         adaptation=None if heads is None else heads.to_bytes(),
+        bursts=None if fitted.bursts is None else fitted.bursts.heads.to_bytes(),
     )
 
 
@@ -176,7 +181,7 @@ def graph_of(fitted: Fitted, prepared: Prepared) -> bytes:
     front = prepared.front
     encoder = encoder_graph(front) if isinstance(front, SpeechEncoder) else None
     others = prepared.X.shape[1] - prepared.voice.shape[1]
-    vector = inside(fitted.classifier, "heads_") is not None
+    vector = fitted.bursts is not None or inside(fitted.classifier, "heads_") is not None
     return join(encoder, heads, others=others, vector=vector)
 
 
@@ -217,19 +222,26 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
             kind: line.astype(float).round(4).tolist()
             for kind, line in zip(KINDS, heads.confidence, strict=True)
         }
+    if fitted.bursts is not None:
+        manifest["bursts"] = fitted.bursts.to_dict()
     prior = None if recipe.fusion else inside(fitted.classifier, "speaker_prior_")
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()
     if isinstance(front, SpeechEncoder):
-        path = Path(front.name)  # its place on this machine is private
-        name = path.name if path.is_absolute() else front.name
-        about = {"layers": list(front.layers), "weights_sha256": front.weights_sha256}
-        manifest["encoder"] = {"name": name} | about
-        if front.pool_after:
-            manifest["encoder"]["pool_after"] = front.pool_after
-        if front.width:
-            manifest["encoder"]["frames"] = True
+        manifest["encoder"] = _encoder(front)
     return manifest
+
+
+def _encoder(front: SpeechEncoder) -> dict[str, Any]:
+    """Describe an encoder; its place on this machine is private."""
+    path = Path(front.name)
+    about: dict[str, Any] = {"name": path.name if path.is_absolute() else front.name}
+    about |= {"layers": list(front.layers), "weights_sha256": front.weights_sha256}
+    if front.pool_after:
+        about["pool_after"] = front.pool_after
+    if front.width:
+        about["frames"] = True
+    return about
 
 
 def _augmentation(augmentation: Augmentation) -> dict[str, Any]:

@@ -6,6 +6,7 @@
     model.onnx      encoder, pooling, scaling, classifier and temperature in one graph; or
     model.npz       hidden Markov models, as arrays
     adaptation.npz  of a bundle of version 2: the head for adaptation, as arrays
+    bursts.npz      of a bundle of version 2: what tells vocal bursts, as arrays
     personal.npz    of a bundle of version 3: heads moved by labelled recordings, as arrays
     CARD.md         the model card
     NOTICE          whose work is inside
@@ -45,11 +46,13 @@ MANIFEST, MODEL, CARD, NOTICE, SUMS = (
 )
 ARRAYS = "model.npz"  # in place of MODEL
 ADAPTATION = "adaptation.npz"  # beside MODEL, in bundles of version 2
+BURSTS = "bursts.npz"  # beside MODEL, in bundles of version 2 or 3
 PERSONAL = "personal.npz"  # beside ADAPTATION, in bundles of version 3
 FILES = (MANIFEST, CARD, NOTICE)  # and MODEL or ARRAYS
 MAX_SIZES = {  # in bytes, unpacked
     **{MANIFEST: 2**20, CARD: 2**20, NOTICE: 2**20, SUMS: 2**16},
     **{MODEL: 3 * 2**29, ARRAYS: 2**24, ADAPTATION: 2**26, PERSONAL: 2**26},
+    BURSTS: 2**22,
 }
 REQUIRED = {
     "name": str,
@@ -134,19 +137,21 @@ def write_bundle(
     model_file: str = MODEL,
     adaptation: bytes | None = None,
     personal: bytes | None = None,
+    bursts: bytes | None = None,
 ) -> Path:
     """Write a bundle as a folder.
 
     `folder`: made if it is not there; files of an earlier bundle in it are replaced.
     `manifest`: all keys of `REQUIRED`; format and version are added.
     `adaptation`: what `serein.models.baseline.AdaptiveHeads.to_bytes` makes, if anything;
-    `personal`: what `serein.models.personal.PersonalHeads.to_bytes` makes.
+    `personal`: what `serein.models.personal.PersonalHeads.to_bytes` makes; `bursts`: what
+    `serein.models.bursts.BurstHeads.to_bytes` makes.
     `model`: the ONNX graph, or arrays; `model_file`: the name of its file, which says which.
     `card, notice`: the model card, and whose work is inside.
     """
     folder = Path(folder)
     full = {"format": FORMAT, "version": 1} | manifest
-    full["version"] = 3 if personal else 2 if adaptation else 1
+    full["version"] = 3 if personal else 2 if adaptation or bursts else 1
     _check_manifest(folder, full)
     folder.mkdir(parents=True, exist_ok=True)
     ours = {*MAX_SIZES}
@@ -159,12 +164,12 @@ def write_bundle(
         CARD: card.encode(),
         NOTICE: notice.encode(),
     }
-    parts = {ADAPTATION: adaptation, PERSONAL: personal}
+    parts = {ADAPTATION: adaptation, BURSTS: bursts, PERSONAL: personal}
     contents |= {name: data for name, data in parts.items() if data is not None}
     for name, data in contents.items():
         _check_size(folder, name, len(data))
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
-    for name in (SUMS, MODEL, ARRAYS, ADAPTATION, PERSONAL):
+    for name in (SUMS, MODEL, ARRAYS, ADAPTATION, BURSTS, PERSONAL):
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         write_whole(folder / name, data)

@@ -168,7 +168,7 @@ class FusionRecognizer(Recognizer):
             for name in set(part) - {"voice"}:
                 row[self._columns[name]] = given[number][name]
         features = model.front_end(_some_sound() if sound is None else sound)
-        probabilities, speech, _ = network.predict_fused(features, rows)
+        probabilities, speech = network.predict_fused(features, rows)[:2]
         found: list[Subsets] = [{} for _ in given]
         for (number, part), row in zip(parts, probabilities, strict=True):
             if "voice" not in part or speech >= model.speech_threshold:

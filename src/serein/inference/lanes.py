@@ -15,7 +15,7 @@ from serein.audio.read import RATE_HZ, Signal
 from serein.audio.utterances import Span, find_utterances
 from serein.errors import SettingError, check_name
 from serein.inference.adaptation import Adaptation
-from serein.inference.network import Output
+from serein.inference.network import Output, spoken
 from serein.inference.prediction import Lane, Segment
 from serein.inference.speakers import Speakers, check_speakers, find_turns
 from serein.inference.timeline import mean_segment, window_starts
@@ -144,7 +144,7 @@ def _predict_voice(model: WindowModel, voice: Voice, grid: Grid, *, adapt: bool)
     outputs = [_outputs(model, voice.signal[start:end], usual) for start, end in spans]
     if adapt:
         own = Adaptation(model.adaptation.learnt)
-        own.add([row for rows in outputs for row in rows if row is not None], "speaker")
+        own.add((row for rows in outputs for row in spoken(rows)), "speaker")
         model = replace(model, adaptation=own)
     known = model.adaptation.utterances_known
     cut = [

@@ -367,7 +367,10 @@ class MultimodalRecognizer:
         """Fuse the modalities of one stretch; which of them take part does not change over time."""
         start, end = voice.start, voice.end
         modalities = {
-            "voice": Segment(start, end, voice.emotion, voice.confidence, voice.probabilities)
+            "voice": Segment(
+                *(start, end, voice.emotion, voice.confidence, voice.probabilities),
+                burst=voice.burst,
+            )
         }
         if face is not None:
             whole = isinstance(voice, Prediction)  # a still image is of no length
@@ -411,12 +414,13 @@ def fuse(
 
     The joint probability of an emotion is proportional to the product of each modality's ratio of
     probability to chance, to the power of the trust in that modality. A missing modality, or one
-    without this emotion, contributes a factor of 1.
+    without this emotion, contributes a factor of 1. A vocal burst is no voice that says something:
+    it is the prediction only where nothing else is.
     """
     given = {
         name: segment.probabilities
         for name, segment in modalities.items()
-        if trust[name] > 0 and segment.probabilities
+        if trust[name] > 0 and segment.probabilities and not segment.burst
     }
     floor = MIN_PROBABILITY if len(given) > 1 else MIN_ALONE
     evidence = {
@@ -430,9 +434,10 @@ def fuse(
         probabilities={},
         modalities=modalities,
         contributions={},
+        burst=False,
     )
     if not labels:
-        return joint
+        return replace(whole, modalities=modalities) if whole.burst else joint
     total = {label: sum(found.get(label, 0.0) for found in evidence.values()) for label in labels}
     probabilities = _softmax(total)
     emotion = max(probabilities, key=probabilities.__getitem__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -28,7 +28,7 @@ PROVIDERS = {
 }
 NUMBERED = ("cuda", "tensorrt", "rocm", "directml")  # there may be several GPUs
 OUTPUTS = ("probability", "speech")
-VECTOR = "vector"  # output of a graph whose bundle holds `AdaptiveHeads`
+VECTOR = "vector"  # output of a graph whose bundle holds `AdaptiveHeads` or `BurstHeads`
 OTHERS = "others"  # input of a graph that fuses modalities
 MAX_OTHERS = 100_000  # columns of it
 TOLERANCE, SUM_TOLERANCE = 1e-3, 1e-2  # of probabilities and of their sum, for float32 and int8
@@ -38,12 +38,19 @@ class Output(NamedTuple):
     """What a network gives for one window.
 
     `probability`: of each label, (labels,), for a single recording; `speech`: its probability;
-    `vector`: the encoder's features, (columns,), where the bundle can adapt by them.
+    `vector`: the encoder's features, (columns,), where the bundle needs them; `burst`: where the
+    window is a vocal burst and no speech, the probability of each emotion of bursts.
     """
 
     probability: Array
     speech: float
     vector: Array | None = None
+    burst: Array | None = None
+
+
+def spoken(outputs: Iterable[Output | None]) -> Iterator[Output]:
+    """Yield what a network gave for windows with speech: neither silence nor bursts."""
+    return (row for row in outputs if row is not None and row.burst is None)
 
 
 class Network(Protocol):
@@ -125,7 +132,7 @@ class _Checked:
             raise
         except Exception as error:  # onnxruntime's own errors share no other base
             raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
-        probability, speech, vector = output
+        probability, speech, vector = output[:3]
         numbers = np.append(probability, speech)
         within = (numbers >= -TOLERANCE) & (numbers <= 1 + TOLERANCE)  # NaN is not, either
         shaped = probability.shape == (*rows, bundle.known)

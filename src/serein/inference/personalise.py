@@ -11,6 +11,7 @@ from serein.defaults import DEFAULT_MODEL
 from serein.errors import BundleError
 from serein.inference.bundle import (
     ADAPTATION,
+    BURSTS,
     CARD,
     MODEL,
     NOTICE,
@@ -82,6 +83,7 @@ def personalise(
         card=_card(bundle, manifest),
         notice=_notice(bundle, manifest),
         adaptation=bundle.files[ADAPTATION],
+        bursts=bundle.files.get(BURSTS),
         personal=None if learnt is None else learnt.to_bytes(),
     )
 

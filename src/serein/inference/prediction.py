@@ -23,11 +23,14 @@ class Segment:
         Seconds from the beginning.
     emotion : str or None
         The emotion that a listener would most likely hear; ``unsure`` where its confidence is below
-        the recognizer's threshold; None where there is no speech.
+        the recognizer's threshold; None where there is neither speech nor a vocal burst.
     confidence : float or None
         Calibrated probability of the likeliest emotion, 0 to 1.
     probabilities : mapping of str to float
-        Calibrated probability of each emotion; empty where there is no speech.
+        Calibrated probability of each emotion: of speech, or of bursts; empty where there is
+        neither.
+    burst : bool
+        Whether it is a vocal burst, such as a laugh, a cry or a sigh, and no speech.
     modalities : mapping of str to Segment
         Where there is more than the voice: the prediction from ``voice``, ``face`` and ``words``
         each; emotion None for one without speech, face or words. Else empty.
@@ -50,6 +53,12 @@ class Segment:
     modalities: Mapping[str, Segment] = field(default_factory=dict, kw_only=True)
     contributions: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     text: str | None = field(default=None, kw_only=True)
+    burst: bool = field(default=False, kw_only=True)
+
+    @property
+    def kind(self) -> str | None:
+        """What is heard: ``speech``, ``burst``, or None for neither."""
+        return kind_of(self)
 
     channel: int | None = field(default=None, kw_only=True)
     speaker: int | None = field(default=None, kw_only=True)
@@ -64,11 +73,11 @@ class Segment:
         """Whether there is speech."""
         if self.modalities:
             return "voice" in self.modalities and self.modalities["voice"].speech
-        return self.emotion is not None
+        return self.emotion is not None and not self.burst
 
     @property
     def likeliest(self) -> str | None:
-        """The likeliest emotion, whatever its confidence; None where there is no speech."""
+        """The likeliest emotion, whatever its confidence; None where there is none."""
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     @property
@@ -97,14 +106,15 @@ class Segment:
         Returns
         -------
         dict
-            ``start end speech emotion emotion_zh confidence probabilities valence arousal``; and,
-            where there is more than the voice, ``modalities contributions``; ``channel`` and
+            ``start end kind speech emotion emotion_zh confidence probabilities valence arousal``;
+            and, where there is more than the voice, ``modalities contributions``; ``channel`` and
             ``speaker``, where they were told apart.
         """
         values: dict[str, Any] = {"start": round(self.start, 3), "end": round(self.end, 3)}
         who = {"channel": self.channel, "speaker": self.speaker}
         values |= {name: value for name, value in who.items() if value is not None}
         values |= {
+            "kind": kind_of(self),
             "speech": self.speech,
             "emotion": self.emotion,
             "emotion_zh": chinese_label(self.emotion) if self.emotion else None,
@@ -158,7 +168,8 @@ class Prediction(Segment):
 
     Notes
     -----
-    `emotion` is None when the recording holds no speech: silence is not an emotion.
+    `emotion` is None when the recording holds neither speech nor vocal bursts: silence is not an
+    emotion. Where it holds speech, bursts are in the timeline alone.
     """
 
     file: str | None
@@ -184,7 +195,7 @@ class Prediction(Segment):
         Returns
         -------
         dict
-            ``file model duration utterances_known speech emotion emotion_zh confidence
+            ``file model duration utterances_known kind speech emotion emotion_zh confidence
             probabilities valence arousal timeline``; ``modalities contributions`` as in a segment;
             ``lanes`` and ``notices`` where there are any.
         """
@@ -200,6 +211,13 @@ class Prediction(Segment):
         if timeline:
             result["timeline"] = [segment.to_dict() for segment in self.timeline]
         return result
+
+
+def kind_of(segment: Segment) -> str | None:
+    """Say what is heard: ``speech``, ``burst``, or None for neither."""
+    if segment.burst:
+        return "burst"
+    return "speech" if segment.speech else None
 
 
 def chinese_label(emotion: str) -> str:

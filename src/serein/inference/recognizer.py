@@ -177,8 +177,9 @@ class Recognizer:
         Returns
         -------
         Prediction
-            Emotion, confidence, probabilities and timeline; its `emotion` is None if there is no
-            speech. Where the timeline is of utterances, it is for these alone.
+            Emotion, confidence, probabilities and timeline; its `emotion` is None if there is
+            neither speech nor a vocal burst. Where the timeline is of utterances, it is for these
+            alone.
 
         Raises
         ------
@@ -210,6 +211,7 @@ class Recognizer:
             told.utterances_known if telling.adapt else self.utterances_known,
             told.lanes,
             () if notice is None else (notice,),
+            burst=whole.burst,
         )
 
     def predict_all(
@@ -391,7 +393,7 @@ class Recognizer:
         model, signal = self._model, read_audio(source, rate=rate, limits=self.limits)
         for start in window_starts(signal.size, model.window, model.hop):
             row = model.output(signal[start : start + model.window])
-            if row is not None:
+            if row is not None and row.burst is None:
                 yield row
 
 

@@ -21,7 +21,7 @@ from serein.audio.utterances import Span, UtteranceFinder
 from serein.audio.voice import CHUNK
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.errors import check_range
-from serein.inference.network import Output
+from serein.inference.network import Output, spoken
 from serein.inference.prediction import UNSURE, Segment
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.timeline import check_window, mean_segment
@@ -39,16 +39,21 @@ class Event(Segment):
 
     Attributes
     ----------
-    kind : {"voice", "emotion", "utterance"}
+    type : {"voice", "emotion", "utterance"}
         ``voice``: someone began to speak at `start`; no emotion yet. ``emotion``: what the voice
         sounds like now, predicted from `start` to `end`, smoothed. ``utterance``: the voice
-        stopped; the prediction for all of it.
+        stopped; the prediction for all of it, which may be a vocal burst.
     utterances_known : int
         By how many windows with speech the prediction is adapted; 0 for none.
     """
 
-    kind: str
+    type: str
     utterances_known: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The type of the event; whether speech or a burst is heard, say `speech` and `burst`."""
+        return self.type
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
@@ -56,11 +61,11 @@ class Event(Segment):
         Returns
         -------
         dict
-            ``type start end speech emotion emotion_zh confidence probabilities valence arousal
+            ``type start end kind speech emotion emotion_zh confidence probabilities valence arousal
             utterances_known``.
         """
         known = {"utterances_known": self.utterances_known}
-        return {"type": self.kind} | super().to_dict() | known
+        return {"type": self.type} | super().to_dict() | known
 
 
 class Stream:
@@ -224,7 +229,7 @@ class Stream:
             return
         start = max(self._utterance.start, now - self._window)
         output = self._model.output(self._history.cut(start, now))
-        if output is None:
+        if output is None or output.burst is not None:
             return
         probability = self._smooth(self._model.adapted(output))
         confidence = float(probability[self._label])
@@ -262,6 +267,7 @@ class Stream:
         yield Event(
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),
+            burst=whole.burst,
         )
 
 
@@ -312,7 +318,7 @@ class UtteranceTimeline:
         timeline = self._model.segments(self._outputs, self._starts, self._model.window, samples)
         bounds = (self.start / RATE_HZ, end / RATE_HZ)
         whole = mean_segment(bounds, timeline, self._model.unsure_below)
-        return whole, [row for row in self._outputs if row is not None]
+        return whole, list(spoken(self._outputs))
 
     def _predict(self, start: int, end: int, history: History) -> None:
         self._starts.append(start)

@@ -40,26 +40,31 @@ def make_segment(
     bounds: tuple[float, float],
     probabilities: Mapping[str, float],
     unsure_below: float = DEFAULT_UNSURE_BELOW,
+    *,
+    burst: bool = False,
 ) -> Segment:
-    """Choose the likeliest emotion of a stretch; no probabilities mean no speech."""
+    """Choose the likeliest emotion of a stretch; no probabilities mean neither speech nor burst."""
     if not probabilities:
         return Segment(*bounds, emotion=None, confidence=None, probabilities={})
     emotion = max(probabilities, key=probabilities.__getitem__)
     confidence = probabilities[emotion]
-    return Segment(
-        *bounds, UNSURE if confidence < unsure_below else emotion, confidence, probabilities
-    )
+    label = UNSURE if confidence < unsure_below else emotion
+    return Segment(*bounds, label, confidence, probabilities, burst=burst)
 
 
 def mean_segment(
     bounds: tuple[float, float], timeline: Sequence[Segment], unsure_below: float
 ) -> Segment:
-    """Predict a whole: the mean of its segments with speech, weighted by their lengths."""
+    """Predict a whole: the mean of its segments with speech, weighted by their lengths.
+
+    Where there is no speech, vocal bursts take its place.
+    """
     spoken = [segment for segment in timeline if segment.speech]
-    if not spoken:
+    heard = spoken or [segment for segment in timeline if segment.burst]
+    if not heard:
         return make_segment(bounds, {}, unsure_below)
-    lengths = np.array([segment.end - segment.start for segment in spoken])
-    rows = np.array([list(segment.probabilities.values()) for segment in spoken])
+    lengths = np.array([segment.end - segment.start for segment in heard])
+    rows = np.array([list(segment.probabilities.values()) for segment in heard])
     mean = lengths @ rows / lengths.sum()
-    named = dict(zip(spoken[0].probabilities, mean.tolist(), strict=True))
-    return make_segment(bounds, named, unsure_below)
+    named = dict(zip(heard[0].probabilities, mean.tolist(), strict=True))
+    return make_segment(bounds, named, unsure_below, burst=not spoken)

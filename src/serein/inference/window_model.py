@@ -11,20 +11,22 @@ import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import UNSURE_RANGE
-from serein.emotions import label_name
+from serein.emotions import canonical_emotion, label_name
 from serein.errors import (
     BundleError,
+    CorpusError,
     SettingError,
     check_name,
     check_range,
 )
 from serein.features.frontend import FrontEnd, frame_rms, loud_rms
 from serein.inference.adaptation import Adaptation, Learnt
-from serein.inference.bundle import ADAPTATION, PERSONAL, Bundle
+from serein.inference.bundle import ADAPTATION, BURSTS, PERSONAL, Bundle
 from serein.inference.network import Network, Output, open_network
 from serein.inference.prediction import Segment
 from serein.inference.timeline import make_segment, segment_bounds, window_starts
 from serein.models.baseline import AdaptiveHeads
+from serein.models.bursts import BurstHeads
 from serein.models.personal import PersonalHeads
 from serein.models.speaker_prior import SpeakerPrior
 
@@ -59,6 +61,7 @@ class WindowModel:
     unsure_below: float
     adaptation: Adaptation
     possible: Array
+    bursts: BurstHeads | None = None
     before_window: Callable[[], None] | None = None
 
     @classmethod
@@ -84,16 +87,19 @@ class WindowModel:
             unsure_below=unsure_below,
             adaptation=Adaptation(learnt_of(bundle)),
             possible=possible_emotions(emotions, bundle.labels),
+            bursts=_bursts(bundle),
         )
 
     def output(self, window: Signal) -> Output | None:
-        """Compute the network's output for a window, not adapted; None without speech."""
+        """Compute the network's output for a window, not adapted; None without speech or burst."""
         if self.before_window is not None:
             self.before_window()
         if is_silent(window):
             return None
         output = self.network.predict(self.front_end(window))
-        return None if output.speech < self.speech_threshold else output
+        if output.speech >= self.speech_threshold:
+            return output
+        return None if self.bursts is None else _burst(self.bursts, output)
 
     def of_features(self, features: Array) -> Array:
         """Predict from the front end's output, adapted, speech or not."""
@@ -129,13 +135,16 @@ class WindowModel:
         self, outputs: Sequence[Output | None], starts: list[int], window: int, samples: int
     ) -> tuple[Segment, ...]:
         """Make a timeline of what the network gave for its windows, adapted."""
-        adapted = [{} if row is None else self.named(self.adapted(row)) for row in outputs]
-        return tuple(
-            make_segment(bounds, probabilities, self.unsure_below)
-            for bounds, probabilities in zip(
-                segment_bounds(starts, window, samples), adapted, strict=True
-            )
-        )
+        bounds = segment_bounds(starts, window, samples)
+        return tuple(self._segment(*pair) for pair in zip(bounds, outputs, strict=True))
+
+    def _segment(self, bounds: tuple[float, float], output: Output | None) -> Segment:
+        if output is None:
+            return make_segment(bounds, {}, self.unsure_below)
+        if output.burst is None or self.bursts is None:
+            return make_segment(bounds, self.named(self.adapted(output)), self.unsure_below)
+        named = dict(zip(self.bursts.labels, output.burst.tolist(), strict=True))
+        return make_segment(bounds, named, self.unsure_below, burst=True)
 
     def with_label_set(self, labels: Sequence[str], adaptation: Adaptation) -> Self:
         """Return the model with other labels, of which those that are new can occur."""
@@ -186,6 +195,27 @@ def learnt_of(bundle: Bundle) -> Learnt:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{bundle.place}: adaptation: {error}") from error
     return Learnt(manifest["name"], labels, temperature, prior, heads, personal)
+
+
+def _burst(bursts: BurstHeads, output: Output) -> Output | None:
+    """Add the probabilities of a vocal burst; None where a window without speech is none."""
+    if output.vector is None or output.vector.shape != bursts.weight.shape[1:]:
+        raise BundleError("the graph gives no vector of the length that bursts are told by")
+    found = bursts.predict(output.vector)
+    return None if found is None else output._replace(burst=found)
+
+
+def _bursts(bundle: Bundle) -> BurstHeads | None:
+    """Read by what a bundle tells vocal bursts."""
+    arrays = bundle.files.get(BURSTS)
+    if arrays is None:
+        return None
+    try:
+        about = bundle.manifest["bursts"]
+        labels = [canonical_emotion(label) for label in about["labels"]]
+        return BurstHeads.from_bytes(arrays, labels, about["threshold"])
+    except (CorpusError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{bundle.place}: bursts: {error}") from error
 
 
 def _front_end(bundle: Bundle) -> FrontEnd:

@@ -46,8 +46,9 @@ ADAPT = Query(
 class EmotionBody(BaseModel):
     """A prediction."""
 
+    kind: str | None = Field(description="speech, burst (a laugh, a cry, a sigh), or null.")
     speech: bool
-    emotion: str | None = Field(description="null where there is no speech.")
+    emotion: str | None = Field(description="null where there is neither speech nor a burst.")
     emotion_zh: str | None
     confidence: float | None = Field(description="Calibrated, 0 to 1.")
     probabilities: dict[str, float]

@@ -16,6 +16,7 @@ from serein.experiment.export.quantise import quantise
 from serein.inference.bundle import (
     ADAPTATION,
     ARRAYS,
+    BURSTS,
     CARD,
     MODEL,
     NOTICE,
@@ -92,4 +93,5 @@ def _written(original: Bundle, folder: Path, graph: bytes, *, int8: bool) -> Pat
         model_file=file,
         adaptation=original.files.get(ADAPTATION),
         personal=original.files.get(PERSONAL),
+        bursts=original.files.get(BURSTS),
     )
