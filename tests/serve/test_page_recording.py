@@ -23,7 +23,7 @@ LONG_S = 64
 STEP_S = 0.5
 NAMES = ("anger", "fear", "sadness")
 REGION = "#wave [part~=region]"
-ZOOM = """(slider) => { slider.value = 1; slider.dispatchEvent(new Event("input")); }"""
+SLIDE = """(slider, to) => { slider.value = to; slider.dispatchEvent(new Event("input")); }"""
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +75,15 @@ def test_the_stripe_names_the_segments_in_view_whatever_their_number(
     with visiting(browser, service.url) as visitor:
         open_made(visitor, quiet, changing())
         assert visitor.page.locator(REGION).count() <= 80
-        visitor.page.eval_on_selector("#zoom", ZOOM)
+        visitor.page.eval_on_selector("#zoom", SLIDE, 1)
         visitor.page.wait_for_selector(f"{REGION}[title]", state="attached")
         titles = visitor.page.eval_on_selector_all(REGION, "(all) => all.map((e) => e.title)")
         assert titles[:3] == [
             *("0:00.0 – 0:00.5  anger", "0:00.5 – 0:01.0  fear", "0:01.0 – 0:01.5  sadness")
         ]
-        visitor.pointer_at("#wave", 0.5)
-        visitor.page.mouse.wheel(5000, 0)
-        visitor.page.wait_for_selector(f"{REGION}[title^='0:2']", state="attached")
+        visitor.page.focus("#position")
+        visitor.page.keyboard.press("End")  # which the view follows
+        visitor.page.wait_for_selector(f"{REGION}[title^='1:03']", state="attached")
         assert visitor.page.locator(f"{REGION}[title^='0:00']").count() == 0
 
 
@@ -100,7 +100,7 @@ def test_a_click_seeks_a_double_click_plays_the_segment_and_a_drag_repeats_a_par
             visitor.page.wait_for_selector("#play[data-playing=true]")
             visitor.page.wait_for_selector("#play[data-playing=false]")
             assert position(visitor) == pytest.approx(LONG_S / 2 + STEP_S, abs=0.3)
-        visitor.page.eval_on_selector("#zoom", ZOOM)
+        visitor.page.eval_on_selector("#zoom", SLIDE, 1)
         visitor.page.wait_for_selector(f"{REGION}[title^='0:32']", state="attached")
         visitor.pointer_at("#curves", 0.3)
         visitor.page.mouse.down()
@@ -180,3 +180,41 @@ def test_channels_and_speakers_are_lanes_with_who_spoke_how_long_and_how(
         visitor.page.select_option("#speakers", "2")
         visitor.page.click("#run-again")
         visitor.page.wait_for_selector("#lanes button:text-is('speaker 2')")
+
+
+def test_of_a_long_recording_the_share_of_time_of_each_emotion_comes_first(
+    browser: Any, service: Any, quiet: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, changing())
+        assert visitor.text("#prediction-emotion") == "Mixed"
+        assert visitor.text("#prediction-sure") == "anger 34 % · fear 34 % · sadness 33 %"
+        assert "fear is the most probable, with confidence 0.70" in visitor.text("#prediction-note")
+        visitor.page.eval_on_selector("#least", SLIDE, 1)
+        visitor.page.wait_for_selector("#segments tbody tr:only-child")
+        assert visitor.text("#prediction-emotion") == "Mostly fear"
+        visitor.page.eval_on_selector("#least", SLIDE, 0)
+        visitor.page.focus("#smooth")
+        visitor.page.keyboard.press("ArrowRight")
+        visitor.page.keyboard.press("ArrowRight")
+        visitor.page.keyboard.press("ArrowRight")
+        assert visitor.text("#smooth-value") == "1.5 s"
+        visitor.page.wait_for_selector("#segments tbody td:text-is('0.33')")
+
+
+def test_confidence_says_for_which_voices_it_was_measured(
+    browser: Any, service: Any, quiet: Path
+) -> None:
+    manifest = serein.load().manifest
+    bins = manifest["reliability"]["unseen corpora"]
+    right = min(bins, key=lambda one: abs(one["confidence"] - 0.7))["right"]
+    short = made_prediction(duration=2.0, timeline=[said(0, 2, "fear", 0.6)])
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, short)
+        note = visitor.text("#prediction-note")
+        assert "unseen speakers of German, English, English (India), and Polish" in note
+        assert f"{right:.0%}".replace("%", " %") in note
+        assert "such as Chinese, it has not been measured" in note
+        assert visitor.text("#segments tbody tr").split("\t")[2] == "0.70"  # as of the whole
+        visitor.page.click("#language")
+        assert "尚未评测" in visitor.text("#prediction-note")

@@ -27,6 +27,8 @@ export interface Recording {
   prediction: Prediction;
   /** Whether the browser had to convert it for the service. */
   converted: boolean;
+  /** Confidence below which its emotions are unsure. */
+  unsureBelow: number;
 }
 
 export interface Score {
@@ -48,6 +50,10 @@ export interface Model {
   scores: Score[];
   adapts: string[];
   unsure_below: number;
+  /** Those of the speakers that it was measured with. */
+  languages: string[];
+  /** How often predictions were right, by their confidence. */
+  reliability: Record<string, { confidence: number; right: number }[]>;
 }
 
 /** What recordings have in common, as the service says it and wants it back. */

@@ -4,7 +4,7 @@ import { options } from "./batch-filter";
 import { byId, h } from "./dom";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { emotionName, t } from "./i18n";
+import { emotionName, percent, t } from "./i18n";
 import { isDark } from "./theme";
 import type { Job } from "./jobs";
 import { groups, summary, type Group, type Share, type Summary } from "./statistics";
@@ -95,8 +95,4 @@ export function shareText(found: Share | undefined): string {
   const { share, interval } = found ?? { share: 0, interval: null };
   const ends = interval?.map((end) => Math.round(100 * end)).join("–");
   return ends ? `${percent(share)} (${ends})` : percent(share);
-}
-
-function percent(share: number): string {
-  return t("percent", { value: Math.round(100 * share) });
 }

@@ -183,12 +183,13 @@ export class Batch {
     const prediction = predictionOf(job);
     if (!prediction) return;
     const { name, sound, converted } = job;
+    const unsureBelow = Number(job.settings.query["unsure_below"] ?? 0);
     const stay = this.shown === job || (!byHand && this.queue.jobs.length > 1);
     const before = this.shown;
     this.shown = job;
     this.queue.jobs.forEach((other) => (other.openWhenDone = false));
     this.on.onShow();
-    this.viewer.open({ name, sound, converted, prediction }, stay);
+    this.viewer.open({ name, sound, converted, prediction, unsureBelow }, stay);
     this.viewer.speed = this.reviewer.speed;
     this.reviewer.open(job, prediction);
     if (before) this.table.update(before);

@@ -1,7 +1,7 @@
 /** The curves of a recording, with their legend, cursor and readout. */
 
 import { fitted, type Range } from "./canvas";
-import { drawCurves, sampled } from "./curves";
+import { byMean, drawCurves, sampled } from "./curves";
 import { byId } from "./dom";
 import { clock, number } from "./format";
 import { emotionName, t } from "./i18n";
@@ -14,7 +14,7 @@ const READOUT = 3; // emotions named under the curves
 
 export class CurvesView {
   private timeline: readonly Segment[] = [];
-  private probabilities: Record<string, number> = {};
+  private labels: readonly string[] = []; // in the order of their mean
   private range: Range = [0, 0];
   private readonly hidden = new Set<string>();
 
@@ -26,7 +26,8 @@ export class CurvesView {
 
   show(timeline: readonly Segment[], probabilities: Record<string, number>): void {
     this.timeline = timeline;
-    this.probabilities = probabilities;
+    const all = sampled(timeline, [0, timeline.at(-1)?.end ?? 0], POINTS);
+    this.labels = byMean(all, Object.keys(probabilities));
     this.drawLegend();
     this.draw();
   }
@@ -62,14 +63,14 @@ export class CurvesView {
     if (!fit) return;
     const [context, box] = fit;
     const { hidden, range } = this;
-    const labels = Object.keys(this.probabilities);
+    const { labels } = this;
     const points = sampled(this.timeline, range, POINTS);
     const shown = { points, labels, hidden, range, nameOf: emotionName };
     drawCurves(context, box, shown, currentPalette());
   }
 
   private drawLegend(): void {
-    const entries = legend(this.probabilities, this.hidden, (label) => this.toggle(label));
+    const entries = legend(this.labels, this.hidden, (label) => this.toggle(label));
     byId("legend").replaceChildren(...entries);
   }
 

@@ -23,6 +23,8 @@ export interface Curves {
 
 const SHORTEST_PLATEAU_S = 0.25;
 const LABEL_FROM = 0.3;
+const MATTER = 3; // curves that are drawn strongly
+const SCALE_PX = 24; // of the numbers at the left
 const NAMES_PX = 20; // above the curves
 const TIMES_PX = 20; // below them
 const STEPS_S = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800];
@@ -59,27 +61,40 @@ export function drawCurves(
   context.beginPath();
   context.rect(plot.left, plot.top - 2, plot.width, plot.height + 4);
   context.clip();
-  const shown = labels.filter((label) => !hidden.has(label));
-  for (const label of shown) {
-    const runs = runsOf(points, label);
+  const shown = byMean(
+    points,
+    labels.filter((label) => !hidden.has(label)),
+  );
+  for (const [rank, label] of [...shown.entries()].reverse()) {
+    const faint = rank >= MATTER;
     context.strokeStyle = context.fillStyle = colourOf(label, palette.dark);
     context.lineJoin = "round";
-    context.lineWidth = 2;
-    for (const run of runs) {
+    context.lineWidth = faint ? 1 : rank ? 2 : 3.5;
+    for (const run of runsOf(points, label)) {
+      context.globalAlpha = faint ? 0.35 : 1;
       context.setLineDash(dashOf(label, labels));
       context.beginPath();
       for (const [time, value] of run) context.lineTo(x(time), y(value));
       context.stroke();
       context.lineTo(x((run.at(-1) as [number, number])[0]), y(0));
       context.lineTo(x((run[0] as [number, number])[0]), y(0));
-      context.globalAlpha = 0.07;
+      context.globalAlpha = faint ? 0 : 0.07;
       context.fill();
       context.globalAlpha = 1;
     }
   }
   context.setLineDash([]);
   context.restore();
-  nameThePeaks(context, box, { points, labels: shown, x, y, nameOf, range }, palette);
+  const named = shown.slice(0, MATTER);
+  nameThePeaks(context, box, { points, labels: named, x, y, nameOf, range }, palette);
+}
+
+/** Labels by their mean probability, the greatest first. */
+export function byMean(points: readonly Point[], labels: readonly string[]): string[] {
+  const sum = (label: string): number =>
+    points.reduce((total, { values }) => total + (values?.[label] ?? 0), 0);
+  const sums = new Map(labels.map((label) => [label, sum(label)]));
+  return [...labels].sort((left, right) => (sums.get(right) ?? 0) - (sums.get(left) ?? 0));
 }
 
 function plateau(segment: Segment): Point[] {
@@ -191,7 +206,7 @@ function nameThePeaks(
     const text = nameOf(label);
     const width = context.measureText(text).width + 8;
     const middle = Math.min(
-      Math.max(x(time), box.left + width / 2),
+      Math.max(x(time), box.left + SCALE_PX + width / 2),
       box.left + box.width - width / 2,
     );
     const place = { left: middle - width / 2, top: y(value) - 20, width, height: 18 };

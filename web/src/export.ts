@@ -131,7 +131,7 @@ function drawSound(
       colourOf(segmentAt(timeline, share * duration)?.emotion ?? null, palette.dark),
     );
   }
-  const labels = Object.keys(probabilities);
+  const labels = ranked(probabilities).map(([label]) => label);
   const range = [0, duration] as const;
   const curves = { ...wave, top: 740, height: 260 };
   const points = sampled(timeline, range, 700);

@@ -6,7 +6,8 @@ import { redraw } from "./theme";
 import { en, type Key, type Words } from "./words/en";
 import { zh } from "./words/zh";
 
-export type Language = "en" | "zh";
+export const LANGUAGES = ["en", "zh"] as const;
+export type Language = (typeof LANGUAGES)[number];
 
 const TABLES: Record<Language, Words> = { en, zh };
 const STORED = "serein.language";
@@ -93,6 +94,11 @@ export function voiceName({ channel, speaker }: Named): string {
   }
   if (speaker) names.push(t("speakerNumber", { number: speaker }));
   return names.join(" · ");
+}
+
+/** A share of 1, as a percentage. */
+export function percent(share: number): string {
+  return t("percent", { value: Math.round(100 * share) });
 }
 
 /** Confidence in words. */

@@ -4,15 +4,13 @@ import { h } from "./dom";
 import { colourOf, dashOf } from "./emotions";
 import { emotionName } from "./i18n";
 import { isDark } from "./theme";
-import { ranked } from "./segments";
 
 export function legend(
-  probabilities: Record<string, number>,
+  labels: readonly string[],
   hidden: ReadonlySet<string>,
   toggle: (label: string) => void,
 ): HTMLElement[] {
-  const labels = Object.keys(probabilities);
-  return ranked(probabilities).map(([label]) =>
+  return labels.map((label) =>
     h(
       "button",
       {

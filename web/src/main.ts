@@ -27,10 +27,13 @@ const input = byId<HTMLInputElement>("files");
 const drop = byId("drop");
 
 const voices = new VoiceChoice(() => batch.drawAgain());
-const opened = new RecordingView(() => {
-  voices.splitChannels();
-  batch.openAgain();
-});
+const opened = new RecordingView(
+  (name) => available.find((model) => model.name === name),
+  () => {
+    voices.splitChannels();
+    batch.openAgain();
+  },
+);
 const emotions = new EmotionChoice(() => batch.drawAgain());
 const batch = new Batch(settings, opened, {
   labelsOf: (model) => available.find(({ name }) => name === model)?.labels,

@@ -1,7 +1,7 @@
 /** The view of one recording: its prediction, as a whole and over time. */
 
 import { AffectView } from "./affect-view";
-import type { Prediction, Recording } from "./api";
+import type { Model, Prediction, Recording } from "./api";
 import type { Range } from "./canvas";
 import { CurvesView } from "./curves-view";
 import { byId } from "./dom";
@@ -46,11 +46,17 @@ export class RecordingView {
   private readonly affect = new AffectView();
   private readonly lanes = new Lanes(
     (voice) => this.choose(voice),
-    (canvas, voice) => this.bindPointer(canvas, () => merged(voice.timeline)),
+    (canvas, voice) => this.bindPointer(canvas, () => rowsOf(voice)),
   );
 
-  constructor(splitChannels: () => void) {
+  constructor(
+    private readonly modelOf: (name: string) => Model | undefined,
+    splitChannels: () => void,
+  ) {
     onRedraw(() => this.draw());
+    for (const id of ["smooth", "least"]) {
+      byId(id).addEventListener("input", () => this.reshape());
+    }
     byId("split-channels").addEventListener("click", splitChannels);
     byId("play").addEventListener("click", () => this.player?.toggle());
     byId("zoom").addEventListener("input", (event) =>
@@ -63,7 +69,9 @@ export class RecordingView {
     bindSaveButtons(() => {
       const { opened, player } = this;
       const peaks = (columns: number): Float32Array | null => player?.peaks(columns) ?? null;
-      return opened && { recording: opened.recording, segments: opened.rows, peaks };
+      if (!opened) return null;
+      const { recording, rows: segments, voice } = opened;
+      return { recording, segments, voice, peaks };
     });
   }
 
@@ -71,7 +79,7 @@ export class RecordingView {
   open(recording: Recording, again: boolean): void {
     const kept = again && recording.sound === this.opened?.recording.sound ? this.player : null;
     if (!kept) this.close();
-    this.opened = openedOf(recording);
+    this.opened = this.openedOf(recording);
     if (kept) {
       kept.show(this.shown(this.opened));
       return this.draw();
@@ -131,10 +139,33 @@ export class RecordingView {
     return { timeline: voice.timeline, segments, channel: voice.channel };
   }
 
+  /** Whoever speaks longest is shown in detail; a conversation's rows are what is said in it. */
+  private openedOf(recording: Recording): Opened {
+    const seconds = (id: string): number => Number(byId<HTMLInputElement>(id).value);
+    const { prediction, unsureBelow } = recording;
+    const shape = { smoothS: seconds("smooth"), leastS: seconds("least"), unsureBelow };
+    const voices = voicesOf(prediction, shape);
+    const voice = voices.reduce((most, one) => (one.speechS > most.speechS ? one : most));
+    const segments = rowsOf(voice);
+    if (voices.length === 1) return { recording, voices, voice, segments, rows: segments };
+    const rows = voices.flatMap(rowsOf).filter((row) => voiceName(row) !== "");
+    rows.sort((left, right) => left.start - right.start);
+    return { recording, voices, voice, segments, rows };
+  }
+
+  /** Take smoothing and the least length of segments as they are chosen now. */
+  private reshape(): void {
+    if (!this.opened) return;
+    const { recording, voices, voice } = this.opened;
+    const chosen = voices.indexOf(voice);
+    this.opened = this.openedOf(recording);
+    this.choose(this.opened.voices[chosen] ?? this.opened.voice);
+  }
+
   /** Show another voice in detail. */
   private choose(voice: Voice): void {
     if (!this.opened) return;
-    this.opened = { ...this.opened, voice, segments: merged(voice.timeline) };
+    this.opened = { ...this.opened, voice, segments: rowsOf(voice) };
     this.player?.show(this.shown(this.opened));
     this.draw();
   }
@@ -145,9 +176,13 @@ export class RecordingView {
     const { prediction } = recording;
     const { timeline, whole } = voice;
     this.drawFacts();
-    drawPrediction(voice, prediction.utterances_known);
+    drawPrediction(voice, prediction, this.modelOf(prediction.model));
     const play = this.playable ? (segment: Segment): void => this.play(segment) : null;
     byId("segments").replaceChildren(segmentTable(rows, t("segmentsCaption"), play));
+    for (const id of ["smooth", "least"]) {
+      const value = byId<HTMLInputElement>(id).value;
+      byId(`${id}-value`).textContent = t("seconds", { value });
+    }
     byId("not-playable").hidden = this.playable;
     byId("sound").hidden = !this.playable;
     byId("spectrogram-long").hidden = prediction.duration <= SPECTROGRAM_UP_TO_S;
@@ -274,16 +309,14 @@ export class RecordingView {
   }
 }
 
-/** Whoever speaks longest is shown in detail; a conversation's rows are what is said in it. */
-function openedOf(recording: Recording): Opened {
-  const voices = voicesOf(recording.prediction);
-  const voice = voices.reduce((most, one) => (one.speechS > most.speechS ? one : most));
-  const segments = merged(voice.timeline);
-  if (voices.length === 1) return { recording, voices, voice, segments, rows: segments };
-  const rows = voices.flatMap(({ timeline }) => merged(timeline));
-  const spoken = rows.filter((row) => voiceName(row) !== "");
-  spoken.sort((left, right) => left.start - right.start);
-  return { recording, voices, voice, segments, rows: spoken };
+/** The segments of a voice; where there is one only, it has the numbers of the whole. */
+function rowsOf({ timeline, whole }: Voice): Segment[] {
+  const segments = merged(timeline);
+  const spoken = segments.filter(({ emotion }) => emotion !== null);
+  if (spoken.length !== 1 || spoken[0]?.emotion !== whole.emotion) return segments;
+  const { confidence, probabilities, valence, arousal } = whole;
+  const same = { confidence, probabilities, valence, arousal };
+  return segments.map((one) => (one.emotion === null ? one : { ...one, ...same }));
 }
 
 function noticeOf({ notices = [], lanes }: Prediction): string {

@@ -3,15 +3,19 @@
 import { affectLabels } from "./affect-labels";
 import { byId, save } from "./dom";
 import { csvFile, jsonFile, picture, segmentsCsv } from "./export";
-import { clock, number } from "./format";
-import { confidenceText, predictionName, t } from "./i18n";
+import { clock } from "./format";
+import { headline } from "./headline";
+import { t } from "./i18n";
 import { currentPalette } from "./theme";
 import type { Recording } from "./api";
 import type { Segment } from "./segments";
+import type { Voice } from "./voices";
 
 export interface OpenRecording {
   recording: Recording;
   segments: readonly Segment[];
+  /** That is shown in detail. */
+  voice: Voice;
   /** Loudness of the sound, where this browser can read it. */
   peaks: (columns: number) => Float32Array | null;
 }
@@ -38,14 +42,14 @@ function saveJson({ recording: { name, prediction } }: OpenRecording): void {
   save(`${stem(name)}.json`, jsonFile(prediction));
 }
 
-async function savePng({ recording: { name, prediction }, peaks }: OpenRecording): Promise<void> {
-  const { confidence, model, duration } = prediction;
-  const sure = confidence === null ? "" : confidenceText(confidence);
+async function savePng({ recording: { name, prediction }, voice, peaks }: OpenRecording): Promise<void> {
+  const { model, duration } = prediction;
+  const { name: emotion, sure } = headline(voice);
   const words = {
     ...affectLabels(),
     title: `${name} · ${t("factsOf", { time: clock(duration), model })}`,
-    emotion: predictionName(prediction),
-    confidenceText: sure && `${sure} · ${t("confidenceOf", { value: number(confidence) })}`,
+    emotion,
+    confidenceText: sure,
     honest: t("honest"),
   };
   save(`${stem(name)}.png`, await picture(prediction, peaks(BARS), words, currentPalette()));

@@ -19,14 +19,28 @@ export interface Segment {
 
 /** Merge adjacent segments of the same emotion and kind; numbers are means, weighted by duration. */
 export function merged(timeline: readonly Segment[]): Segment[] {
-  const runs: Segment[][] = [];
+  return runs(timeline).map(mean);
+}
+
+/** Adjacent segments of the same emotion and kind, together. */
+export function runs(timeline: readonly Segment[]): Segment[][] {
+  const found: Segment[][] = [];
   for (const segment of timeline) {
-    const run = runs.at(-1);
-    if (run && run[0]?.emotion === segment.emotion && run[0]?.kind === segment.kind)
-      run.push(segment);
-    else runs.push([segment]);
+    const run = found.at(-1);
+    const first = run?.[0];
+    if (run && first?.emotion === segment.emotion && first.kind === segment.kind) run.push(segment);
+    else found.push([segment]);
   }
-  return runs.map(mean);
+  return found;
+}
+
+/** Seconds of each emotion; silence is left out. */
+export function secondsOf(timeline: readonly Segment[]): Map<string, number> {
+  const seconds = new Map<string, number>();
+  for (const { emotion, start, end } of timeline) {
+    if (emotion !== null) seconds.set(emotion, (seconds.get(emotion) ?? 0) + end - start);
+  }
+  return seconds;
 }
 
 /** The segments that reach into a range. */

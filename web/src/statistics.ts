@@ -4,6 +4,7 @@ import type { Prediction } from "./api";
 import { UNSURE } from "./emotions";
 import { predictionOf, type Job } from "./jobs";
 import { emotionOf, SILENT, speakerOf, valuesOf } from "./rows";
+import { secondsOf } from "./segments";
 
 export const FEWEST_UNITS = 5; // for an interval
 const DRAWS = 1000;
@@ -46,10 +47,7 @@ const known = new WeakMap<Prediction, Times>();
 export function timesOf(prediction: Prediction): Times {
   const found = known.get(prediction);
   if (found) return found;
-  const times = new Map<string, number>();
-  for (const { emotion, start, end } of prediction.timeline) {
-    if (emotion !== null) times.set(emotion, (times.get(emotion) ?? 0) + end - start);
-  }
+  const times = secondsOf(prediction.timeline);
   known.set(prediction, times);
   return times;
 }

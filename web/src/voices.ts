@@ -1,7 +1,8 @@
 /** The voices of a recording: one, or a channel or speaker each, with a timeline without gaps. */
 
 import type { Prediction } from "./api";
-import type { Segment } from "./segments";
+import { secondsOf, type Segment } from "./segments";
+import { shaped, type Shape } from "./shape";
 
 export type Whole = Omit<Segment, "start" | "end">;
 
@@ -14,24 +15,25 @@ export interface Voice {
   speechS: number;
 }
 
-export function voicesOf(prediction: Prediction): [Voice, ...Voice[]] {
-  const { timeline, lanes = [], duration } = prediction;
+/** The voices of a prediction, their timelines in a shape that is asked for. */
+export function voicesOf(prediction: Prediction, shape: Shape): [Voice, ...Voice[]] {
+  const { lanes = [], duration } = prediction;
   const voices = lanes.map(({ channel = null, speaker = null, ...whole }): Voice => {
-    const own = timeline.filter(
+    const own = prediction.timeline.filter(
       (one) => (one.channel ?? null) === channel && (one.speaker ?? null) === speaker,
     );
-    const filled = withSilence(own, duration);
-    return { channel, speaker, whole, timeline: filled, speechS: spokenS(filled) };
+    const timeline = shaped(withSilence(own, duration), shape);
+    return { channel, speaker, whole, timeline, speechS: spokenS(timeline) };
   });
   const [first, ...others] = voices;
   if (first) return [first, ...others];
-  const speechS = spokenS(timeline);
-  return [{ channel: null, speaker: null, whole: prediction, timeline, speechS }];
+  const timeline = shaped(prediction.timeline, shape);
+  const who = { channel: null, speaker: null, whole: prediction };
+  return [{ ...who, timeline, speechS: spokenS(timeline) }];
 }
 
-export function spokenS(timeline: readonly Segment[]): number {
-  const spoken = timeline.filter(({ emotion }) => emotion !== null);
-  return spoken.reduce((sum, { start, end }) => sum + end - start, 0);
+function spokenS(timeline: readonly Segment[]): number {
+  return [...secondsOf(timeline).values()].reduce((sum, seconds) => sum + seconds, 0);
 }
 
 /** Fill the gaps between utterances. */

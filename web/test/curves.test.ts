@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { pathOf } from "../src/affect";
 import { peaksOf } from "../src/audio";
-import { sampled } from "../src/curves";
+import { byMean, sampled } from "../src/curves";
 import { said } from "./made";
 
 test("short segments are points at their middle, long ones keep their width", () => {
@@ -50,6 +50,11 @@ test("an hour is drawn with as many points as there are columns", () => {
 
 test("the path of affect leaves silence out", () => {
   expect(pathOf([said(0, 1, null), said(1, 2, "fear")], 10).map(({ time }) => time)).toEqual([1.5]);
+});
+
+test("the curves that matter are those of the greatest mean", () => {
+  const points = sampled([said(0, 0.5, "fear", 0.6), said(0.5, 1, "anger", 0.9)], [0, 1], 10);
+  expect(byMean(points, ["joy", "fear", "anger"])).toEqual(["anger", "fear", "joy"]);
 });
 
 test("peaks are the greatest sizes of equal stretches", () => {

@@ -121,4 +121,13 @@ def _described(recognizer: Recognizer, default: str) -> dict[str, Any]:
         "hop_s": recognizer.hop_s,
         "adapts": list(model_of(recognizer).adaptation.learnt.kinds),
         "unsure_below": recognizer.unsure_below or PAGE_UNSURE_BELOW,
+        "languages": _languages_measured(manifest),
+        "reliability": manifest.get("reliability", {}),
     }
+
+
+def _languages_measured(manifest: dict[str, Any]) -> list[str]:
+    """List the languages of the corpora that a model has scores of."""
+    measured = {score["corpus"] for score in manifest["scores"]}
+    corpora = [one for one in manifest["trained_on"] if one["corpus"] in measured]
+    return sorted({language for one in corpora for language in one.get("languages", ())})

@@ -122,6 +122,10 @@ class ModelBody(BaseModel):
     hop_s: float
     adapts: list[AdaptTo] = Field(description="What it can adapt to.")
     unsure_below: float = Field(description="Confidence below which the page shows it as unsure.")
+    languages: list[str] = Field(description="Of the speakers whom it was measured with.")
+    reliability: dict[str, list[dict[str, float]]] = Field(
+        description="By protocol: share of predictions that are right, by their confidence."
+    )
 
 
 class ModelsBody(BaseModel):
