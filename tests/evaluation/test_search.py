@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from filelock import FileLock
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -372,6 +373,16 @@ def test_a_storage_that_is_no_search_is_refused_and_not_touched(tmp_path: Path, 
         storage.chmod(0o666)
         with pytest.raises(ResultsError, match="others own or may write it"):
             run(storage=storage, trials=1)
+
+
+@pytest.mark.parametrize("suffix", [".db", ".journal"])
+def test_a_storage_serves_one_search_at_a_time(tmp_path: Path, suffix: str):
+    file = tmp_path / f"s{suffix}"
+    with FileLock(f"{file}.held"), pytest.raises(ResultsError, match="another search is using it"):
+        run(storage=file, trials=1)
+    assert not file.exists()
+    with study_module.held(file):  # a command holds it before its search does
+        assert run(storage=file, trials=1).tried == 1
 
 
 def test_two_searches_share_a_storage_by_name(tmp_path: Path):

@@ -79,6 +79,32 @@ def test_the_short_form_of_other_corpora():
     assert table.bundle.licence.startswith("unstated")
 
 
+def test_the_short_form_with_other_features_and_another_split(tmp_path: Path):
+    svm = short_recipe("emodb", "svm", features="mfcc, f0", split="speaker_k_fold")
+    assert svm.features.sets == ("mfcc", "f0")
+    assert "mean" in svm.features.functionals
+    assert svm.protocol.split == "speaker_k_fold"
+    assert short_recipe("emodb", "cnn", features="mfcc").features.functionals == ()
+    assert short_recipe("emodb", "svm", features="/mine.csv").features.table == "/mine.csv"
+    whisper = short_recipe("emodb", "whisper")
+    assert (whisper.encoder.name, whisper.model.name) == ("openai/whisper-base", "logistic")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("whisper", {"features": "mfcc"}, "computes its own features"),
+        ("svm", {"features": "mfc"}, "'mfc'; known: mfcc"),
+        ("svm", {"split": "speaker_fold"}, "unknown split 'speaker_fold'; known: speaker_k_fold"),
+        ("svm", {"split": "named_folds"}, "protocol.named goes with split = .named_folds."),
+        ("svn", {"features": "mfcc"}, "unknown model 'svn'"),
+    ],
+)
+def test_what_the_short_form_refuses(model: str, options: dict[str, str], message: str):
+    with pytest.raises(RecipeError, match=message):
+        short_recipe("emodb", model, **options)
+
+
 def test_a_recipe_file_that_is_now_made_from_two_options():
     with pytest.raises(RecipeError, match="say --corpus emodb --model cnn"):
         read_recipe("recipes/emodb/cnn.toml")

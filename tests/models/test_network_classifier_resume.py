@@ -74,7 +74,9 @@ def killed(folder: str) -> None:
     model(checkpoint=folder, callbacks=[KillAt(4, kill=True)], **HARD).fit(X, y)
 
 
-def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path):
+def test_a_killed_training_goes_on_to_the_same_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     command = (
         f"import sys, torch; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
         f"torch.set_num_threads({torch.get_num_threads()}); "  # the order of sums depends on it
@@ -84,6 +86,7 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path):
     assert ended.returncode == -signal.SIGKILL
     (file,) = tmp_path.iterdir()
     epochs: list[int] = []
+    caplog.set_level("INFO")
 
     class Count(Callback):
         def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -92,6 +95,7 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path):
     X, y = recordings()
     resumed = model(checkpoint=tmp_path, callbacks=[Count()], **HARD).fit(X, y)
     assert epochs == [4, 5, 6]
+    assert caplog.messages == ["goes on from epoch 5"]
     assert list(tmp_path.iterdir()) == [file]
     whole = model(**HARD).fit(X, y)
     assert same(resumed, whole)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.options import BundleName, source_of
+from serein.cli.progress import progress_bar
 from serein.cli.show import (
     check_target,
     echo,
     picture_beside,
     print_error,
     print_json,
-    progress_bar,
     save_figure,
 )
 from serein.defaults import DEFAULT_MODEL

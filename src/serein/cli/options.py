@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TextIO
 
 import typer
 
-from serein.cli.show import echo, progress_bar
+from serein.cli.progress import progress_bar
+from serein.cli.show import echo
 from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
 from serein.errors import AudioError, RecipeError
 
@@ -82,7 +83,16 @@ CorpusName = Annotated[
     str | None, typer.Option("--corpus", help="Instead of a recipe: ravdess, emodb … or a CSV.")
 ]
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking …")
+    str | None,
+    typer.Option("--model", help="Instead of a recipe: cnn, svm, stacking … or whisper."),
+]
+FeatureNames = Annotated[
+    str | None,
+    typer.Option("--features", help="With --model: log_mel, mfcc,f0 … or a CSV of features."),
+]
+SplitName = Annotated[
+    str | None,
+    typer.Option("--split", help="With --corpus: speaker_k_fold, leave_one_sentence_out …"),
 ]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder of the corpora, or of the one corpus.")
@@ -134,15 +144,24 @@ class Named(BytesIO):
     name: str
 
 
-def chosen_recipe(file: Path | None, corpus: str | None, model: str | None) -> Recipe:
-    """Read a recipe, or make the one of --corpus and --model."""
+def chosen_recipe(
+    file: Path | None,
+    corpus: str | None,
+    model: str | None,
+    features: str | None = None,
+    split: str | None = None,
+) -> Recipe:
+    """Read a recipe, or make the one of --corpus, --model, --features and --split."""
     from serein.experiment.recipe_file import read_recipe, short_recipe
 
-    if file and not (corpus or model):
+    if file and not (corpus or model or features or split):
         return read_recipe(file)
     if file or not (corpus and model):
-        raise RecipeError("give either a recipe file, or both --corpus and --model")
-    return short_recipe(corpus, model)
+        raise RecipeError(
+            "give either a recipe file, or both --corpus and --model, to which --features and "
+            "--split may be added"
+        )
+    return short_recipe(corpus, model, features=features, split=split)
 
 
 def prepared_recipe(

@@ -29,13 +29,13 @@ from serein.cli.options import (
     within,
 )
 from serein.cli.prediction_output import Form, Output, make_output
+from serein.cli.progress import progress_bar
 from serein.cli.show import (
     echo,
     interval_words,
     print_error,
     print_json,
     print_not_read,
-    progress_bar,
 )
 from serein.defaults import (
     DEFAULT_LIMITS,

@@ -14,15 +14,18 @@ from serein.cli.options import (
     DataFolder,
     Download,
     EngineName,
+    FeatureNames,
     Jobs,
     ModelName,
     RecipeFile,
     SkipBad,
+    SplitName,
     WeightsFolder,
     chosen_recipe,
     prepared_recipe,
 )
-from serein.cli.show import echo, print_json, progress_bar, show_leaks, show_scores, show_search
+from serein.cli.progress import progress_bar
+from serein.cli.show import echo, print_json, show_leaks, show_scores, show_search
 from serein.engine import parallel, running_on
 from serein.errors import RecipeError
 
@@ -35,6 +38,8 @@ def train(
     recipe: RecipeFile = None,
     corpus: CorpusName = None,
     model: ModelName = None,
+    features: FeatureNames = None,
+    split: SplitName = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the bundle; runs/NAME if not given.")
     ] = None,
@@ -52,7 +57,7 @@ def train(
     from serein.experiment.evaluate import on_unseen_corpora
     from serein.experiment.train import fit, pack, refuse_unpackable
 
-    wanted = chosen_recipe(recipe, corpus, model)
+    wanted = chosen_recipe(recipe, corpus, model, features, split)
     refuse_unpackable(wanted)
     int8 = wanted.encoder is not None
     with running_on(engine, address=address, jobs=jobs):
@@ -76,6 +81,8 @@ def tune(
     recipe: RecipeFile = None,
     corpus: CorpusName = None,
     model: ModelName = None,
+    features: FeatureNames = None,
+    split: SplitName = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
     method: Annotated[
         str | None, typer.Option(help="grid, random, halving or bayesian.", show_default=False)
@@ -100,21 +107,23 @@ def tune(
     address: Address = None,
 ) -> None:
     """Search hyperparameters in folds of unseen speakers; a stopped search is resumed."""
+    from serein.evaluation.search.study import held
     from serein.experiment import tune as search
     from serein.experiment.recipe_file import with_search
     from serein.tables import make_folder
 
-    wanted = with_search(chosen_recipe(recipe, corpus, model), trials=trials, method=method)
+    wanted = with_search(
+        chosen_recipe(recipe, corpus, model, features, split), trials=trials, method=method
+    )
     folder = out or Path("runs") / f"{wanted.name}-search"
     make_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
-        prepared = prepared_recipe(
-            wanted, data, weights, cache, download=download, skip_bad=skip_bad, search=True
-        )
-        kept = folder / ("search.journal" if parallel() else "search.db")
-        result = search.tune(
-            prepared, storage=storage or kept.absolute(), progress_bar=progress_bar
-        )
+        place = storage or (folder / ("search.journal" if parallel() else "search.db")).absolute()
+        with held(place):  # before any feature is computed
+            prepared = prepared_recipe(
+                wanted, data, weights, cache, download=download, skip_bad=skip_bad, search=True
+            )
+            result = search.tune(prepared, storage=place, progress_bar=progress_bar)
     show_search(result)
     echo(f"written: {search.write_search(result, wanted, folder)}")
 
@@ -180,6 +189,8 @@ def evaluate(
     recipe: RecipeFile = None,
     corpus: CorpusName = None,
     model: ModelName = None,
+    features: FeatureNames = None,
+    split: SplitName = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for report.html, result.json and predictions.csv."),
@@ -209,7 +220,7 @@ def evaluate(
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import write_evaluation
 
-    wanted = chosen_recipe(recipe, corpus, model)
+    wanted = chosen_recipe(recipe, corpus, model, features, split)
     if stress and wanted.features and wanted.features.table:
         raise RecipeError("features read from a table have no sound to change: leave --stress out")
     if stress and wanted.fusion:
@@ -251,6 +262,8 @@ def check_leaks(
     recipe: RecipeFile = None,
     corpus: CorpusName = None,
     model: ModelName = None,
+    features: FeatureNames = None,
+    split: SplitName = None,
     data: DataFolder = None,
     weights: WeightsFolder = None,
     download: Download = False,
@@ -262,7 +275,7 @@ def check_leaks(
     from serein.experiment.leakage import check_leaks as check
 
     prepared = prepared_recipe(
-        chosen_recipe(recipe, corpus, model),
+        chosen_recipe(recipe, corpus, model, features, split),
         data,
         weights,
         cache,

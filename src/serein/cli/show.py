@@ -1,12 +1,11 @@
-"""What commands print: a progress bar, tables, errors and JSON lines."""
+"""What commands print: tables, errors and JSON lines."""
 
 from __future__ import annotations
 
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,24 +23,6 @@ if TYPE_CHECKING:
     from serein.recordings import Listing
 
 TRIALS_SHOWN = 10
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on the terminal, away from what the command prints."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def echo(text: object, *, err: bool = False) -> None:

@@ -17,13 +17,13 @@ from serein.cli.options import (
     listed,
     source_of,
 )
+from serein.cli.progress import progress_bar
 from serein.cli.show import (
     check_target,
     echo,
     picture_beside,
     print_error,
     print_not_read,
-    progress_bar,
     save_figure,
 )
 from serein.defaults import DEFAULT_MODEL

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serein.cli.options import CacheFolder
-from serein.cli.show import add_row, echo, make_table, print_json, print_table, progress_bar
+from serein.cli.progress import progress_bar
+from serein.cli.show import add_row, echo, make_table, print_json, print_table
 from serein.errors import SereinError, SettingError
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any
 
 from serein.corpora import CORPORA
 from serein.errors import RecipeError
-from serein.experiment.checks import complete
+from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
 from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
-from serein.models.catalogue import MEMBERS, MODELS
+from serein.models.catalogue import MEMBERS, MODELS, takes_series
 from serein.untrusted import check_file_name
 
 MAX_BYTES, MAX_DOTS = 100_000, 10  # of a file, and in a key
@@ -61,6 +61,7 @@ def read_recipe(file: str | Path) -> Recipe:
     return make_recipe(table, str(file), file.resolve().parent)
 
 
+WHISPER = "whisper"  # in place of a model: its default encoder, with the default classifier
 SPLITS = {"ravdess": "ravdess_actor_folds"}
 LICENCES = {"emodb": "CC0-1.0 (from EmoDB, according to audeering/emodb)"}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -74,7 +75,9 @@ TRAINING = {"epochs": 20, "spec_augment": True}
 are not in `TRAININGS`."""
 
 
-def short_recipe(corpus: str, model: str) -> Recipe:
+def short_recipe(
+    corpus: str, model: str, *, features: str | None = None, split: str | None = None
+) -> Recipe:
     """Make the recipe of a corpus and a model: those of ``make table`` and docs/MODELS.md.
 
     Parameters
@@ -82,7 +85,13 @@ def short_recipe(corpus: str, model: str) -> Recipe:
     corpus : str
         A key of `serein.corpora.CORPORA`, or a CSV table.
     model : str
-        A key of `serein.models.catalogue.MODELS`.
+        A key of `serein.models.catalogue.MODELS`; or ``whisper``: that encoder, and logistic
+        regression on it.
+    features : str, optional
+        Keys of `serein.features.feature_sets.SETS`, with commas between; or a table of features,
+        ``.csv``. What suits the model, if not given.
+    split : str, optional
+        A key of `serein.experiment.splits.SPLITS`; of unseen speakers, if not given.
 
     Returns
     -------
@@ -94,7 +103,25 @@ def short_recipe(corpus: str, model: str) -> Recipe:
     RecipeError
         If a name is unknown.
     """
-    return make_recipe(short_table(corpus, model), "--corpus and --model", Path.cwd())
+    table = short_table(corpus, model)
+    if features is not None:
+        if model == WHISPER:
+            raise RecipeError(f"--model {WHISPER} computes its own features: leave --features out")
+        table["features"] = _features(features, table["model"])
+    if split is not None:
+        table["protocol"]["split"] = split
+    return make_recipe(table, "--corpus and --model", Path.cwd())
+
+
+def _features(given: str, model: dict[str, Any]) -> dict[str, Any]:
+    """Return the section of features named on the command line, pooled where the model needs it."""
+    if given.lower().endswith(".csv"):
+        return {"table": given}
+    sets = [name.strip() for name in given.split(",")]
+    settings = {key: value for key, value in model.items() if key != "name"}
+    if model["name"] in MODELS and takes_series(model["name"], settings):
+        return {"sets": sets}
+    return {"sets": sets, "functionals": [*VECTORS.functionals]}
 
 
 def short_table(corpus: str, model: str) -> dict[str, Any]:
@@ -107,6 +134,9 @@ def short_table(corpus: str, model: str) -> dict[str, Any]:
         "model": {"name": model} | SETTINGS.get(model, {}),
         "protocol": {"split": SPLITS.get(corpus, "leave_one_speaker_out")},
     }
+    if model == WHISPER:
+        del table["features"]
+        table |= {"encoder": {}, "model": {"name": "logistic"}}
     if model in MODELS and MODELS[model].kind == "network":
         table["training"] = TRAININGS.get(model, TRAINING)
     if corpus in CORPORA:

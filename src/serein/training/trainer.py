@@ -7,6 +7,7 @@ EarlyStopping raises KeyboardInterrupt, which must stay Ctrl-C's.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,6 +46,9 @@ HISTORY = {
     "learning_rate": "learning_rate",
     "dur": "seconds",
 }
+
+
+logger = logging.getLogger(__name__)
 
 
 class Stop(Exception):  # noqa: N818
@@ -145,6 +149,8 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         """Run the remaining epochs, and load the best weights if samples are held out."""
         self.notify("on_train_begin", X=samples, y=y)
         if not ended(self.history, self.plan):
+            if self.history:
+                logger.info("goes on from epoch %d", len(self.history) + 1)
             with suppress(Stop):
                 self.fit_loop(samples, y, epochs=self.plan.epochs - len(self.history))
         self.notify("on_train_end", X=samples, y=y)
@@ -174,6 +180,7 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
                 self.best_ = {name: weight.detach().clone() for name, weight in state.items()}
         if self.save_to is not None:
             write_state(self.save_to, self.state())
+        logger.debug("epoch %d of %d", len(self.history), self.plan.epochs)
 
     def curves(self) -> list[dict[str, Any]]:
         """Return the history by serein's names, a plain dict per epoch."""

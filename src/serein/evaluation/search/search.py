@@ -35,6 +35,7 @@ from serein.evaluation.search.study import (
     enqueue_next,
     finished_trials,
     halving_stops,
+    held,
     make_sampler,
     open_study,
     queued_trials,
@@ -189,7 +190,7 @@ def search(
     in_parallel = parallel()
     if in_parallel:
         check_shared_storage(storage)
-    with open_study(storage, name, fingerprint, list(spans)) as study:
+    with held(storage), open_study(storage, name, fingerprint, list(spans)) as study:
         if in_parallel:
             worker = _Worker(replace(trial, failures=[]), fingerprint, name, storage)
             _run_in_parallel(study, worker, fixed, total, progress)

@@ -52,6 +52,33 @@ def open_study(
             opened.engine.dispose()
 
 
+@contextmanager
+def held(storage: str | Path | None) -> Iterator[None]:
+    """Keep other processes out of a storage that is a file, which serves one search at a time."""
+    place = str(storage or "").removeprefix("sqlite:///")
+    if "://" in place or Path(place).suffix not in STORAGES:
+        yield
+        return
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError as error:
+        raise MissingExtraError("search", "train") from error
+    try:
+        lock = FileLock(f"{place}.held", timeout=0, is_singleton=True)  # .lock is Optuna's
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ResultsError(
+            f"{place}: another search is using it: wait for that, or give another --out or storage"
+        ) from error
+    except OSError as error:
+        raise ResultsError(f"cannot write {place}.held: {reason_of(error)}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def check_shared_storage(storage: str | Path | None) -> None:
     """Refuse a storage that several processes cannot share."""
     place = str(storage)
