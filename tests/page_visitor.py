@@ -23,7 +23,6 @@ OPTIONS = [
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 ]
 VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
-    .filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, nodes}) => `${id}: ${nodes.map(({target, any}) =>
         target + " " + any.map(({message}) => message)).join("; ")}`)"""
 FOCUSED = """() => {
@@ -172,7 +171,7 @@ class Visitor:
         return file
 
     def violations(self) -> list[str]:
-        """What axe finds that is serious or critical, once all movement is over."""
+        """What axe finds, of any weight, once all movement is over."""
         self.page.evaluate(AXE.read_text())  # not as a script of the page: its policy forbids that
         self.page.evaluate(
             "Promise.all(document.getAnimations().map((one) => one.finished.catch(() => 0)))"

@@ -218,3 +218,51 @@ def test_confidence_says_for_which_voices_it_was_measured(
         assert visitor.text("#segments tbody tr").split("\t")[2] == "0.70"  # as of the whole
         visitor.page.click("#language")
         assert "尚未评测" in visitor.text("#prediction-note")
+
+
+def test_space_and_arrows_hold_everywhere_and_the_playing_row_stays_in_view(
+    browser: Any, service: Any, quiet: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        open_made(visitor, quiet, changing())
+        page = visitor.page
+        page.click("#prediction-note")  # which takes no focus
+        page.keyboard.press("ArrowRight")
+        visitor.wait_at(lambda now: now == 1)
+        page.mouse.click(*visitor.pointer_at("#curves", 0.9))
+        page.keyboard.press(" ")
+        page.wait_for_selector("#play[data-playing=true]")
+        visitor.wait_at(lambda now: now > 58)
+        page.keyboard.press(" ")
+        page.wait_for_selector("#play[data-playing=false]")
+        row = page.locator("#segments tr[aria-current=true]").bounding_box()
+        table = page.locator("#segments").bounding_box()
+        assert table["y"] <= row["y"] <= table["y"] + table["height"] - row["height"] + 1
+        page.fill("#review-note", "two words")
+        page.keyboard.press(" ")
+        assert page.input_value("#review-note") == "two words "
+        assert page.get_attribute("#play", "data-playing") == "false"
+
+
+def test_pictures_and_paper_are_light_and_nothing_is_cut(
+    browser: Any, service: Any, quiet: Path, tmp_path: Path
+) -> None:
+    with visiting(browser, service.url, color_scheme="dark") as visitor:
+        open_made(visitor, quiet, changing())
+        page = visitor.page
+        saved = visitor.saved("#save-png", tmp_path)
+        picture = pytest.importorskip("PIL.Image").open(saved).convert("RGB")
+        assert picture.getpixel((2, 2)) == (255, 255, 255)
+        page.evaluate(
+            "addEventListener('beforeprint', () => {"
+            " window.paper = getComputedStyle(document.documentElement).colorScheme })"
+        )
+        page.pdf()
+        assert page.evaluate("window.paper") == "light"
+        assert page.get_attribute("html", "data-theme") == "dark"
+        hertz = page.locator("#hertz span").all_inner_texts()
+        assert hertz == [f"{khz}000 Hz" for khz in range(1, 6)]
+        page.click("#model-facts summary")
+        wide = "(e) => [e.scrollWidth, e.clientWidth]"
+        scrolled, seen = page.eval_on_selector("#model-facts .scroll", wide)
+        assert scrolled <= seen

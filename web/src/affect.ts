@@ -23,6 +23,7 @@ export interface AffectLabels {
 }
 
 const MARGIN = 26;
+const CORNER = 0.03; // of the width: words inside the plane keep off its edge
 const APART_PX = 34; // of start and end, for both to be named
 
 /** The path over time, thinned evenly to at most `limit` steps. */
@@ -101,20 +102,25 @@ function drawPlane(
   context.textBaseline = "middle";
   context.font = font(12);
   const write = (text: string, share: number, y: number): void => {
-    context.textAlign = share === 0 ? "left" : share === 1 ? "right" : "center";
+    context.textAlign = share < 0.5 ? "left" : share > 0.5 ? "right" : "center";
     context.fillText(text, left + share * width, y);
   };
   write(words.tense, 0, top - 13);
   write(words.lively, 1, top - 13);
-  write(words.low, 0, top + height + 14);
-  write(words.relaxed, 1, top + height + 14);
+  write(words.low, CORNER, top + height - 12);
+  write(words.relaxed, 1 - CORNER, top + height - 12);
+  write("−1", 0, top + height + 14);
+  write("+1", 1, top + height + 14);
   context.font = font(12, 600);
-  write(`−1   ${words.valence}   +1`, 0.5, top + height + 14);
+  write(words.valence, 0.5, top + height + 14);
   context.save();
-  context.translate(left - 14, top + height / 2);
+  context.translate(left - 14, top);
   context.rotate(-Math.PI / 2);
   context.textAlign = "center";
-  context.fillText(`−1   ${words.arousal}   +1`, 0, 0);
+  context.fillText(words.arousal, -height / 2, 0);
+  context.font = font(12);
+  context.fillText("+1", -10, 0);
+  context.fillText("−1", 10 - height, 0);
   context.restore();
 }
 

@@ -2,8 +2,8 @@
 
 import { font, halo, type Box, type Range } from "./canvas";
 import { colourOf, dashOf } from "./emotions";
-import { clock } from "./format";
 import type { Palette } from "./theme";
+import { drawTimes } from "./time-axis";
 import type { Segment } from "./segments";
 
 /** One moment; `values` is null where there is no speech. */
@@ -27,8 +27,6 @@ const MATTER = 3; // curves that are drawn strongly
 const SCALE_PX = 24; // of the numbers at the left
 const NAMES_PX = 20; // above the curves
 const TIMES_PX = 20; // below them
-const STEPS_S = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800];
-const TIME_PX = 80; // between two times
 
 /** Moments within a range, at most `columns`: neighbours are averaged where there are more. */
 export function sampled(timeline: readonly Segment[], range: Range, columns: number): Point[] {
@@ -56,7 +54,7 @@ export function drawCurves(
   const plot = { ...box, top: box.top + NAMES_PX, height: box.height - NAMES_PX - TIMES_PX };
   const y = (value: number): number => plot.top + (1 - value) * plot.height;
   drawLevels(context, box, y, palette);
-  drawTimes(context, box, range, x, palette);
+  drawTimes(context, box, range, palette);
   context.save();
   context.beginPath();
   context.rect(plot.left, plot.top - 2, plot.width, plot.height + 4);
@@ -155,26 +153,6 @@ function drawLevels(
     context.stroke();
     context.fillStyle = palette.muted;
     if (value > 0) context.fillText(String(value), box.left + 2, y(value) + 14);
-  }
-}
-
-function drawTimes(
-  context: CanvasRenderingContext2D,
-  box: Box,
-  [from, to]: Range,
-  x: (time: number) => number,
-  palette: Palette,
-): void {
-  const wanted = ((to - from) * TIME_PX) / box.width;
-  const step = STEPS_S.find((seconds) => seconds >= wanted) ?? 3600;
-  context.fillStyle = palette.muted;
-  context.textBaseline = "bottom";
-  for (let time = Math.ceil(from / step) * step; time <= to; time += step) {
-    const text = clock(time, step < 1 ? 1 : 0);
-    const half = context.measureText(text).width / 2;
-    const middle = Math.max(box.left + half, Math.min(box.left + box.width - half, x(time)));
-    context.textAlign = "center";
-    context.fillText(text, middle, box.top + box.height);
   }
 }
 

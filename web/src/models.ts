@@ -25,7 +25,7 @@ export function modelFacts(model: Model): HTMLElement[] {
 /** Scores of the precision in use, if there are any. */
 function table({ scores, precision }: Model): HTMLElement {
   const same = scores.filter((score) => score.precision === precision);
-  const heads = [t("corpus"), "UAR", "ECE", t("protocol")];
+  const heads = [`${t("corpus")} · ${t("protocol")}`, "UAR", "ECE"];
   return h(
     "table",
     { class: "scores" },
@@ -38,12 +38,13 @@ function table({ scores, precision }: Model): HTMLElement {
 function row(score: Score): HTMLElement {
   const [low, high] = score.uar_interval_95;
   const { protocol } = score;
+  const said = score.adapted ? t("adaptedScore", { protocol }) : protocol;
+  const interval = `${number(low)}–${number(high)}`;
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, score.corpus),
-    h("td", { class: "number" }, `${number(score.uar)} (${number(low)}–${number(high)})`),
+    h("th", { scope: "row" }, score.corpus, h("small", {}, said)),
+    h("td", { class: "number" }, number(score.uar), h("small", {}, interval)),
     h("td", { class: "number" }, number(score.expected_calibration_error)),
-    h("td", { lang: "en" }, score.adapted ? t("adaptedScore", { protocol }) : protocol),
   );
 }

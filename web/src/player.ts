@@ -3,12 +3,10 @@
 import WaveSurfer from "wavesurfer.js";
 import RegionsPlugin from "wavesurfer.js/plugins/regions";
 import SpectrogramPlugin from "wavesurfer.js/plugins/spectrogram";
-import TimelinePlugin from "wavesurfer.js/plugins/timeline";
 
 import { peaksOf, RATE_HZ } from "./audio";
 import { drawWave, type Range } from "./canvas";
 import { colourOf } from "./emotions";
-import { clock } from "./format";
 import { segmentAt, type Segment } from "./segments";
 import { drawStripe } from "./stripe";
 import { currentPalette, type Palette } from "./theme";
@@ -16,7 +14,10 @@ import { currentPalette, type Palette } from "./theme";
 export const SPECTROGRAM_UP_TO_S = 600;
 
 const BAR_PX = 3;
+const WAVE_PX = 96;
+const SPECTROGRAM_PX = 110;
 const HIGHEST_HZ = 5500;
+const HZ_STEP = 1000;
 const NARROWEST_VIEW_S = 10;
 const LEAST_ZOOM = 20; // of the closest view
 const SEEK_TOLERANCE_S = 0.05; // browsers seek to a frame of the sound
@@ -57,7 +58,7 @@ export class Player {
     const long = duration > SPECTROGRAM_UP_TO_S;
     this.wave = WaveSurfer.create({
       container,
-      height: 96,
+      height: WAVE_PX,
       sampleRate: long ? 8000 : RATE_HZ,
       cursorWidth: 2,
       interact: false, // the view's gestures do more
@@ -65,13 +66,6 @@ export class Player {
       plugins: long ? [this.regions] : [this.regions, spectrogram()],
       ...colours(currentPalette()),
     });
-    this.wave.registerPlugin(
-      TimelinePlugin.create({
-        height: 18,
-        secondaryLabelOpacity: 0.75,
-        formatTimeCallback: (time) => clock(time, 0),
-      }),
-    );
     this.bind(handlers);
     this.ready = new Promise((resolve, reject) => {
       this.wave.on("error", reject); // loading itself waits for ever for what cannot be played
@@ -227,6 +221,14 @@ export class Player {
   }
 }
 
+/** Frequencies of the spectrogram, with their distance from the top of the waveform. */
+export function frequencies(): { hz: number; top: number }[] {
+  return Array.from({ length: Math.floor(HIGHEST_HZ / HZ_STEP) }, (_, index) => {
+    const hz = (index + 1) * HZ_STEP;
+    return { hz, top: WAVE_PX + SPECTROGRAM_PX * (1 - hz / HIGHEST_HZ) };
+  });
+}
+
 function contains([from, to]: Range, time: number): boolean {
   return from <= time && time <= to;
 }
@@ -241,7 +243,7 @@ function colours(palette: Palette): { progressColor: string; cursorColor: string
 /** One colour, the denser the louder: it is seen on light and on dark ground. */
 function spectrogram(): SpectrogramPlugin {
   return SpectrogramPlugin.create({
-    height: 110,
+    height: SPECTROGRAM_PX,
     fftSamples: 512,
     frequencyMax: HIGHEST_HZ,
     scale: "linear",

@@ -2,19 +2,20 @@
 
 import { AffectView } from "./affect-view";
 import type { Model, Prediction, Recording } from "./api";
-import type { Range } from "./canvas";
+import { fitted, type Range } from "./canvas";
 import { CurvesView } from "./curves-view";
-import { byId } from "./dom";
+import { byId, h } from "./dom";
 import { clock } from "./format";
 import { onGestures } from "./gestures";
 import { emotionName, predictionName, t, voiceName } from "./i18n";
 import { Lanes } from "./lanes";
-import { Player, SPECTROGRAM_UP_TO_S, type Shown } from "./player";
+import { frequencies, Player, SPECTROGRAM_UP_TO_S, type Shown } from "./player";
 import { drawPrediction } from "./prediction";
 import { bindSaveButtons } from "./save-files";
 import { merged, segmentAt, type Segment } from "./segments";
 import { markRow, segmentTable } from "./table";
-import { onRedraw, reducedMotion } from "./theme";
+import { currentPalette, onRedraw, reducedMotion } from "./theme";
+import { drawTimes } from "./time-axis";
 import { voicesOf, type Voice } from "./voices";
 
 /** A recording that is open, and what is shown of it. */
@@ -44,6 +45,7 @@ export class RecordingView {
   private readonly slider = byId("position");
   private readonly curves = new CurvesView();
   private readonly affect = new AffectView();
+  private readonly axis = byId<HTMLCanvasElement>("time-axis");
   private readonly lanes = new Lanes(
     (voice) => this.choose(voice),
     (canvas, voice) => this.bindPointer(canvas, () => rowsOf(voice)),
@@ -63,6 +65,7 @@ export class RecordingView {
       this.player?.zoom(Number((event.target as HTMLInputElement).value)),
     );
     this.slider.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("keydown", (event) => this.onKeyAnywhere(event));
     for (const picture of [this.wave, this.curves.canvas]) {
       this.bindPointer(picture, () => this.opened?.segments ?? []);
     }
@@ -185,7 +188,9 @@ export class RecordingView {
     }
     byId("not-playable").hidden = this.playable;
     byId("sound").hidden = !this.playable;
-    byId("spectrogram-long").hidden = prediction.duration <= SPECTROGRAM_UP_TO_S;
+    const long = prediction.duration > SPECTROGRAM_UP_TO_S;
+    byId("hertz").replaceChildren(...(long ? [] : frequencies().map(hertz)));
+    byId("spectrogram-long").hidden = !long;
     byId("spectrogram-long").textContent = t("spectrogramLong", {
       time: clock(SPECTROGRAM_UP_TO_S, 0),
     });
@@ -193,6 +198,7 @@ export class RecordingView {
     this.player?.redraw();
     this.lanes.draw(voices, voice, prediction.duration);
     this.lanes.drawRange(this.range);
+    this.drawAxis();
     this.curves.show(timeline, whole.probabilities);
     this.affect.show(timeline, whole);
     this.moveTo(this.player?.time ?? 0);
@@ -229,7 +235,7 @@ export class RecordingView {
       emotion: segment ? predictionName(segment) : emotionName(null),
     };
     this.slider.setAttribute("aria-valuetext", t("positionOf", words));
-    markRow(byId("segments"), time);
+    markRow(byId("segments"), time, this.player?.playing ?? false);
     this.onMove();
   }
 
@@ -238,7 +244,13 @@ export class RecordingView {
     this.range = range;
     this.curves.view(range);
     this.lanes.drawRange(range);
+    this.drawAxis();
     this.moveTo(this.player?.time ?? 0);
+  }
+
+  private drawAxis(): void {
+    const fit = fitted(this.axis);
+    if (fit) drawTimes(...fit, this.range, currentPalette());
   }
 
   private showPlaying(playing: boolean): void {
@@ -301,6 +313,15 @@ export class RecordingView {
     move();
   }
 
+  /** Space and arrows hold everywhere, except where they have another use. */
+  private onKeyAnywhere(event: KeyboardEvent): void {
+    const { key, target, altKey, ctrlKey, metaKey, defaultPrevented } = event;
+    if (defaultPrevented || altKey || ctrlKey || metaKey || !(target instanceof Element)) return;
+    if (target.closest("input, select, textarea, dialog, #position")) return;
+    if (key === " " && target.closest("button, a, summary")) return;
+    if (["ArrowLeft", "ArrowRight", " ", "Escape"].includes(key)) this.onKey(event);
+  }
+
   private cannotPlay(): void {
     this.player?.destroy();
     this.player = null;
@@ -317,6 +338,12 @@ function rowsOf({ timeline, whole }: Voice): Segment[] {
   const { confidence, probabilities, valence, arousal } = whole;
   const same = { confidence, probabilities, valence, arousal };
   return segments.map((one) => (one.emotion === null ? one : { ...one, ...same }));
+}
+
+function hertz({ hz, top }: { hz: number; top: number }): HTMLElement {
+  const label = h("span", {}, t("hertz", { value: hz }));
+  label.style.top = `${top}px`;
+  return label;
 }
 
 function noticeOf({ notices = [], lanes }: Prediction): string {

@@ -6,7 +6,7 @@ import { csvFile, jsonFile, picture, segmentsCsv } from "./export";
 import { clock } from "./format";
 import { headline } from "./headline";
 import { t } from "./i18n";
-import { currentPalette } from "./theme";
+import { lightPalette } from "./theme";
 import type { Recording } from "./api";
 import type { Segment } from "./segments";
 import type { Voice } from "./voices";
@@ -52,7 +52,7 @@ async function savePng({ recording: { name, prediction }, voice, peaks }: OpenRe
     confidenceText: sure,
     honest: t("honest"),
   };
-  save(`${stem(name)}.png`, await picture(prediction, peaks(BARS), words, currentPalette()));
+  save(`${stem(name)}.png`, await picture(prediction, peaks(BARS), words, lightPalette()));
 }
 
 function stem(name: string): string {

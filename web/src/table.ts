@@ -23,7 +23,7 @@ export function segmentTable(
   play: ((segment: Segment) => void) | null,
 ): HTMLElement {
   const body = h("tbody");
-  const more = h("button", { type: "button", class: "quiet", onclick: showMore });
+  const more = h("button", { type: "button", class: "quiet more", onclick: showMore });
   let shown = 0;
   function showMore(): void {
     const next = segments.slice(shown, shown + ROWS_AT_ONCE);
@@ -47,13 +47,26 @@ export function segmentTable(
   return h("div", {}, table, more);
 }
 
-/** Mark the row that is playing. */
-export function markRow(table: HTMLElement, time: number): void {
-  for (const row of table.querySelectorAll<HTMLElement>("tr[data-start]")) {
+/** Mark the row at a time; while it plays, it stays in view. */
+export function markRow(table: HTMLElement, time: number, playing: boolean): void {
+  const rows = [...table.querySelectorAll<HTMLElement>("tr[data-start]")];
+  const last = Number(rows.at(-1)?.dataset["end"]);
+  if (playing && time >= last) table.querySelector<HTMLElement>(".more:not([hidden])")?.click();
+  for (const row of rows) {
     const inside = Number(row.dataset["start"]) <= time && time < Number(row.dataset["end"]);
+    const isNew = inside && !row.hasAttribute("aria-current");
     if (inside) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
+    if (isNew && playing && !table.matches(":hover")) bringIntoView(table, row);
   }
+}
+
+/** Scroll the table, and not the page. */
+function bringIntoView(table: HTMLElement, row: HTMLElement): void {
+  const [place, frame] = [row.getBoundingClientRect(), table.getBoundingClientRect()];
+  const head = table.querySelector("thead")?.clientHeight ?? 0;
+  if (place.top >= frame.top + head && place.bottom <= frame.bottom) return;
+  table.scrollTop += place.top - frame.top - (frame.height - place.height) / 2;
 }
 
 /** The dot of an emotion's colour; its name stands beside it. */

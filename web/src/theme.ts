@@ -20,12 +20,20 @@ export function isDark(): boolean {
 
 export function startTheme(): void {
   DARK.addEventListener("change", applyTheme);
+  addEventListener("beforeprint", startPrinting);
+  addEventListener("afterprint", applyTheme);
   applyTheme();
 }
 
 export function switchTheme(): void {
   localStorage.setItem(STORED, isDark() ? "light" : "dark");
   applyTheme();
+}
+
+/** Paper is light, whatever the screen is. */
+function startPrinting(): void {
+  document.documentElement.dataset["theme"] = "light";
+  redraw();
 }
 
 /** The colours of canvases; the style sheet defines them. */
@@ -42,6 +50,16 @@ export function currentPalette(): Palette {
   const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const [ink, muted, line, card] = [colour("ink"), colour("muted"), colour("line"), colour("card")];
   return { ink, muted, line, card, dark: isDark() };
+}
+
+/** The colours of pictures that are saved: they go into documents. */
+export function lightPalette(): Palette {
+  const { dataset } = document.documentElement;
+  const { theme = "light" } = dataset;
+  dataset["theme"] = "light";
+  const palette = currentPalette();
+  dataset["theme"] = theme;
+  return palette;
 }
 
 /** Whether the person prefers no animations. */

@@ -204,6 +204,7 @@ export const en = {
   spectrogramLong: "No spectrogram is shown for recordings of more than {time}.",
   notPlayable:
     "This browser cannot play this kind of file, so there is no waveform and no playback. The predictions below are complete.",
+  hertz: "{value} Hz",
   curves: "Probability of each emotion over time",
   curvesText:
     "Curves of the probability of each emotion over time; the table of segments says the same in words.",

@@ -199,6 +199,7 @@ export const zh: Words = {
   keys: "单击移动位置，双击播放该片段，拖动选取一段循环播放，按 Esc 结束。方向键移动，空格键播放。",
   spectrogramLong: "超过 {time} 的录音不显示频谱图。",
   notPlayable: "本浏览器不能播放这种文件，因此无法显示波形或播放；下面的预测结果是完整的。",
+  hertz: "{value} 赫兹",
   curves: "各情绪的概率随时间的变化",
   curvesText: "各情绪的概率随时间变化的曲线；片段表用文字给出同样的内容。",
   curvesShow: "显示的曲线",
