@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,3 +205,23 @@ def visiting(browser: Any, url: str, *, width: int = 1280, **options: Any) -> It
     own = (url, "blob:", "data:", url.replace("http:", "ws:"))
     assert [asked for asked in visitor.asked if not asked.startswith(own)] == []
     assert visitor.complaints == []
+
+
+@contextmanager
+def traced(browser: Any, page: Any) -> Iterator[list[float]]:
+    """Collect how long each task of the page's own thread takes, in ms of processor time."""
+    tasks_ms: list[float] = []
+    categories = ["toplevel", "disabled-by-default-devtools.timeline"]
+    browser.start_tracing(page=page, categories=categories)
+    yield tasks_ms
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    named = [event for event in events if event["name"] == "thread_name"]
+    main = {
+        (event["pid"], event["tid"]) for event in named if event["args"]["name"] == "CrRendererMain"
+    }
+    tasks_ms += [
+        event["tdur"] / 1000
+        for event in events
+        if event["name"].endswith("RunTask") and (event["pid"], event["tid"]) in main
+        if "tdur" in event
+    ]

@@ -22,15 +22,21 @@ export class BatchSummary {
   /** Draw the summary of the jobs that are shown; groups come from folders or their facts. */
   draw(shown: readonly Job[], all: readonly Job[]): void {
     const found = summary(shown);
-    byId("summary-facts").textContent = facts(found);
+    byId("summary-facts").textContent = factsText(found);
     byId("summary-bar").replaceChildren(...found.emotions.map(piece));
     byId("summary-emotions").replaceChildren(...found.emotions.map(entry));
     const columns = new Set(all.flatMap(({ facts: told }) => Object.keys(told)));
     if (all.some(({ folder }) => folder)) columns.add(FOLDER);
     options(this.by, [...columns].sort(), (column) => (column === FOLDER ? t("column_folder") : column), t("compareNone"));
+    const compared = this.groups(shown);
+    byId("groups").replaceChildren(...(compared.length ? [groupTable(compared)] : []));
+    byId("groups-note").hidden = !compared.length;
+  }
+
+  /** The groups that are compared, if any are. */
+  groups(jobs: readonly Job[]): Group[] {
     const by = this.by.value;
-    byId("groups").replaceChildren(...(by ? [groupTable(groups(shown, valueOf(by)))] : []));
-    byId("groups-note").hidden = !by;
+    return by ? groups(jobs, valueOf(by)) : [];
   }
 }
 
@@ -38,7 +44,7 @@ function valueOf(column: string): (job: Job) => string {
   return (job) => (column === FOLDER ? job.folder : (job.facts[column] ?? ""));
 }
 
-function facts(found: Summary): string {
+export function factsText(found: Summary): string {
   const parts = [
     t("sumRecordings", { count: found.recordings, time: clock(found.seconds, 0) }),
     found.confidence === null ? "" : t("sumConfidence", { value: number(found.confidence) }),
@@ -63,7 +69,8 @@ function entry({ emotion, count, share }: Summary["emotions"][number]): HTMLElem
   return h("li", {}, dot(emotion), t("sumEmotion", words));
 }
 
-function groupTable(found: readonly Group[]): HTMLElement {
+/** A table of groups; on the page one that looks like the scores. */
+export function groupTable(found: readonly Group[], onPage = true): HTMLElement {
   const time = new Map<string, number>();
   for (const { shares } of found) {
     for (const [label, { share }] of shares) time.set(label, (time.get(label) ?? 0) + share);
@@ -72,8 +79,8 @@ function groupTable(found: readonly Group[]): HTMLElement {
   const heads = [t("group"), t("recordings"), t("confidence"), ...labels.map(emotionName)];
   return h(
     "table",
-    { class: "scores" },
-    h("caption", { class: "unseen" }, t("compare")),
+    onPage ? { class: "scores" } : {},
+    onPage ? h("caption", { class: "unseen" }, t("compare")) : null,
     h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", {}, ...found.map((group) => groupRow(group, labels))),
   );

@@ -1,9 +1,10 @@
 /** The batch: recordings in a queue and a table, and the one that is open. */
 
 import { limits } from "./api";
-import type { Limits, Recording } from "./api";
+import type { Limits, Model, Recording } from "./api";
 import { BatchFilter } from "./batch-filter";
-import { BatchSummary } from "./batch-summary";
+import { BatchProgress } from "./batch-progress";
+import { BatchSummary, factsText } from "./batch-summary";
 import { BatchTable } from "./batch-table";
 import { BatchExport } from "./batch-export";
 import { byId } from "./dom";
@@ -11,16 +12,20 @@ import { errorText } from "./errors";
 import { applyTable, isTable, readTable, type FactTable } from "./facts";
 import { predictionName, t } from "./i18n";
 import { isFinished, newJob, predictionOf, sameSettings } from "./jobs";
-import type { Given, Job, Settings, State } from "./jobs";
+import type { Given, Job, Settings } from "./jobs";
+import { isAt, linkTo, momentOf, type Moment } from "./moment";
+import { isProject, openProject, withSounds } from "./project";
 import { Queue } from "./queue";
 import { isSaid } from "./review";
 import { Reviewer } from "./reviewer";
 import { arranged, COLUMNS, speakerOf, type Column } from "./rows";
+import type { ReportParts } from "./report";
 import { SetAdaptation } from "./set-adaptation";
 import type { Segment } from "./segments";
+import { summary } from "./statistics";
 import { onRedraw } from "./theme";
+import { UndoBar } from "./undo";
 
-const ANNOUNCE_EVERY_MS = 4000; // to screen readers, at most
 const DRAW_EVERY_MS = 250; // the whole table, while predictions come
 
 /** The view of the recording that is open. */
@@ -29,20 +34,22 @@ export interface Viewer {
   close: () => void;
   onMove: () => void;
   readonly segmentHere: Segment | undefined;
+  readonly time: number;
+  seek: (time: number) => void;
   loop: () => void;
   speed: number;
 }
 
 export interface BatchEvents {
-  labelsOf: (model: string) => readonly string[] | undefined;
+  models: () => readonly Model[];
   onShow: () => void;
-  onClose: () => void;
+  /** Recordings were added or removed, or the open one was closed. */
+  onList: () => void;
   onGone: (gone: boolean) => void;
 }
 
 export class Batch {
   private shown: Job | null = null;
-  private announced = 0;
   private drawing = 0;
   private tables: FactTable[] = [];
 
@@ -53,22 +60,31 @@ export class Batch {
   private readonly reviewer: Reviewer;
   private arranged: readonly Job[] = [];
   private readonly queue: Queue;
-  private readonly bar = byId<HTMLProgressElement>("batch-bar");
+  private readonly progress = new BatchProgress();
+  private readonly undo = new UndoBar();
+  /** Whether something is not in a saved project. */
+  private unsaved = false;
+  private moment: Moment | null = momentOf(location.hash);
 
   constructor(
     private readonly settings: () => Settings,
     private readonly viewer: Viewer,
     private readonly on: BatchEvents,
   ) {
-    new BatchExport(() => this.queue.jobs);
+    new BatchExport({
+      jobs: () => this.queue.jobs,
+      report: () => this.report(),
+      onProjectSaved: () => (this.unsaved = false),
+    });
     this.reviewer = new Reviewer({
       onChange: (job) => {
+        this.unsaved = true;
         this.table.update(job);
         this.drawSoon();
       },
       onStep: (step) => this.step(step),
       segmentHere: () => viewer.segmentHere,
-      labelsOf: on.labelsOf,
+      labelsOf: (model) => on.models().find(({ name }) => name === model)?.labels,
       onLoop: () => viewer.loop(),
       onSpeed: (speed) => (viewer.speed = speed),
     });
@@ -81,10 +97,10 @@ export class Batch {
     this.table = new BatchTable((job) => job === this.shown, actions, () => this.draw());
     this.queue = new Queue(this.adaptation, {
       onChange: (job) => this.changed(job),
-      onDone: (job) => job.openWhenDone && this.open(job),
+      onDone: (job) => this.predicted(job),
       onIdle: () => {
         this.draw();
-        this.announce(true);
+        this.progress.announce(this.queue.jobs, this.shown, true);
       },
       onGone: on.onGone,
     });
@@ -95,6 +111,11 @@ export class Batch {
     bind("batch-clear", () => this.clear());
     bind("batch-retry", () => this.failed().forEach((job) => this.retry(job)));
     bind("run-again", () => this.again());
+    bind("copy-link", () => void this.copyLink());
+    addEventListener("hashchange", () => this.follow());
+    addEventListener("beforeunload", (event) => {
+      if (this.unsaved && !this.isEmpty) event.preventDefault(); // the browser asks
+    });
   }
 
   get isEmpty(): boolean {
@@ -112,16 +133,38 @@ export class Batch {
     this.queue.look();
   }
 
-  /** Add recordings and tables; if one may be opened, the first is, when it is predicted. */
+  /** Add recordings, tables and projects; if one may be opened, the first is, when predicted. */
   add(given: readonly Given[], opens = given.length === 1 || !this.shown): void {
-    const jobs = given
-      .filter(({ file }) => !isTable(file.name))
-      .map((one) => newJob(one, this.settings()));
+    const of = (kind: (name: string) => boolean): Given[] =>
+      given.filter(({ file }) => kind(file.name));
+    const sounds = of((name) => !isTable(name) && !isProject(name));
+    const { found, others } = withSounds(this.queue.jobs, sounds);
+    const jobs = others.map((one) => newJob(one, this.settings()));
     if (jobs[0] && opens) jobs[0].openWhenDone = true;
     for (const table of this.tables) applyTable(table, jobs);
     this.queue.add(jobs);
+    this.unsaved ||= jobs.length > 0;
+    if (this.shown && found.includes(this.shown)) this.open(this.shown);
     this.draw();
-    for (const { file } of given) if (isTable(file.name)) void this.addTable(file);
+    for (const { file } of of(isTable)) void this.addTable(file);
+    for (const { file } of of(isProject)) void this.addProject(file);
+  }
+
+  private async addProject(file: File): Promise<void> {
+    try {
+      const jobs = await openProject(file);
+      this.queue.add(jobs);
+      const without = jobs.filter(({ missing }) => missing !== null).length;
+      const key = without ? "projectOpenedWithout" : "projectOpened";
+      this.say(t(key, { name: file.name, count: jobs.length, without }));
+      const first = jobs.find(predictionOf);
+      if (first && !this.shown) this.open(first);
+      this.draw();
+      this.follow();
+    } catch (error) {
+      this.say(t("projectBad", { name: file.name, reason: String(error) }));
+    }
+    this.on.onList();
   }
 
   private async addTable(file: File): Promise<void> {
@@ -143,7 +186,9 @@ export class Batch {
   /** Show whether recordings were predicted with other settings than those chosen now. */
   drawAgain(): void {
     const now = this.settings();
-    const others = this.queue.jobs.filter(({ settings }) => !sameSettings(settings, now));
+    const others = this.queue.jobs.filter(({ settings, missing }) => {
+      return missing === null && !sameSettings(settings, now);
+    });
     byId("run-again").hidden = !others.length;
     byId("run-again").textContent = others.some(
       ({ settings }) => settings.query.model !== now.query.model,
@@ -165,17 +210,18 @@ export class Batch {
     this.adaptation.forget();
     for (const job of this.queue.jobs) {
       job.adapted = false;
-      job.settings = this.settings();
-      if (!["failed", "cancelled"].includes(job.state.kind)) this.retry(job);
+      if (job.missing === null) job.settings = this.settings();
+      const { kind } = job.state;
+      if (job.missing === null && kind !== "failed" && kind !== "cancelled") this.retry(job);
     }
     this.draw();
   }
 
   private changed(job: Job): void {
     this.table.update(job);
-    this.drawProgress();
+    this.progress.draw(this.queue.jobs);
     this.drawSoon();
-    this.announce(false);
+    this.progress.announce(this.queue.jobs, this.shown, false);
   }
 
   /** Open a recording; of several, the page goes to it only where that is asked for. */
@@ -219,6 +265,7 @@ export class Batch {
     job.stop.abort();
     const { jobs } = this.queue;
     const next = jobs[jobs.indexOf(job) + 1] ?? jobs.at(-2);
+    this.offerUndo(1);
     this.queue.jobs = jobs.filter((other) => other !== job);
     if (this.shown === job || this.isEmpty) this.close();
     this.draw();
@@ -228,12 +275,62 @@ export class Batch {
 
   private clear(): void {
     this.queue.cancelAll();
+    this.offerUndo(this.queue.jobs.length);
     this.queue.jobs = [];
     this.tables = [];
+    this.say("");
     this.adaptation.forget();
     this.close();
     this.draw();
     byId("choose").focus();
+  }
+
+  private offerUndo(count: number): void {
+    const { queue, tables } = this;
+    const before = [...queue.jobs];
+    this.undo.offer(count, () => {
+      const added = queue.jobs.filter((job) => !before.includes(job));
+      queue.jobs = [...before, ...added];
+      this.tables = [...new Set([...tables, ...this.tables])];
+      for (const job of before) if (job.stop.signal.aborted && !isFinished(job)) this.retry(job);
+      this.on.onList(); // the list has something again
+      this.draw();
+    });
+  }
+
+  /** Copy a link to the position, and have it in the address bar. */
+  private async copyLink(): Promise<void> {
+    if (!this.shown) return;
+    const link = linkTo(this.shown, this.viewer.time);
+    history.replaceState(null, "", link);
+    const copied = await navigator.clipboard?.writeText(link).then(
+      () => true,
+      () => false,
+    );
+    this.say(t(copied ? "linkCopied" : "linkInAddress"));
+  }
+
+  private predicted(job: Job): void {
+    this.unsaved = true;
+    if (job.openWhenDone) this.open(job);
+    if (this.moment && isAt(job, this.moment)) this.follow();
+  }
+
+  /** Open the moment of the address, once its recording is there. */
+  private follow(): void {
+    this.moment = momentOf(location.hash) ?? this.moment;
+    const { moment } = this;
+    const job = moment && this.queue.jobs.find((one) => predictionOf(one) && isAt(one, moment));
+    if (!job) return;
+    if (job !== this.shown) this.open(job, true);
+    this.viewer.seek(moment.time);
+    this.moment = null;
+  }
+
+  private report(): ReportParts {
+    const { jobs } = this.queue;
+    const facts = factsText(summary(jobs));
+    return { jobs, facts, groups: this.summary.groups(jobs), models: this.on.models() };
   }
 
   /** Close the open recording; it stays in the list. */
@@ -243,7 +340,7 @@ export class Batch {
     if (before) this.table.update(before);
     this.viewer.close();
     this.reviewer.close();
-    this.on.onClose();
+    this.on.onList();
   }
 
   private failed(): Job[] {
@@ -269,41 +366,8 @@ export class Batch {
     this.summary.draw(shown, jobs);
     byId("filter").hidden = byId("summary").hidden = jobs.length < 2;
     byId("none-found").hidden = shown.length > 0;
-    this.drawProgress();
+    this.progress.draw(this.queue.jobs);
     this.drawAgain();
-  }
-
-  private drawProgress(): void {
-    const count = this.counts();
-    byId("batch").hidden = this.isEmpty;
-    byId("batch-progress").textContent = progressText(count);
-    const busy = count.finished < count.all;
-    this.bar.hidden = byId("batch-cancel").hidden = !busy;
-    this.bar.max = count.all || 1;
-    this.bar.value = count.finished;
-    this.bar.setAttribute("aria-label", t("recordings"));
-    byId("batch-export").hidden = count.done === 0;
-    byId("batch-clear").hidden = busy;
-    byId("batch-retry").hidden = count.failed < 2;
-    byId("batch-retry").textContent = t("retryFailed", { count: count.failed });
-  }
-
-  private counts(): { all: number; done: number; failed: number; finished: number } {
-    const { jobs } = this.queue;
-    const count = (kind: State["kind"]): number =>
-      jobs.filter(({ state }) => state.kind === kind).length;
-    const finished = jobs.filter(isFinished).length;
-    return { all: jobs.length, done: count("done"), failed: count("failed"), finished };
-  }
-
-  private announce(finished: boolean): void {
-    if (!finished && Date.now() - this.announced < ANNOUNCE_EVERY_MS) return;
-    if (this.isEmpty) return;
-    this.announced = Date.now();
-    const prediction = this.shown && predictionOf(this.shown);
-    const emotion = prediction ? predictionName(prediction) : "";
-    const opened = finished && emotion ? ` ${this.shown?.name}: ${emotion}` : "";
-    byId("batch-say").textContent = `${progressText(this.counts())}.${opened}`;
   }
 
   private say(text: string): void {
@@ -320,16 +384,4 @@ function wordsOf(job: Job): string {
   const said = isSaid(review) ? `${review.emotion ?? ""} ${review.note}` : "";
   const told = failure ? `${failure.text} ${failure.detail}` : "";
   return [folder, name, emotion, settings.query.model, ...Object.values(facts), said, told].join(" ");
-}
-
-function progressText({
-  all,
-  done,
-  failed,
-}: {
-  all: number;
-  done: number;
-  failed: number;
-}): string {
-  return t(failed ? "progressFailed" : "progress", { all, done, failed });
 }

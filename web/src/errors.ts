@@ -5,6 +5,8 @@ import { isKey, t } from "./i18n";
 import { Refused } from "./queue";
 
 export interface Failure {
+  /** Says in any language what is wrong. */
+  code: string;
   text: string;
   /** The message of the service, in English; it says what is wrong with the file. */
   detail: string;
@@ -14,11 +16,11 @@ export function errorText(error: unknown): Failure {
   if (error instanceof ServiceError) {
     const key = `error_${error.code}`;
     const text = isKey(key) ? t(key) : t("errorServer", { status: error.status });
-    return { text, detail: error.message };
+    return { code: error.code || `http_${error.status}`, text, detail: error.message };
   }
-  if (error instanceof Refused) return { text: t(`error_${error.code}`), detail: "" };
-  if (error instanceof TypeError) return { text: t("errorOffline"), detail: "" };
-  return { text: error instanceof Error ? error.message : String(error), detail: "" };
+  if (error instanceof Refused) return { code: error.code, text: t(`error_${error.code}`), detail: "" };
+  if (error instanceof TypeError) return { code: "no_answer", text: t("errorOffline"), detail: "" };
+  return { code: "failed", text: error instanceof Error ? error.message : String(error), detail: "" };
 }
 
 const MICROPHONE: Record<string, "errorMicDenied" | "errorMicNone" | "errorMicTaken"> = {

@@ -31,23 +31,6 @@ export function segmentsCsv(file: string, segments: readonly Segment[], labels: 
   return csv([[...head, ...labels], ...rows]);
 }
 
-/** One row per recording; `error` says why one has no prediction. */
-export function predictionsCsv(
-  recordings: readonly { name: string; prediction: Prediction | null; error: string | null }[],
-): string {
-  const all = recordings.flatMap(({ prediction }) => Object.keys(prediction?.probabilities ?? {}));
-  const labels = [...new Set(all)].sort();
-  const head = ["file", "model", "duration_s", "kind", "emotion", "confidence", "valence", "arousal"];
-  const rows = recordings.map(({ name, prediction, error }) => [
-    name,
-    ...(prediction
-      ? [prediction.model, prediction.duration, ...emotionCells(prediction, labels)]
-      : Array<Cell>(7 + labels.length).fill(null)),
-    error,
-  ]);
-  return csv([[...head, ...labels, "error"], ...rows]);
-}
-
 export function csvFile(text: string): Blob {
   const mark = "\uFEFF"; // without which Excel does not read UTF-8
   return new Blob([mark, text], { type: "text/csv;charset=utf-8" });
@@ -143,7 +126,7 @@ function drawSound(
   );
 }
 
-function emotionCells(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
+export function emotionCells(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
   const { emotion, confidence, valence, arousal, probabilities, kind } = segment;
   const values = labels.map((label) => rounded(probabilities[label] ?? null));
   return [

@@ -34,6 +34,8 @@ export interface Job {
   /** Whether it is adapted to, where that is wanted, or cannot be. */
   adapted: boolean;
   openWhenDone: boolean;
+  /** Bytes of the recording, of a project without its sound, until it is given again. */
+  missing: number | null;
   /** How often the connection was lost while it was sent. */
   lost: number;
   /** Columns of a table that was given with the recordings. */
@@ -53,6 +55,7 @@ export function newJob({ file, folder }: Given, settings: Settings): Job {
     converted: false,
     adapted: false,
     openWhenDone: false,
+    missing: null,
     lost: 0,
     facts: {},
     review: NOTHING_SAID,

@@ -36,9 +36,9 @@ const opened = new RecordingView(
 );
 const emotions = new EmotionChoice(() => batch.drawAgain());
 const batch = new Batch(settings, opened, {
-  labelsOf: (model) => available.find(({ name }) => name === model)?.labels,
+  models: () => available,
   onShow: () => live.hide(),
-  onClose: updateState,
+  onList: updateState,
   onGone: (now) => {
     gone = now;
     draw();

@@ -24,7 +24,7 @@ export interface QueueEvents {
 export class Refused extends Error {
   override name = "Refused";
 
-  constructor(readonly code: "empty" | "too_large") {
+  constructor(readonly code: "empty" | "too_large" | "missing") {
     super(code);
   }
 }
@@ -82,6 +82,7 @@ export class Queue {
   private async process(job: Job): Promise<void> {
     const { stop, settings } = job;
     try {
+      if (job.missing !== null) throw new Refused("missing");
       if (!job.sound.size) throw new Refused("empty");
       if (job.sound.size > (this.limits.max_bytes ?? Infinity)) throw new Refused("too_large");
       if (settings.to && !job.adapted) return await this.adaptTo(job);

@@ -89,7 +89,7 @@ export class RecordingView {
     }
     this.view([0, recording.prediction.duration]);
     this.playable = true;
-    this.section.hidden = false;
+    this.section.hidden = byId("sound").hidden = false; // the player has to know its width
     byId<HTMLInputElement>("zoom").value = "0";
     this.player = this.load(this.opened);
     this.draw();
@@ -109,6 +109,18 @@ export class RecordingView {
   /** The segment at the position, of the voice that is shown. */
   get segmentHere(): Segment | undefined {
     return this.opened ? segmentAt(this.opened.segments, this.player?.time ?? 0) : undefined;
+  }
+
+  get time(): number {
+    return this.player?.time ?? 0;
+  }
+
+  /** Go to a time, at once or when the sound can be played. */
+  seek(time: number): void {
+    if (!this.opened) return;
+    this.positions.set(this.opened.recording.sound, time);
+    this.player?.seek(time);
+    this.moveTo(time);
   }
 
   /** Play the segment at the position over and over. */

@@ -4,8 +4,8 @@
 export interface Span {
   start: number;
   end: number;
-  channel?: number | null;
-  speaker?: number | null;
+  channel?: number;
+  speaker?: number;
 }
 
 export interface Correction extends Span {
@@ -30,8 +30,9 @@ export function labelled(review: Review, emotion: string, span: Span | null): Re
   if (!span) return { ...review, emotion: review.emotion === emotion ? null : emotion };
   const same = labelOf(review, span) === emotion;
   const others = review.segments.filter((one) => !overlap(one, span));
-  const { start, end, channel = null, speaker = null } = span;
-  const segments = same ? others : [...others, { start, end, channel, speaker, emotion }];
+  const { start, end, channel, speaker } = span;
+  const who = { ...(channel ? { channel } : {}), ...(speaker ? { speaker } : {}) };
+  const segments = same ? others : [...others, { start, end, ...who, emotion }];
   return { ...review, segments: segments.sort((one, other) => one.start - other.start) };
 }
 

@@ -11,6 +11,9 @@ export interface Shape {
   unsureBelow: number;
 }
 
+/** As predicted. */
+export const PLAIN: Shape = { smoothS: 0, leastS: 0, unsureBelow: 0 };
+
 export function shaped(timeline: readonly Segment[], shape: Shape): readonly Segment[] {
   return lengthened(smoothed(timeline, shape), shape.leastS);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import { predictionsCsv, segmentsCsv } from "../src/export";
-import { prediction, said } from "./made";
+import { segmentsCsv } from "../src/export";
+import { said } from "./made";
 
 test("segments are rows: when, what, how sure, and every probability", () => {
   const text = segmentsCsv(
@@ -25,17 +25,6 @@ test("commas, quotation marks and formulas in names stay text", () => {
       ?.replace(/,0,1,,no speech,,,$/, ""),
   );
   expect(rows).toEqual(['"a,""b"".wav"', `"'=1+1.wav"`, `"'@x.wav"`, `"'-x.wav"`]);
-});
-
-test("recordings are rows, with why one has no prediction", () => {
-  const good = { name: "call.wav", prediction: prediction([said(0, 2, "fear")]), error: null };
-  const bad = { name: "notes.txt", prediction: null, error: "no sound" };
-  expect(predictionsCsv([good, bad]).split("\r\n")).toEqual([
-    "file,model,duration_s,kind,emotion,confidence,valence,arousal,anger,fear,error",
-    "call.wav,multi,2,,fear,0.75,-0.75,0.5,0.25,0.75,",
-    "notes.txt,,,,,,,,,,no sound",
-    "",
-  ]);
 });
 
 test("segments of a conversation say whose they are", () => {
