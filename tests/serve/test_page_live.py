@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from page_visitor import launched, missing, spoken, visiting
 
@@ -64,6 +66,43 @@ def test_a_live_stream_is_predicted_and_kept_as_a_recording(
     assert any(row["emotion"] in (*KNOWN, "unsure") for row in segments)
 
 
+def test_what_is_too_long_to_be_sent_is_saved_as_the_stream_told_it(
+    browser: Any, service: Any, tmp_path: Path
+) -> None:
+    with visiting(browser, service.url) as visitor:
+        page = visitor.page
+        short = page.request.get(f"{service.url}/v1/limits").json() | {"max_seconds": 1.0}
+        page.route("**/v1/limits", lambda route: route.fulfill(json=short))
+        visitor.arrive()
+        listen(visitor)
+        page.wait_for_selector("#utterances tbody tr:nth-child(2)")
+        assert page.locator("#live-legend button").count() == len(KNOWN)
+        page.click("#live-stop")
+        page.wait_for_selector("#live-now[data-phase=stopped]")
+        assert "Stopped" in visitor.text("#live-known")
+        assert best_guess(visitor.text("#live-emotion")) in KNOWN  # of the last utterance
+        times = page.eval_on_selector_all(
+            "#utterances tbody tr", "(all) => all.map((row) => Number(row.dataset.start))"
+        )
+        assert times == sorted(times, reverse=True)
+        assert visitor.text("#live-summary").startswith(f"{len(times)} utterances, 0:")
+        assert page.is_visible("#live-too-long")
+        assert not page.is_visible("#live-open")
+        sound = soundfile.info(visitor.saved("#live-wav", tmp_path))
+        assert (sound.samplerate, sound.channels) == (16_000, 1)
+        table = visitor.saved("#live-csv", tmp_path).read_text(encoding="utf-8-sig")
+        assert len(list(csv.DictReader(table.splitlines()))) == len(times)
+        told = json.loads(visitor.saved("#live-json", tmp_path).read_text())
+        assert [one["start"] for one in told["utterances"]] == times[::-1]
+        assert told["duration"] == pytest.approx(sound.duration, abs=1e-6)
+        grid = visitor.saved("#live-textgrid", tmp_path)
+        praat = pytest.importorskip("parselmouth", reason="praat-parselmouth is not installed")
+        tiers = praat.praat.call(praat.read(str(grid)), "Get number of tiers")
+        assert tiers == 4
+        assert visitor.violations() == []
+        assert not any("/v1/predict" in asked for asked in visitor.asked)
+
+
 def test_it_adapts_to_one_speaker_where_asked(browser: Any, service: Any) -> None:
     streams: list[str] = []
     with visiting(browser, service.url) as visitor:
@@ -115,7 +154,7 @@ def test_a_lost_connection_can_be_taken_up_again(browser: Any, service: Any) -> 
         assert visitor.text("#live-problem") == ""
         visitor.page.click("#live-stop")
         visitor.page.wait_for_selector("#live-now[data-phase=stopped]")
-        visitor.page.wait_for_selector("#list .state:has-text('·')")
+        visitor.page.wait_for_selector("#list .done")
 
 
 def test_a_service_that_is_full_says_so(browser: Any, start_with: Any) -> None:

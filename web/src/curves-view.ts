@@ -5,7 +5,7 @@ import { byMean, drawCurves, sampled } from "./curves";
 import { byId } from "./dom";
 import { clock, number } from "./format";
 import { emotionName, t } from "./i18n";
-import { legend } from "./legend";
+import { drawLegend } from "./legend";
 import { ranked, segmentAt, type Segment } from "./segments";
 import { currentPalette } from "./theme";
 
@@ -28,7 +28,7 @@ export class CurvesView {
     this.timeline = timeline;
     const all = sampled(timeline, [0, timeline.at(-1)?.end ?? 0], POINTS);
     this.labels = byMean(all, Object.keys(probabilities));
-    this.drawLegend();
+    drawLegend(byId("legend"), this.labels, this.hidden, () => this.draw());
     this.draw();
   }
 
@@ -67,20 +67,5 @@ export class CurvesView {
     const points = sampled(this.timeline, range, POINTS);
     const shown = { points, labels, hidden, range, nameOf: emotionName };
     drawCurves(context, box, shown, currentPalette());
-  }
-
-  private drawLegend(): void {
-    const entries = legend(this.labels, this.hidden, (label) => this.toggle(label));
-    byId("legend").replaceChildren(...entries);
-  }
-
-  private toggle(label: string): void {
-    if (!this.hidden.delete(label)) this.hidden.add(label);
-    const pressed = document.activeElement?.textContent;
-    this.drawLegend();
-    for (const button of byId("legend").children) {
-      if (button.textContent === pressed) (button as HTMLElement).focus();
-    }
-    this.draw();
   }
 }

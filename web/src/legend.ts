@@ -5,23 +5,31 @@ import { colourOf, dashOf } from "./emotions";
 import { emotionName } from "./i18n";
 import { isDark } from "./theme";
 
-export function legend(
+export function drawLegend(
+  place: HTMLElement,
   labels: readonly string[],
-  hidden: ReadonlySet<string>,
-  toggle: (label: string) => void,
-): HTMLElement[] {
-  return labels.map((label) =>
+  hidden: Set<string>,
+  onChange: () => void,
+): void {
+  const toggle = (label: string, index: number): void => {
+    if (!hidden.delete(label)) hidden.add(label);
+    drawLegend(place, labels, hidden, onChange);
+    (place.children[index] as HTMLElement).focus();
+    onChange();
+  };
+  const entries = labels.map((label, index) =>
     h(
       "button",
       {
         type: "button",
         "aria-pressed": String(!hidden.has(label)),
-        onclick: () => toggle(label),
+        onclick: () => toggle(label, index),
       },
       sample(label, labels),
       emotionName(label),
     ),
   );
+  place.replaceChildren(...entries);
 }
 
 /** A piece of the curve's line, as the legend shows it. */

@@ -17,6 +17,7 @@ const CURVES_TOP = 0.38; // of the height: above is the sound
 
 export class LiveCanvas {
   labels: readonly string[] = [];
+  readonly hidden = new Set<string>();
   private peaks: number[] = [];
   private events: Segment[] = [];
   private seconds = 0;
@@ -46,6 +47,7 @@ export class LiveCanvas {
   addEvent(event: StreamEvent, offset: number): void {
     const end = event.end + offset;
     const silent = event.type === "utterance"; // it ends the curves
+    this.events = this.events.filter((one) => one.end > end - SHOWN_S - HOP_S);
     this.events.push({
       ...event,
       start: silent ? end : end - HOP_S,
@@ -76,7 +78,7 @@ export class LiveCanvas {
       {
         points: sampled(recent, range, Infinity),
         labels: this.labels,
-        hidden: new Set(),
+        hidden: this.hidden,
         range,
         nameOf: emotionName,
       },

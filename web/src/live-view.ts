@@ -1,18 +1,19 @@
 /** The live view: sends the microphone to the service, and shows what it predicts. */
 
-import { models, ServiceError, type Query } from "./api";
+import { models, ServiceError, type Limits, type Query } from "./api";
 import { byId } from "./dom";
 import { microphoneErrorText } from "./errors";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
 import { confidenceText, emotionName, predictionName, t } from "./i18n";
 import { isDark, onRedraw } from "./theme";
+import { drawLegend } from "./legend";
 import { LiveCanvas, SHOWN_S } from "./live-canvas";
+import { bindLiveFiles } from "./live-files";
+import { LiveUtterances } from "./live-utterances";
 import { microphoneAllowedHere, openMicrophone, type Chunk, type Microphone } from "./microphone";
-import type { Segment } from "./segments";
 import { Stream, type StreamEvent } from "./stream";
-import { segmentTable } from "./table";
-import { wavFile } from "./wav";
+import { wavBytes, wavFile } from "./wav";
 import type { Key } from "./words/en";
 
 type Phase = "idle" | "asking" | "connecting" | "on" | "cut" | "finishing" | "stopped";
@@ -30,22 +31,34 @@ export class LiveView {
   private rate = 0;
   /** Seconds recorded before the present connection. */
   private offset = 0;
+  private name = "";
+  private model = "";
   private latest: StreamEvent | null = null;
-  private utterances: Segment[] = [];
-  private utterancesKnown = 0;
+  /** What was predicted last; it is shown until the next. */
+  private answer: StreamEvent | null = null;
   private announced = { emotion: "", at: 0 };
   private saved = true;
 
   private readonly section = byId("live");
   private readonly canvas = new LiveCanvas(byId<HTMLCanvasElement>("live-canvas"));
   private readonly adapt = byId<HTMLInputElement>("adapt");
+  private readonly utterances = new LiveUtterances();
 
   constructor(
     private readonly settings: () => Query,
     private readonly adapts: () => boolean,
     private readonly onRecorded: (file: File) => void,
     private readonly onOpen: () => void,
+    private readonly limits: () => Limits,
   ) {
+    bindLiveFiles(() => ({
+      name: this.name,
+      model: this.model,
+      labels: [...this.canvas.labels],
+      durationS: this.durationS,
+      utterances: this.utterances.list,
+      sound: () => wavFile(this.chunks, this.rate),
+    }));
     onRedraw(() => this.draw());
     byId("live-start").addEventListener("click", () => void this.start());
     byId("live-stop").addEventListener("click", () => this.stop());
@@ -102,13 +115,14 @@ export class LiveView {
 
   private connect(): void {
     this.problem = null;
-    this.offset = this.samples / this.rate;
+    this.offset = this.durationS;
     this.setPhase("connecting");
     const adapt = this.adapts() && this.adapt.checked ? "speaker" : "none";
     const settings = { ...this.settings(), rate: String(this.rate), adapt };
     const stream = new Stream(settings, {
-      onReady: ({ labels }) => {
+      onReady: ({ labels, model }) => {
         this.canvas.labels = labels;
+        this.model = model;
         this.setPhase("on");
       },
       onEvent: (event) => this.onEvent(event),
@@ -124,18 +138,17 @@ export class LiveView {
     this.samples += chunk.length;
     this.canvas.addSound(chunk, this.rate);
     if (this.phase === "on" || this.phase === "connecting") this.stream?.send(chunk);
-    byId("live-time").textContent = t("recordedFor", { time: clock(this.samples / this.rate, 0) });
+    byId("live-time").textContent = t("recordedFor", { time: clock(this.durationS, 0) });
   }
 
   private onEvent(event: StreamEvent): void {
-    this.utterancesKnown = event.utterances_known;
     this.latest = event;
-    if (event.type !== "voice") this.canvas.addEvent(event, this.offset);
-    if (event.type === "utterance") {
+    if (event.type !== "voice") {
       const [start, end] = [event.start + this.offset, event.end + this.offset];
-      this.utterances.push({ ...event, start, end });
-      this.drawUtterances();
+      this.answer = { ...event, start, end };
+      this.canvas.addEvent(event, this.offset);
     }
+    if (event.type === "utterance" && this.answer) this.utterances.add(this.answer);
     this.drawLatest();
     this.announce(event);
   }
@@ -179,13 +192,22 @@ export class LiveView {
     this.microphone = null;
   }
 
-  /** Add the recording to the list, like a file. */
+  private get durationS(): number {
+    return this.rate ? this.samples / this.rate : 0;
+  }
+
+  /** Whether the service would take the recording as a file. */
+  private get fits(): boolean {
+    const { max_bytes = Infinity, max_seconds = Infinity } = this.limits();
+    return this.durationS <= max_seconds && wavBytes(this.samples) <= max_bytes;
+  }
+
+  /** Add the recording to the list, like a file; one that is too long is here to be saved. */
   private saveRecording(): void {
-    if (this.saved || !this.samples) return;
+    if (this.saved || !this.samples || !this.fits) return;
     this.saved = true;
-    const time = new Date().toLocaleTimeString("sv"); // 16:52:07
-    const name = `${t("recordingName", { time: time.replaceAll(":", ".") })}.wav`;
-    this.onRecorded(new File([wavFile(this.chunks, this.rate)], name, { type: "audio/wav" }));
+    const sound = wavFile(this.chunks, this.rate);
+    this.onRecorded(new File([sound], `${this.name}.wav`, { type: "audio/wav" }));
   }
 
   private openRecording(): void {
@@ -198,12 +220,12 @@ export class LiveView {
     this.chunks = [];
     this.samples = 0;
     this.offset = 0;
-    this.latest = null;
-    this.utterances = [];
-    this.utterancesKnown = 0;
+    this.latest = this.answer = null;
     this.saved = false;
+    const time = new Date().toLocaleTimeString("sv"); // 16:52:07
+    this.name = t("recordingName", { time: time.replaceAll(":", ".") });
     this.canvas.clear();
-    this.drawUtterances();
+    this.utterances.clear();
   }
 
   private setPhase(phase: Phase): void {
@@ -220,7 +242,10 @@ export class LiveView {
     byId("live-start-words").textContent = t(phase === "stopped" ? "liveAgain" : "liveStart");
     byId("live-stop").hidden = !recording;
     byId("live-again").hidden = phase !== "cut";
-    byId("live-open").hidden = phase !== "stopped" || !this.samples;
+    const ended = phase === "stopped" && this.samples > 0;
+    byId("live-open").hidden = !ended || !this.fits;
+    byId("live-files").hidden = !ended && phase !== "cut";
+    byId("live-too-long").hidden = !ended || this.fits;
     const adapts = this.adapts();
     this.adapt.disabled = !adapts || !["idle", "stopped"].includes(phase);
     byId("adapt-note").textContent = t(adapts ? "adaptNote" : "adaptNot");
@@ -234,39 +259,47 @@ export class LiveView {
     canvas.setAttribute("aria-label", t("liveCurvesText", { seconds: SHOWN_S }));
     this.canvas.drawSoon();
     this.drawLatest();
-    this.drawUtterances();
+    this.utterances.draw();
+    const { labels, hidden } = this.canvas;
+    drawLegend(byId("live-legend"), labels, hidden, () => this.canvas.drawSoon());
   }
 
   private drawLatest(): void {
-    const event = this.phase === "on" ? this.latest : null;
-    const emotion = event?.type === "emotion" ? event : null;
-    const waiting: Record<Phase, Key> = {
-      idle: "liveLead",
-      asking: "asking",
-      connecting: "connecting",
-      on: event?.type === "voice" ? "speaking" : "hearing",
-      cut: "stopped",
-      finishing: "finishing",
-      stopped: "stopped",
-    };
+    const { answer } = this;
     const name = byId("live-emotion");
-    name.textContent = emotion ? predictionName(emotion) : t(waiting[this.phase]);
-    name.classList.toggle("waiting", emotion === null);
-    const confidence = emotion?.confidence ?? null;
+    name.textContent = answer ? predictionName(answer) : t(this.state);
+    name.classList.toggle("waiting", answer === null);
+    const confidence = answer?.confidence ?? null;
     byId("live-sure").textContent =
       confidence === null
         ? ""
         : `${confidenceText(confidence)} · ${t("confidenceOf", { value: number(confidence) })}`;
-    byId("live-known").textContent =
-      this.utterancesKnown > 0 ? t("adaptedBy", { count: this.utterancesKnown }) : "";
-    byId("live-now").style.setProperty("--emotion", colourOf(emotion?.emotion ?? null, isDark()));
+    byId("live-known").textContent = answer ? this.small(answer).join(" · ") : "";
+    byId("live-now").style.setProperty("--emotion", colourOf(answer?.emotion ?? null, isDark()));
     byId("live-now").dataset["phase"] = this.phase;
   }
 
-  private drawUtterances(): void {
-    const place = byId("utterances");
-    if (!this.utterances.length) place.textContent = t("noUtterances");
-    else place.replaceChildren(segmentTable(this.utterances, t("utterancesCaption"), null));
+  /** What goes on, and what the answer is of. */
+  private small({ type, start, end, utterances_known: count }: StreamEvent): string[] {
+    const times = { start: clock(start), end: clock(end) };
+    return [
+      t(this.state),
+      ...(type === "utterance" ? [t("liveUtterance", times)] : []),
+      ...(count > 0 ? [t("adaptedBy", { count })] : []),
+    ];
+  }
+
+  private get state(): Key {
+    const speaking = this.latest !== null && this.latest.type !== "utterance";
+    return {
+      idle: "liveLead",
+      asking: "asking",
+      connecting: "connecting",
+      on: speaking ? "speaking" : "hearing",
+      cut: "liveCut",
+      finishing: "finishing",
+      stopped: "stopped",
+    }[this.phase] as Key;
   }
 
   private announce(event: StreamEvent): void {

@@ -49,6 +49,7 @@ const live = new LiveView(
   () => chosen()?.adapts.includes("speaker") ?? false,
   (file) => batch.add([{ file, folder: "" }], false),
   () => batch.openLast(),
+  () => serviceLimits,
 );
 
 function chosen(): Model | undefined {

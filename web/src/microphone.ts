@@ -1,5 +1,6 @@
-/** The microphone, as chunks of 16-bit samples at the device's own rate. */
+/** The microphone, as chunks of 16-bit samples at 16 kHz, or else at the device's own rate. */
 
+import { RATE_HZ } from "./audio";
 import worklet from "./microphone-worklet?worker&url";
 
 export type Chunk = Int16Array<ArrayBuffer>;
@@ -27,7 +28,7 @@ export async function openMicrophone(
       autoGainControl: false,
     },
   });
-  const context = new AudioContext();
+  const [context, source] = listening(stream);
   const close = (): void => {
     stream.getTracks().forEach((track) => track.stop());
     void context.close();
@@ -41,7 +42,19 @@ export async function openMicrophone(
   }
   const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
   node.port.onmessage = ({ data }: MessageEvent<Chunk>): void => onChunk(data);
-  context.createMediaStreamSource(stream).connect(node);
+  source.connect(node);
   stream.getTracks().forEach((track) => track.addEventListener("ended", onGone));
   return { rate: context.sampleRate, close };
+}
+
+/** At the rate of the models, of which an hour has 115 MB; not all browsers can resample. */
+function listening(stream: MediaStream): [AudioContext, MediaStreamAudioSourceNode] {
+  const context = new AudioContext({ sampleRate: RATE_HZ });
+  try {
+    return [context, context.createMediaStreamSource(stream)];
+  } catch {
+    void context.close();
+    const own = new AudioContext();
+    return [own, own.createMediaStreamSource(stream)];
+  }
 }

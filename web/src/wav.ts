@@ -11,6 +11,11 @@ export function toPcm16(samples: Float32Array): Int16Array<ArrayBuffer> {
   return pcm;
 }
 
+/** How long the file of so many samples is. */
+export function wavBytes(samples: number): number {
+  return HEADER_BYTES + 2 * samples;
+}
+
 export function wavFile(chunks: readonly Int16Array<ArrayBuffer>[], rate: number): Blob {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
   return new Blob([wavHeader(bytes, rate), ...chunks], { type: "audio/wav" });

@@ -286,6 +286,14 @@ export const en = {
   noUtterances: "An utterance appears here after a pause.",
   recordingName: "Recording {time}",
   reconnect: "Connect again",
+  liveCut: "Not connected; the recording goes on",
+  liveUtterance: "utterance {start} – {end}",
+  liveSummary: "{count} utterances, {time} of speech",
+  liveSave: "Save what was recorded",
+  liveWav: "Sound (WAV)",
+  liveTooLong:
+    "This is longer than the service takes as a file. What the stream said of it is below; save it, and the sound.",
+  voiceTier: "voice",
 
   errorMicDenied:
     "The browser did not allow the microphone. Allow it in the address bar, then start again.",

@@ -279,6 +279,13 @@ export const zh: Words = {
   noUtterances: "停顿之后，这里会出现一句。",
   recordingName: "录音 {time}",
   reconnect: "重新连接",
+  liveCut: "未连接，录音仍在继续",
+  liveUtterance: "语句 {start} – {end}",
+  liveSummary: "{count} 句，共 {time} 的语音",
+  liveSave: "保存录下的内容",
+  liveWav: "声音（WAV）",
+  liveTooLong: "录音超出服务端对文件的限制。实时识别的结果在下方，可与声音一并保存。",
+  voiceTier: "声音",
 
   errorMicDenied: "浏览器没有允许使用麦克风。请在地址栏中允许，然后重新开始。",
   errorMicNone: "没有找到麦克风。请接上一个，然后重新开始。",
