@@ -4,7 +4,7 @@ import WaveSurfer from "wavesurfer.js";
 import RegionsPlugin from "wavesurfer.js/plugins/regions";
 import SpectrogramPlugin from "wavesurfer.js/plugins/spectrogram";
 
-import { peaksOf, RATE_HZ } from "./audio";
+import { outlineOf, peaksOf, RATE_HZ } from "./audio";
 import { drawWave, type Range } from "./canvas";
 import { colourOf } from "./emotions";
 import { segmentAt, type Segment } from "./segments";
@@ -59,7 +59,7 @@ export class Player {
     this.wave = WaveSurfer.create({
       container,
       height: WAVE_PX,
-      sampleRate: long ? 8000 : RATE_HZ,
+      sampleRate: RATE_HZ,
       cursorWidth: 2,
       interact: false, // the view's gestures do more
       renderFunction: (_, context) => this.drawSound(context),
@@ -69,7 +69,10 @@ export class Player {
     this.bind(handlers);
     this.ready = new Promise((resolve, reject) => {
       this.wave.on("error", reject); // loading itself waits for ever for what cannot be played
-      this.wave.loadBlob(sound).then(() => resolve(this.drawStripe()), reject);
+      const outlined = long ? outlineOf(sound) : Promise.resolve(undefined);
+      outlined
+        .then((outline) => this.wave.loadBlob(sound, outline, outline && duration))
+        .then(() => resolve(this.drawStripe()), reject);
     });
   }
 

@@ -24,36 +24,50 @@ function smoothed(
   { smoothS, unsureBelow }: Shape,
 ): readonly Segment[] {
   if (smoothS <= 0) return timeline;
+  const labels = [...new Set(timeline.flatMap((one) => Object.keys(one.probabilities)))];
+  const means = labels.map((label) => meansOf(timeline, (one) => one.probabilities[label]));
+  const [valence, arousal] = (["valence", "arousal"] as const).map((key) =>
+    meansOf(timeline, (one) => one[key]),
+  ) as [Mean, Mean];
+  let [first, last] = [0, 0];
   return timeline.map((segment, index) => {
+    const near = (other: number): boolean => isNear(timeline[other], segment, smoothS / 2);
     if (segment.emotion === null) return segment;
-    const middle = (segment.start + segment.end) / 2;
-    const near = ({ start, end, emotion, kind }: Segment): boolean =>
-      emotion !== null &&
-      kind === segment.kind &&
-      Math.abs((start + end) / 2 - middle) <= smoothS / 2;
-    let [first, last] = [index, index];
-    while (first > 0 && near(timeline[first - 1] as Segment)) first -= 1;
-    while (last < timeline.length - 1 && near(timeline[last + 1] as Segment)) last += 1;
-    return averaged(segment, timeline.slice(first, last + 1), unsureBelow);
+    if (!isNear(timeline[index - 1], segment, Infinity)) first = index;
+    while (first < index && !near(first)) first += 1;
+    for (last = Math.max(last, index); near(last + 1); ) last += 1;
+    if (first === last) return segment;
+    const probabilities = Object.fromEntries(
+      labels.map((label, column) => [label, (means[column] as Mean)(first, last)]),
+    );
+    const [label, confidence] = ranked(probabilities)[0] as [string, number];
+    return {
+      ...segment,
+      probabilities,
+      confidence,
+      emotion: confidence < unsureBelow ? UNSURE : label,
+      valence: valence(first, last),
+      arousal: arousal(first, last),
+    };
   });
 }
 
-function averaged(segment: Segment, near: readonly Segment[], unsureBelow: number): Segment {
-  const mean = (of: (one: Segment) => number | null | undefined): number =>
-    near.reduce((sum, one) => sum + (of(one) ?? 0), 0) / near.length;
-  const labels = new Set(near.flatMap((one) => Object.keys(one.probabilities)));
-  const probabilities = Object.fromEntries(
-    [...labels].map((label) => [label, mean((one) => one.probabilities[label])]),
-  );
-  const [label, confidence] = ranked(probabilities)[0] ?? [segment.emotion, segment.confidence];
-  return {
-    ...segment,
-    probabilities,
-    confidence,
-    emotion: (confidence ?? 0) < unsureBelow ? UNSURE : label,
-    valence: mean((one) => one.valence),
-    arousal: mean((one) => one.arousal),
-  };
+type Mean = (first: number, last: number) => number;
+
+/** Means of any part of a timeline, from its running sum. */
+function meansOf(
+  timeline: readonly Segment[],
+  of: (segment: Segment) => number | null | undefined,
+): Mean {
+  const sums = new Float64Array(timeline.length + 1);
+  timeline.forEach((one, index) => (sums[index + 1] = (sums[index] as number) + (of(one) ?? 0)));
+  return (first, last) =>
+    ((sums[last + 1] as number) - (sums[first] as number)) / (last + 1 - first);
+}
+
+function isNear(one: Segment | undefined, other: Segment, awayS: number): boolean {
+  if (!one || one.emotion === null || one.kind !== other.kind) return false;
+  return Math.abs(one.start + one.end - other.start - other.end) / 2 <= awayS;
 }
 
 /** Give what is too short to the speech before it, or else after it; a vocal burst is short. */
