@@ -67,6 +67,7 @@ live: $(VENV)/.bench
 peers: $(VENV)/.test $(PEERS)/.done
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/peers.py --data $(DATA) --weights $(WEIGHTS) \
 	  --nkululeko $(PEERS)/bin/python
+	@$(BIN)/python bench/readme.py
 
 stress: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/stress.py --data $(DATA) --weights $(WEIGHTS)
@@ -77,6 +78,7 @@ leaks: $(VENV)/.test
 accuracy: $(VENV)/.test
 	@$(BIN)/python bench/unseen.py --data $(DATA) --weights $(WEIGHTS)
 	@$(BIN)/python bench/accuracy.py --data $(DATA) --weights $(WEIGHTS)
+	@$(BIN)/python bench/readme.py
 
 personalise: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/personalise.py --data $(DATA) --weights $(WEIGHTS)
@@ -163,6 +165,7 @@ pretrained: $(VENV)/.test
 	  $(BIN)/serein train recipes/$$name.toml --data $(DATA) --weights $(WEIGHTS) --out runs/$$name \
 	  && $(BIN)/serein export runs/$$name --int8 --audio samples --out $(PRETRAINED)/$$name || exit 1; \
 	done
+	$(BIN)/python bench/readme.py
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@echo "setting up $(VENV), once"

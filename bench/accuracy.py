@@ -2,8 +2,9 @@
 
 Answers for unseen speakers are kept clip by clip in results/accuracy, unadapted and adapted by
 what is known of the speaker, and every number is computed from those files by one function, into
-results/accuracy.json, docs/ACCURACY.md and the READMEs. What has its answers there is not run again
-(--again does, and so does another recipe), and --table runs nothing: it needs no recordings.
+results/accuracy.json, docs/ACCURACY.md and results/accuracy.md. What has its answers there is not
+run again (--again does, and so does another recipe), and --table runs nothing: it needs no
+recordings.
 """
 
 from __future__ import annotations
@@ -52,17 +53,6 @@ from serein.experiment.recipe_file import read_recipe
 
 MARK, KNOWN_MARK = "<!-- make accuracy -->", "<!-- known -->"
 SYSTEMS = ("recipe", "probe")
-READMES = {  # file -> heads of the short table, and what is added to a name where it is adapted
-    "README.md": (
-        ("UAR (95 % interval; `make accuracy`)", "linear probe", "recipe", "difference"),
-        ", adapted",
-    ),
-    "README.zh.md": (
-        ("UAR(95 % 区间;`make accuracy`)", "线性探针", "配方", "差"),
-        ",已适应说话人",
-    ),
-}
-
 Table = npt.NDArray[np.str_]
 
 
@@ -323,16 +313,6 @@ def known_markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def short_markdown(rows: list[Row], readme: str) -> str:
-    """Write the short table of a README, in its language."""
-    heads, added = READMES[readme]
-    lines = table_head(heads)
-    for case, adapted, row, other in pairs(rows):
-        name = f"{case.title}{added if adapted else ''}"
-        lines.append(line([name, cell(other), cell(row), difference(row)]))
-    return "\n".join(lines)
-
-
 def cell(row: Row | None) -> str:
     """Write a score with its interval."""
     return uar(row) if row else ""
@@ -346,12 +326,9 @@ def difference(row: Row) -> str:
 
 
 def write_documents(root: Path, rows: list[Row]) -> None:
-    """Put the tables between the marks of the document and of the READMEs."""
-    document = root / "docs/ACCURACY.md"
-    write_between(document, MARK, markdown(rows))
-    write_between(document, KNOWN_MARK, known_markdown(rows))
-    for readme in READMES:
-        write_between(root / readme, MARK, short_markdown(rows, readme))
+    """Put the tables between the marks of the documents."""
+    write_between(root / "results/accuracy.md", MARK, markdown(rows))
+    write_between(root / "docs/ACCURACY.md", KNOWN_MARK, known_markdown(rows))
 
 
 if __name__ == "__main__":

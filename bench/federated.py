@@ -3,7 +3,7 @@
 Clients are the training speakers of each fold; the test speakers are unseen. How the network learns
 is chosen on nEMO, thinned to the size of the other two and not reported on; each way chooses for
 itself. What Flower has learnt is not learnt again. Writes results/federated.json and the tables in
-docs/PRIVACY.md; --table needs neither recordings nor Flower.
+results/federated.md; --table needs neither recordings nor Flower.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def arguments() -> argparse.Namespace:
         flower=ROOT / ".venv-flower/bin/python",
         work=ROOT / "runs/federated",
         out=RESULTS / "federated.json",
-        document=ROOT / "docs/PRIVACY.md",
+        document=RESULTS / "federated.md",
     ).parse_args()
 
 

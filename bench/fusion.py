@@ -2,7 +2,7 @@
 
 Every system is recipes/ravdess-voice-face.toml with another section [fusion]. Predictions are kept
 clip by clip in results/fusion, and every number is computed from them, into results/fusion.json and
-docs/FUSION.md. A part whose predictions are there is not run again (--again does); --table runs
+results/fusion.md. A part whose predictions are there is not run again (--again does); --table runs
 nothing and needs no data.
 """
 
@@ -105,8 +105,8 @@ def main() -> None:
             run(options, folder)
     rows = measured(folder)
     write_json(options.out, rows)
-    write_between(ROOT / "docs/FUSION.md", MARK, markdown(rows))
-    write_between(ROOT / "docs/FUSION.md", FEW_MARK, few_markdown(rows))
+    write_between(RESULTS / "fusion.md", MARK, markdown(rows))
+    write_between(RESULTS / "fusion.md", FEW_MARK, few_markdown(rows))
     print(markdown(rows), few_markdown(rows), sep="\n\n")
 
 

@@ -1,7 +1,7 @@
 """Load test on loopback: uploads and streams at once, and a worker killed in the middle.
 
 `python bench/load.py` starts a service of two workers, puts it under load, and writes
-results/load.json and the table in docs/SERVICE.md. Every request must get a prediction or a clean
+results/load.json and the table in results/load.md. Every request must get a prediction or a clean
 error (429 or 503 with Retry-After); uploads that are refused are sent again until they get one.
 """
 
@@ -189,7 +189,7 @@ def main() -> None:
         after = summary(asyncio.run(load(url, uploads=20, streams=2, seconds=3)))
     found = {"crowds": rows, "memory_mb": memory, "killed": summary(killed), "after": after}
     write_json(RESULTS / "load.json", found)
-    write_between(ROOT / "docs" / "SERVICE.md", MARK, table(found))
+    write_between(ROOT / "results" / "load.md", MARK, table(found))
     print(json.dumps(found, indent=1))
 
 

@@ -1,7 +1,8 @@
-"""All benches on one page: `make bench`, or `python bench/page.py`.
+"""All benches on two pages: `make bench`, or `python bench/page.py`.
 
 Runs the benches of speed, each in a process of its own, one after the other; writes what they found
-into results/bench.json, and from it and the other results the tables of docs/BENCH.md. `--table`
+into results/bench.json, and from it and the other results the tables of docs/BENCH.md and
+results/bench.md. `--table`
 writes only the tables, `--only` measures some parts anew.
 """
 
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,16 @@ import scored
 from library import RESULTS, ROOT, between, interval, parser, table, write_json
 
 BENCH = Path(__file__).parent
-PAGE = ROOT / "docs" / "BENCH.md"
 PARTS = {
     "predictions": "bench.py",
     "features": "features.py",
     "stream": "live.py",
     "nkululeko": "prediction.py",
     "scaling": "scaling.py",
+}
+PAGES = {
+    ROOT / "docs/BENCH.md": ("predictions",),
+    RESULTS / "bench.md": ("nkululeko", "features", "growth", "cores", "scores", "machine"),
 }
 NAMES = ("numpy", "onnxruntime", "opensmile", "librosa", "praat-parselmouth")
 GAIN, EXPONENT, PEAK_MB = 1.8, 1.05, 1024  # the aims
@@ -52,8 +57,9 @@ def main() -> None:
         found[part] = measured(part, extra.get(part, []))
         ordered = {name: found[name] for name in PARTS if name in found}
         write_json(file, ordered)
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    print(f"written: {PAGE.relative_to(ROOT)}")
+    for page, names in PAGES.items():
+        page.write_text(written(page.read_text("utf-8"), found, names), encoding="utf-8")
+        print(f"written: {page.relative_to(ROOT)}")
 
 
 def measured(part: str, extra: list[str]) -> Found:
@@ -79,10 +85,11 @@ def machine() -> Found:
     }
 
 
-def written(page: str, found: Found) -> str:
-    """Write all tables into the page, each between its two marks."""
-    for name, text in tables(found).items():
-        page = between(page, f"<!-- {name} -->", text, "docs/BENCH.md")
+def written(page: str, found: Found, names: Iterable[str]) -> str:
+    """Write tables into a page, each between its two marks."""
+    texts = tables(found)
+    for name in names:
+        page = between(page, f"<!-- {name} -->", texts[name], "the page")
     return page
 
 

@@ -1,7 +1,7 @@
 """serein beside what the field uses, on the same folds of unseen speakers: `make peers`.
 
 Each system's answers are kept clip by clip in results/peers/CORPUS-SYSTEM.csv, and every number is
-computed from those files by one function, into results/peers.json and docs/EVALUATION.md. A system
+computed from those files by one function, into results/peers.json and results/peers.md. A system
 whose file is there is not run again (--again does), so with all of them there this needs neither
 recordings nor openSMILE. openSMILE's licence allows research use only, nkululeko is MIT: neither is
 a dependency of serein.
@@ -30,7 +30,6 @@ from library import (
     RESULTS,
     ROOT,
     Row,
-    line,
     parser,
     read_answers,
     result_of,
@@ -127,8 +126,6 @@ def main() -> None:
     rows = measured(folder)
     write_json(options.out, rows)
     write_document(options.document, rows)
-    for readme in ("README.md", "README.zh.md"):
-        write_readme(ROOT / readme, rows)
     print(markdown(rows))
 
 
@@ -140,7 +137,7 @@ def arguments() -> argparse.Namespace:
         "weights",
         nkululeko=ROOT / ".venv-nkululeko/bin/python",
         out=RESULTS / "peers.json",
-        document=ROOT / "docs/EVALUATION.md",
+        document=RESULTS / "peers.md",
         again="run what has answers already; what is computed once (features, networks) stays",
     )
     options.add_argument("--corpora", nargs="+", choices=PROTOCOLS, default=[*PROTOCOLS])
@@ -321,21 +318,6 @@ def write_document(document: Path, rows: list[Row]) -> None:
         print(f"{document.name} is not there or has no two marks {MARK}: table printed only")
         return
     write_between(document, MARK, markdown(rows))
-
-
-def write_readme(readme: Path, rows: list[Row]) -> None:
-    """Put the rows of a short table between the marks of a README; its head is the README's."""
-    scores: dict[str, dict[str, str]] = {}
-    for row in rows:
-        scores.setdefault(row["system"], {})[row["corpus"]] = uar(row)
-    lines = [
-        line([system, *(cells.get(corpus, "") for corpus in PROTOCOLS)])
-        for system, cells in scores.items()
-    ]
-    before, rest = readme.read_text(encoding="utf-8").split("<!-- peers -->\n")
-    head, after = rest.splitlines()[:2], rest[rest.index("<!-- end -->") :]
-    text = before + "\n".join(["<!-- peers -->", *head, *lines, after])
-    readme.write_text(text, encoding="utf-8")
 
 
 _TUNED = (

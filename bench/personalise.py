@@ -3,7 +3,7 @@
 Each corpus is left out in turn: the heads of `multi` are trained on the others, as `make accuracy`
 does, then moved by labelled clips of the one left out, and tested on other clips of it: of speakers
 of whom no clip was labelled, or of the very speaker. The strength of the prior is chosen, for each
-corpus, by the others. Writes results/personalise.json and a table of docs/ACCURACY.md.
+corpus, by the others. Writes results/personalise.json and results/personalise.md.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def main() -> None:
     arguments = parser(
         *(__doc__, "data", "weights", "table"),
         out=RESULTS / "personalise.json",
-        document=ROOT / "docs/ACCURACY.md",
+        document=RESULTS / "personalise.md",
     )
     options = arguments.parse_args()
     if not options.table:

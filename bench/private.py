@@ -60,7 +60,7 @@ def main() -> None:
         "table",
         work=ROOT / "runs/private",
         out=RESULTS / "private.json",
-        document=ROOT / "docs/PRIVACY.md",
+        document=RESULTS / "private.md",
     ).parse_args()
     if not options.table:
         kept = Kept(options.work)

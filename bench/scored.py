@@ -39,14 +39,14 @@ class Pick:
 
 
 PAGES = {
-    "peers": "EVALUATION",
-    "accuracy": "ACCURACY",
-    "table": "MODELS",
-    "stress": "EVALUATION",
-    "imbalance": "MODELS",
-    "leaks": "EVALUATION",
-    "fusion": "FUSION",
-    "words": "WORDS",
+    "peers": "results/peers",
+    "accuracy": "results/accuracy",
+    "table": "results/models",
+    "stress": "results/stress",
+    "imbalance": "results/models",
+    "leaks": "docs/EVALUATION",
+    "fusion": "results/fusion",
+    "words": "results/words",
 }
 OURS = "serein: Whisper-base + ridge classifier"
 PEERS = {
@@ -148,7 +148,7 @@ def cells(pick: Pick) -> tuple[str, ...]:
     rows = read_json(file)
     found = {name: the_one(rows, pick.both | held) for name, held in pick.sides.items()}
     return (
-        f"[`make {pick.bench}`]({PAGES[pick.bench]}.md)",
+        f"[`make {pick.bench}`](../{PAGES[pick.bench]}.md)",
         pick.title,
         SCORES[pick.score],
         *(f"{name}: {scored(row, pick.score)}" for name, row in found.items()),

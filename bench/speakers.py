@@ -4,7 +4,7 @@ Each conversation has clips of speakers in turn, with pauses of 0.1 to 1 s; wher
 half of them begin before the last has ended. pyannote.metrics computes the diarization error rate:
 missed speech, false alarms and wrong speakers, over all speech; with a collar of 0.25 s around each
 change, as NIST scores it, and without. And how fast a call of ten minutes on two channels is
-predicted on one core. Into results/speakers.json and docs/BENCH.md.
+predicted on one core. Into results/speakers.json and results/speakers.md.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
     arguments = parser(__doc__, "data", "table", conversations=Path("2")).parse_args()
     if not arguments.table:
         write_json(PLACE, measured(arguments.data, int(str(arguments.conversations))))
-    write_between(ROOT / "docs" / "BENCH.md", MARK, tables(read_json(PLACE)))
+    write_between(ROOT / "results" / "speakers.md", MARK, tables(read_json(PLACE)))
 
 
 def measured(data: Path, each: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
 wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was),
-and writes results/stress.json and the table in docs/EVALUATION.md.
+and writes results/stress.json and the table in results/stress.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
         found[corpus] = json.loads(file.read_text(encoding="utf-8"))
     measured = [row for corpus, report in found.items() for row in rows(corpus, report)]
     write_json(RESULTS / "stress.json", measured)
-    write_document(ROOT / "docs/EVALUATION.md", measured)
+    write_document(RESULTS / "stress.md", measured)
 
 
 def evaluate(corpus: str, options: argparse.Namespace) -> None:

@@ -1,8 +1,7 @@
 """Every model family on EmoDB and RAVDESS, on unseen speakers: `make table`.
 
-Writes results/models.json, a row a recipe, as each is done, and the table in docs/MODELS.md. A row
-whose recipe has not changed is not measured again; a run that was killed goes on from the last
-epoch. Confidence is not calibrated here: the temperature changes neither UAR nor accuracy.
+Writes results/models.json, a row a recipe, as each is done, and results/models.md. A row whose
+recipe has not changed is not measured again; a run that was killed goes on from the last epoch. Confidence is not calibrated here: the temperature changes neither UAR nor accuracy.
 """
 
 from __future__ import annotations
@@ -75,9 +74,7 @@ OLD_NAMES = {
 
 def main() -> None:
     """Measure what is missing, then write table and document."""
-    arguments = parser(
-        __doc__, "data", out=RESULTS / "models.json", document=ROOT / "docs/MODELS.md"
-    )
+    arguments = parser(__doc__, "data", out=RESULTS / "models.json", document=RESULTS / "models.md")
     arguments.add_argument("--corpora", nargs="*", default=CORPORA)
     arguments.add_argument("--only", nargs="*", help="models, if not all")
     options = arguments.parse_args()

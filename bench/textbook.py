@@ -1,7 +1,7 @@
-"""The figures of docs/textbook.md, from what results/ holds: `make textbook`.
+"""The figures of docs/textbook.md, docs/FUSION.md and results/textbook.md: `make textbook`.
 
-Nothing is measured here. Each block of the page stands between two equal marks, `<!-- textbook NAME
--->`, and is written by the function of that name; no figure on the page is typed.
+Nothing is measured here. Each block of a page stands between two equal marks, `<!-- textbook NAME
+-->`, and is written by the function of that name; no figure on a page is typed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 
 from library import RESULTS, ROOT, Row, interval, uar, uar_of
 
-PAGE = ROOT / "docs/textbook.md"
+PAGES = (ROOT / "docs/textbook.md", ROOT / "docs/FUSION.md", RESULTS / "textbook.md")
 TITLES = {"emodb": "EmoDB", "ravdess": "RAVDESS"}
 SURE = 0.05  # adjusted p below which a difference is printed bold
 Results = Mapping[str, list[Row]]
 
 
 def main() -> None:
-    """Write the figures into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(filled(text, read_results(RESULTS)), encoding="utf-8")
+    """Write the figures into the pages."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(filled(text, read_results(RESULTS)), encoding="utf-8")
 
 
 def read_results(folder: Path) -> Results:

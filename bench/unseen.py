@@ -3,7 +3,7 @@
 Every clip is predicted by heads that were trained on the other corpora: as a single recording,
 adapted to sets of recordings and to its speaker, with noise and cut short. The bundle `open` is
 tested as it ships, on the corpora of speech that it was not trained on. Writes
-results/unseen.json, and the tables of docs/ACCURACY.md and the READMEs; --table runs nothing.
+results/unseen.json and the tables of docs/ACCURACY.md and results/unseen.md; --table runs nothing.
 """
 
 from __future__ import annotations
@@ -61,18 +61,6 @@ NAMES = {
     "single": "single recording",
     "recordings": "adapted to the recordings",
     "speaker": "adapted to the speaker",
-}
-READMES = {  # file -> head, ways to predict, heads of the means
-    "README.md": (
-        "corpus left out of training (`make accuracy`)",
-        tuple(NAMES.values()),
-        *("mean UAR", "mean ECE"),
-    ),
-    "README.zh.md": (
-        "训练时留出的语料库(`make accuracy`)",
-        ("单条录音", "适应这些录音", "适应说话人"),
-        *("平均 UAR", "平均 ECE"),
-    ),
 }
 
 
@@ -335,27 +323,13 @@ def by_corpus(found: dict[tuple[str, str], Row], head: str, cell: Any) -> str:
 
 
 def write_documents(root: Path, rows: list[Row]) -> None:
-    """Put the tables between the marks of the document, and the first into the READMEs."""
+    """Put the tables between the marks of the documents."""
     document = root / "docs/ACCURACY.md"
     write_between(document, MARKS["unseen"], unseen_markdown(rows))
     write_between(document, MARKS["open"], open_markdown(rows))
-    write_between(document, MARKS["sets"], sets_markdown(rows))
-    write_between(document, MARKS["harder"], harder_markdown(rows))
-    for readme in READMES:
-        write_between(root / readme, MARKS["unseen"], short_markdown(rows, readme))
-
-
-def short_markdown(rows: list[Row], readme: str) -> str:
-    """Write the table of a README, in its language: a row a way to predict, a column a corpus."""
-    head, names, mean, error = READMES[readme]
-    found = found_of(rows)
-    lines = table_head([head, *(title(corpus) for corpus in SPEECH), mean, error])
-    for case, name in zip(NAMES, names, strict=True):
-        mine = [found[corpus, case] for corpus in SPEECH]
-        means = (np.mean([row[key] for row in mine]) for key in ("uar", "ece"))
-        cells = [*(row["uar"] for row in mine), *means]
-        lines.append(line([name, *(f"{value:.3f}" for value in cells)]))
-    return "\n".join(lines)
+    more = root / "results/unseen.md"
+    write_between(more, MARKS["sets"], sets_markdown(rows))
+    write_between(more, MARKS["harder"], harder_markdown(rows))
 
 
 if __name__ == "__main__":

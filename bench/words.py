@@ -2,9 +2,9 @@
 
 Learns on train, chooses on dev, and asks test once for each system. Answers are kept in
 results/words as numbers of dialogue and utterance with truth and answer, and every figure is
-computed from them, into results/words.json and docs/WORDS.md: --table needs no data. No sentence of
-MELD is written anywhere. --fine-tune learns the bundled recogniser of words anew, on one thread in
-about half an hour; without it, the one that is there is judged.
+computed from them, into results/words.json and words.md: --table needs no data. No sentence of MELD
+is written anywhere. --fine-tune learns the bundled recogniser of words anew, on one thread in about
+half an hour; without it, the one that is there is judged.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def main() -> None:
                 ask(system, data, folder, options.bundle)
     rows = [row for system in SYSTEMS for row in score_rows(folder, system)]
     write_lines(options.out, rows)
-    write_between(ROOT / "docs/WORDS.md", MARK, markdown(rows))
+    write_between(RESULTS / "words.md", MARK, markdown(rows))
     print(markdown(rows))
 
 

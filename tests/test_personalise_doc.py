@@ -1,4 +1,4 @@
-"""docs/ACCURACY.md shows what results/personalise.json says of a few labelled recordings."""
+"""results/personalise.md shows what results/personalise.json says of a few labelled recordings."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def bench(load_bench: Callable[[str], ModuleType]) -> ModuleType:
 
 
 def test_the_document_shows_the_results(bench: ModuleType, tmp_path: Path) -> None:
-    text = (ROOT / "docs/ACCURACY.md").read_text(encoding="utf-8")
-    copy = tmp_path / "ACCURACY.md"
+    text = (ROOT / "results/personalise.md").read_text(encoding="utf-8")
+    copy = tmp_path / "personalise.md"
     copy.write_text(text, encoding="utf-8")
     bench.write_document(copy, FOUND)
     assert copy.read_text(encoding="utf-8") == text

@@ -21,7 +21,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,6 +34,7 @@ from typer.main import get_command
 
 import serein
 from serein.cli import app
+from serein.experiment.recipe import Recipe
 from serein.experiment.recipe_file import make_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +143,20 @@ def test_every_public_name_is_under_its_heading(linked: dict[Path, Links]) -> No
             assert {f"{module}.{name}" for name in names} <= places, module
 
 
+def test_every_recipe_key_and_every_query_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
+    monkeypatch.syspath_prepend(str(ROOT / "docs/site"))
+    pages = importlib.import_module("settings")
+    assert {field.name for field in fields(Recipe)} == {"name", *pages.SECTIONS}
+    for section in pages.SECTIONS.values():
+        described = pages.entries(section)
+        assert {field.name for field in fields(section)} == described.keys(), section
+        assert all(re.search(r"\. \w", text) for text in described.values()), section
+    queries = [row for row in pages.http_page().splitlines() if row.count("|") == 5]
+    assert len(queries) > 10
+    assert all(row.split("|")[4].strip() for row in queries)
+
+
 def test_every_command_name_and_card_has_its_place(linked: dict[Path, Links]) -> None:
     places = {file.name: links.places for file, links in linked.items()}
     for path in commands():
@@ -154,9 +169,8 @@ def test_every_command_name_and_card_has_its_place(linked: dict[Path, Links]) ->
 
 def test_marks_are_filled_in(site: Path) -> None:
     for file in site.rglob("*.html"):
-        assert not re.search(r"<!-- (take|table)\b", file.read_text("utf-8")), file
-    handbook = (site / "handbook.html").read_text("utf-8")
-    assert "augmentation before the split" in handbook
+        assert not re.search(r"<!-- table\b", file.read_text("utf-8")), file
+    assert "</table>" in (site / "results/stress.html").read_text("utf-8")
     chinese = (site / "index.zh.html").read_text("utf-8")
     assert '<html lang="zh"' in chinese
     assert all(

@@ -1,4 +1,4 @@
-"""docs/textbook.md: its figures are those of the results; test_site.py runs what it shows."""
+"""docs/textbook.md, results/textbook.md: figures are the results'; test_site.py runs blocks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from serein.training.balance import METHODS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/textbook.md").read_text(encoding="utf-8")
+WHOLE = (ROOT / "results/textbook.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, text: str = TEXT) -> list[str]:
@@ -52,11 +53,12 @@ def rows(methods: ModuleType) -> list[dict[str, Any]]:
 
 
 def test_the_figures_are_those_of_the_results(page):
-    assert page.filled(TEXT, page.read_results(ROOT / "results")) == TEXT
+    for text in (TEXT, WHOLE, (ROOT / "docs/FUSION.md").read_text(encoding="utf-8")):
+        assert page.filled(text, page.read_results(ROOT / "results")) == text
 
 
 def test_every_block_has_its_place(page):
-    marks = re.findall(r"<!-- textbook ([\w ]+) -->", TEXT)
+    marks = re.findall(r"<!-- textbook ([\w ]+) -->", TEXT + WHOLE)
     assert sorted(marks) == sorted([*page.BLOCKS, *page.BLOCKS])
 
 

@@ -1,10 +1,6 @@
-"""Pages that mkdocs makes rather than reads: commands, public names, model cards.
+"""Pages that mkdocs makes rather than reads: references, model cards, full results.
 
-A page of docs/ may hold two kinds of mark:
-
-    <!-- table: corpora -->                  a table of tables.py
-    <!-- take ACCURACY.md: make accuracy --> what stands between two such marks of another page,
-                                             where a bench wrote it
+The mark `<!-- table: corpora -->` on a page of docs/ is a table of tables.py.
 """
 
 from __future__ import annotations
@@ -14,11 +10,11 @@ import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation, Section
 from mkdocs.structure.pages import Page
 from reference import REFERENCE
+from settings import http_page, recipe_page
 from tables import ROOT, TABLES
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
@@ -28,6 +24,7 @@ import serein
 from serein.cli import app
 
 CARDS = sorted((ROOT / "src").rglob("CARD.md"))
+RESULTS = sorted((ROOT / "results").glob("*.md"))
 CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
 
 
@@ -35,46 +32,53 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
     pages = {"reference/commands.md": commands_page(), "reference/python.md": python_page()}
     pages["reference/modules.md"] = modules_page()
-    pages |= {card_place(card): card.read_text(encoding="utf-8") for card in CARDS}
+    pages |= {"reference/recipe.md": recipe_page(), "reference/http.md": http_page()}
+    for file, place in placed():
+        pages[place] = file.read_text(encoding="utf-8")
     for place, text in pages.items():
         files.append(File.generated(config, place, content=text))
     return files
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
-    """Put the model cards at the end of the reference."""
-    places = [files.get_file_from_path(card_place(card)) for card in CARDS]
-    pages = [Page(file.src_path.split("/")[-1][:-3], file, config) for file in places if file]
+    """Put the model cards and the full results at the end of the reference."""
     (reference,) = (item for item in nav.items if item.title == "Reference")
-    section = Section("Model cards", pages)
-    section.parent = reference
-    reference.children.append(section)
-    for page in pages:
-        page.parent = section
-    nav.pages.extend(pages)
+    for title, folder in (("Model cards", "cards"), ("Full results", "results")):
+        places = [place for _, place in placed() if place.startswith(folder)]
+        found = [files.get_file_from_path(place) for place in places]
+        pages = [Page(None, file, config) for file in found if file]
+        section = Section(title, pages)
+        section.parent = reference
+        reference.children.append(section)
+        for page in pages:
+            page.parent = section
+        nav.pages.extend(pages)
     return nav
+
+
+def placed() -> list[tuple[Path, str]]:
+    """Return the files outside docs/ that are pages, each with its place on the site."""
+    cards = [(card, card_place(card)) for card in CARDS]
+    return cards + [(file, f"results/{file.name}") for file in RESULTS]
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Put tables where the marks are; what is not on the site is named without a link."""
     text = re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
-    text = re.sub(r"<!-- take (\S+): (.+?) -->", lambda found: taken(*found.groups()), text)
+    text = re.sub(r"\]\(\.\./(?:docs/|(?=results/\w+\.md))", up_to_docs(page), text)
     text = re.sub(f"(?<={CHINESE})\n(?={CHINESE})", "", text)  # a browser would show a space
-    return re.sub(r"\[([^\]\n]+)\]\(\.\./[^)]+\)", r"\1", text)
+    return re.sub(r"\[([^\]\n]+)\]\(\.\./(?!\w+\.md)[^)]+\)", r"\1", text)
+
+
+def up_to_docs(page: Page) -> str:
+    """Return the start of a link from a page to one of docs/."""
+    return "](" + "../" * page.file.src_uri.count("/")
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Say which language a page is in."""
     chinese = page.file.src_uri.endswith(".zh.md")
     return output.replace('<html lang="en"', '<html lang="zh"', 1) if chinese else output
-
-
-def taken(name: str, mark: str) -> str:
-    """Return what stands between two marks of a page."""
-    pieces = (ROOT / "docs" / name).read_text(encoding="utf-8").split(f"<!-- {mark} -->")
-    if len(pieces) != 3:
-        raise PluginError(f"{name} has {len(pieces) - 1} marks <!-- {mark} -->; 2 are needed")
-    return pieces[1].strip()
 
 
 def card_place(card: Path) -> str:

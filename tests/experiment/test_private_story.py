@@ -1,4 +1,4 @@
-"""A private recipe, from its rules to the bundle's card; and the table of docs/PRIVACY.md."""
+"""A private recipe, from its rules to the bundle's card; and the table of results/private.md."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_recipe_of_the_document_is_one() -> None:
 
 def test_the_table_is_the_benchs(load_bench: Callable[[str], ModuleType]) -> None:
     bench = load_bench("private")
-    page = (ROOT / "docs" / "PRIVACY.md").read_text(encoding="utf-8")
+    page = (ROOT / "results" / "private.md").read_text(encoding="utf-8")
     found = json.loads((ROOT / "results" / "private.json").read_text(encoding="utf-8"))
     assert page.split(bench.MARK)[1].strip() == bench.markdown(found)
     assert [row["epsilon"] for row in found["rows"]] == [0.0, 0.0, *bench.EPSILONS] * 2

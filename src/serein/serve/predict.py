@@ -31,7 +31,9 @@ from serein.serve.schemas import (
     LANG,
     MODEL,
     SEGMENTS,
+    SHARED,
     SPEAKERS,
+    TIMELINE,
     UNSURE,
     WINDOW,
     Adapt,
@@ -66,7 +68,7 @@ def predict_routes(work: UploadWork) -> APIRouter:
         emotions: Annotated[str, EMOTIONS] = "",
         unsure_below: Annotated[float, UNSURE] = settings.unsure_below,
         adapt: Annotated[Adapt, ADAPT] = "none",
-        timeline: bool = True,
+        timeline: Annotated[bool, TIMELINE] = True,
         channels: Annotated[str, CHANNELS] = "mix",
         segments: Annotated[Cut, SEGMENTS] = "windows",
         speakers: Annotated[str | None, SPEAKERS] = None,
@@ -106,7 +108,7 @@ def predict_routes(work: UploadWork) -> APIRouter:
     )
     async def learn(
         request: Request,
-        to: AdaptTo,
+        to: Annotated[AdaptTo, SHARED],
         model: Annotated[str, MODEL] = "",
     ) -> JSONResponse:
         """Adapt to recordings, without labels: send the response with requests to /v1/predict."""

@@ -13,9 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from serein.defaults import HOP_RANGE_S, UNSURE_RANGE, WINDOW_RANGE_S
 
 WINDOW, HOP, UNSURE = (
-    Query(ge=allowed.low, le=allowed.high)
-    for allowed in (WINDOW_RANGE_S, HOP_RANGE_S, UNSURE_RANGE)
+    Query(ge=allowed.low, le=allowed.high, description=words)
+    for allowed, words in (
+        (WINDOW_RANGE_S, "Length of the windows of the timeline in seconds; else the model's own."),
+        (HOP_RANGE_S, "Seconds between the starts of windows, up to window_s; else the model's."),
+        (UNSURE_RANGE, "Abstention: below this confidence the emotion is unsure."),
+    )
 )
+TIMELINE = Query(description="Whether the response has the timeline.")
+SHARED = Query(description="What the recordings share: a place, microphone or language; a speaker.")
 CHANNELS = Query(
     pattern="^(mix|each|left|right|[1-9][0-9]?)$",
     description="mix averages them; each predicts each for itself; or one, such as left or 3.",
