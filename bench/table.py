@@ -1,7 +1,8 @@
 """Every model family on EmoDB and RAVDESS, on unseen speakers: `make table`.
 
 Writes results/models.json, a row a recipe, as each is done, and results/models.md. A row whose
-recipe has not changed is not measured again; a run that was killed goes on from the last epoch. Confidence is not calibrated here: the temperature changes neither UAR nor accuracy.
+recipe has not changed is not measured again; a run that was killed goes on from the last epoch.
+Confidence is not calibrated here: the temperature changes neither UAR nor accuracy.
 """
 
 from __future__ import annotations

@@ -65,3 +65,10 @@ def test_commands_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make (\w+)`", TEXT):
         assert f"\n{target}: " in makefile
+
+
+def test_affect_is_shown_as_measured(load_bench: Callable[[str], ModuleType]) -> None:
+    bench = load_bench("affect")
+    rows = json.loads((RESULTS / "affect.json").read_text())
+    assert TEXT.split(bench.MARK)[1].strip() == bench.markdown(rows)
+    assert len(rows) == 2 * len(bench.SYSTEMS)

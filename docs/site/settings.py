@@ -29,6 +29,7 @@ SECTIONS = {
     "face": recipe.Face,
     "text": recipe.Text,
     "fusion": recipe.Fusion,
+    "bursts": recipe.Bursts,
     "search": recipe.Search,
     "protocol": recipe.Protocol,
     "bundle": recipe.Packing,

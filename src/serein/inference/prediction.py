@@ -196,7 +196,8 @@ class Prediction(Segment):
         -------
         dict
             ``file model duration utterances_known kind speech emotion emotion_zh confidence
-            probabilities valence arousal timeline``; ``modalities contributions`` as in a segment;
+            probabilities valence arousal experimental timeline``, of which ``experimental`` names
+            the keys that are; ``modalities contributions`` as in a segment;
             ``lanes`` and ``notices`` where there are any.
         """
         whole = super().to_dict()
@@ -204,6 +205,7 @@ class Prediction(Segment):
         del whole["start"]
         result = {"file": self.file, "model": self.model, "duration": duration}
         result |= {"utterances_known": self.utterances_known} | whole
+        result["experimental"] = ["valence", "arousal"]  # derived: docs/EVALUATION.md
         if self.lanes:
             result["lanes"] = [lane.to_dict() for lane in self.lanes]
         if self.notices:

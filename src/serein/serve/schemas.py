@@ -58,7 +58,7 @@ class EmotionBody(BaseModel):
     emotion_zh: str | None
     confidence: float | None = Field(description="Calibrated, 0 to 1.")
     probabilities: dict[str, float]
-    valence: float | None = Field(description="-1 to 1, derived from the probabilities.")
+    valence: float | None = Field(description="Experimental: -1 to 1, derived from probabilities.")
     arousal: float | None
 
 
@@ -84,6 +84,7 @@ class PredictionBody(EmotionBody):
     model: str
     duration: float
     utterances_known: int = Field(description="Windows with speech that it is adapted to.")
+    experimental: list[str] = Field(description="Keys that are: valence and arousal.")
     timeline: list[SegmentBody] | None = Field(
         default=None,
         description="Left out if not asked for. Windows have no gaps, nor overlaps in a channel.",
