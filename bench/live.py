@@ -1,6 +1,6 @@
 """How fast a stream answers, how many one core carries, what an hour takes: `make live`.
 
-Writes results/live.json and the table in docs/LIVE.md. Everything runs in one thread. Speech is
+Writes results/live.json and the table in results/live.md. Everything runs in one thread. Speech is
 clips of the corpora one after the other, with pauses as in a conversation or without any; from the
 samples, where the corpora are not there. With --json only latency is measured, for docs/BENCH.md.
 """
@@ -51,7 +51,7 @@ def main() -> None:
         return
     found = measured(given.data, given.hours)
     write_json(RESULTS / "live.json", found)
-    write_between(ROOT / "docs" / "LIVE.md", MARK, table(found))
+    write_between(ROOT / "results" / "live.md", MARK, table(found))
     print(table(found))
 
 

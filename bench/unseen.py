@@ -326,8 +326,8 @@ def write_documents(root: Path, rows: list[Row]) -> None:
     """Put the tables between the marks of the documents."""
     document = root / "docs/ACCURACY.md"
     write_between(document, MARKS["unseen"], unseen_markdown(rows))
-    write_between(document, MARKS["open"], open_markdown(rows))
     more = root / "results/unseen.md"
+    write_between(more, MARKS["open"], open_markdown(rows))
     write_between(more, MARKS["sets"], sets_markdown(rows))
     write_between(more, MARKS["harder"], harder_markdown(rows))
 

@@ -45,6 +45,12 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 REASON = re.compile(r"needs an? \w+|needs recordings|takes minutes|.*tests/\w+")
+NOT_COUNTED = re.compile(r"README|\.zh\.md$")
+OTHER_WORDS = re.compile(
+    r"\b(?:strangers?|never heard|heard|answers?|answered|learnt from|halved|penalty|leans?|senses|"
+    r"judges?|crowd|flatters?|dawdle|not honest|standardised|copies)\b",
+    re.I,
+)
 PORT = "8765"  # in the pages; a free one in the tests
 KINDS = {"sh", "python", "toml", "text", ""}
 ALONE = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "COLUMNS": "200", "NO_PROXY": "*"}
@@ -151,7 +157,7 @@ def test_every_recipe_key_and_every_query_is_described(monkeypatch: pytest.Monke
     for section in pages.SECTIONS.values():
         described = pages.entries(section)
         assert {field.name for field in fields(section)} == described.keys(), section
-        assert all(re.search(r"\. \w", text) for text in described.values()), section
+        assert all(re.search(r"\. \S", text) for text in described.values()), section
     queries = [row for row in pages.http_page().splitlines() if row.count("|") == 5]
     assert len(queries) > 10
     assert all(row.split("|")[4].strip() for row in queries)
@@ -177,6 +183,17 @@ def test_marks_are_filled_in(site: Path) -> None:
         f"{spec.title}</a>" in (site / "licences.html").read_text("utf-8")
         for spec in serein.CORPORA.values()
     )
+
+
+def test_the_pages_are_short_and_say_it_as_the_field_says_it() -> None:
+    pages = {
+        page.name: page.read_text("utf-8") for page in PAGES if not NOT_COUNTED.search(page.name)
+    }
+    words = {name: len(text.split()) for name, text in pages.items()}
+    assert max(words.values()) <= 2000, words
+    assert sum(words.values()) <= 18_000, words
+    for name, text in pages.items():
+        assert not OTHER_WORDS.findall(text), name
 
 
 # --- what the blocks say ---
