@@ -258,6 +258,16 @@ def test_help_and_version() -> None:
     for command in ("predict", "models", "train", "evaluate", "export", "corpus"):
         assert command in text
     assert run("--version").stdout == f"serein {serein.__version__}\n"
+    assert "Three things to try" in run().stdout
+    predict = run("predict", "--help").stdout
+    assert all(f"─ {group} ─" in predict for group in ("What", "How", "Where to, in which form"))
+
+
+def test_doctor_says_what_is_there() -> None:
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["serein"] == serein.__version__
+    assert {"[train]", "[serve]", "providers", "cores", "cache"} <= found.keys()
+    assert all(found[name].startswith("runs: ") for name in serein.bundled_models())
 
 
 def test_corpus_shows_the_known_duplicate(corpus_dir) -> None:

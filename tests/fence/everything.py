@@ -35,6 +35,7 @@ COMMANDS: list[tuple[str, Words]] = [
     ("predict", (DATA / "clips", "--same-speaker")),
     ("listen", ("--file", VOICE, "--json")),
     ("models", ()),
+    ("doctor", ()),
     ("explain", (VOICE, "--model", "emodb", "--out", OUT / "why.png")),
     ("features", (DATA / "clips", "--set", "mfcc,f0", "--out", OUT / "features.csv")),
     ("plot", (VOICE, "--out", OUT / "voice.png")),

@@ -14,15 +14,16 @@ from copy import copy
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from serein import __version__
 from serein.cli.cache import cache
 from serein.cli.compare import compare
+from serein.cli.doctor import doctor
 from serein.cli.explain import explain
 from serein.cli.listen import listen
 from serein.cli.personalise import personalise
-from serein.cli.predict import models, predict
+from serein.cli.predict import PANEL, PANELS, models, predict
 from serein.cli.recipes import check_leaks, corpus, evaluate, export, train, tune
 from serein.cli.serve import serve
 from serein.cli.show import echo
@@ -30,6 +31,14 @@ from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
 from serein.errors import SereinError, reason_of
 from serein.untrusted import printable
+
+TO_TRY = """Three things to try:
+
+  serein predict call.wav        the emotion of a recording, or of each in a folder
+  serein serve                   a page in the browser, and HTTP for programs
+  serein doctor                  what is installed, and whether the models run
+
+serein --help lists all commands, serein COMMAND --help their options."""
 
 
 class Commands(TyperGroup):
@@ -46,6 +55,16 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
+class InPanels(TyperCommand):
+    """A command whose `--help` has its options in groups."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, each with its group."""
+        for param in super().get_params(ctx):
+            vars(param)["rich_help_panel"] = PANELS.get(str(param.name), PANEL)
+        return super().get_params(ctx)
+
+
 @contextmanager
 def _printable_errors() -> Iterator[None]:
     try:
@@ -60,14 +79,13 @@ app = typer.Typer(
     name="serein",
     cls=Commands,
     help="Speech emotion recognition that people can trust: how a listener would describe a voice.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(cls=InPanels)(predict)
 for command in (
-    *(predict, listen, serve, models, personalise, explain, features, plot, denoise),
-    *(evaluate, compare, check_leaks, stress, train, tune, export, corpus),
+    *(listen, serve, models, personalise, explain, features, plot, denoise),
+    *(evaluate, compare, check_leaks, stress, train, tune, export, corpus, doctor),
 ):
     app.command()(command)
 app.add_typer(cache)
@@ -108,9 +126,14 @@ def _with_one_command(asked: list[str]) -> typer.Typer:
 
 @app.callback(invoke_without_command=True)
 def serein(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Speech emotion recognition that people can trust."""
     if version:
         echo(f"serein {__version__}")
+    elif context.invoked_subcommand is None:
+        for line in TO_TRY.splitlines():
+            echo(line)
+    if version or context.invoked_subcommand is None:
         raise typer.Exit

@@ -57,6 +57,16 @@ if TYPE_CHECKING:
     from serein.inference.prediction import Prediction
 
 
+PANEL = "How"
+PANELS = {  # option of predict -> its group in --help; others are under PANEL
+    **dict.fromkeys(("inputs", "channels", "segments", "speakers", "timeline"), "What"),
+    **dict.fromkeys(("text", "transcribe", "face", "window", "hop", "max_seconds"), "What"),
+    **dict.fromkeys(
+        ("as_json", "form", "affect", "lang", "out", "adapt_save"), "Where to, in which form"
+    ),
+}
+
+
 class Segments(StrEnum):
     """What `--segments` takes."""
 
@@ -177,10 +187,10 @@ def predict(
 ) -> None:
     """Predict the emotion of recordings.
 
-    WAV, FLAC, Ogg (Opus, Vorbis), MP3, AIFF, CAF and more of any rate; with the extra [media] M4A,
-    WebM, 3GP, AMR, WMA; "no speech" where there is none. Of a
-    video (MP4, WebM, ...) or a picture, the face is used too. A model trained with faces or texts
-    needs no recording where --face or --text is given.
+    WAV, FLAC, Ogg (Opus, Vorbis), MP3, AIFF, CAF and more of any rate; with the extra media M4A,
+    WebM, 3GP, AMR, WMA; "no speech" where there is none. Of a video (MP4, WebM, ...) or a picture,
+    the face is used too. A model trained with faces or texts needs no recording where --face or
+    --text is given.
     """
     from serein.inference.load import load
     from serein.inference.multimodal import MultimodalRecognizer
