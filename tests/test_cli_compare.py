@@ -53,6 +53,17 @@ def test_a_table_with_tests_and_warnings(folders: list[Path], run: Run) -> None:
         assert f"model ({folder}): 8 folds of unseen speakers" in out
     assert "[c]: 8 folds" in out
     assert "144 clips, 8 speakers" in out
+    assert "with 8 speakers no p is below 0.0078" in out
+
+
+def test_a_table_fits_80_columns(
+    folders: list[Path], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out, _ = run("compare", *folders[:2])
+    rows = [line for line in out.splitlines() if line.startswith("│")]
+    assert all(len(line) <= 80 for line in rows)
+    assert sum("to +" in line for line in rows) == 1  # a difference and its interval on one line
 
 
 def test_json_and_a_page_at_once(folders: list[Path], run: Run, tmp_path: Path) -> None:

@@ -58,22 +58,21 @@ def _show(table: SideBySide) -> None:
     grid = make_table(
         f"{name}, each tested against the first over the speakers of the same clips",
         "system",
-        numbers=(name, "95 %", "difference", "95 % of it", "p", "p (Holm)"),
+        numbers=(f"{name} (95 %)", "difference (95 %)", "p (Holm)"),
     )
-    grid.add_column("warnings", overflow="fold")
+    for column in grid.columns[1:]:
+        column.no_wrap = True
     for row in table.rows:
         value, interval = row.scores[table.score]
-        tested = ["first" if row is table.rows[0] else "–", "", "", ""]
+        tested = ["first" if row is table.rows[0] else "–", ""]
         if row.test:
-            tested = [
-                signed(row.test.difference),
-                span(row.test.interval_95, sign=True),
-                p_value(row.test.p_value),
-                p_value(row.p_holm),
-            ]
-        warnings = ", ".join(row.warnings)
-        add_row(grid, row.name, score(value), span(interval), *tested, warnings)
+            over = f"{signed(row.test.difference)} ({span(row.test.interval_95, sign=True)})"
+            tested = [over, f"{p_value(row.test.p_value)} ({p_value(row.p_holm)})"]
+        add_row(grid, row.name, f"{score(value)} ({span(interval)})", *tested)
     print_table(grid)
+    least = [(row.test.least_p, row.test.speakers) for row in table.rows if row.test]
+    for p, speakers in sorted(set(least)):
+        echo(f"with {speakers} speakers no p is below {p:.2g}")
     for row in table.rows:
         echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
         for word, sentence in row.warnings.items():

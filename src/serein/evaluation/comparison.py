@@ -51,6 +51,13 @@ class Comparison:
         """Second less first."""
         return self.second - self.first
 
+    @property
+    def least_p(self) -> float:
+        """The smallest p that so few speakers can give: swapping none and all are as large."""
+        if self.speakers > MAX_EXACT:
+            return 1 / (PERMUTATIONS + 1)
+        return min(1.0, 2 / 2**self.speakers)
+
 
 @dataclass(frozen=True)
 class Change:

@@ -85,6 +85,7 @@ class SideBySide:
                 interval = row.test.interval_95
                 plain["test"] |= {
                     "difference": row.test.difference,
+                    "least_p": row.test.least_p,
                     "interval_95": None if math.isnan(interval[0]) else list(interval),
                 }
             rows.append(plain)
