@@ -50,8 +50,27 @@ SMALL: dict[str, dict[str, Any]] = {
     "voting": {"random_forest": {"trees": 10}},
     "stacking": {"random_forest": {"trees": 10}, "folds": 2},
 }
+OWN = """
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+def Plain(C: float = 1.0):
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C))
+
+class Net(nn.Module):
+    def __init__(self, inputs, classes, hidden: int = 16):
+        super().__init__()
+        layers = nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, series, lengths=None):
+        return self.layers(series.mean(dim=1))
+"""
+OF_OWN: dict[str, dict[str, Any]] = {"own:Plain": {"C": 0.5}, "own:Net": {"hidden": 8}}
 UNCALIBRATED = (  # a training fold has two speakers: too few for both of the first
-    *("bagging", "stacking"),
+    *("bagging", "stacking", "own:Net"),
     *(name for name in ARCHITECTURES if name != "lstm"),  # one network calibrated is enough
 )
 OF_NETWORKS: dict[str, dict[str, Any]] = {
@@ -86,7 +105,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the recordings; two tables: a balanced one, and one where sadness is rarer."""
     folder = tmp_path_factory.mktemp("studio")
     rows = []
@@ -97,8 +116,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 soundfile.write(folder / name, make_voice(emotion, speaker, take), RATE_HZ)
                 rows.append((name, emotion, f"s{speaker}"))
     write_table(folder / "mine.csv", rows)
+    (folder / "own.py").write_text(OWN)
     write_table(folder / "uneven.csv", [row for row in rows if "sadness-2" not in row[0]])
-    return folder
+    yield folder
+    for name in OF_OWN:  # which recipes put among the others
+        MODELS.pop(name, None)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +137,7 @@ def story(studio: Path, cache: Path) -> Story:
 
     def make(model: str, settings: dict[str, Any] | None = None, **sections: Any) -> Prepared:
         table = {
-            "name": model,
+            "name": model.replace(":", " "),
             "data": {"corpora": ["mine.csv"], "folder": "."},
             "features": {},
             "model": {"name": model, **(settings or {})},
@@ -172,11 +194,27 @@ def agrees(recognizer: serein.Recognizer, fitted: Fitted, prepared: Prepared) ->
         np.testing.assert_allclose(model_of(recognizer).of_signal(signal), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("nowhere:Net", {}, "there is no file"),
+        ("os:system", {}, "there is no file"),
+        ("own:Nobody", {}, "has no Nobody"),
+        ("own:Net", {"hiden": 8}, "unknown key 'hiden'"),
+    ],
+)
+def test_an_own_model_that_is_none_is_refused(
+    story: Story, name: str, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RecipeError, match=words):
+        story(name, settings)
+
+
 @pytest.mark.usefixtures("one_detector")
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [(name, SMALL.get(name, {})) for name in MODELS] + list(OF_NETWORKS.items()),
-    ids=[*MODELS, *(f"{name}-of-networks" for name in OF_NETWORKS)],
+    [*((name, SMALL.get(name, {})) for name in MODELS), *OF_NETWORKS.items(), *OF_OWN.items()],
+    ids=[*MODELS, *(f"{name}-of-networks" for name in OF_NETWORKS), *OF_OWN],
 )
 def test_from_a_recipe_to_an_answer(
     story: Story, tmp_path: Path, studio: Path, name: str, settings: dict[str, Any]

@@ -117,7 +117,8 @@ class Model:
     Attributes
     ----------
     name : str
-        A key of `serein.models.catalogue.MODELS`.
+        A key of `serein.models.catalogue.MODELS`; or ``module:Name`` of your own, in ``module.py``
+        beside the recipe, which is run.
     settings : dict
         Its hyperparameters: the other keys of the section.
     """

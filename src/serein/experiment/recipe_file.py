@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from serein.corpora import CORPORA
-from serein.errors import RecipeError
+from serein.errors import RecipeError, SettingError
 from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
 from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
 from serein.models.catalogue import MEMBERS, MODELS, takes_series
+from serein.models.own import add_own
 from serein.untrusted import check_file_name
 
 MAX_BYTES, MAX_DOTS = 100_000, 10  # of a file, and in a key
@@ -128,7 +129,7 @@ def short_table(corpus: str, model: str) -> dict[str, Any]:
     """Return the recipe of a corpus and a model as a TOML table."""
     name = Path(corpus).stem
     table: dict[str, Any] = {
-        "name": f"{name}-{model}",
+        "name": f"{name}-{model}".replace(":", " "),
         "data": {"corpora": [corpus]},
         "features": {},
         "model": {"name": model} | SETTINGS.get(model, {}),
@@ -165,6 +166,11 @@ def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
         if name in table:
             made = open_section(kind, table[name], f"{place}: {name}")
             recipe = replace(recipe, **{name: made})
+    if ":" in recipe.model.name:
+        try:
+            add_own(recipe.model.name, near)
+        except SettingError as error:
+            raise RecipeError(f"{place}: {error}") from error
     recipe = complete(recipe, place)
     try:
         return _absolute(recipe, near)
