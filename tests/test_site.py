@@ -318,7 +318,15 @@ def runnable(page: Path) -> bool:
     return any(block.why is None and block.kind not in {"text", ""} for block in blocks(page))
 
 
-RUNNABLE = [page for page in PAGES if runnable(page)]
+AS_IN_ENGLISH = "howto.zh.md"  # its blocks are those of the English page
+RUNNABLE = [page for page in PAGES if runnable(page) and page.name != AS_IN_ENGLISH]
+
+
+def test_chinese_how_tos_are_the_english_ones() -> None:
+    english = [block.code for block in blocks(ROOT / "docs/howto.md")]
+    chinese = [block.code for block in blocks(ROOT / "docs" / AS_IN_ENGLISH)]
+    assert len(chinese) > 10
+    assert [code for code in chinese if code not in english] == []
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
