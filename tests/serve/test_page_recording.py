@@ -198,7 +198,7 @@ def test_of_a_long_recording_the_share_of_time_of_each_emotion_comes_first(
         visitor.page.keyboard.press("ArrowRight")
         visitor.page.keyboard.press("ArrowRight")
         visitor.page.keyboard.press("ArrowRight")
-        assert visitor.text("#smooth-value") == "1.5 s"
+        visitor.page.wait_for_selector("#smooth-value:text-is('1.5 s')")
         visitor.page.wait_for_selector("#segments tbody td:text-is('0.33')")
 
 

@@ -34,6 +34,7 @@ export class RecordingView {
   private opened: Opened | null = null;
   private player: Player | null = null;
   private playable = false;
+  private reshaping = 0;
   private range: Range = [0, 0];
   /** Is told that the position has moved. */
   onMove: () => void = () => undefined;
@@ -57,7 +58,10 @@ export class RecordingView {
   ) {
     onRedraw(() => this.draw());
     for (const id of ["smooth", "least"]) {
-      byId(id).addEventListener("input", () => this.reshape());
+      byId(id).addEventListener("input", () => {
+        cancelAnimationFrame(this.reshaping);
+        this.reshaping = requestAnimationFrame(() => this.reshape());
+      });
     }
     byId("split-channels").addEventListener("click", splitChannels);
     byId("play").addEventListener("click", () => this.player?.toggle());

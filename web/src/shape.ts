@@ -1,7 +1,7 @@
 /** A timeline made smoother: means over a few seconds, and no segment shorter than wanted. */
 
 import { UNSURE } from "./emotions";
-import { ranked, runs, type Segment } from "./segments";
+import { runs, type Segment } from "./segments";
 
 export interface Shape {
   /** Length of the moving average; 0 leaves the timeline as it is. */
@@ -37,15 +37,17 @@ function smoothed(
     while (first < index && !near(first)) first += 1;
     for (last = Math.max(last, index); near(last + 1); ) last += 1;
     if (first === last) return segment;
-    const probabilities = Object.fromEntries(
-      labels.map((label, column) => [label, (means[column] as Mean)(first, last)]),
-    );
-    const [label, confidence] = ranked(probabilities)[0] as [string, number];
+    const probabilities: Record<string, number> = {};
+    let [emotion, confidence] = [UNSURE, 0];
+    labels.forEach((label, column) => {
+      const value = (probabilities[label] = (means[column] as Mean)(first, last));
+      if (value > confidence) [emotion, confidence] = [label, value];
+    });
     return {
       ...segment,
       probabilities,
       confidence,
-      emotion: confidence < unsureBelow ? UNSURE : label,
+      emotion: confidence < unsureBelow ? UNSURE : emotion,
       valence: valence(first, last),
       arousal: arousal(first, last),
     };
