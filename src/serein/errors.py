@@ -5,6 +5,7 @@
     SereinError                 base of all
     ├── SettingError            a parameter or option with a value that is not allowed
     ├── AudioError              a recording that cannot be read, or is outside the limits
+    │   ├── TooLongError        one that lasts longer than is read
     │   └── VideoError          the same for a video, a picture or a table of a face
     ├── TextError               a text that cannot be used, or is outside the limits
     ├── CorpusError             an invalid folder or table of a corpus
@@ -50,6 +51,10 @@ class SettingError(SereinError, ValueError):
 
 class AudioError(SereinError, ValueError):
     """A recording that cannot be read, or is outside the limits."""
+
+
+class TooLongError(AudioError):
+    """A recording that lasts longer than is read."""
 
 
 class VideoError(AudioError):

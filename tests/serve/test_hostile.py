@@ -73,7 +73,7 @@ def test_a_day_of_opus_in_a_small_file(service) -> None:
     assert len(data) < 4 * MEGABYTE
     before = memory(service)
     answer = post(service, data)
-    assert code(answer) == "unreadable"
+    assert code(answer) == "too_long"
     assert "longer than 600 s" in answer.text
     assert "raise max_s" not in answer.text
     assert memory(service) - before < 100

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -337,3 +338,32 @@ def test_the_page_is_small_and_soon_painted(browser: Any, service: Any) -> None:
             visitor.page.reload()
             took.append(visitor.page.evaluate(PAINT))
         assert min(took) < 1000 * busy, took
+
+
+def test_settings_hold_for_what_is_run_with_them(browser: Any, service: Any) -> None:
+    with visiting(browser, service.url) as visitor:
+        page = visitor.page
+        visitor.give(GERMAN)
+        visitor.wait_opened(GERMAN.name)
+        assert "unsure" in visitor.text("#list .col-emotion")
+        assert not page.is_visible("#run-again")
+        page.click("#window-settings summary")
+        page.fill("#unsure-below", "0")
+        page.fill("#window", "4")
+        page.fill("#hop", "5")  # longer than a window: the usual one holds
+        page.click("#run-again:text-is('Run again with the new settings')")
+        page.wait_for_selector("#list .col-emotion:not(:has-text('unsure'))")
+        asked = [address for address in visitor.asked if "/v1/predict" in address][-1]
+        query = parse_qs(urlsplit(asked).query)
+        assert [query[name] for name in ("unsure_below", "window_s", "hop_s")] == [
+            *(["0"], ["4"], ["0.5"])
+        ]
+        page.select_option("#model", "emodb")
+        visitor.give(FAST)  # is run with what is chosen now; the other stays as it is
+        page.wait_for_selector("#batch-progress:text-is('2 of 2 done')")
+        assert page.locator("#list .col-model").all_inner_texts() == ["multi", "emodb"]
+        page.click("#run-again:text-is('Run again with emodb')")
+        page.wait_for_selector("#run-again", state="hidden")
+        page.wait_for_selector("#summary-facts:has-text('model emodb')")
+        assert page.locator("#list .col-model").all_inner_texts() == ["emodb", "emodb"]
+        assert visitor.violations() == []

@@ -13,7 +13,9 @@ export interface Tier {
 }
 
 /** Praat wants every moment of a tier in an interval: gaps are empty ones. */
-export function textGrid(tiers: readonly Tier[], durationS: number): string {
+export function textGrid(tiers: readonly Tier[], recordingS: number): string {
+  const ends = tiers.map(({ intervals }) => intervals.at(-1)?.end ?? 0);
+  const durationS = Math.max(recordingS, ...ends);
   const lines = [
     ...['File type = "ooTextFile"', 'Object class = "TextGrid"', ""],
     ...[`xmin = 0`, `xmax = ${s(durationS)}`, "tiers? <exists>"],
@@ -82,7 +84,7 @@ function filled(intervals: readonly Interval[], durationS: number): Interval[] {
   let at = 0;
   for (const interval of intervals) {
     if (interval.start > at) all.push({ start: at, end: interval.start, text: "" });
-    all.push(interval);
+    all.push({ ...interval, start: Math.max(at, interval.start) });
     at = interval.end;
   }
   if (at < durationS || !all.length) all.push({ start: at, end: durationS, text: "" });

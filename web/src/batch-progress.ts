@@ -31,8 +31,11 @@ export class BatchProgress {
     if (!jobs.length) return;
     this.announced = Date.now();
     const prediction = shown && predictionOf(shown);
-    const opened = finished && prediction ? ` ${shown.name}: ${predictionName(prediction)}` : "";
-    byId("batch-say").textContent = `${progressText(counts(jobs))}.${opened}`;
+    const progress = progressText(counts(jobs));
+    byId("batch-say").textContent =
+      finished && prediction
+        ? t("announcedWith", { progress, name: shown.name, emotion: predictionName(prediction) })
+        : t("announced", { progress });
   }
 }
 

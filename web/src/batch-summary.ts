@@ -4,7 +4,7 @@ import { options } from "./batch-filter";
 import { byId, h } from "./dom";
 import { colourOf } from "./emotions";
 import { clock, number } from "./format";
-import { emotionName, percent, t } from "./i18n";
+import { emotionName, listed, percent, t } from "./i18n";
 import { isDark } from "./theme";
 import type { Job } from "./jobs";
 import { groups, summary, type Group, type Share, type Summary } from "./statistics";
@@ -51,8 +51,8 @@ export function factsText(found: Summary): string {
     found.unsure ? t("sumUnsure", { count: found.unsure }) : "",
     found.silent ? t("sumSilent", { count: found.silent }) : "",
     found.failed ? t("sumFailed", { count: found.failed }) : "",
-    found.models.length ? t("sumModels", { names: found.models.join(", ") }) : "",
-    found.languages.length ? t("sumLanguages", { names: found.languages.join(", ") }) : "",
+    found.models.length ? t("sumModels", { names: listed(found.models) }) : "",
+    found.languages.length ? t("sumLanguages", { names: listed(found.languages) }) : "",
   ];
   return parts.filter(Boolean).join(" · ");
 }

@@ -10,7 +10,7 @@ import { BatchExport } from "./batch-export";
 import { byId } from "./dom";
 import { errorText } from "./errors";
 import { applyTable, isTable, readTable, type FactTable } from "./facts";
-import { predictionName, t } from "./i18n";
+import { listed, predictionName, t } from "./i18n";
 import { isFinished, newJob, predictionOf, sameSettings } from "./jobs";
 import type { Given, Job, Settings } from "./jobs";
 import { isAt, linkTo, momentOf, type Moment } from "./moment";
@@ -172,7 +172,7 @@ export class Batch {
     if (!table) return this.say(t("tableNoFile", { name: file.name }));
     this.tables.push(table);
     const count = applyTable(table, this.queue.jobs);
-    this.say(t("tableRead", { name: file.name, count, columns: table.columns.join(", ") }));
+    this.say(t("tableRead", { name: file.name, count, columns: listed(table.columns) }));
     this.draw();
   }
 

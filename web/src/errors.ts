@@ -1,7 +1,7 @@
 /** Error messages in the language of the page. */
 
 import { ServiceError } from "./api";
-import { isKey, t } from "./i18n";
+import { isKey, language, t } from "./i18n";
 import { Refused } from "./queue";
 
 export interface Failure {
@@ -16,7 +16,8 @@ export function errorText(error: unknown): Failure {
   if (error instanceof ServiceError) {
     const key = `error_${error.code}`;
     const text = isKey(key) ? t(key) : t("errorServer", { status: error.status });
-    return { code: error.code || `http_${error.status}`, text, detail: error.message };
+    const detail = language() === "en" || !isKey(key) ? error.message : ""; // it is in English
+    return { code: error.code || `http_${error.status}`, text, detail };
   }
   if (error instanceof Refused) return { code: error.code, text: t(`error_${error.code}`), detail: "" };
   if (error instanceof TypeError) return { code: "no_answer", text: t("errorOffline"), detail: "" };

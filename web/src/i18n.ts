@@ -4,6 +4,7 @@ import { EMOTIONS, UNSURE } from "./emotions";
 import { ranked } from "./segments";
 import { redraw } from "./theme";
 import { en, type Key, type Words } from "./words/en";
+import { inChinese } from "./words/model-facts";
 import { zh } from "./words/zh";
 
 export const LANGUAGES = ["en", "zh"] as const;
@@ -40,6 +41,17 @@ export function chooseLanguage(next: Language): void {
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   return TABLES[current][key].replace(/\{(\w+)\}/g, (_, name: string) => `${values[name] ?? ""}`);
+}
+
+/** Several names, as the language lists them. */
+export function listed(names: readonly string[]): string {
+  return names.join(current === "zh" ? "、" : ", ");
+}
+
+/** What a bundle says of itself in English, in the language of the page, and that language. */
+export function modelFact(text: string): { text: string; lang: string } {
+  const zh = current === "zh" ? inChinese(text) : null;
+  return zh === null ? { text, lang: "en" } : { text: zh, lang: "zh-Hans" };
 }
 
 export function isKey(word: string): word is Key {

@@ -1,10 +1,11 @@
 /** What was recorded live, as files: its sound, and its utterances as the stream told them. */
 
+import { textGrid } from "./annotations";
 import { byId, save } from "./dom";
 import { csvFile, segmentsCsv } from "./export";
 import { t } from "./i18n";
 import type { Segment } from "./segments";
-import { textGrid } from "./textgrid";
+import { tiersOfSegments } from "./spoken";
 
 export interface LiveRecording {
   name: string;
@@ -30,6 +31,6 @@ export function bindLiveFiles(recorded: () => LiveRecording): void {
     return new Blob([`${JSON.stringify(values, null, 2)}\n`], { type: "application/json" });
   });
   bind("live-textgrid", "TextGrid", ({ utterances, durationS }) =>
-    new Blob([textGrid(utterances, durationS, t("voiceTier"))], { type: "text/plain" }),
+    new Blob([textGrid(tiersOfSegments(t("voiceTier"), utterances), durationS)], { type: "text/plain" }),
   );
 }

@@ -16,6 +16,7 @@ import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
 import { RecordingView } from "./recording-view";
 import { modelFacts } from "./models";
 import { VoiceChoice } from "./voice-choice";
+import { WindowSettings } from "./window-settings";
 
 let available: Model[] = [];
 let serviceLimits: Limits = {};
@@ -34,6 +35,7 @@ const opened = new RecordingView(
     batch.openAgain();
   },
 );
+const windows = new WindowSettings(() => batch.drawAgain());
 const emotions = new EmotionChoice(() => batch.drawAgain());
 const batch = new Batch(settings, opened, {
   models: () => available,
@@ -58,8 +60,7 @@ function chosen(): Model | undefined {
 
 /** What is asked of the service, for recordings and for live streams. */
 function settings(): Settings {
-  const unsure = String(chosen()?.unsure_below ?? 0);
-  const query = { model: select.value, emotions: emotions.value, unsure_below: unsure };
+  const query = { model: select.value, emotions: emotions.value, ...windows.value };
   return { query: { ...query, ...voices.value }, to: batch.adaptation.to };
 }
 
@@ -106,6 +107,7 @@ function draw(): void {
   const model = chosen();
   byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
   emotions.draw(model?.labels ?? []);
+  windows.draw(model?.unsure_below ?? 0);
   byId("emotions").hidden = !model;
   batch.adaptation.enable(select.value, model?.adapts.includes("recordings") ?? false);
   batch.drawAgain();

@@ -3,11 +3,11 @@
 import type { Model, Score } from "./api";
 import { h } from "./dom";
 import { number } from "./format";
-import { t } from "./i18n";
+import { modelFact, t } from "./i18n";
 
 export function modelFacts(model: Model): HTMLElement[] {
   return [
-    h("p", {}, t("licence", { licence: model.licence })),
+    h("p", {}, t("licence", { licence: modelFact(model.licence).text })),
     h(
       "details",
       {},
@@ -37,13 +37,12 @@ function table({ scores, precision }: Model): HTMLElement {
 
 function row(score: Score): HTMLElement {
   const [low, high] = score.uar_interval_95;
-  const { protocol } = score;
-  const said = score.adapted ? t("adaptedScore", { protocol }) : protocol;
+  const { text, lang } = modelFact(score.protocol);
   const interval = `${number(low)}–${number(high)}`;
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, score.corpus, h("small", {}, said)),
+    h("th", { scope: "row" }, score.corpus, h("small", { lang }, text)),
     h("td", { class: "number" }, number(score.uar), h("small", {}, interval)),
     h("td", { class: "number" }, number(score.expected_calibration_error)),
   );

@@ -6,7 +6,7 @@ import { byId, h, save } from "./dom";
 import { colourOf } from "./emotions";
 import { errorText } from "./errors";
 import { clock, number } from "./format";
-import { emotionName, language, predictionName, t } from "./i18n";
+import { emotionName, language, modelFact, predictionName, t } from "./i18n";
 import { pathOf, predictionOf, type Job } from "./jobs";
 import css from "./report.css?inline";
 import { merged } from "./segments";
@@ -62,7 +62,7 @@ function modelParts(jobs: readonly Job[], models: readonly Model[]): HTMLElement
     const text = scores.map(({ corpus, uar, uar_interval_95: [low, high] }) => {
       return `${corpus} ${number(uar)} (${number(low)}–${number(high)})`;
     });
-    return h("p", {}, `${model.name}: ${t("licence", { licence: model.licence })}. ${t("reportUar")} ${text.join("; ")}.`);
+    return h("p", {}, `${model.name}: ${t("licence", { licence: modelFact(model.licence).text })}. ${t("reportUar")} ${text.join("; ")}.`);
   });
   return [h("h2", {}, t("model")), ...rows, ...settingsOf(jobs)];
 }

@@ -20,19 +20,22 @@ export function tiersOf(job: Job): Tier[] {
   const prediction = predictionOf(job);
   if (!prediction) return [];
   return voicesOf(prediction, PLAIN).flatMap((voice) => {
-    const segments = spokenBy(voice, job.review.segments);
-    const name = fileName(voice);
-    const tier = (of: string, text: (segment: Segment) => string): Tier => ({
-      name: `${name}${of}`,
-      intervals: segments.map((one) => ({ start: one.start, end: one.end, text: text(one) })),
-    });
-    return [
-      tier("", ({ emotion }) => emotion ?? ""),
-      ...(["confidence", "valence", "arousal"] as const).map((key) =>
-        tier(` ${key}`, (segment) => segment[key]?.toFixed(4) ?? ""),
-      ),
-    ];
+    return tiersOfSegments(fileName(voice), spokenBy(voice, job.review.segments));
   });
+}
+
+export function tiersOfSegments(name: string, segments: readonly Segment[]): Tier[] {
+  const spoken = segments.filter(({ emotion }) => emotion !== null);
+  const tier = (of: string, text: (segment: Segment) => string): Tier => ({
+    name: `${name}${of}`,
+    intervals: spoken.map((one) => ({ start: one.start, end: one.end, text: text(one) })),
+  });
+  return [
+    tier("", ({ emotion }) => emotion ?? ""),
+    ...(["confidence", "valence", "arousal"] as const).map((key) =>
+      tier(` ${key}`, ({ [key]: value }) => value === null ? "" : String(Number(value.toFixed(4)))),
+    ),
+  ];
 }
 
 function spokenBy(voice: Voice, corrections: readonly Correction[]): Segment[] {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import html from "../index.html?raw";
 import { colourOf, dashOf, EMOTIONS } from "../src/emotions";
 import { en } from "../src/words/en";
+import { inChinese } from "../src/words/model-facts";
 import { zh } from "../src/words/zh";
 
 const CARD = { light: "#ffffff", dark: "#1a2029" }; // --card of style.css
@@ -12,6 +13,10 @@ const scripts = import.meta.glob<string>("../src/*.ts", {
   import: "default",
   eager: true,
 });
+const manifests = import.meta.glob<{ licence: string; scores: { protocol: string }[] }>(
+  "../../src/serein/inference/pretrained/*/manifest.json",
+  { import: "default", eager: true },
+);
 const sources = [html, ...Object.values(scripts)].join("\n");
 
 test("both languages have the same words, with the same blanks to fill", () => {
@@ -21,6 +26,22 @@ test("both languages have the same words, with the same blanks to fill", () => {
     expect(blanks(zh[key as keyof typeof en]), key).toEqual(blanks(text));
     expect(text, key).not.toBe("");
   }
+});
+
+test("what the bundles say of themselves is in Chinese too", () => {
+  const facts = Object.values(manifests).flatMap(({ licence, scores }) => [
+    licence,
+    ...scores.map(({ protocol }) => protocol),
+  ]);
+  expect(facts.length).toBeGreaterThan(10);
+  expect(facts.filter((text) => inChinese(text) === null)).toEqual([]);
+});
+
+test("Chinese has full-width punctuation, and the words of the field", () => {
+  const texts = Object.values(zh);
+  const narrow = /[\u4e00-\u9fff][,:;?!.]|[,:;?!][\u4e00-\u9fff]|\d %/;
+  expect(texts.filter((text) => narrow.test(text))).toEqual([]);
+  expect(texts.filter((text) => /预测|服务(?!端)|(?<!自)适应|情绪识别/.test(text))).toEqual([]);
 });
 
 test("every word is used", () => {

@@ -33,7 +33,7 @@ from serein.audio.container import (
     opened,
 )
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, reason_of
+from serein.errors import AudioError, TooLongError, reason_of
 
 Signal = npt.NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
@@ -469,8 +469,8 @@ def _peak(samples: npt.NDArray[Any], name: str) -> float:
     return peak
 
 
-def _too_long(name: str, limits: Limits) -> AudioError:
-    return AudioError(
+def _too_long(name: str, limits: Limits) -> TooLongError:
+    return TooLongError(
         f"{name}: lasts longer than {_seconds(limits.max_s)}, the most that is read; "
         "cut it into pieces, or raise max_s in the limits"
     )

@@ -33,6 +33,7 @@ from serein.serve.decoder_process import (
     READY,
     REQUEST,
     SAMPLES,
+    TOO_LONG,
     Options,
 )
 from serein.serve.errors import RequestError
@@ -138,8 +139,10 @@ class DecoderPool:
             return sound
         reason = payload.decode("utf-8", "replace").removeprefix("<bytes>: ")
         reason = reason.removesuffix(SERVER_ADVICE)
-        if kind == INVALID:
-            raise RequestError("unreadable", f"the file {reason}")
+        if kind in (INVALID, TOO_LONG):
+            raise RequestError(
+                "unreadable" if kind == INVALID else "too_long", f"the file {reason}"
+            )
         self._failed("limits")
         raise RequestError("decoder_failed", f"the file {reason}")
 
@@ -164,7 +167,7 @@ class DecoderPool:
         ended = await decoder.ended()
         if ended != DONE:
             return FAILED, (NO_TIME if ended == LATE else BROKE).encode()
-        if reply is None or reply[0] not in (SAMPLES, INVALID, FAILED):
+        if reply is None or reply[0] not in (SAMPLES, INVALID, TOO_LONG, FAILED):
             raise EOFError("no reply")
         if decoder.control is None:
             await self._end(decoder)

@@ -7,8 +7,8 @@ how the fork ended. It never reads a file itself, so that no fork finds another'
 
 A request is 8 bytes of length, little-endian, one of the channel (0 the average, 255 each), then
 the file. A reply is one byte, then 8 bytes of length, then so many bytes: ``S`` a `LAYOUT` and the
-samples of each signal as float32, ``E`` why the file is invalid, ``F`` how decoding failed; ``R``,
-ready to work, and the restrictions that hold as JSON.
+samples of each signal as float32, ``E`` why the file is invalid, ``L`` that it is too long, ``F``
+how decoding failed; ``R``, ready to work, and the restrictions that hold as JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from serein.audio.channels import Taken
 from serein.audio.media import load_decoders
 from serein.audio.read import read_sound
 from serein.defaults import Limits
-from serein.errors import AudioError, MissingExtraError
+from serein.errors import AudioError, MissingExtraError, TooLongError
 from serein.serve.sandbox import RESTRICTIONS, keep_only, limit, protect_memory, restrict
 
 REQUEST = struct.Struct("<QB")
@@ -37,7 +37,7 @@ LAYOUT = struct.Struct("<BBBB")  # signals, channel of the first, channels of th
 DIFFER, CANCELLED = 1, 2  # flags
 MIX, EACH = 0, 255
 HEAD = struct.Struct("<cQ")
-READY, SAMPLES, INVALID, FAILED = b"R", b"S", b"E", b"F"
+READY, SAMPLES, INVALID, TOO_LONG, FAILED = b"R", b"S", b"E", b"L", b"F"
 DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
 MAX_OPEN_FILES = 16
 TRIAL_S = 20.0  # to decode half a second at the start, when the machine may be busy
@@ -141,7 +141,8 @@ def _decode(requests: BinaryIO, replies: BinaryIO, options: Options) -> None:
     except MemoryError:
         _write(replies, FAILED, NO_MEMORY.encode())
     except (AudioError, MissingExtraError) as error:
-        _write(replies, INVALID, str(error).encode("utf-8", "replace"))
+        kind = TOO_LONG if isinstance(error, TooLongError) else INVALID
+        _write(replies, kind, str(error).encode("utf-8", "replace"))
 
 
 def _channels(code: int) -> Taken:

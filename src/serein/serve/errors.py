@@ -19,6 +19,7 @@ STATUS = {
     "wrong_method": 405,
     "slow_upload": 408,
     "too_large": 413,
+    "too_long": 413,
     "unsupported_type": 415,
     "unreadable": 422,
     "invalid": 422,

@@ -24,7 +24,7 @@ from serein.serve.uploads import ADAPTATION, FIELD, Body, Store, read_body
 Result = TypeVar("Result")
 FILE = {"type": "string", "format": "binary"}
 ERRORS = error_responses(
-    *("bad_name", "unknown_model", "slow_upload", "too_large", "unsupported_type"),
+    *("bad_name", "unknown_model", "slow_upload", "too_large", "too_long", "unsupported_type"),
     *("unreadable", "invalid", "decoder_failed", "busy"),
 )
 
