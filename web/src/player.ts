@@ -50,7 +50,7 @@ export class Player {
   constructor(
     container: HTMLElement,
     sound: Blob,
-    private readonly duration: number,
+    readonly duration: number,
     private shown: Shown,
     handlers: PlayerHandlers,
   ) {

@@ -7,28 +7,18 @@ import { CurvesView } from "./curves-view";
 import { byId, h } from "./dom";
 import { clock } from "./format";
 import { onGestures } from "./gestures";
-import { emotionName, predictionName, t, voiceName } from "./i18n";
+import { emotionName, predictionName, t } from "./i18n";
+import { bindKeys } from "./keys";
 import { Lanes } from "./lanes";
+import { openedOf, segmentsOf, type Opened } from "./opened";
 import { frequencies, Player, SPECTROGRAM_UP_TO_S, type Shown } from "./player";
 import { drawPrediction } from "./prediction";
 import { bindSaveButtons } from "./save-files";
-import { merged, segmentAt, type Segment } from "./segments";
+import { segmentAt, type Segment } from "./segments";
 import { markRow, segmentTable } from "./table";
 import { currentPalette, onRedraw, reducedMotion } from "./theme";
 import { drawTimes } from "./time-axis";
-import { voicesOf, type Voice } from "./voices";
-
-/** A recording that is open, and what is shown of it. */
-interface Opened {
-  recording: Recording;
-  voices: readonly Voice[];
-  /** The one that is shown in detail. */
-  voice: Voice;
-  /** Of this voice. */
-  segments: readonly Segment[];
-  /** Of all voices. */
-  rows: readonly Segment[];
-}
+import type { Voice } from "./voices";
 
 export class RecordingView {
   private opened: Opened | null = null;
@@ -49,7 +39,7 @@ export class RecordingView {
   private readonly axis = byId<HTMLCanvasElement>("time-axis");
   private readonly lanes = new Lanes(
     (voice) => this.choose(voice),
-    (canvas, voice) => this.bindPointer(canvas, () => rowsOf(voice)),
+    (canvas, voice) => this.bindPointer(canvas, () => segmentsOf(voice)),
   );
 
   constructor(
@@ -68,8 +58,7 @@ export class RecordingView {
     byId("zoom").addEventListener("input", (event) =>
       this.player?.zoom(Number((event.target as HTMLInputElement).value)),
     );
-    this.slider.addEventListener("keydown", (event) => this.onKey(event));
-    document.addEventListener("keydown", (event) => this.onKeyAnywhere(event));
+    bindKeys(this.slider, () => this.player);
     for (const picture of [this.wave, this.curves.canvas]) {
       this.bindPointer(picture, () => this.opened?.segments ?? []);
     }
@@ -158,18 +147,9 @@ export class RecordingView {
     return { timeline: voice.timeline, segments, channel: voice.channel };
   }
 
-  /** Whoever speaks longest is shown in detail; a conversation's rows are what is said in it. */
   private openedOf(recording: Recording): Opened {
     const seconds = (id: string): number => Number(byId<HTMLInputElement>(id).value);
-    const { prediction, unsureBelow } = recording;
-    const shape = { smoothS: seconds("smooth"), leastS: seconds("least"), unsureBelow };
-    const voices = voicesOf(prediction, shape);
-    const voice = voices.reduce((most, one) => (one.speechS > most.speechS ? one : most));
-    const segments = rowsOf(voice);
-    if (voices.length === 1) return { recording, voices, voice, segments, rows: segments };
-    const rows = voices.flatMap(rowsOf).filter((row) => voiceName(row) !== "");
-    rows.sort((left, right) => left.start - right.start);
-    return { recording, voices, voice, segments, rows };
+    return openedOf(recording, seconds("smooth"), seconds("least"));
   }
 
   /** Take smoothing and the least length of segments as they are chosen now. */
@@ -184,7 +164,7 @@ export class RecordingView {
   /** Show another voice in detail. */
   private choose(voice: Voice): void {
     if (!this.opened) return;
-    this.opened = { ...this.opened, voice, segments: rowsOf(voice) };
+    this.opened = { ...this.opened, voice, segments: segmentsOf(voice) };
     this.player?.show(this.shown(this.opened));
     this.draw();
   }
@@ -305,55 +285,12 @@ export class RecordingView {
     picture.addEventListener("pointerleave", () => this.curves.drawReadout(this.player?.time ?? 0));
   }
 
-  private onKey(event: KeyboardEvent): void {
-    if (!this.player || !this.opened) return;
-    const { duration } = this.opened.recording.prediction;
-    const step = event.shiftKey ? 5 : 1;
-    const { time } = this.player;
-    const moves: Record<string, () => void> = {
-      ArrowLeft: () => this.player?.seek(time - step),
-      ArrowDown: () => this.player?.seek(time - step),
-      ArrowRight: () => this.player?.seek(time + step),
-      ArrowUp: () => this.player?.seek(time + step),
-      PageDown: () => this.player?.seek(time - 10),
-      PageUp: () => this.player?.seek(time + 10),
-      Home: () => this.player?.seek(0),
-      End: () => this.player?.seek(duration),
-      " ": () => this.player?.toggle(),
-      Enter: () => this.player?.toggle(),
-      Escape: () => this.player?.select(null),
-    };
-    const move = moves[event.key];
-    if (!move) return;
-    event.preventDefault();
-    move();
-  }
-
-  /** Space and arrows hold everywhere, except where they have another use. */
-  private onKeyAnywhere(event: KeyboardEvent): void {
-    const { key, target, altKey, ctrlKey, metaKey, defaultPrevented } = event;
-    if (defaultPrevented || altKey || ctrlKey || metaKey || !(target instanceof Element)) return;
-    if (target.closest("input, select, textarea, dialog, #position")) return;
-    if (key === " " && target.closest("button, a, summary")) return;
-    if (["ArrowLeft", "ArrowRight", " ", "Escape"].includes(key)) this.onKey(event);
-  }
-
   private cannotPlay(): void {
     this.player?.destroy();
     this.player = null;
     this.playable = false;
     this.draw();
   }
-}
-
-/** The segments of a voice; where there is one only, it has the numbers of the whole. */
-function rowsOf({ timeline, whole }: Voice): Segment[] {
-  const segments = merged(timeline);
-  const spoken = segments.filter(({ emotion }) => emotion !== null);
-  if (spoken.length !== 1 || spoken[0]?.emotion !== whole.emotion) return segments;
-  const { confidence, probabilities, valence, arousal } = whole;
-  const same = { confidence, probabilities, valence, arousal };
-  return segments.map((one) => (one.emotion === null ? one : { ...one, ...same }));
 }
 
 function hertz({ hz, top }: { hz: number; top: number }): HTMLElement {
