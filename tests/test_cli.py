@@ -263,6 +263,16 @@ def test_help_and_version() -> None:
     assert all(f"─ {group} ─" in predict for group in ("What", "How", "Where to, in which form"))
 
 
+def test_errors_are_in_chinese_too(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    gone = tmp_path / "gone.wav"
+    said = run("predict", tmp_path / "empty.wav", gone, "--lang", "zh", status=1).stderr
+    assert f"serein: {tmp_path / 'empty.wav'}：是空文件；请重新录制或导出" in said
+    assert f"serein: {gone}：没有这个文件；请检查路径" in said
+    said = run("predict", gone, "--lang=zh", "--model", "mutli", status=2).stderr
+    assert said.startswith("serein: 无法预测：unknown model 'mutli'")
+
+
 def test_doctor_says_what_is_there() -> None:
     found = json.loads(run("doctor", "--json").stdout)
     assert found["serein"] == serein.__version__

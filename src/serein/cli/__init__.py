@@ -21,6 +21,7 @@ from serein.cli.cache import cache
 from serein.cli.compare import compare
 from serein.cli.doctor import doctor
 from serein.cli.explain import explain
+from serein.cli.language import Language, error_text
 from serein.cli.listen import listen
 from serein.cli.personalise import personalise
 from serein.cli.predict import PANEL, PANELS, models, predict
@@ -100,7 +101,10 @@ def main() -> None:
     try:
         _with_one_command(sys.argv[1:2])()
     except SereinError as error:
-        echo(f"serein: {error}", err=True)
+        # before typer has read it: an error may come from there
+        chinese = "zh" in "=".join(sys.argv).partition("--lang=")[2].split("=")[:1]
+        lang = Language.zh if chinese else Language.en
+        echo(f"serein: {error_text(error, lang)}", err=True)
         sys.exit(2)
     except BrokenPipeError:  # the reader, `head` for one, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,33 @@ TEXTS = {  # English, Chinese; some have a place for a number or a name
     "behind": ("behind by {:.1f} s", "落后 {:.1f} 秒"),
     "lost": ("lost {:.1f} s of sound", "丢失 {:.1f} 秒声音"),
 }
+
+
+ERRORS = {  # what an English error says after the name -> Chinese, with the same parts
+    r"there is no such file; .*": "没有这个文件；请检查路径",
+    r"may not be read; .*": "没有读取权限；请给自己读取权限",
+    r"is empty .*": "是空文件；请重新录制或导出",
+    r"is truncated: .*": "文件不完整，被截断了；请重新复制或导出",
+    r"cannot be decoded \((.*)\); need .*": "无法解码（{}）；请先转换为 WAV 或 FLAC",
+    r"lasts longer than (.*), the most .*": "超过 {}，这是能读取的上限；请切成几段",
+    r"has (\d+) channels; .*": "有 {} 个声道，太多；请只保留有人声的声道",
+    r"has a sampling rate of (\d+) Hz; .*": "采样率为 {} Hz，超出范围；请重新导出",
+    r"is \d+ samples? \((.*)\); need at least (.*)": "只有 {}，至少需要 {}",
+    r"no recording in this folder.*": "这个文件夹里没有录音",
+    r"is several recordings in one.*": "一个文件里有几段录音；请切开",
+    r"cannot be read \((.*)\); .*": "无法读取（{}）",
+}
+
+
+def error_text(error: Exception, lang: Language) -> str:
+    """Write why an input failed; in Chinese with the English words where there are no others."""
+    if lang is Language.en:
+        return str(error)
+    for pattern, words in ERRORS.items():
+        found = re.fullmatch(f"(.*?): {pattern}", str(error), re.DOTALL)
+        if found:
+            return f"{found[1]}：{words.format(*found.groups()[1:])}"
+    return f"无法预测：{error}"
 
 
 def translated(key: str, lang: Language) -> str:

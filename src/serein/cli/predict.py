@@ -132,7 +132,9 @@ def predict(
         bool,
         typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
     ] = False,
-    lang: Annotated[Language, typer.Option(help="Language of emotion names.")] = Language.en,
+    lang: Annotated[
+        Language, typer.Option(help="Language of emotion names and errors.")
+    ] = Language.en,
     threads: Threads = None,
     provider: Provider = DEFAULT_PROVIDER,
     max_seconds: Annotated[
@@ -239,7 +241,7 @@ def predict(
         recognizer.predict, text=text, transcribe=transcribe, window_s=window, hop_s=hop, **telling
     )
     output = make_output(form, out, lang, as_json=as_json, timeline=timeline, affect=affect)
-    raise typer.Exit(int(_predict_each(predict_one, inputs, text, face, output)))
+    raise typer.Exit(int(_predict_each(predict_one, inputs, text, face, output, lang)))
 
 
 def _predict_each(
@@ -248,6 +250,7 @@ def _predict_each(
     text: str | None,
     face: Path | None,
     output: Output,
+    lang: Language,
 ) -> bool:
     """Predict all recordings of the inputs, or what there is without one; say if any failed."""
     from serein.recordings import Listing
@@ -259,7 +262,7 @@ def _predict_each(
             found = Listing([], []) if entry is None else listed(entry)
         except SereinError as error:
             failed = True
-            print_error(str(entry), error, as_json=output.as_json)
+            print_error(str(entry), error, as_json=output.as_json, lang=lang)
             continue
         files: list[Path | None] = [*found.files] or [None]
         _refuse_one_for_many(text, face, len(inputs) * len(files))
@@ -268,7 +271,8 @@ def _predict_each(
             prediction = _prediction(partial(predict, face=_face_of(file, face)), file)
             if isinstance(prediction, SereinError):
                 failed = True
-                print_error(str(file or face or ""), prediction, as_json=output.as_json)
+                name = str(file or face or "")
+                print_error(name, prediction, as_json=output.as_json, lang=lang)
             else:
                 output.add(prediction)
         failed |= print_not_read(str(entry), found, as_json=output.as_json)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from serein.cli.language import Language, error_text
 from serein.errors import SereinError
 from serein.untrusted import printable
 
@@ -35,12 +36,14 @@ def print_json(values: dict[str, Any]) -> None:
     echo(json.dumps(values, ensure_ascii=False))
 
 
-def print_error(file: str, error: SereinError, *, as_json: bool) -> None:
+def print_error(
+    file: str, error: SereinError, *, as_json: bool, lang: Language = Language.en
+) -> None:
     """Print why an input failed: among the predictions as JSON, or on standard error."""
     if as_json:
         print_json({"file": file, "error": str(error)})
     else:
-        echo(f"serein: {error}", err=True)
+        echo(f"serein: {error_text(error, lang)}", err=True)
 
 
 def print_not_read(entry: str, listing: Listing, *, as_json: bool) -> bool:
