@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -94,6 +95,14 @@ class Result:
             "clips": len(self.truth),
             "speakers": len(sums.sums),
         }
+
+    def _repr_html_(self) -> str:
+        """Draw the UAR and the confusion matrix, for a notebook."""
+        from serein.evaluation.report.figures import confusion
+
+        cells = confusion_matrix(self.truth, self.prediction, len(self.labels)).tolist()
+        said = f"UAR {uar(self.truth, self.prediction):.3f}, {html.escape(self.protocol)}"
+        return f"<b>{said}</b>{confusion(cells, self.labels)}"
 
     def by_speaker(self) -> dict[str, Plain]:
         """Score each speaker.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, NoReturn
 
 from serein.emotions import circumplex, in_chinese
@@ -213,6 +214,16 @@ class Prediction(Segment):
         if timeline:
             result["timeline"] = [segment.to_dict() for segment in self.timeline]
         return result
+
+    def _repr_html_(self) -> str:
+        """Draw the probabilities as bars, for a notebook."""
+        bars = [
+            f"<tr><td>{escape(name)}</td><td>{value:.2f}</td>"
+            f"<td><meter value='{value:.3f}'></meter></td></tr>"
+            for name, value in sorted(self.probabilities.items(), key=lambda item: -item[1])
+        ]
+        title = f"{escape(self.file or 'sound')}: {escape(self.emotion or 'no speech')}"
+        return f"<b>{title}</b> ({self.duration:.1f} s)<table>{''.join(bars)}</table>"
 
 
 def kind_of(segment: Segment) -> str | None:

@@ -23,6 +23,7 @@ from serein.evaluation.result_file import PREDICTIONS, RESULT, Record, read_reco
 from serein.tables import write_whole
 
 REPORT, CURVES, ROBUSTNESS = "report.html", "curves.csv", "stress.json"
+FEW_SPEAKERS = 8  # below which a report warns
 MAX_FEATURES = 25  # whose importance is drawn
 REQUIRED = (
     *("name", "uar", "uar_interval_95", "accuracy", "accuracy_interval_95"),
@@ -198,6 +199,9 @@ def _reading(record: Record) -> str:
     if interval:
         low, high = (f"{100 * end:.0f}" for end in interval)
         sentence += f" With other speakers of this kind, expect {low} to {high}."
+    speakers = len(set(result.speakers.tolist()))
+    if speakers < FEW_SPEAKERS:
+        sentence += f" Only {speakers} speakers: intervals of so few are rough; take it as a hint."
     return sentence
 
 
