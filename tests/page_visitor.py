@@ -154,7 +154,8 @@ class Visitor:
     def pointer_at(self, picture: str, share: float, *, steps: int = 1) -> tuple[float, float]:
         """Move the pointer over a picture, to a share of its width; return where that is."""
         place = self.page.locator(picture)
-        place.scroll_into_view_if_needed()
+        if steps == 1:
+            place.hover()  # waits until the page has stopped scrolling
         box = place.bounding_box()
         x, y = box["x"] + share * box["width"], box["y"] + min(40, box["height"] / 2)
         self.page.mouse.move(x, y, steps=steps)

@@ -107,7 +107,7 @@ def test_a_click_seeks_a_double_click_plays_the_segment_and_a_drag_repeats_a_par
         visitor.pointer_at("#curves", 0.36, steps=4)
         visitor.page.mouse.up()
         visitor.page.wait_for_selector("#wave [part~=selection]", state="attached")
-        visitor.page.wait_for_timeout(1500)  # longer than the part is
+        visitor.page.wait_for_timeout(700)  # longer than the part is
         assert visitor.page.get_attribute("#play", "data-playing") == "true"
         visitor.page.focus("#position")
         visitor.page.keyboard.press("Escape")

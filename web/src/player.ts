@@ -131,10 +131,9 @@ export class Player {
     return peaksOf(this.channels, columns);
   }
 
-  /** Show other predictions of the same sound. */
+  /** Take other predictions of the same sound, to be shown by the next `redraw`. */
   show(shown: Shown): void {
     this.shown = shown;
-    this.redraw();
   }
 
   redraw(): void {
