@@ -50,6 +50,7 @@ def test_a_live_stream_is_predicted_and_kept_as_a_recording(
         visitor.page.wait_for_selector(HEARD)
         assert best_guess(visitor.text("#live-emotion")) in KNOWN
         assert " · confidence " in visitor.text("#live-sure")
+        assert "unseen speakers of German" in visitor.text("#live-measured")
         visitor.page.wait_for_selector("#utterances tbody tr")
         cells = visitor.page.locator("#utterances tbody td").all_inner_texts()
         assert best_guess(cells[0]) in KNOWN

@@ -14,6 +14,7 @@ import { chooseLanguage, firstLanguage, language, setLanguage, t } from "./i18n"
 import { LiveView } from "./live-view";
 import { isDark, onRedraw, startTheme, switchTheme } from "./theme";
 import { RecordingView } from "./recording-view";
+import { measuredText } from "./measured";
 import { modelFacts } from "./models";
 import { VoiceChoice } from "./voice-choice";
 import { WindowSettings } from "./window-settings";
@@ -105,6 +106,7 @@ function draw(): void {
     host: location.host,
   });
   const model = chosen();
+  byId("live-measured").textContent = measuredText(model, null);
   byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
   emotions.draw(model?.labels ?? []);
   windows.draw(model?.unsure_below ?? 0);
