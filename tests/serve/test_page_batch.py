@@ -259,6 +259,7 @@ def test_a_queue_waits_for_the_service(browser: Any, service: Any, tmp_path: Pat
         page.context.set_offline(True)
         visitor.give(tmp_path / "empty.wav", tmp_path / "notes.wav", FAST, SILENCE)
         page.wait_for_selector("#down:has-text('go on by themselves')")
+        page.wait_for_selector("#list .failed")
         assert page.locator("#list .failed").count() == 1  # the empty one; the others wait
         page.context.set_offline(False)
         page.click("#retry")
