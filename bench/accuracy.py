@@ -40,7 +40,7 @@ from library import (
 from peers import refuse_other_folds
 from table import fingerprint
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.corpora import CORPORA
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.result import Result

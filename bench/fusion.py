@@ -35,7 +35,7 @@ from library import (
     write_json,
 )
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.cross_validation import FittedFolds
 from serein.evaluation.result import Result

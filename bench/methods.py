@@ -25,7 +25,7 @@ from table import fingerprint
 
 from serein.audio.augment import Noise
 from serein.audio.denoise import denoise
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.evaluation.comparison import compare, holm
 from serein.evaluation.result import Result
 from serein.experiment.evaluate import fit_folds

@@ -44,7 +44,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.corpora import CORPORA, Corpus
 from serein.evaluation.protocol import Fold, leave_one_speaker_out, ravdess_actor_folds
 from serein.experiment.evaluate import fit_folds

@@ -29,7 +29,7 @@ from library import (
     write_json,
 )
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.corpora import CORPORA
 from serein.evaluation.comparison import change
 from serein.evaluation.result import Result

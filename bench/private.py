@@ -23,7 +23,7 @@ from library import line as table_line
 from library import uar as uar_with_interval
 from sklearn.model_selection import GroupKFold
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.evaluation.intervals import speaker_interval
 from serein.evaluation.metrics import uar
 from serein.experiment.checks import VECTORS, front_end

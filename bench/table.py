@@ -33,7 +33,7 @@ from library import (
 from library import table as markdown_table
 
 from serein.audio.read import RATE_HZ, read_audio
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.evaluation.cross_validation import FittedFolds
 from serein.experiment.evaluate import fit_folds, learning_curve
 from serein.experiment.export.estimator_graph import join, to_graph

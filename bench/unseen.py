@@ -36,7 +36,7 @@ from serein.analysis.robustness import stress_folds
 from serein.audio.conditions import choose_conditions
 from serein.audio.frames import RATE_HZ
 from serein.audio.read import Signal, read_audio
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.corpora import CORPORA
 from serein.evaluation.result import Result
 from serein.experiment.adapted_scores import adapt, adapted_to

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from network import Clips
 
-from serein.cli.show import progress_bar
+from serein.cli.progress import progress_bar
 from serein.corpora import Corpus, Utterance
 from serein.features.extractor import FeatureExtractor
 
