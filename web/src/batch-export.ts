@@ -6,11 +6,11 @@ import {
   annotationFiles,
   batchJson,
   everything,
-  MARK,
   recordingsCsv,
   type Annotation,
 } from "./batch-files";
 import { byId, save } from "./dom";
+import { MARK } from "./export";
 import { t } from "./i18n";
 import type { Job } from "./jobs";
 import { labelsCsv, segmentLabelsCsv } from "./labels";

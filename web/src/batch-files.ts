@@ -2,13 +2,11 @@
 
 import { audacityLabels, eaf, textGrid } from "./annotations";
 import { errorText } from "./errors";
-import { csv, emotionCells, type Cell } from "./export";
+import { csv, emotionCells, MARK, type Cell } from "./export";
 import { pathOf, predictionOf, type Job } from "./jobs";
 import { labelsCsv, segmentLabelsCsv } from "./labels";
 import { speakerOf } from "./rows";
 import { spokenSegments, tiersOf } from "./spoken";
-
-export const MARK = "\uFEFF"; // without which Excel does not read UTF-8
 
 /** Kinds of annotations: a file for each recording. */
 export const ANNOTATIONS = {
@@ -31,7 +29,16 @@ export function recordingsCsv(jobs: readonly Job[]): string {
   const told = [...new Set(jobs.flatMap(({ facts }) => Object.keys(facts)))]
     .filter((column) => jobs.some(({ facts }) => facts[column]))
     .sort();
-  const head = ["file", "model", "duration_s", "kind", "emotion", "confidence", "valence", "arousal"];
+  const head = [
+    "file",
+    "model",
+    "duration_s",
+    "kind",
+    "emotion",
+    "confidence",
+    "valence",
+    "arousal",
+  ];
   const rows = jobs.map((job): Cell[] => {
     const prediction = predictionOf(job);
     const failure = job.state.kind === "failed" ? errorText(job.state.error) : null;

@@ -40,7 +40,10 @@ export class BatchFilter {
     const emotions = valuesOf(jobs, emotionOf);
     options(this.emotion, emotions, (one) => emotionName(one === SILENT ? null : one));
     options(this.speaker, valuesOf(jobs, speakerOf));
-    options(this.folder, valuesOf(jobs, ({ folder }) => folder));
+    options(
+      this.folder,
+      valuesOf(jobs, ({ folder }) => folder),
+    );
     options(this.state, STATES, (state) => t(`state_${state as (typeof STATES)[number]}`));
     byId("filter-clear").hidden = this.isEmpty;
   }

@@ -27,7 +27,12 @@ export class BatchSummary {
     byId("summary-emotions").replaceChildren(...found.emotions.map(entry));
     const columns = new Set(all.flatMap(({ facts: told }) => Object.keys(told)));
     if (all.some(({ folder }) => folder)) columns.add(FOLDER);
-    options(this.by, [...columns].sort(), (column) => (column === FOLDER ? t("column_folder") : column), t("compareNone"));
+    options(
+      this.by,
+      [...columns].sort(),
+      (column) => (column === FOLDER ? t("column_folder") : column),
+      t("compareNone"),
+    );
     const compared = this.groups(shown);
     byId("groups").replaceChildren(...(compared.length ? [groupTable(compared)] : []));
     byId("groups-note").hidden = !compared.length;
@@ -86,7 +91,10 @@ export function groupTable(found: readonly Group[], onPage = true): HTMLElement 
   );
 }
 
-function groupRow({ name, recordings, units, confidence, shares }: Group, labels: string[]): HTMLElement {
+function groupRow(
+  { name, recordings, units, confidence, shares }: Group,
+  labels: string[],
+): HTMLElement {
   const count = units < recordings ? t("groupUnits", { recordings, units }) : String(recordings);
   return h(
     "tr",

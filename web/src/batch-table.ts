@@ -57,7 +57,8 @@ export class BatchTable {
   /** Show these recordings; columns that none of them fills are left out. */
   show(jobs: readonly Job[], filled: ReadonlySet<Column>): void {
     this.jobs = jobs;
-    for (const column of COLUMNS) this.scroller.classList.toggle(`no-${column}`, !filled.has(column));
+    for (const column of COLUMNS)
+      this.scroller.classList.toggle(`no-${column}`, !filled.has(column));
     this.drawHeads();
     this.virtual.setOptions({ ...this.virtual.options, count: jobs.length });
     this.virtual.measure();
@@ -176,7 +177,11 @@ export class BatchTable {
     const again = failure || state.kind === "cancelled";
     return h(
       "div",
-      { role: "cell", class: "col-progress", title: failure ? `${failure.text} ${failure.detail}` : "" },
+      {
+        role: "cell",
+        class: "col-progress",
+        title: failure ? `${failure.text} ${failure.detail}` : "",
+      },
       again ? h("button", retry, t("tryAgain")) : null,
       h("span", { class: "state" }, failure ? failure.text : stateText(state)),
       failure?.detail ? h("span", { class: "detail", lang: "en" }, ` ${failure.detail}`) : null,
@@ -220,7 +225,8 @@ function emotionCell({ review }: Job, prediction: Prediction): HTMLElement[] {
   if (said !== null && said !== prediction.emotion) {
     cells.push(h("span", { class: "detail" }, ` ${t("predictedAs", { emotion: name })}`));
   }
-  if (review.note) cells.push(h("span", { title: review.note, class: "detail" }, ` “${review.note}”`));
+  if (review.note)
+    cells.push(h("span", { title: review.note, class: "detail" }, ` “${review.note}”`));
   return cells;
 }
 

@@ -94,7 +94,11 @@ export class Batch {
       remove: (job: Job): void => this.remove(job),
       retry: (job: Job): void => this.retry(job),
     };
-    this.table = new BatchTable((job) => job === this.shown, actions, () => this.draw());
+    this.table = new BatchTable(
+      (job) => job === this.shown,
+      actions,
+      () => this.draw(),
+    );
     this.queue = new Queue(this.adaptation, {
       onChange: (job) => this.changed(job),
       onDone: (job) => this.predicted(job),
@@ -383,5 +387,7 @@ function wordsOf(job: Job): string {
   const emotion = prediction ? `${prediction.emotion} ${predictionName(prediction)}` : "";
   const said = isSaid(review) ? `${review.emotion ?? ""} ${review.note}` : "";
   const told = failure ? `${failure.text} ${failure.detail}` : "";
-  return [folder, name, emotion, settings.query.model, ...Object.values(facts), said, told].join(" ");
+  return [folder, name, emotion, settings.query.model, ...Object.values(facts), said, told].join(
+    " ",
+  );
 }

@@ -19,9 +19,14 @@ export function errorText(error: unknown): Failure {
     const detail = language() === "en" || !isKey(key) ? error.message : ""; // it is in English
     return { code: error.code || `http_${error.status}`, text, detail };
   }
-  if (error instanceof Refused) return { code: error.code, text: t(`error_${error.code}`), detail: "" };
+  if (error instanceof Refused)
+    return { code: error.code, text: t(`error_${error.code}`), detail: "" };
   if (error instanceof TypeError) return { code: "no_answer", text: t("errorOffline"), detail: "" };
-  return { code: "failed", text: error instanceof Error ? error.message : String(error), detail: "" };
+  return {
+    code: "failed",
+    text: error instanceof Error ? error.message : String(error),
+    detail: "",
+  };
 }
 
 const MICROPHONE: Record<string, "errorMicDenied" | "errorMicNone" | "errorMicTaken"> = {

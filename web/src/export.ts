@@ -13,6 +13,8 @@ import { ranked, segmentAt, type Segment } from "./segments";
 const PICTURE = { width: 1600, height: 1060 };
 const EDGE = 60;
 
+export const MARK = "\uFEFF"; // without which Excel does not read UTF-8
+
 export type Cell = string | number | null;
 
 /** One row per segment. Names are serein's own, in any language, so that programs can read them. */
@@ -32,8 +34,7 @@ export function segmentsCsv(file: string, segments: readonly Segment[], labels: 
 }
 
 export function csvFile(text: string): Blob {
-  const mark = "\uFEFF"; // without which Excel does not read UTF-8
-  return new Blob([mark, text], { type: "text/csv;charset=utf-8" });
+  return new Blob([MARK, text], { type: "text/csv;charset=utf-8" });
 }
 
 export function jsonFile(prediction: Prediction): Blob {
@@ -126,7 +127,10 @@ function drawSound(
   );
 }
 
-export function emotionCells(segment: Omit<Segment, "start" | "end">, labels: readonly string[]): Cell[] {
+export function emotionCells(
+  segment: Omit<Segment, "start" | "end">,
+  labels: readonly string[],
+): Cell[] {
   const { emotion, confidence, valence, arousal, probabilities, kind } = segment;
   const values = labels.map((label) => rounded(probabilities[label] ?? null));
   return [
@@ -145,6 +149,8 @@ function rounded(value: number | null): number | null {
 
 /** Rows as CSV; a text that a spreadsheet would take for a formula gets a quotation mark in front. */
 export function csv(rows: readonly (readonly Cell[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => (typeof cell === "number" ? rounded(cell) : cell)));
+  const cells = rows.map((row) =>
+    row.map((cell) => (typeof cell === "number" ? rounded(cell) : cell)),
+  );
   return `${Papa.unparse(cells, { newline: "\r\n", escapeFormulae: true })}\r\n`;
 }

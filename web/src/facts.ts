@@ -60,5 +60,8 @@ function rowOf({ rows }: FactTable, job: Job): Record<string, string> | undefine
 }
 
 function path(text: string): string {
-  return text.normalize("NFC").replaceAll("\\", "/").replace(/^(\.?\/)+/, "");
+  return text
+    .normalize("NFC")
+    .replaceAll("\\", "/")
+    .replace(/^(\.?\/)+/, "");
 }

@@ -38,7 +38,17 @@ export async function saveProject(jobs: readonly Job[], withSound: boolean): Pro
     if (kept) files.set(place, sound);
     const bytes = job.missing ?? sound.size;
     const prediction = predictionOf(job);
-    return { name, folder, bytes, sound: kept ? place : null, settings, prediction, converted, facts, review };
+    return {
+      name,
+      folder,
+      bytes,
+      sound: kept ? place : null,
+      settings,
+      prediction,
+      converted,
+      facts,
+      review,
+    };
   });
   const values = { format: FORMAT, version: VERSION, saved: new Date().toISOString(), recordings };
   return zipped(new Map<string, string | Blob>([[CONTENT, JSON.stringify(values)], ...files]));
@@ -49,7 +59,11 @@ export async function openProject(file: Blob): Promise<Job[]> {
   const files = await unzipped(file);
   const content = files[CONTENT];
   if (!content) throw new Error(`no ${CONTENT}`);
-  const values = JSON.parse(strFromU8(content)) as { format: string; version: number; recordings: Kept[] };
+  const values = JSON.parse(strFromU8(content)) as {
+    format: string;
+    version: number;
+    recordings: Kept[];
+  };
   if (values.format !== FORMAT || values.version !== VERSION) throw new Error("another format");
   const jobs: Job[] = [];
   for (const kept of values.recordings) {
@@ -68,7 +82,12 @@ function jobOf(kept: Kept, sound: Uint8Array | undefined): Job {
   if (prediction) job.state = { kind: "done", prediction };
   else if (!sound) job.state = { kind: "cancelled" };
   const missing = sound ? null : bytes;
-  return Object.assign(job, { converted, facts: { ...facts }, review: { ...NOTHING_SAID, ...review }, missing });
+  return Object.assign(job, {
+    converted,
+    facts: { ...facts },
+    review: { ...NOTHING_SAID, ...review },
+    missing,
+  });
 }
 
 /** Give recordings of a project their sound; return the files that are none of theirs. */

@@ -49,7 +49,9 @@ function report({ jobs, facts, groups, models }: ReportParts): HTMLElement {
     ...modelParts(jobs, models),
     h("h2", {}, t("reportShares")),
     ...shares(jobs),
-    ...(groups.length ? [h("h2", {}, t("compare")), groupTable(groups, false), h("p", {}, t("compareNote"))] : []),
+    ...(groups.length
+      ? [h("h2", {}, t("compare")), groupTable(groups, false), h("p", {}, t("compareNote"))]
+      : []),
     h("h2", {}, t("recordings")),
     recordings(jobs),
   );
@@ -57,13 +59,19 @@ function report({ jobs, facts, groups, models }: ReportParts): HTMLElement {
 
 function modelParts(jobs: readonly Job[], models: readonly Model[]): HTMLElement[] {
   const used = new Set(jobs.map(({ settings }) => settings.query.model));
-  const rows = models.filter(({ name }) => used.has(name)).map((model) => {
-    const scores = model.scores.filter(({ precision }) => precision === model.precision);
-    const text = scores.map(({ corpus, uar, uar_interval_95: [low, high] }) => {
-      return `${corpus} ${number(uar)} (${number(low)}–${number(high)})`;
+  const rows = models
+    .filter(({ name }) => used.has(name))
+    .map((model) => {
+      const scores = model.scores.filter(({ precision }) => precision === model.precision);
+      const text = scores.map(({ corpus, uar, uar_interval_95: [low, high] }) => {
+        return `${corpus} ${number(uar)} (${number(low)}–${number(high)})`;
+      });
+      return h(
+        "p",
+        {},
+        `${model.name}: ${t("licence", { licence: modelFact(model.licence).text })}. ${t("reportUar")} ${text.join("; ")}.`,
+      );
     });
-    return h("p", {}, `${model.name}: ${t("licence", { licence: modelFact(model.licence).text })}. ${t("reportUar")} ${text.join("; ")}.`);
-  });
   return [h("h2", {}, t("model")), ...rows, ...settingsOf(jobs)];
 }
 
@@ -80,14 +88,31 @@ function settingsOf(jobs: readonly Job[]): HTMLElement[] {
 function shares(jobs: readonly Job[]): HTMLElement[] {
   const { emotions } = summary(jobs);
   const entries = emotions.map(({ emotion, count, share }) => {
-    const words = { emotion: emotionName(emotion), count, share: t("percent", { value: Math.round(100 * share) }) };
+    const words = {
+      emotion: emotionName(emotion),
+      count,
+      share: t("percent", { value: Math.round(100 * share) }),
+    };
     return h("li", {}, dot(emotion), t("sumEmotion", words));
   });
-  return [strip(emotions.map(({ emotion, share }) => [emotion, share]), "strip large"), h("ul", {}, ...entries)];
+  return [
+    strip(
+      emotions.map(({ emotion, share }) => [emotion, share]),
+      "strip large",
+    ),
+    h("ul", {}, ...entries),
+  ];
 }
 
 function recordings(jobs: readonly Job[]): HTMLElement {
-  const heads = ["column_name", "emotion", "confidence", "column_length", "overTime", "note"] as const;
+  const heads = [
+    "column_name",
+    "emotion",
+    "confidence",
+    "column_length",
+    "overTime",
+    "note",
+  ] as const;
   return h(
     "table",
     {},
@@ -105,12 +130,21 @@ function row(job: Job, drawn: boolean): HTMLElement {
     return h("tr", {}, name, h("td", { colspan: 5 }, text));
   }
   const said = review.emotion && t("reviewedAs", { emotion: emotionName(review.emotion) });
-  const parts = merged(prediction.timeline).map(({ emotion, start, end }) => [emotion, end - start] as const);
+  const parts = merged(prediction.timeline).map(
+    ({ emotion, start, end }) => [emotion, end - start] as const,
+  );
   return h(
     "tr",
     {},
     name,
-    h("td", {}, dot(review.emotion ?? prediction.emotion), said ? `${said} ${t("predictedAs", { emotion: predictionName(prediction) })}` : predictionName(prediction)),
+    h(
+      "td",
+      {},
+      dot(review.emotion ?? prediction.emotion),
+      said
+        ? `${said} ${t("predictedAs", { emotion: predictionName(prediction) })}`
+        : predictionName(prediction),
+    ),
     h("td", { class: "number" }, number(prediction.confidence)),
     h("td", { class: "number" }, clock(prediction.duration, 0)),
     h("td", {}, drawn ? strip(parts, "strip") : null),

@@ -172,12 +172,19 @@ export class Reviewer {
   private corrections(job: Job): HTMLElement[] {
     return job.review.segments.map((one) => {
       const words = { start: clock(one.start), end: clock(one.end) };
-      return h("li", {}, dot(one.emotion), `${t("reviewSegment", words)}: ${emotionName(one.emotion)}`);
+      return h(
+        "li",
+        {},
+        dot(one.emotion),
+        `${t("reviewSegment", words)}: ${emotionName(one.emotion)}`,
+      );
     });
   }
 
   private onKey(event: KeyboardEvent): void {
-    const typing = (event.target as HTMLElement).closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog");
+    const typing = (event.target as HTMLElement).closest(
+      "input:not([type=checkbox], [type=radio]), select, textarea, dialog",
+    );
     if (!this.shown || typing || event.altKey) return;
     const undoes = (event.ctrlKey || event.metaKey) && event.key === "z";
     if ((event.ctrlKey || event.metaKey) && !undoes) return;

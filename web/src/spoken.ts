@@ -33,17 +33,23 @@ export function tiersOfSegments(name: string, segments: readonly Segment[]): Tie
   return [
     tier("", ({ emotion }) => emotion ?? ""),
     ...(["confidence", "valence", "arousal"] as const).map((key) =>
-      tier(` ${key}`, ({ [key]: value }) => value === null ? "" : String(Number(value.toFixed(4)))),
+      tier(` ${key}`, ({ [key]: value }) =>
+        value === null ? "" : String(Number(value.toFixed(4))),
+      ),
     ),
   ];
 }
 
 function spokenBy(voice: Voice, corrections: readonly Correction[]): Segment[] {
   const own = corrections.filter(
-    ({ channel, speaker }) => (channel ?? null) === voice.channel && (speaker ?? null) === voice.speaker,
+    ({ channel, speaker }) =>
+      (channel ?? null) === voice.channel && (speaker ?? null) === voice.speaker,
   );
   const spoken = merged(voice.timeline).filter(({ emotion }) => emotion !== null);
-  const left = own.reduce((segments, one) => segments.flatMap((other) => without(other, one)), spoken);
+  const left = own.reduce(
+    (segments, one) => segments.flatMap((other) => without(other, one)),
+    spoken,
+  );
   const said = own.map((one): Segment => {
     const none = { confidence: null, valence: null, arousal: null, probabilities: {} };
     return { ...none, ...one };

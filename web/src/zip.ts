@@ -12,7 +12,9 @@ export async function zipped(files: ReadonlyMap<string, string | Blob>): Promise
   }
   return new Promise((resolve, reject) =>
     zip(parts, (error, data) =>
-      error ? reject(error) : resolve(new Blob([data as Uint8Array<ArrayBuffer>], { type: "application/zip" })),
+      error
+        ? reject(error)
+        : resolve(new Blob([data as Uint8Array<ArrayBuffer>], { type: "application/zip" })),
     ),
   );
 }

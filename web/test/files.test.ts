@@ -67,7 +67,10 @@ test("a project opens as it was saved; without its sound, the sound is given aga
   expect(await whole.sound.text()).toBe("sound");
   const [bare] = (await openProject(await saveProject([made], false))) as [Job];
   expect([bare.missing, bare.sound.size]).toEqual([5, 0]);
-  const given = ["other", "sound"].map((text) => ({ file: new File([text], "call.wav"), folder: "" }));
+  const given = ["other", "sound"].map((text) => ({
+    file: new File([text], "call.wav"),
+    folder: "",
+  }));
   given.push({ file: new File(["longer than it"], "call.wav"), folder: "x" });
   const { found, others } = withSounds([bare], given);
   expect([found.length, others.length, bare.missing]).toEqual([1, 2, null]);
@@ -75,7 +78,10 @@ test("a project opens as it was saved; without its sound, the sound is given aga
 });
 
 test("a link names a recording and a time", () => {
-  expect(momentOf("#recording=x%2Fcall.wav&t=12.5")).toEqual({ recording: "x/call.wav", time: 12.5 });
+  expect(momentOf("#recording=x%2Fcall.wav&t=12.5")).toEqual({
+    recording: "x/call.wav",
+    time: 12.5,
+  });
   expect(momentOf("#main")).toBeNull();
   expect(isAt(job("call.wav"), { recording: "x/call.wav", time: 0 })).toBe(true);
 });

@@ -13,7 +13,10 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/; not for commercial use/, "；不可用于商业用途"],
   [/; commercial use allowed/, "；可用于商业用途"],
   [/ \(from ([^)]+)\)/, "（源自 $1）"],
-  [/ \((\S+) is (\S+) according to (\S+); the encoder is (\S+)\)/, "（据 $3，$1 为 $2；编码器为 $4）"],
+  [
+    / \((\S+) is (\S+) according to (\S+); the encoder is (\S+)\)/,
+    "（据 $3，$1 为 $2；编码器为 $4）",
+  ],
 ];
 
 /** Translate what is known; null where English is left. */
