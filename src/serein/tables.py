@@ -225,3 +225,12 @@ WRITERS: dict[str, Callable[[IO[bytes], Kinds, Iterable[Block]], None]] = {
     ".jsonl": _write_lines,
     ".npz": _write_npz,
 }
+
+
+def load_pympi() -> Any:
+    """Import what reads and writes files of Praat and ELAN."""
+    try:
+        import pympi
+    except ImportError as cause:
+        raise MissingExtraError("files of Praat and ELAN", "formats") from cause
+    return pympi

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
 import serein
+from serein.analysis.fonts import write_all_letters
 from serein.analysis.picture import draw_recording
 from serein.audio.read import RATE_HZ
 from serein.emotions import colour_of
@@ -42,3 +45,14 @@ def test_long_recordings_get_a_legend_and_stay_small() -> None:
 def test_every_emotion_has_a_colour_of_its_own() -> None:
     colours = {colour_of(name) for name in serein.EMOTIONS}
     assert len(colours) == len(serein.EMOTIONS)
+
+
+def test_chinese_names_are_drawn_and_what_no_font_has_is_escaped(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    figure = draw_recording(TONE, [segment(0, 3)], title="张三 和 Größe\U0010fffd")
+    write_all_letters(figure)
+    title = figure.axes[0].get_title(loc="left")
+    assert title == "张三 和 Größe\\U0010fffd"
+    figure.savefig(io.BytesIO())
+    assert not [one for one in recwarn if "Glyph" in str(one.message)]

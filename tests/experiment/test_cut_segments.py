@@ -15,6 +15,9 @@ from serein.corpora.corpus import Corpus
 from serein.corpora.segments import read_segments
 from serein.errors import CorpusError, ResultsError
 from serein.experiment.cut_segments import TABLE, cut_segments
+from serein.experiment.data import read_corpora
+from serein.experiment.recipe import Data, Recipe
+from serein.features.feature_cache import list_cache
 from serein.inference.formats import FORMATS, audformat_files
 from serein.inference.prediction import Lane, Prediction, Segment
 from serein.inference.timeline import make_segment
@@ -73,27 +76,67 @@ def test_what_was_predicted_is_cut(
         assert abs(int(sound[0]) - round(start * RATE) // 4) <= 1
 
 
-def test_a_name_is_a_person_and_other_labels_are_left_out(calls: Path, tmp_path: Path) -> None:
+ROWS = "file,start,end,emotion,speaker\nAnruf 1.flac,1,2,angry,Ann\nAnruf 1,2,3,Fed up,Bo\n"
+
+
+def test_a_name_is_a_person_and_own_emotions_are_kept(calls: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    rows = "file,start,end,emotion,speaker\nAnruf 1.flac,1,2,angry,Ann\nAnruf 1,2,3,laughter,Bo\n"
-    table.write_text(rows + "Anruf 1.flac,3,4,joy,Bo\n")
+    table.write_text(ROWS + "Anruf 1.flac,3,4,no speech,Bo\n")
     made, left_out = cut_segments(table, calls, tmp_path / "cut")
-    assert left_out == {"laughter": 1}
+    assert left_out == {"no speech": 1}
     with made.open(newline="") as file:
         assert [(row["emotion"], row["speaker"]) for row in csv.DictReader(file)] == [
             ("anger", "Ann"),
-            ("happiness", "Bo"),
+            ("fed up", "Bo"),
         ]
     assert Corpus.from_csv(made).validate().ok
     with pytest.raises(ResultsError, match="holds files already"):
         cut_segments(table, calls, tmp_path / "cut")
 
 
+def test_own_emotions_of_a_tier_are_kept_and_words_are_not(tmp_path: Path) -> None:
+    pympi = pytest.importorskip("pympi")
+    grid = pympi.Praat.TextGrid(xmin=0.0, xmax=4.0)
+    tiers = {"Ann": ["anger", "fed up"], "words": ["joy", "to", "the"], "emotion of Bo": ["xyz"]}
+    for name, labels in tiers.items():
+        tier = grid.add_tier(name)
+        for number, label in enumerate(labels):
+            tier.add_interval(number, number + 1, label)
+    grid.to_file(str(tmp_path / "Anruf 1.TextGrid"))
+    found, left_out = read_segments(tmp_path)
+    assert {(one.emotion, one.speaker) for one in found if one.speaker != "words"} == {
+        ("anger", "Ann"),
+        ("fed up", "Ann"),
+        ("xyz", "emotion of Bo"),
+    }
+    assert left_out == {"to": 1, "the": 1}
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", ROWS), ("a.tsv", ROWS.replace(",", "\t"))])
+def test_a_recipe_takes_segments_as_they_are(
+    calls: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    (calls / name).write_text(text)
+    recipe = Recipe("r", Data((name,), folder=str(calls)))
+    (corpus,) = read_corpora(recipe, cache=tmp_path)
+    assert [(one.emotion, one.speaker) for one in corpus] == [
+        ("anger", "a-Ann"),
+        ("fed up", "a-Bo"),
+    ]
+    written = corpus.paths[0].stat().st_mtime_ns
+    (again,) = read_corpora(recipe, cache=tmp_path)
+    assert again.paths[0].stat().st_mtime_ns == written  # not cut twice
+    assert len(list_cache(tmp_path)["segments"]) == 3
+    (calls / name).write_text(text.replace("angry", "joy"))
+    (changed,) = read_corpora(recipe, cache=tmp_path)
+    assert changed.emotions == ("happiness", "fed up")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("a.csv", "file,start,end\nx,1,2\n", "no column 'emotion'"),
-        ("a.csv", "file,start,end,emotion\nAnruf 1,1,2,laughter\n", "no segment of it"),
+        ("a.csv", "file,start,end,emotion\nAnruf 1,1,2,unsure\n", "no segment of it"),
         ("a.csv", "file,start,end,emotion\nAnruf 1,2,1,joy\n", "lasts from 2.0 to 1.0 s"),
         ("a.csv", "file,start,end,emotion\nAnruf 1,x,1,joy\n", "cannot be read"),
         ("a.csv", "file,start,end,emotion\nAnruf 2,1,2,joy\n", "has no recording 'Anruf 2'"),

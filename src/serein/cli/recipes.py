@@ -147,7 +147,8 @@ def corpus(
     name: Annotated[
         str,
         typer.Argument(
-            help="A corpus that serein knows, such as ravdess, or a CSV; a wrong name lists all."
+            help="A corpus that serein knows, such as ravdess, or a CSV, TextGrid, EAF or other "
+            "segments; a wrong name lists all."
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Where its recordings are.")],
@@ -163,6 +164,7 @@ def corpus(
     """Count and measure a corpus, find copies and compare it with the official release."""
     from serein.analysis.corpus_report import report_corpus
     from serein.corpora.corpus import Corpus, is_table
+    from serein.corpora.segments import has_segments, is_annotation
 
     if cut is not None:
         from serein.experiment.cut_segments import cut_segments
@@ -175,7 +177,13 @@ def corpus(
             echo(
                 f"serein: {number} segment(s) left out, labelled with no emotion: {most}", err=True
             )
-    table = Corpus.from_csv(name, audio_root=folder) if is_table(name) else None
+    place, table = Path(name), None
+    if is_annotation(name) or (is_table(name) and has_segments(place)):
+        from serein.experiment.cut_segments import cut_once
+
+        table = Corpus.from_csv(cut_once(place, folder, None), name=place.stem)
+    elif is_table(name):
+        table = Corpus.from_csv(name, audio_root=folder)
     with progress_bar("recordings") as progress:
         report = report_corpus(table or Corpus.load(name, folder), progress)
     if as_json:

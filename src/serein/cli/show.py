@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,12 +106,12 @@ def picture_beside(file: Path, ending: str) -> Path:
 
 def save_figure(target: Path, figure: Figure) -> None:
     """Write a figure as PNG."""
+    from serein.analysis.fonts import write_all_letters
     from serein.tables import write_whole  # with numpy, which few commands need at their start
 
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
-        figure.savefig(content, format="png")
+    write_all_letters(figure)
+    figure.savefig(content, format="png")
     write_whole(target, content.getvalue())
 
 

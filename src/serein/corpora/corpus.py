@@ -167,7 +167,7 @@ class Corpus:
         missing: list[str] = []
         places = dict.fromkeys((root, path.parent))
         needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
-        for line, row in _csv_rows(path, needed):
+        for line, row in csv_rows(path, needed):
             try:
                 file = _find(row["file"], places)
                 if file is None:
@@ -394,7 +394,7 @@ def read_labels(path: Path) -> dict[Path, str]:
     As `Corpus.from_csv` reads it, but for any labels, and whoever speaks. `file` is relative to it.
     """
     labels: dict[Path, str] = {}
-    for line, row in _csv_rows(path, ("file", "emotion")):
+    for line, row in csv_rows(path, ("file", "emotion")):
         try:
             file, emotion = _find(row["file"], [path.parent]), label_name(row["emotion"])
             if file is None:
@@ -414,7 +414,7 @@ def _words(words: Iterable[str]) -> Iterable[str]:
     return (words,) if isinstance(words, str) else words
 
 
-def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row with its line number; cells are stripped, column names in lower case."""
     text = _csv_text(path, needed)
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)

@@ -7,16 +7,17 @@ JSON: among others, what `serein predict --format` writes. All but CSV and JSON 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from serein.emotions import canonical_emotion
-from serein.errors import CorpusError, MissingExtraError, reason_of
-from serein.tables import read_rows
+from serein.corpora.corpus import csv_rows
+from serein.emotions import EMOTIONS, label_name
+from serein.errors import CorpusError, MissingExtraError, SereinError, reason_of
+from serein.tables import load_pympi
 
 EXTRA = "formats"
 COLUMNS = ("file", "start", "end", "emotion")  # of a CSV, and speaker where it is known
@@ -27,9 +28,9 @@ HEADER = "db.yaml"  # of a folder of audformat
 
 @dataclass(frozen=True)
 class LabelledSegment:
-    """A part of a recording: seconds, a canonical emotion, and who speaks.
+    """A part of a recording: seconds, an emotion, and who speaks.
 
-    `file`: as the annotation names it.
+    `file`: as the annotation names it. `tier`: where other things than emotions may be labelled.
     """
 
     file: str
@@ -37,6 +38,17 @@ class LabelledSegment:
     end: float
     emotion: str
     speaker: str
+    tier: str | None = None
+
+
+def is_annotation(name: str) -> bool:
+    """Tell a file of labelled segments, or a folder of them ("calls/"), from a name of a corpus."""
+    return name.endswith("/") or Path(name).suffix.lower() in READERS.keys() - {"", ".csv", ".tsv"}
+
+
+def has_segments(table: Path) -> bool:
+    """Whether a table of a corpus names parts of recordings, by start and end."""
+    return any(row.get("start") or row.get("end") for _, row in csv_rows(table, ("file",)))
 
 
 def read_segments(place: Path) -> tuple[list[LabelledSegment], Counter[str]]:
@@ -62,11 +74,11 @@ def read_segments(place: Path) -> tuple[list[LabelledSegment], Counter[str]]:
 
 
 def _read(
-    place: Path, read: Callable[[Path], Iterator[LabelledSegment | str]], left_out: Counter[str]
+    place: Path, read: Callable[[Path], Iterator[LabelledSegment]], left_out: Counter[str]
 ) -> Iterator[LabelledSegment]:
     """Read an annotation; a segment that names no recording is of the one named like it.
 
-    Labels without letters are numbers, or nothing at all, and not counted.
+    Labels without letters are numbers, or nothing at all, and not counted among those left out.
     """
     try:
         if place.is_file() and place.stat().st_size > MAX_BYTES:
@@ -76,51 +88,69 @@ def _read(
         raise
     except Exception as error:  # of the libraries, each their own
         raise CorpusError(f"{place}: cannot be read ({reason_of(error)})") from error
-    words = [one for one in there if isinstance(one, str)]
-    left_out.update(word for word in words if any(map(str.isalpha, word)))
+    own = _own_tiers(there)
     for one in there:
-        if isinstance(one, str):
+        emotion = _emotion(one.emotion, own=one.tier in own)
+        if emotion is None:
+            left_out.update([one.emotion] if any(map(str.isalpha, one.emotion)) else [])
             continue
         if not 0 <= one.start < one.end < MAX_S:
             raise CorpusError(f"{place}: a segment lasts from {one.start} to {one.end} s")
-        yield one if one.file else replace(one, file=place.stem)
+        yield replace(one, emotion=emotion, file=one.file or place.stem)
 
 
-def _segment(file: Any, start: Any, end: Any, label: Any, speaker: Any) -> LabelledSegment | str:
-    """Make a segment; return the label where that is no emotion."""
+def _own_tiers(there: Iterable[LabelledSegment]) -> set[str | None]:
+    """Return the tiers of emotions: half of the labels are known ones, or the name says so.
+
+    Others may hold words or sounds.
+    """
+    known: defaultdict[str, list[bool]] = defaultdict(list)
+    for one in there:
+        if one.tier is not None and one.emotion:
+            known[one.tier].append(_emotion(one.emotion, own=False) is not None)
+    said = {tier for tier in known if "emotion" in tier.lower()}
+    return {None, *said, *(tier for tier, each in known.items() if 2 * sum(each) >= len(each))}
+
+
+def _emotion(label: str, *, own: bool) -> str | None:
+    """Name the emotion of a label; None where it is none, such as "no speech"."""
     try:
-        emotion = canonical_emotion(str(label).strip())
-    except CorpusError:
-        return str(label).strip()
-    return LabelledSegment(str(file), float(start), float(end), emotion, str(speaker))
+        name = label_name(label)
+    except SereinError:
+        return None
+    there = name in EMOTIONS or (own and any(map(str.isalpha, name)))
+    return name if there else None
 
 
-def _csv(place: Path) -> Iterator[LabelledSegment | str]:
-    rows = read_rows(place)
-    missing = {*COLUMNS} - {*(rows[0] if rows else COLUMNS)}
-    if missing:
-        raise CorpusError(f"{place}: has no column {min(missing)!r}; need {', '.join(COLUMNS)}")
-    for row in rows:
+def _segment(
+    file: Any, start: Any, end: Any, label: Any, speaker: Any, tier: str | None = None
+) -> LabelledSegment:
+    label = str(label).strip()
+    return LabelledSegment(str(file), float(start), float(end), label, str(speaker), tier)
+
+
+def _csv(place: Path) -> Iterator[LabelledSegment]:
+    for _, row in csv_rows(place, COLUMNS):
         who = row.get("speaker") or row.get("channel") or "1"
         yield _segment(row["file"], row["start"], row["end"], row["emotion"], who)
 
 
-def _textgrid(place: Path) -> Iterator[LabelledSegment | str]:
-    for tier in _pympi().Praat.TextGrid(str(place)).get_tiers():
+def _textgrid(place: Path) -> Iterator[LabelledSegment]:
+    for tier in load_pympi().Praat.TextGrid(str(place)).get_tiers():
         if tier.tier_type == "IntervalTier":
             for start, end, label in tier.get_all_intervals():
-                yield _segment("", start, end, label, tier.name)
+                yield _segment("", start, end, label, tier.name, tier.name)
 
 
-def _eaf(place: Path) -> Iterator[LabelledSegment | str]:
-    eaf = _pympi().Elan.Eaf(str(place))
+def _eaf(place: Path) -> Iterator[LabelledSegment]:
+    eaf = load_pympi().Elan.Eaf(str(place))
     linked = [unquote(urlparse(one["MEDIA_URL"]).path) for one in eaf.media_descriptors]
     for tier in eaf.get_tier_names():
         for start, end, label, *_ in eaf.get_annotation_data_for_tier(tier):
-            yield _segment(next(iter(linked), ""), start / 1000, end / 1000, label, tier)
+            yield _segment(next(iter(linked), ""), start / 1000, end / 1000, label, tier, tier)
 
 
-def _audformat(place: Path) -> Iterator[LabelledSegment | str]:
+def _audformat(place: Path) -> Iterator[LabelledSegment]:
     try:
         import audformat
     except ImportError as cause:
@@ -136,7 +166,7 @@ def _audformat(place: Path) -> Iterator[LabelledSegment | str]:
             yield _segment(file, start.total_seconds(), end.total_seconds(), label, who)
 
 
-def _label_studio(place: Path) -> Iterator[LabelledSegment | str]:
+def _label_studio(place: Path) -> Iterator[LabelledSegment]:
     """Read what people annotated, or where nobody did, what was predicted."""
     for task in json.loads(place.read_bytes()):
         data = [one for one in task["data"].values() if isinstance(one, str)]
@@ -145,7 +175,7 @@ def _label_studio(place: Path) -> Iterator[LabelledSegment | str]:
             value = result["value"]
             for label in value.get("labels", ()):
                 who = _choice(said[-1]["result"], result.get("id"))
-                yield _segment(unquote(data[0]), value["start"], value["end"], label, who)
+                yield _segment(unquote(data[0]), value["start"], value["end"], label, who, "")
 
 
 def _choice(results: Iterable[Mapping[str, Any]], region: object) -> str:
@@ -154,16 +184,9 @@ def _choice(results: Iterable[Mapping[str, Any]], region: object) -> str:
     return next((choices[0] for choices in own if choices), "1")
 
 
-def _pympi() -> Any:
-    try:
-        import pympi
-    except ImportError as cause:
-        raise MissingExtraError("files of Praat and ELAN", EXTRA) from cause
-    return pympi
-
-
-READERS: dict[str, Callable[[Path], Iterator[LabelledSegment | str]]] = {
+READERS: dict[str, Callable[[Path], Iterator[LabelledSegment]]] = {
     ".csv": _csv,
+    ".tsv": _csv,
     ".textgrid": _textgrid,
     ".eaf": _eaf,
     ".json": _label_studio,

@@ -15,6 +15,7 @@ from serein.audio.chain import AUGMENTATIONS, draw
 from serein.audio.read import RATE_HZ
 from serein.corpora import CORPORA
 from serein.corpora.corpus import is_table
+from serein.corpora.segments import is_annotation
 from serein.emotions import label_name
 from serein.errors import RecipeError, SettingError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
@@ -283,11 +284,14 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
     corpora = (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled)
     for name in (*corpora, recipe.bursts.corpus) if recipe.bursts else corpora:
-        if name not in CORPORA and not is_table(name):
-            yield f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table"
+        if name not in CORPORA and not is_table(name) and not is_annotation(name):
+            yield (
+                f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table, or labelled "
+                "segments: .TextGrid, .eaf, .json of Label Studio, or a folder of them, FOLDER/"
+            )
     data, augmentation = recipe.data, recipe.augmentation
     chain = augmentation.chain
-    known = not any(map(is_table, data.corpora))  # a table may name its own
+    known = set(data.corpora) <= CORPORA.keys()  # a table may name its own
     named: list[tuple[str, str, Iterable[str]]] = [
         ("split", recipe.protocol.split, SPLITS),
         *(

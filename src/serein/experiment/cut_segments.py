@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import soundfile
 
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora.segments import LabelledSegment, read_segments
 from serein.errors import CorpusError, ResultsError
+from serein.features.feature_cache import default_cache
+from serein.private_files import private_folder
 from serein.recordings import find_recordings
 from serein.tables import make_folder, write_rows, write_whole
 
@@ -35,14 +40,31 @@ def cut_segments(annotations: Path, recordings: Path, out: Path) -> tuple[Path, 
     if any(out.iterdir()):
         raise ResultsError(f"{out}: holds files already: give another folder, or empty it")
     rows: list[tuple[str, ...]] = []
-    for name in sorted(files, key=lambda name: files[name]):
-        signal = read_audio(files[name])
-        for number, one in enumerate(segment for segment in found if segment.file == name):
+    for file in sorted({*files.values()}):
+        signal = read_audio(file)
+        for number, one in enumerate(one for one in found if files[one.file] == file):
             clip = f"{len(rows) + 1:05}.flac"
-            write_whole(out / clip, _flac(_part(signal, one, files[name])))
-            speaker = f"{files[name].stem} " * bool(NUMBERED.fullmatch(one.speaker)) + one.speaker
-            rows.append((clip, one.emotion, speaker, f"{files[name].name} {number + 1}"))
+            write_whole(out / clip, _flac(_part(signal, one, file)))
+            speaker = f"{file.stem} " * bool(NUMBERED.fullmatch(one.speaker)) + one.speaker
+            rows.append((clip, one.emotion, speaker, f"{file.name} {number + 1}"))
     return write_rows(out / TABLE, HEADER, rows), left_out
+
+
+def cut_once(annotations: Path, recordings: Path, cache: Path | None) -> Path:
+    """Cut labelled segments into the cache, unless they are there; return the table of them."""
+    files = (
+        [annotations, *sorted(annotations.rglob("*"))] if annotations.is_dir() else [annotations]
+    )
+    states = [(str(file), file.stat()) for file in [*files, *find_recordings(recordings)]]
+    described = [(file, state.st_size, state.st_mtime_ns) for file, state in states]
+    key = hashlib.sha256(repr(described).encode()).hexdigest()[:20]
+    kept = private_folder((cache or default_cache()) / "segments") / key
+    if not (kept / TABLE).exists():
+        with TemporaryDirectory(dir=kept.parent) as made:
+            cut_segments(annotations, recordings, Path(made) / key)
+            with suppress(OSError):  # another process was first
+                (Path(made) / key).rename(kept)
+    return kept / TABLE
 
 
 def _found(names: Iterable[str], folder: Path) -> Mapping[str, Path]:

@@ -21,9 +21,11 @@ from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
+from serein.corpora.segments import has_segments, is_annotation
 from serein.corpora.validation import duplicates
 from serein.errors import AudioError, BadFilesError, CorpusError
 from serein.evaluation.protocol import Fold
+from serein.experiment.cut_segments import cut_once
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
@@ -37,16 +39,25 @@ def read_corpora(
     *,
     names: tuple[str, ...] | None = None,
     labelled: bool = True,
+    cache: Path | None = None,
 ) -> tuple[Corpus, ...]:
-    """Read each corpus that a recipe names."""
+    """Read each corpus that a recipe names; labelled segments are cut into the cache first."""
     wanted = recipe.data.corpora if names is None else names
     places = {name: _folder_of(name, recipe, data) for name in wanted}
     return tuple(
         Corpus.load(name, places[name])
         if name in CORPORA
-        else Corpus.from_csv(places[name] / name, labelled=labelled)
+        else _read_table(places[name], name, labelled=labelled, cache=cache)
         for name in wanted
     )
+
+
+def _read_table(folder: Path, name: str, *, labelled: bool, cache: Path | None) -> Corpus:
+    place = folder / name
+    if is_annotation(name) or has_segments(place):
+        table = cut_once(place, folder, cache)
+        return Corpus.from_csv(table, name=place.stem, labelled=labelled)
+    return Corpus.from_csv(place, labelled=labelled)
 
 
 def _folder_of(name: str, recipe: Recipe, data: str | Path | None) -> Path:
@@ -62,9 +73,11 @@ def _folder_of(name: str, recipe: Recipe, data: str | Path | None) -> Path:
     return Path(folder)
 
 
-def read_unlabelled(recipe: Recipe, data: str | Path | None, corpus: Corpus) -> tuple[Corpus, ...]:
+def read_unlabelled(
+    recipe: Recipe, data: str | Path | None, corpus: Corpus, cache: Path | None = None
+) -> tuple[Corpus, ...]:
     """Read the clips of which a recipe uses no label; speakers and recordings must be others."""
-    parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False)
+    parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False, cache=cache)
     found = [clip for part in parts for clip in part]
     known = set(corpus.speakers)
     shared = sorted(known & {clip.speaker for clip in found})

@@ -281,10 +281,10 @@ def _prepare(
     search: bool,
 ) -> Prepared:
     """Prepare a recipe without some of its recordings."""
-    sources = _without(bad, read_corpora(recipe, data))
-    others = _without(bad, read_corpora(recipe, data, names=recipe.data.public))
+    sources = _without(bad, read_corpora(recipe, data, cache=cache))
+    others = _without(bad, read_corpora(recipe, data, names=recipe.data.public, cache=cache))
     corpus = combine(recipe, sources)
-    without = _without(bad, read_unlabelled(recipe, data, corpus))
+    without = _without(bad, read_unlabelled(recipe, data, corpus, cache))
     bursts = read_bursts(recipe, data)
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)

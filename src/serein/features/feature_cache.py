@@ -32,6 +32,7 @@ CACHE_FILES = {  # kind -> names of its files below the cache, those of training
     "training": (
         r"training/([0-9a-f]{64}\.safetensors(\.\d+\.part)?|tmp\w+\.part|log/events\.out\.[^/]+)"
     ),
+    "segments": r"segments/[^/]+/([^/]+/)?(\d{5}\.flac|corpus\.csv)",
     "stress": r"stress/[^/]+/[0-9a-f]{20}\.csv",
 }
 

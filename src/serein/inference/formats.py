@@ -19,7 +19,7 @@ from typing import Any
 
 from serein.errors import MissingExtraError
 from serein.inference.prediction import Prediction, Segment, chinese_label, lane_name
-from serein.tables import csv_bytes
+from serein.tables import csv_bytes, load_pympi
 from serein.untrusted import printable
 
 COLUMNS = ("confidence", "valence", "arousal")
@@ -70,7 +70,7 @@ def write_vtt(prediction: Prediction, chinese: bool) -> bytes:
 
 def write_textgrid(prediction: Prediction, chinese: bool) -> bytes:
     """Write tiers for Praat: of each lane the emotion, and one for each of `COLUMNS`."""
-    grid = _pympi().Praat.TextGrid(xmin=0.0, xmax=round(prediction.end, 3))
+    grid = load_pympi().Praat.TextGrid(xmin=0.0, xmax=round(prediction.end, 3))
     for lane, segments in _lanes(prediction, chinese).items():
         for name, cells in _tiers(lane, segments, chinese).items():
             tier = grid.add_tier(name)
@@ -81,7 +81,7 @@ def write_textgrid(prediction: Prediction, chinese: bool) -> bytes:
 
 def write_eaf(prediction: Prediction, chinese: bool) -> bytes:
     """Write tiers for ELAN: of each lane the emotion, and below it one for each of `COLUMNS`."""
-    eaf = _pympi().Elan.Eaf(author="serein")
+    eaf = load_pympi().Elan.Eaf(author="serein")
     eaf.remove_tier("default")
     eaf.add_linguistic_type("of emotion", "Symbolic_Association", timealignable=False)
     if prediction.file:
@@ -280,11 +280,3 @@ def _of_file(write: Callable[[str], object]) -> bytes:
         place = Path(folder) / "file"
         write(str(place))
         return place.read_bytes()
-
-
-def _pympi() -> Any:
-    try:
-        import pympi
-    except ImportError as cause:
-        raise MissingExtraError("files for Praat and ELAN", EXTRA) from cause
-    return pympi
