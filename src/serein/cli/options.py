@@ -152,16 +152,17 @@ def chosen_recipe(
     split: str | None = None,
 ) -> Recipe:
     """Read a recipe, or make the one of --corpus, --model, --features and --split."""
-    from serein.experiment.recipe_file import read_recipe, short_recipe
-
-    if file and not (corpus or model or features or split):
-        return read_recipe(file)
-    if file or not (corpus and model):
+    own = file and not (corpus or model or features or split)
+    if not own and (file or not (corpus and model)):  # before what takes seconds to import
         raise RecipeError(
             "give either a recipe file, or both --corpus and --model, to which --features and "
             "--split may be added"
         )
-    return short_recipe(corpus, model, features=features, split=split)
+    from serein.experiment.recipe_file import read_recipe, short_recipe
+
+    if file:
+        return read_recipe(file)
+    return short_recipe(corpus or "", model or "", features=features, split=split)
 
 
 def prepared_recipe(

@@ -53,11 +53,11 @@ def train(
     address: Address = None,
 ) -> None:
     """Evaluate a recipe, train it on all its speakers and write a bundle that `predict` runs."""
+    wanted = chosen_recipe(recipe, corpus, model, features, split)
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import on_unseen_corpora
     from serein.experiment.train import fit, pack, refuse_unpackable
 
-    wanted = chosen_recipe(recipe, corpus, model, features, split)
     refuse_unpackable(wanted)
     int8 = wanted.encoder is not None
     with running_on(engine, address=address, jobs=jobs):
@@ -107,14 +107,13 @@ def tune(
     address: Address = None,
 ) -> None:
     """Search hyperparameters in folds of unseen speakers; a stopped search is resumed."""
+    chosen = chosen_recipe(recipe, corpus, model, features, split)
     from serein.evaluation.search.study import held
     from serein.experiment import tune as search
     from serein.experiment.recipe_file import with_search
     from serein.tables import make_folder
 
-    wanted = with_search(
-        chosen_recipe(recipe, corpus, model, features, split), trials=trials, method=method
-    )
+    wanted = with_search(chosen, trials=trials, method=method)
     folder = out or Path("runs") / f"{wanted.name}-search"
     make_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
@@ -225,10 +224,10 @@ def evaluate(
     address: Address = None,
 ) -> None:
     """Evaluate a recipe on unseen speakers; print the scores, and write a report into --out."""
+    wanted = chosen_recipe(recipe, corpus, model, features, split)
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import write_evaluation
 
-    wanted = chosen_recipe(recipe, corpus, model, features, split)
     if stress and wanted.features and wanted.features.table:
         raise RecipeError("features read from a table have no sound to change: leave --stress out")
     if stress and wanted.fusion:
@@ -280,10 +279,11 @@ def check_leaks(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Evaluate a recipe on its folds, on a random split, and with copies before the split."""
+    chosen = chosen_recipe(recipe, corpus, model, features, split)
     from serein.experiment.leakage import check_leaks as check
 
     prepared = prepared_recipe(
-        chosen_recipe(recipe, corpus, model, features, split),
+        chosen,
         data,
         weights,
         cache,
