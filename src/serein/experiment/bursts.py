@@ -22,7 +22,7 @@ from serein.errors import CorpusError
 from serein.evaluation.result import Result
 from serein.experiment.data import balanced_weights
 from serein.experiment.prepare import Front, Prepared, ProgressBar, describe, stack
-from serein.experiment.speech import Signal, SpeechDetector, describe_sounds, draw_noisy
+from serein.experiment.speech import Signal, describe_sounds, draw_noisy
 from serein.features.encoder import one_thread_each
 from serein.features.frontend import trim_silence
 from serein.models.baseline import log_softmax
@@ -112,20 +112,16 @@ class _Rows:
 
 
 def train_burst_detector(
-    prepared: Prepared, speech: SpeechDetector, *, cache: Path | None, progress_bar: ProgressBar
+    prepared: Prepared, *, cache: Path | None, progress_bar: ProgressBar
 ) -> BurstDetector | None:
-    """Train and evaluate the heads on a recipe's features; None where it names no bursts.
-
-    A burst is what the heads say, where the detector finds no speech.
-    """
+    """Train and evaluate the heads on a recipe's features; None where it names no bursts."""
     if prepared.bursts is None:
         return None
     rows = _rows(prepared, prepared.bursts, cache, progress_bar)
     fold, burst = rows.folds(), rows.kind == "burst"
     mine = rows.part(burst)
     with progress_bar("vocal bursts") as progress:
-        heard = speech.classifier.predict_proba(rows.X)[:, 1] >= speech.threshold
-        odds = np.where(heard, -np.inf, log_odds(_held_out(rows, fold, _fit_kinds)))
+        odds = log_odds(_held_out(rows, fold, _fit_kinds))
         progress(1, 3)
         named = _held_out(mine, fold[burst], _fit_emotions)
         progress(2, 3)

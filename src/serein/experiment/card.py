@@ -268,7 +268,7 @@ def _bursts(manifest: dict[str, Any]) -> list[str]:
     rates = [(title.format(k), v) for part, title in parts.items() for k, v in found[part].items()]
     return [
         "## Vocal bursts",
-        "Where no speech is found, laughs, cries and sighs are segments of their own, each one of "
+        "Laughs, cries and sighs, where it is sure of one, are segments of their own, each one of "
         f"{', '.join(found['labels'])}. Trained on {found['clips']} clips of {found['speakers']} "
         f"people ({found['corpus']}: {found['licence']}). On people who were left out: UAR "
         f"{found['uar']:.3f} ({_interval(found['uar_interval_95'])}), ECE "

@@ -104,7 +104,7 @@ def fit(
         classifier = classifier.estimator_
     seed = prepared.recipe.protocol.seed
     speech = train_speech_detector(prepared, seed=seed, progress_bar=progress_bar)
-    bursts = train_burst_detector(prepared, speech, cache=cache, progress_bar=progress_bar)
+    bursts = train_burst_detector(prepared, cache=cache, progress_bar=progress_bar)
     return Fitted(classifier, speech, bursts)
 
 

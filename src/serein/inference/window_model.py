@@ -97,9 +97,10 @@ class WindowModel:
         if is_silent(window):
             return None
         output = self.network.predict(self.front_end(window))
-        if output.speech >= self.speech_threshold:
-            return output
-        return None if self.bursts is None else _burst(self.bursts, output)
+        burst = None if self.bursts is None else _burst(self.bursts, output)
+        if burst is not None:
+            return output._replace(burst=burst)
+        return output if output.speech >= self.speech_threshold else None
 
     def of_features(self, features: Array) -> Array:
         """Predict from the front end's output, adapted, speech or not."""
@@ -197,12 +198,11 @@ def learnt_of(bundle: Bundle) -> Learnt:
     return Learnt(manifest["name"], labels, temperature, prior, heads, personal)
 
 
-def _burst(bursts: BurstHeads, output: Output) -> Output | None:
-    """Add the probabilities of a vocal burst; None where a window without speech is none."""
+def _burst(bursts: BurstHeads, output: Output) -> Array | None:
+    """Return the probability of each emotion of bursts; None where a window is none."""
     if output.vector is None or output.vector.shape != bursts.weight.shape[1:]:
         raise BundleError("the graph gives no vector of the length that bursts are told by")
-    found = bursts.predict(output.vector)
-    return None if found is None else output._replace(burst=found)
+    return bursts.predict(output.vector)
 
 
 def _bursts(bundle: Bundle) -> BurstHeads | None:

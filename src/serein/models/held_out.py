@@ -130,14 +130,24 @@ def mixed(held: list[HeldOut], gate: Floats) -> list[HeldOut]:
     return mixed
 
 
+def _alike(rows: Rows) -> Floats:
+    """Return the weights of samples, of which those that are augmented weigh as much as others."""
+    augmented = rows.augmented
+    if augmented.all() or not augmented.any():
+        return rows.weight
+    factor = rows.weight[~augmented].mean() / rows.weight[augmented].mean()
+    return np.where(augmented, factor, 1.0) * rows.weight
+
+
 def confidence_lines(held: list[HeldOut]) -> Floats:
     """Fit each kind's line of log temperature over distance: (kinds, 2).
 
     What was left out by corpus weighs twice as much as what was left out by speaker. Of the
-    latter only corpora count to which the distance is measured.
+    latter only corpora count to which the distance is measured. An augmented sample weighs as much
+    as a recording here: else what is short or noisy is predicted with too much confidence.
     """
     weights = [
-        one.rows.weight * (one.corpus | np.isin(one.rows.corpora, near_corpora(one.rows)))
+        _alike(one.rows) * (one.corpus | np.isin(one.rows.corpora, near_corpora(one.rows)))
         for one in held
     ]
     total = {True: 0.0, False: 0.0}
