@@ -46,7 +46,7 @@ def test_path_and_list(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: Sai
     assert capsys.readouterr().out == f"{cache}\n"
     run(monkeypatch, "list")
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    none = ["training 0 files 0.0 MB", "stress 0 files 0.0 MB"]
+    none = [f"{kind} 0 files 0.0 MB" for kind in ("training", "segments", "stress")]
     assert said == ["features 1 files 2.0 MB", *none, f"in {cache}"]
 
 

@@ -222,7 +222,7 @@ def test_clearing_leaves_an_empty_folder(tmp_path: Path):
     files = write(tmp_path / "clips", *LEVELS)
     extract(files, Counting(), cache=cache)
     counts = {kind: len(found) for kind, found in list_cache(cache).items()}
-    assert counts == {"features": 2 + len(LEVELS), "training": 3, "stress": 1}
+    assert counts == {"features": 2 + len(LEVELS), "training": 3, "segments": 0, "stress": 1}
     assert clear_cache(cache) == 0
     assert left_in(cache) == set()
     assert all(file.is_file() for file in files)
