@@ -130,6 +130,11 @@ def test_a_recipe_takes_segments_as_they_are(
     (calls / name).write_text(text.replace("angry", "joy"))
     (changed,) = read_corpora(recipe, cache=tmp_path)
     assert changed.emotions == ("happiness", "fed up")
+    (calls / name).write_text(text.replace("angry", "no speech"))
+    for _ in "cut", "cut before":
+        with pytest.warns(UserWarning, match=r"1 segment\(s\) left out.* no speech \(1\)"):
+            (left,) = read_corpora(recipe, cache=tmp_path)
+        assert left.emotions == ("fed up",)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,10 @@ class InPanels(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, each with its group."""
-        for param in super().get_params(ctx):
+        params = super().get_params(ctx)
+        for param in params:
             vars(param)["rich_help_panel"] = PANELS.get(str(param.name), PANEL)
-        return super().get_params(ctx)
+        return params
 
 
 @contextmanager

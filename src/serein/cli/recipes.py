@@ -166,16 +166,12 @@ def corpus(
     from serein.corpora.segments import has_segments, is_annotation
 
     if cut is not None:
-        from serein.experiment.cut_segments import cut_segments
+        from serein.experiment.cut_segments import cut_segments, left_out_words
 
         made, left_out = cut_segments(Path(name), folder, cut)
         name, folder = str(made), cut
         if left_out:
-            most = ", ".join(f"{label} ({count})" for label, count in left_out.most_common(5))
-            number = left_out.total()
-            echo(
-                f"serein: {number} segment(s) left out, labelled with no emotion: {most}", err=True
-            )
+            echo(f"serein: {left_out_words(left_out)}", err=True)
     place, table = Path(name), None
     if is_annotation(name) or (is_table(name) and has_segments(place)):
         from serein.experiment.cut_segments import cut_once

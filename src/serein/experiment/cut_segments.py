@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -51,7 +52,13 @@ def cut_segments(annotations: Path, recordings: Path, out: Path) -> tuple[Path, 
 
 
 def cut_once(annotations: Path, recordings: Path, cache: Path | None) -> Path:
-    """Cut labelled segments into the cache, unless they are there; return the table of them."""
+    """Cut labelled segments into the cache, unless they are there; return the table of them.
+
+    Warns of segments that are left out.
+    """
+    _, left_out = read_segments(annotations)
+    if left_out:
+        warnings.warn(f"{annotations}: {left_out_words(left_out)}", stacklevel=2)
     files = (
         [annotations, *sorted(annotations.rglob("*"))] if annotations.is_dir() else [annotations]
     )
@@ -65,6 +72,12 @@ def cut_once(annotations: Path, recordings: Path, cache: Path | None) -> Path:
             with suppress(OSError):  # another process was first
                 (Path(made) / key).rename(kept)
     return kept / TABLE
+
+
+def left_out_words(left_out: Counter[str]) -> str:
+    """Count the segments that were left out, with their commonest labels."""
+    most = ", ".join(f"{label} ({count})" for label, count in left_out.most_common(5))
+    return f"{left_out.total()} segment(s) left out, labelled with no emotion: {most}"
 
 
 def _found(names: Iterable[str], folder: Path) -> Mapping[str, Path]:

@@ -96,8 +96,8 @@ class MaskedRidge(LinearClassifier):
     ) -> Self:
         """Learn from sums over samples of which `centre` (columns,) was taken.
 
-        The same as `fit` on the samples, up to single precision. A class that no sample has is
-        never predicted.
+        The same as `fit` on the samples, up to single precision. A class that no sample may
+        have is never predicted.
         """
         self.classes_, self.n_features_in_ = classes, len(centre)
         sums = np.array([part.product[-1] for part in moments], float).sum(axis=0)
