@@ -1,4 +1,4 @@
-"""Write src/serein/analysis/noto-sans-hans.otf: the letters of GB 2312, of Noto Sans Hans.
+"""Write src/serein/evaluation/report/noto-sans-hans.otf: the letters of GB 2312, of Noto Sans Hans.
 
 python bench/plot_font.py NotoSansHans-Regular.otf   # of the npm package @embedpdf/fonts-sc 1.0.0
 """
@@ -30,6 +30,6 @@ if __name__ == "__main__":
         [
             *(sys.argv[1], f"--text={letters()}", "--no-hinting", "--layout-features="),
             *(f"--drop-tables+={LEFT_OUT}", "--notdef-outline", "--name-IDs=0,1,2,4,6,13,14"),
-            f"--output-file={ROOT / 'src/serein/analysis/noto-sans-hans.otf'}",
+            f"--output-file={ROOT / 'src/serein/evaluation/report/noto-sans-hans.otf'}",
         ]
     )

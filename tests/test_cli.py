@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -168,7 +169,7 @@ def test_bad_files_are_named_and_the_others_answered(tmp_path: Path) -> None:
     done = run_process("predict", tmp_path, tmp_path / "missing.wav", status=1)
     assert len(done.stdout.splitlines()) == 1
     assert "good.wav" in done.stdout
-    errors = done.stderr.splitlines()
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("try: ")]
     assert len(errors) == len(wanted)
     for name, words in wanted.items():
         assert any(name in line and words in line for line in errors), name
@@ -229,11 +230,25 @@ def test_a_recording_over_the_limit() -> None:
         (["train", "nowhere.toml", "--out", "x"], "cannot be read as a TOML recipe"),
         (["evaluate", "recipes/emodb.toml", "--data", "nowhere"], "nowhere is not a folder"),
         (["corpus", "emo-db", "."], "emodb"),
+        (["predict", "samples", "--emotions", "foo"], "unknown emotion 'foo'"),
+        (["predict", "samples", "--out", "x.txt"], "unknown format '.txt'"),
+        (["evaluate"], "give either a recipe file"),
+        (["evaluate", "README.md"], "cannot be read as a TOML recipe"),
+        (["evaluate", "--corpus", "emodb", "--model", "nope"], "unknown model 'nope'"),
+        (["corpus", "nope.csv", "."], "cannot read the table nope.csv"),
+        (["compare", "a", "b"], "a holds no result.json"),
+        (["explain", "x.wav"], "there is no such file"),
+        (["plot", "samples/espeak-german.flac", "--out", "x.gif"], "name the picture .png"),
+        (["features", "samples", "--set", "nope", "--out", "x.csv"], "unknown feature set"),
+        (["export", "nope", "--out", "x"], "unknown model 'nope'"),
+        (["listen", "--file", "x.wav"], "there is no such file"),
+        (["cache", "nope"], "No such command"),
     ],
 )
-def test_wrong_usage_is_status_2(arguments: list[str], words: str) -> None:
-    text = run(*arguments, status=2).stderr
-    assert words in " ".join(text.replace("│", " ").split())
+def test_wrong_usage_is_status_2_and_says_what_to_type(arguments: list[str], words: str) -> None:
+    said, *_, to_type = run(*arguments, status=2).stderr.splitlines()
+    assert words in said
+    assert re.match(r"try: (.*serein|ffmpeg|ls) \S", to_type)
 
 
 def test_models_lists_licence_and_scores() -> None:
@@ -250,7 +265,7 @@ def test_wrong_usage_and_errors_end_a_process_with_status_2() -> None:
     assert "No such command" in run_process("recognise", status=2).stderr
     said = run_process("predict", "x.wav", "--model", "mutli", status=2).stderr
     known = "known: multi, emodb, open; or give the path of a bundle"
-    assert said == f"serein: unknown model 'mutli'; {known}\n"
+    assert said == f"serein: unknown model 'mutli'; {known}\ntry: serein models\n"
 
 
 def test_help_and_version() -> None:
@@ -269,6 +284,7 @@ def test_errors_are_in_chinese_too(tmp_path: Path) -> None:
     said = run("predict", tmp_path / "empty.wav", gone, "--lang", "zh", status=1).stderr
     assert f"serein: {tmp_path / 'empty.wav'}：是空文件；请重新录制或导出" in said
     assert f"serein: {gone}：没有这个文件；请检查路径" in said
+    assert said.endswith(f"可以试试：ls {tmp_path}\n")
     said = run("predict", gone, "--lang=zh", "--model", "mutli", status=2).stderr
     assert said.startswith("serein: 无法预测：unknown model 'mutli'")
 

@@ -17,9 +17,13 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 import serein
 from serein.bulk.predict_all import DIED
+from serein.cli import app
+from serein.emotions import emotion_name
+from serein.errors import SereinError
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'serein[scale]'")
 RATE_HZ = 16_000
@@ -162,7 +166,6 @@ def test_one_process_and_other_formats(folder: Path, whole: list[Row], tmp_path:
     [
         (("--json",), "leave --json out"),
         (("--same-speaker",), "leave --same-speaker out"),
-        (("--lang", "zh"), "leave --lang out"),
         (("--threads", "2"), "leave --threads out"),
         (("--out", "nowhere/r.parquet"), "there is no folder nowhere"),
         (("--out", "r.xlsx"), "unknown format '.xlsx'"),
@@ -177,10 +180,9 @@ def test_what_cannot_be_is_said_before_any_work(
     if options[-1] == __file__:
         (tmp_path / "r.csv").touch()
         options = ("--out", str(tmp_path / "r.csv"))
-    command = [sys.executable, "-m", "serein", "predict", str(folder), *out, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert words in " ".join(done.stderr.replace("│", " ").split())
+    done = CliRunner().invoke(app, ["predict", str(folder), *out, *options])
+    assert done.exit_code == (1 if isinstance(done.exception, SereinError) else 2)
+    assert words in " ".join(f"{done.output} {done.exception}".replace("│", " ").split())
 
 
 def test_the_docs_table_is_the_benchs(load_bench: Callable[[str], ModuleType]) -> None:
@@ -207,7 +209,8 @@ def test_a_row_a_channel_and_a_row_a_segment(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.mkdir()
     soundfile.write(calls / "a.flac", sound, RATE_HZ)
-    for options, name in (([], "lanes.parquet"), (["--timeline"], "rows.csv")):
+    chinese = ["--timeline", "--lang", "zh"]
+    for options, name in (([], "lanes.parquet"), (chinese, "rows.csv")):
         finish(start(calls, tmp_path / name, "--channels", "each", "--jobs", "1", *options), 0)
     found = serein.load(threads=1).predict(calls / "a.flac", channels="each")
     rows = table(tmp_path / "lanes.parquet")
@@ -220,5 +223,6 @@ def test_a_row_a_channel_and_a_row_a_segment(tmp_path: Path) -> None:
     assert [(float(row["start"]), int(row["channel"])) for row in segments] == [
         (round(one.start, 3), one.channel) for one in found.timeline
     ]
+    assert segments[0]["emotion"] == emotion_name(str(found.timeline[0].emotion), "zh")
     assert segments[0]["p_anger"]
     assert not segments[1]["p_anger"]

@@ -30,7 +30,6 @@ from rich.console import Console
 from made_bundles import adaptive_bundle
 from serein.audio.microphone import LostSoundWarning, Playback
 from serein.audio.read import read_audio
-from serein.cli.language import Language
 from serein.cli.listen import listen
 from serein.cli.live_display import LiveDisplay
 from serein.cli.live_view import PlainLines
@@ -39,6 +38,7 @@ from serein.errors import AudioError, SereinError
 from serein.inference.load import load
 from serein.inference.recognizer import Recognizer
 from serein.inference.stream import Event, Stream
+from serein.language import Language
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 VOICE = SAMPLES / "espeak-german.flac"

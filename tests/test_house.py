@@ -21,8 +21,10 @@ ANYONE_MAY = {"errors", "defaults", "recordings", "engine", "tables", "archives"
 ANYONE_MAY |= {"onnx_session", "onnx_graph"}
 ANYONE_MAY |= {"untrusted"}
 ANYONE_MAY |= {"private_files"}
+ANYONE_MAY |= {"language"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "language": set(),
     "defaults": set(),
     "engine": set(),
     "recordings": set(),

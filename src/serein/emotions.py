@@ -92,7 +92,10 @@ EMOTIONS: dict[str, Emotion] = {
 NO_COLOUR = "#eeeeee"
 OWN_COLOURS = ("#c4b294", "#4db6a6", "#d09a78", "#93b0cf", "#b0bf63", "#cf9ab4")  # as the page's
 NEAR = 0.8  # similarity of words, of which one may be the other misspelt
-RESERVED = {"unsure", "不确定", "no speech", "没有语音"}
+UNSURE, UNSURE_ZH = "unsure", "不确定"
+"""Abstention: the label in place of an emotion whose confidence is below the threshold."""
+
+RESERVED = {UNSURE, UNSURE_ZH, "no speech", "没有语音"}
 """What predictions say in place of an emotion: no label may."""
 
 
@@ -154,6 +157,14 @@ def in_chinese(name: str) -> str:
     Raises: CorpusError if the name is unknown.
     """
     return EMOTIONS[canonical_emotion(name)].chinese
+
+
+def emotion_name(label: str, lang: str) -> str:
+    """Name an emotion, or ``unsure``, in a language, en or zh; an own label has one name."""
+    if lang != "zh":
+        return label
+    name = _NAMES.get(_plain(label))
+    return UNSURE_ZH if label == UNSURE else EMOTIONS[name].chinese if name else label
 
 
 def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None:

@@ -18,7 +18,8 @@
     ├── EngineError             a cluster or device that is missing or cannot be used
     └── MissingExtraError       an optional part that is not installed
 
-A message says what was given, what is allowed and what to do.
+A message says what was given, what is allowed and what to do; `SereinError.to_try` is a command
+to type next, which the command line prints below it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,23 @@ RENAMED = {
 
 
 class SereinError(Exception):
-    """Base of all errors that serein raises on purpose."""
+    """Base of all errors that serein raises on purpose.
+
+    Parameters
+    ----------
+    *message : object
+        What was given, what is allowed and what to do.
+    to_try : str, optional
+        A command to type next; that of the class if not given. COMMAND stands for the one that
+        failed.
+    """
+
+    to_try = "serein COMMAND --help"
+
+    def __init__(self, *message: object, to_try: str | None = None) -> None:
+        super().__init__(*message)
+        if to_try is not None:
+            self.to_try = to_try
 
 
 class SettingError(SereinError, ValueError):
@@ -52,13 +69,19 @@ class SettingError(SereinError, ValueError):
 class AudioError(SereinError, ValueError):
     """A recording that cannot be read, or is outside the limits."""
 
+    to_try = "ffmpeg -i RECORDING -ac 1 -ar 16000 recording.wav"
+
 
 class TooLongError(AudioError):
     """A recording that lasts longer than is read."""
 
+    to_try = "ffmpeg -i RECORDING -f segment -segment_time 600 part-%03d.wav"
+
 
 class VideoError(AudioError):
     """A video, a picture or a table of a face that cannot be read, or is outside the limits."""
+
+    to_try = "ffmpeg -i VIDEO video.mp4"
 
 
 class TextError(SereinError, ValueError):
@@ -87,9 +110,13 @@ class BadFilesError(AudioError):
 class CorpusError(SereinError, ValueError):
     """An invalid folder or table of a corpus."""
 
+    to_try = "serein corpus NAME FOLDER"
+
 
 class RecipeError(SereinError, ValueError):
     """A recipe with a wrong key or value."""
+
+    to_try = "serein evaluate --corpus emodb --model svm --features expert"
 
 
 class ProtocolError(SereinError, ValueError):
@@ -99,9 +126,13 @@ class ProtocolError(SereinError, ValueError):
 class EncoderError(SereinError, ValueError):
     """A pre-trained encoder that cannot be found or used."""
 
+    to_try = "serein COMMAND RECIPE --download"
+
 
 class BundleError(SereinError, ValueError):
     """A model bundle that is damaged, of an unknown format, or unsafe."""
+
+    to_try = "serein models"
 
 
 class ServiceError(SereinError, ValueError):
@@ -114,6 +145,8 @@ class ResultsError(SereinError, ValueError):
 
 class EngineError(SereinError, ValueError):
     """A cluster or device that is missing or cannot be used."""
+
+    to_try = "serein doctor"
 
 
 class MissingExtraError(SereinError, ImportError):
@@ -128,7 +161,8 @@ class MissingExtraError(SereinError, ImportError):
     """
 
     def __init__(self, needed: str, extra: str) -> None:
-        super().__init__(f"{needed} needs the extra [{extra}]: pip install 'serein[{extra}]'")
+        install = f"pip install 'serein[{extra}]'"
+        super().__init__(f"{needed} needs the extra [{extra}]: {install}", to_try=install)
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:

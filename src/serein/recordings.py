@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from errno import ELOOP, ENOENT
 from pathlib import Path
@@ -92,7 +93,7 @@ def recordings(entry: str | Path) -> list[Path]:
 def list_recordings(entry: str | Path) -> Listing:
     """List the recordings of a folder, and what is not read; a file is a list of itself."""
     if not str(entry):
-        raise AudioError("the path is empty: name a recording, or a folder of them")
+        raise AudioError("the path is empty: name a recording, or a folder of them", to_try="ls")
     entry = Path(entry)
     if not entry.is_dir():
         return Listing([entry], [])
@@ -100,7 +101,8 @@ def list_recordings(entry: str | Path) -> Listing:
     if not found.files:
         beside = f"; {found.summary()}" if found.not_read else ""
         raise AudioError(
-            f"{entry}: no recording in this folder{beside}; looked for {', '.join(ALL_EXTENSIONS)}"
+            f"{entry}: no recording in this folder{beside}; looked for {', '.join(ALL_EXTENSIONS)}",
+            to_try=f"ls {shlex.quote(str(entry))}",
         )
     return found
 

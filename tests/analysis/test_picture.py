@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import serein
-from serein.analysis.fonts import write_all_letters
 from serein.analysis.picture import draw_recording
 from serein.audio.read import RATE_HZ
 from serein.emotions import colour_of
+from serein.evaluation.report.fonts import write_all_letters
 from serein.inference.prediction import Segment
 
 TONE = 0.3 * np.sign(np.sin(2 * np.pi * 200 * np.arange(3 * RATE_HZ) / RATE_HZ)).astype(np.float32)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serein.emotions import emotion_name
 from serein.errors import MissingExtraError
 from serein.inference import formats
 from serein.inference.formats import FORMATS, audformat_files, audformat_zip, spoken
-from serein.inference.prediction import Lane, Prediction, Segment, chinese_label, lane_name
+from serein.inference.prediction import Lane, Prediction, Segment, lane_name
 from serein.inference.timeline import make_segment
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "EAFv2.8.xsd"
@@ -59,7 +60,7 @@ def rows_of(prediction: Prediction, chinese: bool) -> list[tuple[str, float, flo
             lane_name(one, 2, chinese) or voice,
             round(one.start, 3),
             round(one.end, 3),
-            chinese_label(str(one.emotion)) if chinese else str(one.emotion),
+            emotion_name(str(one.emotion), "zh" if chinese else "en"),
         )
         for one in spoken(prediction)
     )

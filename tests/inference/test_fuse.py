@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from serein.emotions import UNSURE
 from serein.inference.multimodal import MIN_PROBABILITY, MODALITIES, TRUST, check_trust, fuse
-from serein.inference.prediction import UNSURE, Prediction, Segment
+from serein.inference.prediction import Prediction, Segment
 
 THREE = ("anger", "happiness", "neutral")
 

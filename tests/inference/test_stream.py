@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 
 from made_bundles import adaptive_bundle
 from serein.audio.read import RATE_HZ, read_audio
-from serein.emotions import circumplex
+from serein.emotions import UNSURE, circumplex
 from serein.errors import AudioError, BundleError, SettingError
 from serein.inference.load import load
-from serein.inference.prediction import UNSURE
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.stream import MAX_KNOWN, Event, Stream
 

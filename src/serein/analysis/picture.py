@@ -11,12 +11,13 @@ import numpy.typing as npt
 from serein.analysis.explanation import Explanation
 from serein.audio.frames import frame_times
 from serein.audio.read import RATE_HZ, Signal, check_signal
-from serein.emotions import colour_of
+from serein.emotions import colour_of, emotion_name
 from serein.errors import MissingExtraError
 from serein.features.formants import formants
 from serein.features.pitch import f0
 from serein.features.spectral import power_spectrogram
 from serein.inference.prediction import Segment
+from serein.language import translated
 
 try:
     from matplotlib.colors import LinearSegmentedColormap
@@ -47,30 +48,32 @@ MAX_TITLE = 60  # letters
 BAR_INCHES = 0.26
 
 
-def draw_recording(signal: Array, timeline: Sequence[Segment], *, title: str = "") -> Figure:
+def draw_recording(
+    signal: Array, timeline: Sequence[Segment], *, title: str = "", lang: str = "en"
+) -> Figure:
     """Draw a recording.
 
-    `timeline`: as a `Prediction` holds it.
+    `timeline`: as a `Prediction` holds it; `lang`: en or zh.
     Returns: the figure; save it with ``savefig``.
     """
     signal = check_signal(signal)
     figure = Figure(figsize=(12, 7), dpi=120, layout="constrained")
     wave, spectrum, emotions = figure.subplots(3, 1, sharex=True, height_ratios=[2, 5, 1.4])
-    draw_wave(wave, signal)
+    draw_wave(wave, signal, lang)
     _draw_spectrogram(spectrum, signal)
-    _draw_voice(spectrum, signal)
-    _draw_emotions(emotions, timeline)
+    _draw_voice(spectrum, signal, lang)
+    _draw_emotions(emotions, timeline, lang)
     wave.set_title(title, loc="left", parse_math=False)
     wave.set_xlim(0, signal.size / RATE_HZ)
     return figure
 
 
-def draw_wave(axes: Axes, signal: Array) -> None:
+def draw_wave(axes: Axes, signal: Array, lang: str) -> None:
     """Draw the waveform of a recording."""
     low, high = _extremes(signal)
     time_s = np.linspace(0, signal.size / RATE_HZ, low.size)
     axes.fill_between(time_s, low, high, color="#333333", linewidth=0.5)
-    axes.set_ylabel("amplitude")
+    axes.set_ylabel(translated("amplitude", lang))
 
 
 def _extremes(signal: Array) -> tuple[Array, Array]:
@@ -97,13 +100,13 @@ def _draw_spectrogram(axes: Axes, signal: Array) -> None:
     axes.set_ylabel("Hz")
 
 
-def _draw_voice(axes: Axes, signal: Array) -> None:
+def _draw_voice(axes: Axes, signal: Array, lang: str) -> None:
     pitch_hz = f0(signal)[:, 0]
     voiced = np.flatnonzero(pitch_hz)
     voiced = voiced[:: max(1, voiced.size // COLUMNS)]
     time_s = frame_times(len(pitch_hz))[voiced]
     for number, track in enumerate(formants(signal)[voiced, :5].T):
-        label = "F1 to F5" if number == 0 else None
+        label = translated("F1 to F5", lang) if number == 0 else None
         axes.plot(time_s, _gaps(track), ".", color="#ee7733", markersize=2, label=label)
     axes.plot(time_s, pitch_hz[voiced], ".", color="#0077bb", markersize=4, label="F0")
     if voiced.size:
@@ -114,57 +117,68 @@ def _gaps(track: Array) -> Array:
     return np.where(track > 0, track, np.float32(np.nan))
 
 
-def _draw_emotions(axes: Axes, timeline: Sequence[Segment]) -> None:
+def _draw_emotions(axes: Axes, timeline: Sequence[Segment], lang: str) -> None:
     for segment in timeline:
         width = segment.end - segment.start
-        name, confidence = _label(segment), segment.confidence or 0.0
+        name, confidence = _label(segment, lang), segment.confidence or 0.0
         colour = colour_of(segment.emotion or "no speech")
         axes.bar(segment.start, confidence or 1.0, width, align="edge", color=colour, edgecolor="w")
         if width > timeline[-1].end * MIN_SHARE:
             words = name if segment.emotion is None else f"{name} {confidence:.2f}"
             axes.text(segment.start + width / 2, 0.06, words, ha="center", fontsize=9)
     if len(timeline) * MIN_SHARE >= 1:
-        _add_legend(axes, timeline)
+        _add_legend(axes, timeline, lang)
     axes.set_ylim(0, 1)
-    axes.set_ylabel("confidence")
-    axes.set_xlabel("time in s")
+    axes.set_ylabel(translated("confidence", lang))
+    axes.set_xlabel(translated("time in s", lang))
 
 
-def _label(segment: Segment) -> str:
-    return f"{segment.emotion or 'no speech'}{' (burst)' if segment.burst else ''}"
+def _label(segment: Segment, lang: str) -> str:
+    if segment.emotion is None:
+        return translated("no speech", lang)
+    name = emotion_name(segment.emotion, lang)
+    return translated("{} (burst)", lang).format(name) if segment.burst else name
 
 
-def _add_legend(axes: Axes, timeline: Sequence[Segment]) -> None:
-    names = {_label(segment): colour_of(segment.emotion or "no speech") for segment in timeline}
+def _add_legend(axes: Axes, timeline: Sequence[Segment], lang: str) -> None:
+    names = {
+        _label(segment, lang): colour_of(segment.emotion or "no speech") for segment in timeline
+    }
     patches = [Patch(color=colour, label=name) for name, colour in names.items()]
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=len(names))
 
 
-def draw_explanation(signal: Signal, explanation: Explanation, *, title: str = "") -> Figure:
+def draw_explanation(
+    signal: Signal, explanation: Explanation, *, title: str = "", lang: str = "en"
+) -> Figure:
     """Draw what speaks for an emotion and what against it.
 
-    `explanation`: of this signal; `title`: the recording's name, written before the prediction.
+    `explanation`: of this signal; `title`: the recording's name, written before the prediction;
+    `lang`: en or zh.
     Returns: the figure; save it with ``savefig``.
     """
     signal = check_signal(signal)
-    tables = [_bands(explanation), _features(explanation)]
+    tables = [_bands(explanation, lang), _features(explanation)]
     tables = [table for table in tables if table]
     low = 0.9 + BAR_INCHES * max([2, *map(len, tables)])
     figure = Figure(figsize=(12, 4.6 + low), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.1))
     over_time, apart = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.6, low])[:, 0]
     wave, curve = over_time.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    draw_wave(wave, signal)
-    _draw_moments(wave, curve, explanation, signal.size / RATE_HZ)
-    wave.set_title(_headline(explanation, title), loc="left", parse_math=False)
+    draw_wave(wave, signal, lang)
+    _draw_moments(wave, curve, explanation, signal.size / RATE_HZ, lang)
+    wave.set_title(_headline(explanation, title, lang), loc="left", parse_math=False)
     colours = over_time.colorbar(wave.images[0], ax=[wave, curve], pad=0.015, aspect=30)
-    colours.set_label(f"← against    speaks for {explanation.emotion} →")
+    name = emotion_name(explanation.emotion, lang)
+    colours.set_label(translated("← against    speaks for {} →", lang).format(name))
     for column, table in enumerate(tables):
         _draw_bars(apart.add_subplot(1, len(tables), column + 1), table)
-    apart.supxlabel(_legend(explanation), fontsize="medium")
+    apart.supxlabel(_legend(explanation, lang), fontsize="medium")
     return figure
 
 
-def _draw_moments(wave: Axes, curve: Axes, explanation: Explanation, end_s: float) -> None:
+def _draw_moments(
+    wave: Axes, curve: Axes, explanation: Explanation, end_s: float, lang: str
+) -> None:
     """Shade the waveform and draw a curve under it; what was not examined is grey."""
     edges, heights = _curve(explanation, end_s)
     most = max(MIN_REACH, float(np.nanmax(np.abs(heights))))
@@ -187,9 +201,9 @@ def _draw_moments(wave: Axes, curve: Axes, explanation: Explanation, end_s: floa
     curve.stairs(heights, edges, baseline=None, color="#333333", linewidth=0.8)
     curve.axhline(0, color="#333333", linewidth=0.6)
     curve.set_xlim(0, end_s)
-    curve.set_ylabel("importance")
+    curve.set_ylabel(translated("importance", lang))
     gaps = "   (grey: no speech, or not examined)" if np.isnan(heights).any() else ""
-    curve.set_xlabel(f"time in s{gaps}")
+    curve.set_xlabel(translated("time in s", lang) + (translated(gaps, lang) if gaps else ""))
 
 
 def _curve(explanation: Explanation, end_s: float) -> tuple[Values, Values]:
@@ -201,9 +215,10 @@ def _curve(explanation: Explanation, end_s: float) -> tuple[Values, Values]:
     return explanation.hop_s * np.arange(hops + 1, dtype=np.float64), heights
 
 
-def _bands(explanation: Explanation) -> list[tuple[str, float]]:
+def _bands(explanation: Explanation, lang: str) -> list[tuple[str, float]]:
+    span = translated("{} to {}", lang)
     return [
-        (f"{band.low_hz:.0f} to {band.high_hz:.0f} Hz", band.importance)
+        (span.format(f"{band.low_hz:.0f}", f"{band.high_hz:.0f} Hz"), band.importance)
         for band in reversed(explanation.bands)  # high frequencies above
     ]
 
@@ -231,15 +246,17 @@ def _signed(value: float) -> str:
     return "0.00" if text in {"+0.00", "-0.00"} else text
 
 
-def _headline(explanation: Explanation, title: str) -> str:
+def _headline(explanation: Explanation, title: str, lang: str) -> str:
     prediction = explanation.prediction
-    text = f"{prediction.emotion} {prediction.confidence:.2f}"
+    text = f"{emotion_name(prediction.emotion or '', lang)} {prediction.confidence:.2f}"
     if explanation.emotion != prediction.emotion:
-        text += f"; explained: {explanation.emotion} {explanation.probability:.2f}"
+        told = emotion_name(explanation.emotion, lang), explanation.probability
+        text += f"; {translated('explained: {} {:.2f}', lang).format(*told)}"
     name = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
     return f"{name}: {text}" if name else text
 
 
-def _legend(explanation: Explanation) -> str:
-    words = f"importance: by how much {explanation.emotion} is less probable without this part"
-    return f"{words}\n{explanation.note}" if explanation.note else words
+def _legend(explanation: Explanation, lang: str) -> str:
+    words = translated("importance: by how much {} is less probable without this part", lang)
+    words = words.format(emotion_name(explanation.emotion, lang))
+    return f"{words}\n{translated(explanation.note, lang)}" if explanation.note else words

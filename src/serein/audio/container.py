@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import stat
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -440,7 +441,8 @@ def _open_path(name: str) -> BinaryIO:
         if stat.S_ISREG(mode):
             return Path(name).open("rb")
     except FileNotFoundError as cause:
-        raise AudioError(f"{name}: there is no such file; check the path") from cause
+        why = f"{name}: there is no such file; check the path"
+        raise AudioError(why, to_try=f"ls {shlex.quote(str(Path(name).parent))}") from cause
     except PermissionError as cause:
         raise AudioError(f"{name}: may not be read; give yourself the right to read it") from cause
     if stat.S_ISDIR(mode):

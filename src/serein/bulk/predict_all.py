@@ -16,6 +16,7 @@ from typing import Any
 from serein.bulk.journal import Journal
 from serein.bulk.object_store import fetch, is_url
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
+from serein.emotions import emotion_name
 from serein.engine import each
 from serein.errors import ResultsError, SereinError
 from serein.inference.lanes import Cut, Telling
@@ -23,6 +24,7 @@ from serein.inference.load import find_model, load
 from serein.inference.multimodal import MultimodalRecognizer
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.speakers import Speakers
+from serein.language import Language, error_text
 from serein.tables import check_table, write_table
 
 Row = Mapping[str, Any]
@@ -123,7 +125,12 @@ def check_results(place: Path) -> None:
 
 
 def write_results(
-    found: Iterable[Row], labels: Sequence[str], settings: BulkSettings, place: Path
+    found: Iterable[Row],
+    labels: Sequence[str],
+    settings: BulkSettings,
+    place: Path,
+    *,
+    lang: str = Language.en,
 ) -> tuple[int, int]:
     """Write a table of predictions; return of how many files they are, and how many failed."""
     kinds = settings.columns | {f"p_{label}": float for label in labels}
@@ -132,8 +139,8 @@ def write_results(
     def rows() -> Iterator[dict[str, Any]]:
         for one in found:
             counts[one["error"] is None] += 1
-            about = {"file": one["file"], "error": one["error"]}
-            yield from (_flat(row) | about for row in one.get("rows", [{}]))
+            about = {"file": one["file"], "error": one["error"] and error_text(one["error"], lang)}
+            yield from (_flat(row, lang) | about for row in one.get("rows", [{}]))
 
     def blocks() -> Iterator[dict[str, list[Any]]]:
         left = rows()
@@ -144,10 +151,12 @@ def write_results(
     return counts[True], counts[False]
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: Row, lang: str) -> dict[str, Any]:
     """Return a row whose probabilities are columns; those of bursts are of other labels."""
     named = {} if row.get("kind") == "burst" else row.get("probabilities", {})
-    return dict(row) | {f"p_{label}": p for label, p in named.items()}
+    emotion = row.get("emotion")
+    shown = {"emotion": emotion_name(emotion, lang)} if emotion else {}
+    return dict(row) | shown | {f"p_{label}": p for label, p in named.items()}
 
 
 def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:

@@ -21,16 +21,16 @@ from serein.cli.cache import cache
 from serein.cli.compare import compare
 from serein.cli.doctor import doctor
 from serein.cli.explain import explain
-from serein.cli.language import Language, error_text
 from serein.cli.listen import listen
 from serein.cli.personalise import personalise
 from serein.cli.predict import PANEL, PANELS, models, predict
 from serein.cli.recipes import check_leaks, corpus, evaluate, export, train, tune
 from serein.cli.serve import serve
-from serein.cli.show import echo
+from serein.cli.show import echo, print_error, print_what_to_try
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
 from serein.errors import SereinError, reason_of
+from serein.language import Language
 from serein.untrusted import printable
 
 TO_TRY = """Three things to try:
@@ -100,20 +100,29 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = lambda message, *_: f"serein: {printable(message)}\n"
     try:
-        _with_one_command(sys.argv[1:2])()
+        status = _with_one_command(sys.argv[1:2])(standalone_mode=False)
+        print_what_to_try()
+        sys.exit(status)
     except SereinError as error:
         # before typer has read it: an error may come from there
         chinese = "zh" in "=".join(sys.argv).partition("--lang=")[2].split("=")[:1]
-        lang = Language.zh if chinese else Language.en
-        echo(f"serein: {error_text(error, lang)}", err=True)
-        sys.exit(2)
+        print_error("", error, as_json=False, lang=Language.zh if chinese else Language.en)
     except BrokenPipeError:  # the reader, `head` for one, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:  # a disk that is full or read-only
         place = error.filename or "what was being written, perhaps standard output"
-        echo(f"serein: {place}: {reason_of(error)}", err=True)
-        sys.exit(2)
+        why = SereinError(f"{place}: {reason_of(error)}", to_try="serein doctor")
+        print_error("", why, as_json=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not of usage
+            raise
+        about = getattr(error, "ctx", None)
+        path = about.command_path if about else "serein"
+        why = SereinError(error.format_message(), to_try=f"{path} --help")
+        print_error("", why, as_json=False)
+    print_what_to_try()
+    sys.exit(2)
 
 
 def _with_one_command(asked: list[str]) -> typer.Typer:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serein.cli.language import Language, translated
 from serein.cli.live_view import JsonLines, PlainLines, SoundSource, View
 from serein.cli.options import (
     AdaptFrom,
     AdaptTo,
     BundleName,
     Emotions,
+    Lang,
     Provider,
     Threads,
     UnsureBelow,
@@ -37,6 +37,7 @@ from serein.defaults import (
     WINDOW_RANGE_S,
 )
 from serein.errors import AudioError
+from serein.language import NOTICE, Language, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def listen(
     devices: Annotated[bool, typer.Option("--devices", help="List the microphones.")] = False,
     model: BundleName = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    lang: Annotated[Language, typer.Option(help="Language of what is shown.")] = Language.en,
+    lang: Lang = Language.en,
     window: Annotated[
         float,
         typer.Option(**within(WINDOW_RANGE_S), help="Seconds of sound that a prediction is of."),
@@ -108,8 +109,8 @@ def listen(
     if to is not None and known not in (None, to):
         raise typer.BadParameter(f"--adapt-from is of {known}, not of {to}: leave one out")
     stream = Stream(recognizer, rate=source.rate, window_s=window, hop_s=hop, adapt=to)
-    listening = translated("listening", lang).format(source.name)
-    greeting = "" if file else f"{listening}. {translated('notice', lang)}"
+    listening = translated("listening to {}; Ctrl-C ends", lang).format(source.name)
+    greeting = "" if file else f"{listening}. {translated(NOTICE, lang)}"
     view = _view(stream, source, lang, hop, greeting, as_json=as_json)
     with source, _stopped_by_signals(source), view, _warnings_to(view):
         _run(source, stream, view, seconds)

@@ -18,8 +18,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from serein.cli.language import Language, adaptation_text, emotion_name, prediction_text, translated
-from serein.emotions import colour_of
+from serein.cli.language import adaptation_text, prediction_text
+from serein.emotions import colour_of, emotion_name
+from serein.language import NOTICE, Language, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from serein.inference.stream import Event
 
 
+MUTED = "nothing but zeros comes: is the microphone muted, or not permitted to programs?"
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.0, "░"))  # from this confidence on
 NO_EMOTION = ("·", "dim")
 STRIP_S = 60.0
@@ -46,7 +48,7 @@ def heading(title: str, position_s: float, lang: Language) -> RenderableType:
     """Write the name of the source, and how much sound came."""
     minutes, seconds = divmod(int(position_s), 60)
     clock = Text(f"{minutes:02}:{seconds:02}", "bold")
-    listening = translated("listening", lang).format(title)
+    listening = translated("listening to {}; Ctrl-C ends", lang).format(title)
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True, min_width=len(clock))
@@ -57,7 +59,7 @@ def heading(title: str, position_s: float, lang: Language) -> RenderableType:
 def current_emotion(event: Event | None, lang: Language, *, voice: bool) -> RenderableType:
     """Write the emotion of now, large, with its confidence; without one, whether one speaks."""
     if event is None or event.emotion is None:
-        state = translated("someone speaks" if voice else "nobody speaks", lang)
+        state = translated("a voice ..." if voice else "no voice", lang)
         return Panel(Text(state, "dim"), box=box.HEAVY, border_style="dim")
     colour = colour_of(event.emotion)
     name = " ".join(emotion_name(event.emotion, lang).upper())
@@ -121,7 +123,7 @@ def utterance_table(events: Iterable[Event], lang: Language) -> RenderableType:
 def level_meter(level_db: float, lang: Language, *, clipped: bool) -> RenderableType:
     """Draw how loud it is, from -60 dB of full scale on."""
     colour = "red" if clipped else "yellow" if level_db > LOUD_DB else "green"
-    reading = translated("clipping", lang) if clipped else f"{level_db:.0f} dB"
+    reading = translated("too loud", lang) if clipped else f"{level_db:.0f} dB"
     line = _name_bar_number(padding=1)
     line.add_row(translated("level", lang), _bar(1 - level_db / QUIETEST_DB, colour), reading)
     return line
@@ -222,7 +224,7 @@ class LiveDisplay:
             ),
             level_meter(self._level_db, lang, clipped=self._clipped),
             Text(" · ".join(self._notes()), "yellow"),
-            Text(translated("notice", lang), "dim italic"),
+            Text(translated(NOTICE, lang), "dim italic"),
         )
 
     def _measure(self, chunk: Signal, length_s: float) -> None:
@@ -256,9 +258,9 @@ class LiveDisplay:
         lang = self._lang
         notes = [adaptation_text(self._known, lang)]
         if self._behind_s > BEHIND_S:
-            notes.append(translated("behind", lang).format(self._behind_s))
+            notes.append(translated("behind by {:.1f} s", lang).format(self._behind_s))
         if self._lost_s:
-            notes.append(translated("lost", lang).format(self._lost_s))
+            notes.append(translated("lost {:.1f} s of sound", lang).format(self._lost_s))
         if self._zeros_s >= MUTED_S:
-            notes.append(translated("muted", lang))
+            notes.append(translated(MUTED, lang))
         return [note for note in (*notes, self._warning) if note]

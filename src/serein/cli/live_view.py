@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from serein.cli.language import Language, adaptation_text, affect_text, prediction_text
+from serein.cli.language import adaptation_text, affect_text, prediction_text
 from serein.cli.show import echo, print_json
+from serein.language import Language
 
 if TYPE_CHECKING:
     from serein.audio.read import Signal

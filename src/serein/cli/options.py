@@ -15,6 +15,7 @@ from serein.cli.progress import progress_bar
 from serein.cli.show import echo
 from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
 from serein.errors import AudioError, RecipeError
+from serein.language import Language
 
 if TYPE_CHECKING:
     from serein.experiment.prepare import Prepared
@@ -42,6 +43,7 @@ class AdaptTo(StrEnum):
         return "speaker" if self is AdaptTo.speaker else "recordings"
 
 
+Lang = Annotated[Language, typer.Option("--lang", help="Language of what is shown.")]
 EngineName = Annotated[
     str, typer.Option("--engine", help="Where it runs: local, or ray for a cluster.")
 ]

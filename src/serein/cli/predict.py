@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.language import Language
 from serein.cli.options import (
     STDIN,
     AdaptFrom,
@@ -21,6 +20,7 @@ from serein.cli.options import (
     BundleName,
     Emotions,
     EngineName,
+    Lang,
     Provider,
     Threads,
     UnsureBelow,
@@ -48,6 +48,7 @@ from serein.defaults import (
 )
 from serein.engine import running_on, usable_cores
 from serein.errors import AudioError, MissingExtraError, SereinError
+from serein.language import Language, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,9 +133,7 @@ def predict(
         bool,
         typer.Option("--affect", help="Add valence and arousal, derived from the probabilities."),
     ] = False,
-    lang: Annotated[
-        Language, typer.Option(help="Language of emotion names and errors.")
-    ] = Language.en,
+    lang: Lang = Language.en,
     threads: Threads = None,
     provider: Provider = DEFAULT_PROVIDER,
     max_seconds: Annotated[
@@ -214,13 +213,13 @@ def predict(
         alone |= {"--window": window, "--hop": hop, "--same-speaker": same_speaker}
         alone |= {"--adapt": adapt is not AdaptTo.none, "--adapt-from": adapt_from}
         alone |= {"--adapt-save": adapt_save, "--emotions": emotions}
-        alone |= {"--lang": lang is not Language.en, "--threads": threads}
-        _refuse_beside_out(alone | {"--text": text, "--transcribe": transcribe, "--face": face})
+        alone |= {"--threads": threads, "--text": text, "--transcribe": transcribe, "--face": face}
+        _refuse_beside_out(alone)
         settings = BulkSettings(
             *(model, unsure_below, max_seconds, provider), timeline=timeline, **telling
         )
         with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
-            raise typer.Exit(int(predict_into(out, inputs, settings, jobs)))
+            raise typer.Exit(int(predict_into(out, inputs, settings, jobs, lang)))
     if engine != "local":
         raise typer.BadParameter("--engine is for many recordings: add --out FILE")
     adaptation = AdaptOptions(adapt, same_speaker, adapt_from, adapt_save)
@@ -413,7 +412,9 @@ def _score_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f"mean of {len(mine)} corpora: UAR {uar:.3f}, ECE {error:.3f}, {about} ({each})"
 
 
-def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int | None) -> bool:
+def predict_into(
+    out: Path, inputs: list[str], settings: BulkSettings, jobs: int | None, lang: Language
+) -> bool:
     """Write the predictions of all recordings into a table; go on where a killed run was."""
     from serein.bulk.journal import Journal
     from serein.bulk.predict_all import check_results, predict_all, write_results
@@ -421,22 +422,23 @@ def predict_into(out: Path, inputs: list[str], settings: BulkSettings, jobs: int
     from serein.inference.load import find_model
 
     check_results(out)
-    files, not_read, failed = _listed(inputs)
+    files, not_read, failed = _listed(inputs, lang)
     labels = read_bundle(find_model(settings.model)).labels
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, settings.to_dict()) as journal:
         if journal.done:
-            echo(f"going on: {len(journal.done)} files are done already", err=True)
+            going_on = translated("going on: {} files are done already", lang)
+            echo(going_on.format(len(journal.done)), err=True)
         with progress_bar("recordings") as progress:
             predict_all(files, settings, journal, jobs=jobs or usable_cores(), progress=progress)
         rows = chain(journal.rows(files), not_read)
-        predicted, errors = write_results(rows, labels, settings, out)
+        predicted, errors = write_results(rows, labels, settings, out, lang=lang)
     unfinished.unlink()
-    echo(f"{predicted} predicted, {errors} failed: {out}")
+    echo(translated("{} predicted, {} failed: {}", lang).format(predicted, errors, out))
     return failed or errors > 0
 
 
-def _listed(inputs: list[str]) -> tuple[list[str], list[dict[str, Any]], bool]:
+def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str, Any]], bool]:
     """List all recordings, each once, and rows of what is not read; print what is wrong."""
     from serein.bulk.object_store import is_url, list_objects
     from serein.recordings import list_recordings
@@ -452,7 +454,7 @@ def _listed(inputs: list[str]) -> tuple[list[str], list[dict[str, Any]], bool]:
             listing = list_recordings(entry)
         except SereinError as error:
             failed = True
-            print_error(entry, error, as_json=False)
+            print_error(entry, error, as_json=False, lang=lang)
             continue
         found |= dict.fromkeys(map(str, listing.files))
         print_not_read(entry, listing, as_json=False)

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from serein.cli.language import (
-    Language,
-    adaptation_text,
-    affect_text,
-    prediction_text,
-    translated,
-)
+from serein.cli.language import adaptation_text, affect_text, prediction_text
 from serein.cli.show import echo, print_json
+from serein.language import Language, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:

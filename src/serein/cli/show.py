@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from serein.cli.language import Language, error_text
 from serein.errors import SereinError
+from serein.language import Language, error_text, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from serein.recordings import Listing
 
 TRIALS_SHOWN = 10
+PICTURES = (".png", ".svg", ".pdf")
+TO_TRY: dict[str, Language] = {}  # of the errors printed so far
 
 
 def echo(text: object, *, err: bool = False) -> None:
@@ -43,6 +45,16 @@ def print_error(
         print_json({"file": file, "error": str(error)})
     else:
         echo(f"serein: {error_text(error, lang)}", err=True)
+        TO_TRY[error.to_try] = lang
+
+
+def print_what_to_try() -> None:
+    """Print what to type after the errors that were printed, each command once."""
+    named = sys.argv[1] if sys.argv[1:] and sys.argv[1].isalpha() else ""
+    for command, lang in TO_TRY.items():
+        line = " ".join(command.replace("COMMAND", named).split())
+        echo(translated("try: {}", lang).format(line), err=True)
+    TO_TRY.clear()
 
 
 def print_not_read(entry: str, listing: Listing, *, as_json: bool) -> bool:
@@ -95,6 +107,15 @@ def check_folder(target: Path) -> None:
         raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
 
 
+def check_picture(target: Path, file: Path) -> None:
+    """Raise if a picture of a recording cannot be written there."""
+    if target.suffix.lower() not in PICTURES:
+        raise SereinError(
+            f"{target}: name the picture {', '.join(PICTURES[:-1])} or {PICTURES[-1]}"
+        )
+    check_target(target, file)
+
+
 def picture_beside(file: Path, ending: str) -> Path:
     """Name the picture of a recording after it, what no name may hold escaped."""
     if str(file) == "-":
@@ -105,14 +126,11 @@ def picture_beside(file: Path, ending: str) -> Path:
 
 
 def save_figure(target: Path, figure: Figure) -> None:
-    """Write a figure as PNG."""
-    from serein.analysis.fonts import write_all_letters
+    """Write a figure in the format that the name says."""
+    from serein.evaluation.report.fonts import figure_bytes
     from serein.tables import write_whole  # with numpy, which few commands need at their start
 
-    content = io.BytesIO()
-    write_all_letters(figure)
-    figure.savefig(content, format="png")
-    write_whole(target, content.getvalue())
+    write_whole(target, figure_bytes(figure, target.suffix.lower()))
 
 
 def show_search(result: SearchResult) -> None:

@@ -14,11 +14,13 @@ from serein.cli.options import (
     CacheFolder,
     EngineName,
     Jobs,
+    Lang,
     listed,
     source_of,
 )
 from serein.cli.progress import progress_bar
 from serein.cli.show import (
+    check_picture,
     check_target,
     echo,
     picture_beside,
@@ -29,6 +31,7 @@ from serein.cli.show import (
 from serein.defaults import DEFAULT_MODEL
 from serein.engine import running_on
 from serein.errors import SereinError
+from serein.language import Language, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -80,21 +83,23 @@ def features(
 def plot(
     file: Annotated[Path, typer.Argument(help="Recording.", metavar="FILE")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="PNG to write; FILE.png if not given.")
+        Path | None,
+        typer.Option("--out", help=".png, .svg or .pdf to write; FILE.png if not given."),
     ] = None,
     model: BundleName = DEFAULT_MODEL,
+    lang: Lang = Language.en,
 ) -> None:
-    """Draw waveform, spectrogram with F0 and formants, and the emotions over time, as one PNG."""
+    """Draw waveform, spectrogram with F0 and formants, and emotions over time, as one picture."""
     from serein.analysis.picture import draw_recording
     from serein.audio.read import RATE_HZ, read_audio
     from serein.inference.load import load
 
     target = out or picture_beside(file, ".png")
-    check_target(target, file)
+    check_picture(target, file)
     signal = read_audio(source_of(file))
     timeline = load(model).predict(signal, rate=RATE_HZ).timeline
-    save_figure(target, draw_recording(signal, timeline, title=printable(file.name)))
-    echo(f"written: {target}")
+    save_figure(target, draw_recording(signal, timeline, title=printable(file.name), lang=lang))
+    echo(translated("written: {}", lang).format(target))
 
 
 def denoise(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import ProtocolError
+from serein.errors import ProtocolError, reason_of
 from serein.evaluation.result import Result
 from serein.tables import make_folder, read_rows, write_rows, write_whole
 
@@ -83,7 +83,7 @@ def read_record(place: str | Path) -> Record:
         document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ProtocolError(
-            f"{folder} holds no {RESULT} that can be read: {error}; "
+            f"{folder} holds no {RESULT} that can be read: {reason_of(error)}; "
             "`serein evaluate RECIPE --out DIR` writes one"
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:

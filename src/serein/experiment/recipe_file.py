@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serein.corpora import CORPORA
-from serein.errors import RecipeError, SettingError
+from serein.errors import RecipeError, SettingError, reason_of
 from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
 from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
@@ -57,7 +57,7 @@ def read_recipe(file: str | Path) -> Recipe:
         _check_size(table)
     except (OSError, ValueError) as error:  # ValueError: not text, not TOML
         raise RecipeError(
-            f"{file}: cannot be read as a TOML recipe: {error}{_instead(file)}"
+            f"{file}: cannot be read as a TOML recipe: {reason_of(error)}{_instead(file)}"
         ) from error
     return make_recipe(table, str(file), file.resolve().parent)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from serein.emotions import emotion_name
 from serein.errors import MissingExtraError
-from serein.inference.prediction import Prediction, Segment, chinese_label, lane_name
+from serein.inference.prediction import Prediction, Segment, lane_name
 from serein.tables import csv_bytes, load_pympi
 from serein.untrusted import printable
 
@@ -249,7 +250,7 @@ def _subtitles(prediction: Prediction, chinese: bool, kind: str) -> bytes:
 
 def _label(segment: Segment, chinese: bool) -> str:
     emotion = segment.emotion or ""
-    return chinese_label(emotion) if chinese else emotion
+    return emotion_name(emotion, "zh" if chinese else "en")
 
 
 def _values(segment: Segment) -> tuple[float | None, ...]:

@@ -17,11 +17,12 @@ from serein.audio.channels import Channels
 from serein.audio.media import VideoSource, has_sound, is_video
 from serein.audio.read import RATE_HZ, read_audio
 from serein.defaults import Limits
+from serein.emotions import UNSURE
 from serein.errors import SereinError, SettingError, check_name, check_range
 from serein.features.video import is_still
 from serein.inference.fusion import FaceSource, FusionRecognizer
 from serein.inference.lanes import PLAIN, Cut, Telling, check_voice_alone
-from serein.inference.prediction import UNSURE, Prediction, Segment
+from serein.inference.prediction import Prediction, Segment
 from serein.inference.recognizer import (
     Recognizer,
     Source,

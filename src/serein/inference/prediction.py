@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NoReturn
 
-from serein.emotions import circumplex, in_chinese
-from serein.errors import CorpusError
-
-UNSURE, UNSURE_ZH = "unsure", "不确定"
-"""Abstention: the label in place of an emotion whose confidence is below the threshold."""
+from serein.emotions import circumplex, emotion_name
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class Segment:
             "kind": kind_of(self),
             "speech": self.speech,
             "emotion": self.emotion,
-            "emotion_zh": chinese_label(self.emotion) if self.emotion else None,
+            "emotion_zh": emotion_name(self.emotion, "zh") if self.emotion else None,
             "confidence": _rounded(self.confidence),
             "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
             "valence": _rounded(self.valence),
@@ -231,14 +227,6 @@ def kind_of(segment: Segment) -> str | None:
     if segment.burst:
         return "burst"
     return "speech" if segment.speech else None
-
-
-def chinese_label(emotion: str) -> str:
-    """Name an emotion, or ``unsure``, in Chinese; an own label has one name."""
-    try:
-        return UNSURE_ZH if emotion == UNSURE else in_chinese(emotion)
-    except CorpusError:
-        return emotion
 
 
 def lane_name(segment: Segment, channels: int, chinese: bool = False) -> str:

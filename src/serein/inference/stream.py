@@ -20,9 +20,10 @@ from serein.audio.read import RATE_HZ, ChunkReader, Signal
 from serein.audio.utterances import Span, UtteranceFinder
 from serein.audio.voice import CHUNK
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
+from serein.emotions import UNSURE
 from serein.errors import check_range
 from serein.inference.network import Output, spoken
-from serein.inference.prediction import UNSURE, Segment
+from serein.inference.prediction import Segment
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.timeline import check_window, mean_segment
 from serein.inference.window_model import Array, WindowModel

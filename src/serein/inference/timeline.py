@@ -9,8 +9,9 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ
 from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S, WINDOW_RANGE_S
+from serein.emotions import UNSURE
 from serein.errors import check_range
-from serein.inference.prediction import UNSURE, Segment
+from serein.inference.prediction import Segment
 
 
 def window_starts(samples: int, window: int, hop: int) -> list[int]:

@@ -1,12 +1,14 @@
-"""Letters that Matplotlib's own font lacks, such as Chinese names, in pictures."""
+"""Figures as files, with letters that Matplotlib's own font lacks, such as Chinese names."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matplotlib import rc_context
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
@@ -14,6 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PACKAGED = Path(__file__).with_name("noto-sans-hans.otf")  # what GB 2312 has; see NOTICE
+
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def figure_bytes(figure: Figure, ending: str) -> bytes:
+    """Make the content of a file of a figure, the same every time."""
+    content = io.BytesIO()
+    write_all_letters(figure)
+    with rc_context({"svg.hashsalt": "serein"}):
+        dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending)
+        figure.savefig(content, format=ending[1:], metadata=dateless)
+    return content.getvalue()
 
 
 def write_all_letters(figure: Figure) -> None:
