@@ -73,7 +73,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "stress").mkdir()
     shutil.copy(full / "stress.json", folder / "stress")
     records = [read_record(place) for place in (full, plain, full)]
-    files = [write_report(folder / name) for name in PAGES[:3]]
+    files = [
+        write_report(folder / name, lang="zh" if name == "plain" else "en") for name in PAGES[:3]
+    ]
     files.append(write_comparison(side_by_side(records), folder / "compare.html"))
     return {name: file.as_uri() for name, file in zip(PAGES, files, strict=True)}
 

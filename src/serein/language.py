@@ -26,8 +26,8 @@ class Language(StrEnum):
 
 
 def translated(text: str, lang: str) -> str:
-    """Return a text in a language, with places for numbers and names where it has them."""
-    return _chinese()["texts"][text] if lang == Language.zh else text
+    """Return a text in a language, with the same places for numbers; itself if it is not known."""
+    return _chinese()["texts"].get(text, text) if lang == Language.zh else text
 
 
 def error_text(error: object, lang: str) -> str:

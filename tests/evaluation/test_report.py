@@ -19,6 +19,7 @@ import pytest
 from made_results import document_of, made_result, scores_of, write_full, write_plain, write_stress
 from serein.errors import MissingExtraError, ProtocolError
 from serein.evaluation.report import svg
+from serein.evaluation.report.paper import latex_table
 from serein.evaluation.report.report import SECTIONS, render_report, write_report
 from serein.evaluation.result import STAMP
 from serein.evaluation.result_file import read_record, write_record
@@ -224,7 +225,30 @@ def test_what_is_not_known_is_left_out(plain: Path) -> None:
     gone = {"origins", "adapted", "learning", "robustness", "fairness", "chosen", "importance"}
     assert shown == set(SECTIONS) - gone - {"corpora", "recipe", "versions"}
     assert STAMP not in page.text
-    assert "guessing among 2 emotions gets 50." in page.text
+    assert "guessing among 2 emotions gets 50: +" in page.text
+
+
+def test_it_is_in_chinese_too_with_figures_and_tables_as_files(plain: Path) -> None:
+    page = Page(write_report(plain, lang="zh", paper=True).read_text(encoding="utf-8"))
+    assert page.tags[0] == ("html", {"lang": "zh"})
+    assert "在 2 种情绪中随机猜测得到 50 个" in page.text
+    protocol = read_record(plain).result.title
+    assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", page.text.replace(protocol, ""))
+    figures = {file.name for file in (plain / "figures").iterdir()}
+    names = ("calibration", "confusion", "roc", "selective")
+    assert figures == {f"{name}.{ending}" for name in names for ending in ("png", "svg", "pdf")}
+    assert b"NotoSans" in (plain / "figures" / "confusion.pdf").read_bytes()
+    (first, *_) = (plain / "tables" / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert first == "成绩,值,95% 区间起,止"
+    latex = (plain / "tables" / "confusion.tex").read_text(encoding="utf-8")
+    assert latex.startswith("\\begin{tabular}{lrr}\n\\toprule\n真实 \\textbackslash{} 预测 & ")
+
+
+def test_a_cell_of_a_latex_table_is_escaped() -> None:
+    text = latex_table(["a_b", "95 %"], [["R&D", 0.12345], ["{x}~", None]])
+    assert r"a\_b & 95 \% \\" in text
+    assert r"R\&D & 0.123 \\" in text
+    assert r"\{x\}\textasciitilde{} & -- \\" in text
 
 
 def test_a_single_speaker_has_no_interval(tmp_path: Path) -> None:
@@ -234,14 +258,12 @@ def test_a_single_speaker_has_no_interval(tmp_path: Path) -> None:
 
 
 def test_a_class_without_clips_and_letters_without_a_picture(tmp_path: Path) -> None:
-    labels = ("中性", "快乐", "悲伤")
+    labels = ("中性", "ख़ुशी", "悲伤")
     result = made_result(labels, speakers=4, clips=12)
     result = result.subset(result.truth != 2)
     write_record(result, scores_of(result, "中文"), tmp_path)
     html = render_report(tmp_path)
-    assert re.search(
-        r"<text[^>]*>快乐", html
-    )  # written by the browser: matplotlib has no such font
+    assert re.search(r"<text[^>]*>ख़ुशी", html)  # written by the browser: no font here has it
     assert "<h1>中文" in html
 
 
@@ -363,10 +385,11 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_words_can_be_read_on_their_ground() -> None:
-    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", STYLE.read_text()))
-    for words in ("ink", "muted", "accent", "alarm"):
-        for ground in ("paper", "ground", "alarm-ground"):
-            assert contrast(colours[words], colours[ground]) >= 4.5, (words, ground)
+    for scheme in STYLE.read_text().split("@media screen and (prefers-color-scheme: dark)"):
+        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", scheme))
+        for words in ("ink", "muted", "accent", "alarm"):
+            for ground in ("paper", "ground", "alarm-ground"):
+                assert contrast(colours[words], colours[ground]) >= 4.5, (words, ground)
     assert all(contrast(colour, "#ffffff") >= 4.5 for colour in (svg.INK, svg.MUTED))
 
 

@@ -28,6 +28,7 @@ from serein.cli.progress import progress_bar
 from serein.cli.show import echo, print_json, show_leaks, show_scores, show_search
 from serein.engine import parallel, running_on
 from serein.errors import RecipeError
+from serein.language import Language
 
 if TYPE_CHECKING:
     from serein.experiment.evaluate import Evaluation
@@ -208,6 +209,14 @@ def evaluate(
         bool,
         typer.Option("--adapt", help="Also adapted to each speaker by unlabelled utterances."),
     ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper",
+            help="With --out: also figures as PNG, SVG and PDF, and tables as CSV and LaTeX.",
+        ),
+    ] = False,
+    lang: Annotated[Language, typer.Option("--lang", help="Language of the report.")] = Language.en,
     stress: Annotated[
         bool,
         typer.Option("--stress", help="Also robustness to noise, codecs, rooms …, and fairness."),
@@ -258,7 +267,7 @@ def evaluate(
     if out:
         from serein.evaluation.report.report import write_report
 
-        echo(f"written: {write_report(out)}")
+        echo(f"written: {write_report(out, lang=lang, paper=paper)}")
 
 
 def check_leaks(

@@ -12,6 +12,7 @@ from serein.cli.options import CacheFolder
 from serein.cli.progress import progress_bar
 from serein.cli.show import add_row, echo, make_table, print_json, print_table
 from serein.errors import SereinError, SettingError
+from serein.language import Language
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,6 +55,7 @@ def stress(
     ] = None,
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    lang: Annotated[Language, typer.Option("--lang", help="Language of the report.")] = Language.en,
 ) -> None:
     """Test a model's robustness to noise, telephones, rooms and codecs, and its fairness.
 
@@ -86,7 +88,7 @@ def stress(
         from serein.evaluation.report.report import write_report
 
         report.write(out)
-        echo(f"written: {write_report(out)}", err=as_json)
+        echo(f"written: {write_report(out, lang=lang)}", err=as_json)
 
 
 def show_stress(report: StressReport) -> None:

@@ -102,7 +102,7 @@ class Result:
 
         cells = confusion_matrix(self.truth, self.prediction, len(self.labels)).tolist()
         said = f"UAR {uar(self.truth, self.prediction):.3f}, {html.escape(self.protocol)}"
-        return f"<b>{said}</b>{confusion(cells, self.labels)}"
+        return f"<b>{said}</b>{confusion(cells, self.labels).inline()}"
 
     def by_speaker(self) -> dict[str, Plain]:
         """Score each speaker.

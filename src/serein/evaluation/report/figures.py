@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from serein.evaluation.report.svg import (
     MUTED,
     SHADES,
     VERMILLION,
-    draw,
+    Drawing,
     name_rows,
     short,
     unit_axis,
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 
 ROW_PX = 24
+Say = Callable[[str], str]  # puts a text into the language of the report
 
 
-def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
+def robustness(conditions: Sequence[Mapping[str, Any]], clean: float, say: Say = str) -> Drawing:
     """Draw the UAR under each condition, and without any."""
     rows: list[tuple[str, Mapping[str, Any] | None]] = []
     test = None
@@ -44,7 +45,7 @@ def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        name_rows(axes, [name for name, _ in rows])
+        name_rows(axes, [say(name) for name, _ in rows])
         axes.axvline(clean, color=INK, linewidth=0.9, linestyle=DASHES[1])
         for number, (_, entry) in enumerate(rows):
             if entry is None:
@@ -52,18 +53,16 @@ def robustness(conditions: Sequence[Mapping[str, Any]], clean: float) -> str:
                 continue
             interval = entry["interval_95"]
             _dot(axes, number, entry["uar"], interval and [clean + end for end in interval])
-        axes.set_xlabel(f"UAR (dashed: clean, {clean:.3f})")
+        axes.set_xlabel(say("UAR (dashed: clean, {:.3f})").format(clean))
         axes.set_xlim(0, min(1.0, axes.get_xlim()[1]))
         axes.grid(visible=False, axis="y")
 
-    words = "UAR under each condition, and without any"
-    return draw("robustness", words, 60 + ROW_PX * len(rows), paint)
+    words = say("UAR under each condition, and without any")
+    return Drawing("robustness", words, 60 + ROW_PX * len(rows), paint)
 
 
-def importance(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw by how much permuting each feature lowers the UAR; nothing without features."""
-    if not rows:
-        return ""
+def importance(rows: Sequence[Mapping[str, Any]], say: Say = str) -> Drawing:
+    """Draw by how much permuting each feature lowers the UAR."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -73,14 +72,16 @@ def importance(rows: Sequence[Mapping[str, Any]]) -> str:
         ends = np.array([[row["low"], row["high"]] for row in rows], dtype=np.float64)  # None: NaN
         axes.hlines(place, *ends.T, color=INK, linewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_xlabel("drop of UAR when the feature is permuted")
+        axes.set_xlabel(say("drop of UAR when the feature is permuted"))
         axes.grid(visible=False, axis="y")
 
-    words = "Drop of UAR when each feature is permuted"
-    return draw("importance", words, 60 + ROW_PX * len(rows), paint)
+    words = say("Drop of UAR when each feature is permuted")
+    return Drawing("importance", words, 60 + ROW_PX * len(rows), paint)
 
 
-def systems(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], score: str) -> str:
+def systems(
+    rows: Sequence[tuple[str, float | None, Sequence[float] | None]], score: str, say: Say = str
+) -> Drawing:
     """Draw a score of several systems with its intervals."""
 
     def paint(figure: Figure) -> None:
@@ -90,10 +91,10 @@ def systems(rows: Sequence[tuple[str, float | None, Sequence[float] | None]], sc
             axes.axvline(rows[0][1], color=MUTED, linewidth=0.9, linestyle=DASHES[1])
         for number, (_, value, interval) in enumerate(rows):
             _dot(axes, number, value, interval)
-        axes.set_xlabel(f"{score}, 95 % interval by speaker")
+        axes.set_xlabel(say("{}, 95 % interval by speaker").format(score))
         axes.margins(x=0.1)
 
-    return draw("systems", f"{score} of each system", 60 + 26 * len(rows), paint)
+    return Drawing("systems", say("{} of each system").format(score), 60 + 26 * len(rows), paint)
 
 
 def _dot(axes: Axes, row: int, value: float | None, interval: Sequence[float] | None) -> None:
@@ -112,7 +113,7 @@ CURVE_NAMES = {
 }
 
 
-def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str], say: Say = str) -> Drawing:
     """Draw a confusion matrix: per cent of each true class, and below it the clips."""
     counts = np.asarray(cells, dtype=np.intp)
     total = counts.sum(axis=1, keepdims=True)
@@ -127,28 +128,30 @@ def confusion(cells: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
         for row, column in np.ndindex(counts.shape):
             _cell(axes, row, column, int(counts[row, column]), float(share[row, column]))
         middle = np.arange(len(labels)) + 0.5
-        names = [short(name, 12) for name in labels]
+        names = [short(say(name), 12) for name in labels]
         turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(middle, names, **(turned if len(names) > 4 else {}))
         axes.set_yticks(middle, names)
         axes.tick_params(length=0, labelcolor=INK, pad=2)
-        axes.set(xlabel="prediction", ylabel="truth", aspect="equal")
+        axes.set(xlabel=say("prediction"), ylabel=say("truth"), aspect="equal")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.invert_yaxis()
 
-    words = "Confusion matrix: a row for each true emotion, a column for each predicted one"
-    return draw("confusion", words, 395, paint)
+    words = say("Confusion matrix: a row for each true emotion, a column for each predicted one")
+    return Drawing("confusion", words, 395, paint)
 
 
-def roc(result: Result) -> str:
+def roc(result: Result, say: Say = str) -> Drawing:
     """Draw the ROC curve of each class against all others."""
     truths = [result.truth == number for number in range(len(result.labels))]
     drawn = [number for number, true in enumerate(truths) if true.any() and not true.all()]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":", label="chance 0.500")
+        axes.plot(
+            [0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":", label=say("chance 0.500")
+        )
         for number in drawn:
             score = result.probabilities[:, number]
             area = auc(truths[number], score)
@@ -156,18 +159,20 @@ def roc(result: Result) -> str:
                 *roc_curve(truths[number], score),
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=DASHES[number % len(DASHES)],
-                label=f"{short(result.labels[number])} {area:.3f}",
+                label=f"{short(say(result.labels[number]))} {area:.3f}",
             )
-        unit_axis(axes.xaxis, "false-positive rate")
-        unit_axis(axes.yaxis, "true-positive rate")
+        unit_axis(axes.xaxis, say("false-positive rate"))
+        unit_axis(axes.yaxis, say("true-positive rate"))
         axes.set_aspect("equal")
         figure.legend(loc="outside lower center", ncols=2, handlelength=3)
 
     rows = (len(drawn) + 2) // 2
-    return draw("roc", "ROC curve of each emotion against all others", 365 + 15 * rows, paint)
+    return Drawing(
+        "roc", say("ROC curve of each emotion against all others"), 365 + 15 * rows, paint
+    )
 
 
-def calibration(found: Reliability) -> str:
+def calibration(found: Reliability, say: Say = str) -> Drawing:
     """Draw a reliability diagram over a histogram of confidence."""
     bins = len(found.count)
     there = found.count > 0
@@ -178,7 +183,7 @@ def calibration(found: Reliability) -> str:
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
         upper.vlines(confidence, confidence, right, color=VERMILLION, linewidth=1, alpha=0.7)
         upper.plot(confidence, right, "o-", color=BLUE, markersize=5)
-        unit_axis(upper.yaxis, "accuracy")
+        unit_axis(upper.yaxis, say("accuracy"))
         middle = (np.arange(bins) + 0.5) / bins
         lower.bar(middle, found.count, width=0.9 / bins, color=SHADES[2])
         for place, count in zip(middle, found.count, strict=True):
@@ -186,15 +191,15 @@ def calibration(found: Reliability) -> str:
                 str(count), (place, count), (0, 2), textcoords="offset points", ha="center",
                 fontsize=7,
             )  # fmt: skip
-        lower.set(ylabel="clips", yticks=[], ylim=(0, 1.2 * found.count.max()))
-        unit_axis(lower.xaxis, "confidence: probability of the predicted emotion")
+        lower.set(ylabel=say("clips"), yticks=[], ylim=(0, 1.2 * found.count.max()))
+        unit_axis(lower.xaxis, say("confidence: probability of the predicted emotion"))
         figure.align_ylabels()
 
-    words = "Reliability diagram: accuracy by confidence, and clips in each bin"
-    return draw("calibration", words, 440, paint)
+    words = say("Reliability diagram: accuracy by confidence, and clips in each bin")
+    return Drawing("calibration", words, 440, paint)
 
 
-def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
+def selective(curve: RiskCoverage, thresholds: Sequence[float], say: Say = str) -> Drawing:
     """Draw the error rate against coverage when the least confident are left unsure."""
     kept = np.unique(np.linspace(0, len(curve.coverage) - 1, MAX_POINTS).astype(int))
 
@@ -214,13 +219,13 @@ def selective(curve: RiskCoverage, thresholds: Sequence[float]) -> str:
             axes.annotate(
                 f"{threshold:g}", place, beside, textcoords="offset points", fontsize=7.5,
             )  # fmt: skip
-        unit_axis(axes.xaxis, "coverage: share of clips that are not left unsure")
-        axes.set(ylabel="risk: error rate among them", ylim=(0, None))
+        unit_axis(axes.xaxis, say("coverage: share of clips that are not left unsure"))
+        axes.set(ylabel=say("risk: error rate among them"), ylim=(0, None))
 
-    return draw("selective", "Risk against coverage as the threshold falls", 275, paint)
+    return Drawing("selective", say("Risk against coverage as the threshold falls"), 275, paint)
 
 
-def learning(curves: Mapping[str, Floats], kind: str) -> str:
+def learning(curves: Mapping[str, Floats], kind: str, say: Say = str) -> Drawing:
     """Draw learning curves: mean and, shaded, range while at least half of the folds train."""
 
     def paint(figure: Figure) -> None:
@@ -236,15 +241,15 @@ def learning(curves: Mapping[str, Floats], kind: str) -> str:
             mean = np.nanmean(part, axis=0)
             dashes = DASHES[number % len(DASHES)]
             axes.plot(
-                epoch, mean, linestyle=dashes, color=colour, label=CURVE_NAMES.get(name, name)
+                epoch, mean, linestyle=dashes, color=colour, label=say(CURVE_NAMES.get(name, name))
             )
-        axes.set(xlabel="epoch", ylabel=kind)
+        axes.set(xlabel=say("epoch"), ylabel=say(kind))
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=2, handlelength=3)
 
     key = "learning-" + "".join(sign for sign in kind if sign.isalnum())
-    return draw(key, f"Learning curves: {kind} by epoch", 275, paint)
+    return Drawing(key, say(f"Learning curves: {kind} by epoch"), 275, paint)
 
 
 def _cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:

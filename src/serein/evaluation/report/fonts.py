@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
@@ -21,13 +22,13 @@ PACKAGED = Path(__file__).with_name("noto-sans-hans.otf")  # what GB 2312 has; s
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def figure_bytes(figure: Figure, ending: str) -> bytes:
-    """Make the content of a file of a figure, the same every time."""
+def figure_bytes(figure: Figure, ending: str, **options: Any) -> bytes:
+    """Make the content of a file of a figure, the same every time; `options` as of savefig."""
     content = io.BytesIO()
     write_all_letters(figure)
     with rc_context({"svg.hashsalt": "serein"}):
         dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending)
-        figure.savefig(content, format=ending[1:], metadata=dateless)
+        figure.savefig(content, format=ending[1:], metadata=dateless, **options)
     return content.getvalue()
 
 
@@ -50,11 +51,19 @@ def write_all_letters(figure: Figure) -> None:
         text.set_text(text.get_text().translate(escapes))
 
 
-def _fonts() -> Iterator[tuple[str, str]]:
-    """List the packaged font, then those of this machine: family and file."""
+def packaged_font() -> str:
+    """Make Matplotlib know the packaged font, and return its family."""
     file = str(PACKAGED)
     if all(entry.fname != file for entry in fontManager.ttflist):
         fontManager.addfont(file)
+        fontManager.ttflist.append(replace(fontManager.ttflist[-1], weight="bold"))  # the same
+    return FontProperties(fname=file).get_name()
+
+
+def _fonts() -> Iterator[tuple[str, str]]:
+    """List the packaged font, then those of this machine: family and file."""
+    file = str(PACKAGED)
+    packaged_font()
     plain = [
         entry
         for entry in fontManager.ttflist

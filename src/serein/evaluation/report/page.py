@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from serein.emotions import emotion_name
 from serein.errors import MissingExtraError
+from serein.language import translated
 
 NONE = "–"
 
 
-def fill(template: str, **values: Any) -> str:
+def in_language(lang: str) -> Callable[[str], str]:
+    """Return what puts a text, or the name of an emotion, into a language."""
+    return lambda text: emotion_name(translated(text, lang), lang)
+
+
+def fill(template: str, lang: str = "en", **values: Any) -> str:
     """Fill in a template; a value that is missing raises LookupError."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
@@ -26,6 +33,7 @@ def fill(template: str, **values: Any) -> str:
     )
     filters = (score, signed, percent, span, p_value, position, sentence)
     environment.filters |= {one.__name__: one for one in filters}
+    environment.globals |= {"_": in_language(lang), "lang": lang}
     try:
         return environment.get_template(template).render(**values)
     except UndefinedError as error:

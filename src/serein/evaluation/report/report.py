@@ -8,7 +8,10 @@ from typing import Any
 from serein.errors import ProtocolError
 from serein.evaluation.confidence import THRESHOLDS, reliability, risk_coverage
 from serein.evaluation.report import figures
-from serein.evaluation.report.page import fill
+from serein.evaluation.report.figures import Say
+from serein.evaluation.report.page import fill, in_language
+from serein.evaluation.report.paper import write_paper
+from serein.evaluation.report.svg import Drawing
 from serein.evaluation.report.tables import (
     as_toml,
     corpora,
@@ -58,31 +61,51 @@ ALWAYS = (
 )
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, *, lang: str = "en", paper: bool = False) -> Path:
     """Write the page of a folder: of its result, its robustness test, or both.
 
     The folder holds ``result.json`` and ``predictions.csv``, maybe ``curves.csv``; or
     ``stress.json``. The same files give the same bytes.
+    `lang`: en or zh; `paper`: also the figures and tables as files beside it.
     """
-    return write_whole(Path(folder) / REPORT, render_report(folder).encode())
-
-
-def render_report(folder: str | Path) -> str:
-    """Make the page of a folder, as `write_report` writes it."""
     folder = Path(folder)
-    robustness = read_robustness(folder / ROBUSTNESS)
+    values = _page(folder, lang)
+    if paper:
+        write_paper(folder, values, lang)
+    return write_whole(folder / REPORT, _filled(folder, values, lang).encode())
+
+
+def render_report(folder: str | Path, *, lang: str = "en") -> str:
+    """Make the page of a folder, as `write_report` writes it."""
+    return _filled(Path(folder), _page(Path(folder), lang), lang)
+
+
+def _page(folder: Path, lang: str) -> dict[str, Any]:
+    """Collect all that the templates name."""
+    robustness, say = read_robustness(folder / ROBUSTNESS), in_language(lang)
     if robustness and not (folder / RESULT).exists():
-        return fill("report.html.j2", **_robustness_page(robustness))
+        return _robustness_page(robustness, say)
     record = read_record(folder)
     curves = read_curves(folder / CURVES)
     _check(record)
     try:
-        return fill("report.html.j2", **_result_page(record, curves, robustness))
+        return _result_page(record, curves, robustness, say)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ProtocolError(
-            f"{folder / RESULT} does not hold what a report shows ({error!r}): evaluate the recipe "
-            "again"
-        ) from error
+        raise _unfit(folder, error) from error
+
+
+def _filled(folder: Path, values: dict[str, Any], lang: str) -> str:
+    try:
+        return fill("report.html.j2", lang, **values)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise _unfit(folder, error) from error
+
+
+def _unfit(folder: Path, error: Exception) -> ProtocolError:
+    return ProtocolError(
+        f"{folder / RESULT} does not hold what a report shows ({error!r}): evaluate "
+        "the recipe again"
+    )
 
 
 def _check(record: Record) -> None:
@@ -101,9 +124,8 @@ def _check(record: Record) -> None:
 
 
 def _result_page(
-    record: Record, curves: dict[str, Any], robustness: dict[str, Any] | None
+    record: Record, curves: dict[str, Any], robustness: dict[str, Any] | None, say: Say
 ) -> dict[str, Any]:
-    """Collect all that the templates name."""
     document, result = record.document, record.result
     curve = risk_coverage(result.truth, result.probabilities)
     values: dict[str, Any] = {
@@ -116,7 +138,7 @@ def _result_page(
         "stamp": STAMP if result.leaks else "",
         "leaks": result.leaks,
         "chance": 1 / len(result.labels),
-        "reading": _reading(record),
+        "reading": _reading(record, say),
         "number_columns": [[label, "num"] for label in result.labels],
         "speakers": worst_speakers(document.get("by_speaker") or result.by_speaker()),
         "folds": document.get("folds") or result.folds(),
@@ -129,10 +151,10 @@ def _result_page(
         "max_features": MAX_FEATURES,
         "recipe": as_toml(document.get("recipe") or {}),
         "figures": {
-            **_result_figures(record),
-            "selective": figures.selective(curve, THRESHOLDS),
-            "robustness": _robustness_figure(robustness),
-            "learning": [figures.learning(found, kind) for kind, found in curves.items()],
+            **_result_figures(record, say),
+            "selective": figures.selective(curve, THRESHOLDS, say),
+            "robustness": _robustness_figure(robustness, say),
+            "learning": [figures.learning(found, kind, say) for kind, found in curves.items()],
         },
     }
     shown = {*ALWAYS, *(name for name in ("recipe", "origins") if values[name])}
@@ -142,17 +164,19 @@ def _result_page(
     return values | {"shown": _contents(shown, robustness)}
 
 
-def _result_figures(record: Record) -> dict[str, str]:
+def _result_figures(record: Record, say: Say) -> dict[str, Drawing]:
     document, result = record.document, record.result
+    found = reliability(result.truth, result.probabilities)
+    important = (document.get("importance") or [])[:MAX_FEATURES]
     return {
-        "confusion": figures.confusion(document["confusion"], result.labels),
-        "roc": figures.roc(result),
-        "calibration": figures.calibration(reliability(result.truth, result.probabilities)),
-        "importance": figures.importance((document.get("importance") or [])[:MAX_FEATURES]),
+        "confusion": figures.confusion(document["confusion"], result.labels, say),
+        "roc": figures.roc(result, say),
+        "calibration": figures.calibration(found, say),
+        **({"importance": figures.importance(important, say)} if important else {}),
     }
 
 
-def _robustness_page(robustness: dict[str, Any]) -> dict[str, Any]:
+def _robustness_page(robustness: dict[str, Any], say: Say) -> dict[str, Any]:
     stamp, title = robustness["stamp"], robustness["title"]
     return {
         "document": None,
@@ -163,15 +187,15 @@ def _robustness_page(robustness: dict[str, Any]) -> dict[str, Any]:
         "title": f"{title} [{stamp}]" if stamp else title,
         "stamp": stamp,
         "leaks": (),
-        "figures": {"robustness": _robustness_figure(robustness)},
+        "figures": {"robustness": _robustness_figure(robustness, say)},
         "shown": _contents(set(), robustness),
     }
 
 
-def _robustness_figure(robustness: dict[str, Any] | None) -> str:
+def _robustness_figure(robustness: dict[str, Any] | None, say: Say) -> Drawing | None:
     if not robustness or not robustness["conditions"]:
-        return ""
-    return figures.robustness(robustness["conditions"], robustness["clean"])
+        return None
+    return figures.robustness(robustness["conditions"], robustness["clean"], say)
 
 
 def _contents(shown: set[str], robustness: dict[str, Any] | None) -> dict[str, str]:
@@ -182,27 +206,32 @@ def _contents(shown: set[str], robustness: dict[str, Any] | None) -> dict[str, s
     return {name: title for name, title in SECTIONS.items() if name in shown}
 
 
-def _reading(record: Record) -> str:
-    """Say in a plain sentence what the UAR means."""
+def _reading(record: Record, say: Say) -> str:
+    """Say in plain sentences what the UAR means, and how far above chance it is."""
     document, result = record.document, record.result
     if result.leaks:
-        return (
+        return say(
             "These scores are optimistic: the box above says what was allowed. They do not say how "
             "well unseen speakers are recognised."
         )
     classes, interval = len(result.labels), document["uar_interval_95"]
-    sentence = (
-        f"How to read it: of 100 clips of each emotion, from unseen speakers, about "
-        f"{100 * document['uar']:.0f} are recognised; guessing among {classes} emotions gets "
-        f"{100 / classes:.3g}."
-    )
+    recognised, guessed = 100 * document["uar"], 100 / classes
+    parts = [
+        say(
+            "How to read it: of 100 clips of each emotion, from unseen speakers, about {:.0f} are "
+            "recognised; guessing among {} emotions gets {:.3g}: {:+.0f} against chance."
+        ).format(recognised, classes, guessed, recognised - guessed)
+    ]
     if interval:
-        low, high = (f"{100 * end:.0f}" for end in interval)
-        sentence += f" With other speakers of this kind, expect {low} to {high}."
+        low, high = (100 * end for end in interval)
+        parts.append(
+            say("With other speakers of this kind, expect {:.0f} to {:.0f}.").format(low, high)
+        )
     speakers = len(set(result.speakers.tolist()))
     if speakers < FEW_SPEAKERS:
-        sentence += f" Only {speakers} speakers: intervals of so few are rough; take it as a hint."
-    return sentence
+        few = "Only {} speakers: intervals of so few are rough; take it as a hint."
+        parts.append(say(few).format(speakers))
+    return " ".join(parts)
 
 
 def _origins(document: dict[str, Any]) -> list[dict[str, Any]]:

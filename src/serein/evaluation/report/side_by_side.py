@@ -131,7 +131,9 @@ def write_comparison(table: SideBySide, target: str | Path) -> Path:
         table=table,
         score_name=name,
         stamp=STAMP,
-        scores_figure=systems([(row.name, *row.scores[table.score]) for row in table.rows], name),
+        scores_figure=systems(
+            [(row.name, *row.scores[table.score]) for row in table.rows], name, str
+        ),
         number_columns=columns,
     )
     make_folder(target.parent)

@@ -10,10 +10,14 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serein.errors import MissingExtraError
+from serein.tables import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH_PX = 400
 PX_PER_INCH = 96
+PRINT_DPI = 300
 INK, MUTED, FAINT = "#1d2733", "#55606e", "#d5dbe2"
 BLUE, VERMILLION, GREEN = "#0072b2", "#d55e00", "#009e73"
 COLOURS = (
@@ -55,12 +60,49 @@ STYLE: dict[str, Any] = {
 }
 
 
-def draw(key: str, words: str, height_px: float, paint: Callable[[Figure], None]) -> str:
-    """Make a figure and return it as inline SVG."""
-    try:
-        return _inline(_saved(key, height_px, paint, "path"), key, words)
-    except _MissingGlyphError:  # let the browser's fonts write it
-        return _inline(_saved(key, height_px, paint, "none"), key, words)
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is not drawn yet: `key` is its name, `words` say what it shows."""
+
+    key: str
+    words: str
+    height_px: float
+    paint: Callable[[Figure], None]
+
+    def inline(self) -> str:
+        """Draw it as inline SVG."""
+        try:
+            return _inline(self._svg("path"), self.key, self.words)
+        except _MissingGlyphError:  # let the browser's fonts write it
+            return _inline(self._svg("none"), self.key, self.words)
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder as PNG, SVG and PDF, on white."""
+        from serein.evaluation.report.fonts import FORMATS, figure_bytes
+
+        with _look(self.key, self._size, "path") as figure:
+            self.paint(figure)
+            for ending in FORMATS:
+                content = figure_bytes(figure, ending, facecolor="white", dpi=PRINT_DPI)
+                write_whole(folder / f"{self.key}{ending}", content)
+
+    @property
+    def _size(self) -> tuple[float, float]:
+        return WIDTH_PX / PX_PER_INCH, self.height_px / PX_PER_INCH
+
+    def _svg(self, letters: str) -> str:
+        file = io.StringIO()
+        with _look(self.key, self._size, letters) as figure, warnings.catch_warnings():
+            warnings.filterwarnings("error" if letters == "path" else "ignore", r"Glyph \d+")
+            try:
+                self.paint(figure)
+                nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+                figure.savefig(file, format="svg", metadata=nothing)
+            except UserWarning as warning:
+                if "Glyph" not in str(warning):
+                    raise
+                raise _MissingGlyphError from warning
+        return file.getvalue()
 
 
 def short(text: str, most: int = 18) -> str:
@@ -88,30 +130,21 @@ class _MissingGlyphError(Exception):
     """The font has no glyph for a letter."""
 
 
-def _saved(key: str, height_px: float, paint: Callable[[Figure], None], letters: str) -> str:
+@contextmanager
+def _look(key: str, size: tuple[float, float], letters: str) -> Iterator[Figure]:
+    """Make a figure of one look, which a user's own settings do not change."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("the report", "sound") from error
+    from serein.evaluation.report.fonts import packaged_font
 
-    file = io.StringIO()
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # a user's own settings do not change a report
+    with mpl.rc_context():
+        mpl.rcdefaults()
         look: Any = STYLE | {"svg.hashsalt": key, "svg.fonttype": letters}
-        mpl.rcParams.update(look)
-        warnings.filterwarnings("error" if letters == "path" else "ignore", r"Glyph \d+")
-        size = (WIDTH_PX / PX_PER_INCH, height_px / PX_PER_INCH)
-        figure = Figure(figsize=size, layout="constrained")
-        try:
-            paint(figure)
-            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            figure.savefig(file, format="svg", metadata=nothing)
-        except UserWarning as warning:
-            if "Glyph" not in str(warning):
-                raise
-            raise _MissingGlyphError from warning
-    return file.getvalue()
+        mpl.rcParams.update(look | {"font.family": [STYLE["font.family"], packaged_font()]})
+        yield Figure(figsize=size, layout="constrained")
 
 
 def _inline(svg: str, key: str, words: str) -> str:
