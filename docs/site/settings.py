@@ -11,6 +11,7 @@ from typing import Any
 
 from tables import table
 
+from serein.emotions import OwnEmotion
 from serein.experiment import recipe
 from serein.models.catalogue import MODELS
 from serein.serve.app import create_app
@@ -33,6 +34,7 @@ SECTIONS = {
     "search": recipe.Search,
     "protocol": recipe.Protocol,
     "bundle": recipe.Packing,
+    "emotions": OwnEmotion,
 }
 """Section of a recipe -> its dataclass, in the order of the page."""
 ENTRY = re.compile(r"^([a-z]\w*(?:, \w+)*) : ([^\n]+)\n((?: {4}[^\n]*\n|\n)*)", re.M)

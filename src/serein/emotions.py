@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from serein.errors import CorpusError, SettingError, unknown_name
+from serein.errors import CorpusError, SettingError, check_range, unknown_name
 from serein.untrusted import check_file_name
 
 
@@ -45,6 +45,42 @@ class Emotion:
     arousal: float  # rough activation, -1 to 1
     colour: str  # in plots, as ``#rrggbb``
     aliases: tuple[str, ...] = ()  # other words for it, in lower case, with single spaces
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEmotion:
+    """What a recipe says of a label of its own: ``[emotions.frustrated]``.
+
+    Attributes
+    ----------
+    valence, arousal : float or None
+        Its place, each from -1 to 1, for the mean over emotions; both or neither.
+    zh : str or None
+        Its name in Chinese.
+    """
+
+    valence: float | None = None
+    arousal: float | None = None
+    zh: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what came from a file.
+
+        Raises: SettingError.
+        """
+        if (self.valence is None) != (self.arousal is None):
+            raise SettingError("valence and arousal are a place together: give both or neither")
+        for name in ("valence", "arousal"):
+            check_range(name, getattr(self, name) or 0.0, -1, 1)
+        if self.zh is not None:
+            _check_own("zh", self.zh)
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Valence and arousal, if they are known."""
+        if self.valence is None or self.arousal is None:
+            return None
+        return self.valence, self.arousal
 
 
 EMOTIONS: dict[str, Emotion] = {
@@ -123,10 +159,7 @@ def label_name(word: str) -> str:
     own = _plain(word)
     if own in _NAMES:
         return _NAMES[own]
-    check_file_name("a label", own)
-    if "," in own or own in RESERVED:
-        raise SettingError(f"a label is {own!r}, which serein itself says: give it another name")
-    return own
+    return _check_own("a label", own)
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
@@ -159,31 +192,64 @@ def in_chinese(name: str) -> str:
     return EMOTIONS[canonical_emotion(name)].chinese
 
 
-def emotion_name(label: str, lang: str) -> str:
-    """Name an emotion, or ``unsure``, in a language, en or zh; an own label has one name."""
+def emotion_name(label: str, lang: str, own: Mapping[str, OwnEmotion] | None = None) -> str:
+    """Name an emotion, or ``unsure``, in a language, en or zh.
+
+    `own`: what a recipe says of labels of its own; others of these have one name.
+    """
     if lang != "zh":
         return label
     name = _NAMES.get(_plain(label))
-    return UNSURE_ZH if label == UNSURE else EMOTIONS[name].chinese if name else label
+    if label == UNSURE:
+        return UNSURE_ZH
+    return EMOTIONS[name].chinese if name else (own or {}).get(label, OwnEmotion()).zh or label
 
 
-def circumplex(probabilities: Mapping[str, float]) -> tuple[float, float] | None:
+def own_emotions(described: Mapping[str, OwnEmotion]) -> dict[str, OwnEmotion]:
+    """Check the labels that are described: none that serein knows, whose names are fixed.
+
+    Raises: SettingError.
+    """
+    named = {label_name(label): own for label, own in described.items()}
+    for known in sorted(named.keys() & EMOTIONS.keys()):
+        raise SettingError(f"{known} has its place and names already: describe own labels alone")
+    return named
+
+
+def circumplex(
+    probabilities: Mapping[str, float], own: Mapping[str, OwnEmotion] | None = None
+) -> tuple[float, float] | None:
     """Compute valence and arousal from the probabilities of emotions.
 
     The mean of the emotions' fixed places, weighted by probability; it is derived, not measured.
 
     `probabilities`: canonical name or alias -> probability, 0 to 1. A word that is not known has no
-    place, and is left out of the mean.
+    place, and is left out of the mean; `own`: places of such words.
     Returns: valence and arousal, each from -1 to 1; None if no known emotion has any probability.
     """
-    named = [(_NAMES.get(_plain(word)), weight) for word, weight in probabilities.items()]
-    known = [(EMOTIONS[name], weight) for name, weight in named if name is not None]
-    total = sum(weight for _, weight in known)
+    named = [(_place(word, own or {}), weight) for word, weight in probabilities.items()]
+    known = [(*place, weight) for place, weight in named if place is not None]
+    total = sum(weight for *_, weight in known)
     if not total:
         return None
-    valence = sum(weight * emotion.valence for emotion, weight in known)
-    arousal = sum(weight * emotion.arousal for emotion, weight in known)
+    valence = sum(weight * place for place, _, weight in known)
+    arousal = sum(weight * place for _, place, weight in known)
     return valence / total, arousal / total
+
+
+def _place(word: str, own: Mapping[str, OwnEmotion]) -> tuple[float, float] | None:
+    """Return valence and arousal of a word, if it has any."""
+    name = _NAMES.get(_plain(word))
+    if name is not None:
+        return EMOTIONS[name].valence, EMOTIONS[name].arousal
+    return own[word].place if word in own else None
+
+
+def _check_own(what: str, name: str) -> str:
+    check_file_name(what, name)
+    if "," in name or name in RESERVED:
+        raise SettingError(f"{what} is {name!r}, which serein itself says: give it another name")
+    return name
 
 
 def _plain(word: object) -> str:

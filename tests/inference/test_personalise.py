@@ -6,18 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import soundfile
-from onnx import TensorProto, helper, numpy_helper
 
 import serein
-from made_bundles import adaptive_bundle
+from made_bundles import adaptive_bundle, pitched_bundle
 from made_corpus import RATE_HZ, make_voice
-from made_heads import made_heads
 from serein.corpora.corpus import read_labels
 from serein.errors import AudioError, BundleError, CorpusError, SettingError
-from serein.features.frontend import FrontEnd
 from serein.inference.bundle import CARD, MANIFEST, NOTICE, PERSONAL, read_bundle, write_bundle
 from serein.inference.personalise import personalise
 from serein.inference.stream import Stream
@@ -26,48 +22,11 @@ from test_cli import run
 SILENCE = Path(__file__).parents[2] / "samples" / "silence.flac"
 VOICES = ("fast-high", "slow-low")
 KNOWN = ("anger", "sadness")
-WEIGHT = np.float32([[0.03, 0, 0], [0, 0, 0]])  # anger is a voice above 200 Hz
-BIAS = np.float32([-6, 0])
-MEAN, DEVIATION = np.float32([200, 60, 0.5]), np.float32([80, 10, 0.5])
 
 
 @pytest.fixture(scope="module")
 def pitched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of version 2 that hears anger in a high voice, and sadness in a low one."""
-    constants = {"weights": WEIGHT.T, "bias": BIAS, "last": np.array([1])}
-    steps = [
-        helper.make_node("Identity", ["input"], ["vector"]),
-        helper.make_node("MatMul", ["input", "weights"], ["heard"]),
-        helper.make_node("Add", ["heard", "bias"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probability"], axis=1),
-        helper.make_node("ReduceSum", ["probability", "last"], ["speech"], keepdims=0),
-    ]
-    shapes = {"input": ["n", 3], "probability": ["n", 2], "speech": ["n"], "vector": ["n", 3]}
-    values = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in shapes.items()
-    }
-    stored = [numpy_helper.from_array(item, name) for name, item in constants.items()]
-    graph = helper.make_graph(steps, "pitch", [values.pop("input")], list(values.values()), stored)
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
-    front_end = FrontEnd("features", sets=("f0", "loudness"), functionals=("mean",))
-    manifest = {
-        **{"name": "pitch", "precision": "float32", "labels": list(KNOWN)},
-        **{"front_end": front_end.to_dict(), "window_s": 4.0, "hop_s": 2.5, "temperature": 1.0},
-        **{"speech_threshold": 0.5, "trained_on": [], "scores": [], "licence": "none"},
-    }
-    relative = WEIGHT * DEVIATION
-    heads = made_heads(relative, BIAS + WEIGHT @ MEAN, MEAN, DEVIATION, spread=3.0)
-    return write_bundle(
-        tmp_path_factory.mktemp("models") / "pitch",
-        manifest,
-        model=model.SerializeToString(),
-        card="# pitch\n",
-        notice="Recognizer pitch.\n",
-        adaptation=heads.to_bytes(),
-    )
+    return pitched_bundle(tmp_path_factory.mktemp("models") / "pitch", KNOWN)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from made_bundles import adaptive_bundle
+from made_bundles import adaptive_bundle, own_bundle
 
 pytest.importorskip("fastapi", reason="pip install 'serein[serve]'")
 
@@ -138,10 +139,11 @@ def adaptive_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adaptive(start: Start, adaptive_model: Path) -> Iterator[Service]:
-    """One whose default model adapts to recordings."""
-    options = ("--requests-per-minute", "0", "--model", str(adaptive_model), "--model", "emodb")
-    with start(*options) as started:
+def adaptive(start: Start, adaptive_model: Path, tmp_path_factory: Any) -> Iterator[Service]:
+    """One whose default model adapts to recordings, and another that has labels of its own."""
+    models = (adaptive_model, "emodb", own_bundle(tmp_path_factory.mktemp("own")))
+    options = (option for model in models for option in ("--model", str(model)))
+    with start("--requests-per-minute", "0", *options) as started:
         yield started
 
 

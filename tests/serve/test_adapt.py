@@ -63,6 +63,18 @@ def test_emotions_that_can_occur_are_of_one_request(adaptive, adaptive_model: Pa
         assert json.loads(socket.recv())["labels"] == FEW.split(",")
 
 
+def test_labels_of_ones_own_are_answered(adaptive) -> None:
+    high = next(voice for voice in VOICES if "high" in voice.stem)
+    answer = ask(adaptive, "/v1/predict", high, model="own")
+    said = [answer[key] for key in ("emotion", "emotion_zh", "valence", "arousal")]
+    assert said == ["frustrated", "沮丧", -0.5, 0.4]
+    assert set(answer["probabilities"]) == {"frustrated", "xxx"}
+    models = httpx.get(f"{adaptive.url}/v1/models").json()["models"]
+    described = {model["name"]: model["own_labels"] for model in models}
+    assert described["own"] == {"frustrated": {"valence": -0.5, "arousal": 0.4, "zh": "沮丧"}}
+    assert described["emodb"] == {}
+
+
 def test_a_long_recording_is_adapted_to_itself(adaptive, recognizer: Any) -> None:
     voices = np.concatenate([serein.read_audio(voice) for voice in VOICES])
     samples = np.resize(voices, 61 * RATE_HZ)

@@ -123,6 +123,19 @@ def test_the_cursor_moves_through_all_views_while_a_segment_plays(
         assert visitor.text("#readout").startswith(visitor.text("#clock").split(" / ")[0])
 
 
+def test_labels_of_ones_own_are_shown(browser: Any, adaptive: Any) -> None:
+    with visiting(browser, adaptive.url) as visitor:
+        visitor.page.select_option("#model", "own")
+        visitor.give(FAST)
+        visitor.wait_opened(FAST.name)
+        visitor.wait_drawn()
+        assert visitor.text("#prediction-emotion").casefold() == "frustrated"
+        visitor.page.click("#language")
+        assert visitor.text("#prediction-emotion") == "沮丧"
+        bars = visitor.page.locator("#bars th").all_inner_texts()
+        assert bars == ["沮丧", "xxx"]
+
+
 def test_predictions_can_be_saved(browser: Any, service: Any, talk: Path, tmp_path: Path) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.give(talk)

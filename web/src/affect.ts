@@ -1,7 +1,7 @@
 /** Valence and arousal: the path of a recording over their plane. */
 
 import { font, halo, type Box } from "./canvas";
-import { colourOf, EMOTIONS, type Place } from "./emotions";
+import { colourOf, placeOf, type Place } from "./emotions";
 import type { Palette } from "./theme";
 import type { Segment } from "./segments";
 
@@ -134,7 +134,7 @@ function drawEmotions(
   context.font = font(11);
   context.textBaseline = "middle";
   for (const label of labels) {
-    const place = EMOTIONS[label];
+    const place = placeOf(label);
     if (!place) continue;
     const [x, y] = at(plot, place);
     context.fillStyle = colourOf(label, palette.dark);

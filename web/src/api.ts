@@ -1,5 +1,6 @@
 /** The HTTP interface of the service. */
 
+import type { OwnEmotion } from "./emotions";
 import { askForKey, authorization, storedKey } from "./key";
 import type { Segment } from "./segments";
 
@@ -45,6 +46,7 @@ export interface Model {
   name: string;
   default: boolean;
   labels: string[];
+  own_labels?: Record<string, OwnEmotion>;
   precision: string;
   licence: string;
   scores: Score[];

@@ -29,6 +29,32 @@ export const EMOTIONS: Readonly<Record<string, Emotion>> = {
   elation: { zh: "欢欣", valence: 0.7, arousal: 0.6, light: "#9900ff", dark: "#aa00ff" },
 };
 
+/** What a recipe may say of a label of its own. */
+export interface OwnEmotion {
+  valence: number | null;
+  arousal: number | null;
+  zh: string | null;
+}
+
+const own = new Map<string, OwnEmotion>();
+
+/** Take in what models say of labels of their own. */
+export function describeOwn(models: readonly { own_labels?: Record<string, OwnEmotion> }[]): void {
+  for (const { own_labels: described = {} } of models) {
+    for (const [label, one] of Object.entries(described)) own.set(label, one);
+  }
+}
+
+export function placeOf(label: string): Place | null {
+  const { valence, arousal } = EMOTIONS[label] ?? own.get(label) ?? {};
+  return valence == null || arousal == null ? null : { valence, arousal };
+}
+
+/** The Chinese name, or else the label itself. */
+export function chineseOf(label: string): string {
+  return (EMOTIONS[label] ?? own.get(label))?.zh ?? label;
+}
+
 /** The service's label for a confidence below the threshold. */
 export const UNSURE = "unsure";
 

@@ -1,6 +1,6 @@
 /** The texts of the page, in two languages. */
 
-import { EMOTIONS, UNSURE } from "./emotions";
+import { chineseOf, UNSURE } from "./emotions";
 import { ranked } from "./segments";
 import { redraw } from "./theme";
 import { en, type Key, type Words } from "./words/en";
@@ -76,7 +76,7 @@ export function translate(root: ParentNode): void {
 export function emotionName(emotion: string | null): string {
   if (emotion === null) return t("noSpeech");
   if (emotion === UNSURE) return t("unsure");
-  return current === "zh" ? (EMOTIONS[emotion]?.zh ?? emotion) : emotion;
+  return current === "zh" ? chineseOf(emotion) : emotion;
 }
 
 /** The name of a prediction, of a vocal burst as such; where it is unsure, with its best guess. */

@@ -8,6 +8,7 @@ import { byId, h } from "./dom";
 import { onDrop } from "./drop";
 import { errorText } from "./errors";
 import { bytes, clock } from "./format";
+import { describeOwn } from "./emotions";
 import { EmotionChoice } from "./emotion-choice";
 import type { Given, Settings } from "./jobs";
 import { chooseLanguage, firstLanguage, language, setLanguage, t } from "./i18n";
@@ -81,6 +82,7 @@ async function connect(): Promise<void> {
   try {
     [available, serviceLimits] = await Promise.all([models(), batch.askLimits()]);
     failure = null;
+    describeOwn(available);
   } catch (error) {
     failure = error;
   }

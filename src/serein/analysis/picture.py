@@ -136,7 +136,7 @@ def _draw_emotions(axes: Axes, timeline: Sequence[Segment], lang: str) -> None:
 def _label(segment: Segment, lang: str) -> str:
     if segment.emotion is None:
         return translated("no speech", lang)
-    name = emotion_name(segment.emotion, lang)
+    name = emotion_name(segment.emotion, lang, segment.own)
     return translated("{} (burst)", lang).format(name) if segment.burst else name
 
 
@@ -168,7 +168,7 @@ def draw_explanation(
     _draw_moments(wave, curve, explanation, signal.size / RATE_HZ, lang)
     wave.set_title(_headline(explanation, title, lang), loc="left", parse_math=False)
     colours = over_time.colorbar(wave.images[0], ax=[wave, curve], pad=0.015, aspect=30)
-    name = emotion_name(explanation.emotion, lang)
+    name = emotion_name(explanation.emotion, lang, explanation.prediction.own)
     colours.set_label(translated("← against    speaks for {} →", lang).format(name))
     for column, table in enumerate(tables):
         _draw_bars(apart.add_subplot(1, len(tables), column + 1), table)
@@ -247,10 +247,10 @@ def _signed(value: float) -> str:
 
 
 def _headline(explanation: Explanation, title: str, lang: str) -> str:
-    prediction = explanation.prediction
-    text = f"{emotion_name(prediction.emotion or '', lang)} {prediction.confidence:.2f}"
+    prediction, own = explanation.prediction, explanation.prediction.own
+    text = f"{emotion_name(prediction.emotion or '', lang, own)} {prediction.confidence:.2f}"
     if explanation.emotion != prediction.emotion:
-        told = emotion_name(explanation.emotion, lang), explanation.probability
+        told = emotion_name(explanation.emotion, lang, own), explanation.probability
         text += f"; {translated('explained: {} {:.2f}', lang).format(*told)}"
     name = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
     return f"{name}: {text}" if name else text
@@ -258,5 +258,5 @@ def _headline(explanation: Explanation, title: str, lang: str) -> str:
 
 def _legend(explanation: Explanation, lang: str) -> str:
     words = translated("importance: by how much {} is less probable without this part", lang)
-    words = words.format(emotion_name(explanation.emotion, lang))
+    words = words.format(emotion_name(explanation.emotion, lang, explanation.prediction.own))
     return f"{words}\n{translated(explanation.note, lang)}" if explanation.note else words

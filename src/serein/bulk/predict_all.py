@@ -16,7 +16,6 @@ from typing import Any
 from serein.bulk.journal import Journal
 from serein.bulk.object_store import fetch, is_url
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
-from serein.emotions import emotion_name
 from serein.engine import each
 from serein.errors import ResultsError, SereinError
 from serein.inference.lanes import Cut, Telling
@@ -154,8 +153,7 @@ def write_results(
 def _flat(row: Row, lang: str) -> dict[str, Any]:
     """Return a row whose probabilities are columns; those of bursts are of other labels."""
     named = {} if row.get("kind") == "burst" else row.get("probabilities", {})
-    emotion = row.get("emotion")
-    shown = {"emotion": emotion_name(emotion, lang)} if emotion else {}
+    shown = {"emotion": row["emotion_zh"]} if lang == "zh" and row.get("emotion") else {}
     return dict(row) | shown | {f"p_{label}": p for label, p in named.items()}
 
 

@@ -116,7 +116,7 @@ def _read(folder: Path, lang: Language) -> list[Signal]:
 def _print_explanation(found: Explanation, lang: Language) -> None:
     own, say = found.prediction, partial(translated, lang=lang)
     echo(f"{own.file}   {prediction_text(own, lang)}   ({own.duration:.1f} s)")
-    name = emotion_name(found.emotion, lang)
+    name = emotion_name(found.emotion, lang, own.own)
     if found.emotion != own.emotion:
         echo(say("explained: {} {:.2f}").format(name, found.probability))
     if found.examined_s < own.duration - 0.05:

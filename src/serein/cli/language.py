@@ -15,9 +15,10 @@ def prediction_text(segment: Segment, lang: Language, modality: str = "voice") -
     """Write emotion and confidence, of a burst as such; the likeliest emotion where unsure."""
     if segment.emotion is None or segment.likeliest is None:
         return translated("no speech" if modality == "voice" else f"no {modality}", lang)
-    guess = f" ({emotion_name(segment.likeliest, lang)}?)" if segment.emotion == UNSURE else ""
+    own = segment.own
+    guess = f" ({emotion_name(segment.likeliest, lang, own)}?)" if segment.emotion == UNSURE else ""
     before = f"{translated('vocal burst:', lang)} " if segment.burst else ""
-    return f"{before}{emotion_name(segment.emotion, lang)} {segment.confidence:.2f}{guess}"
+    return f"{before}{emotion_name(segment.emotion, lang, own)} {segment.confidence:.2f}{guess}"
 
 
 def affect_text(segment: Segment, lang: Language) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -62,21 +62,20 @@ def current_emotion(event: Event | None, lang: Language, *, voice: bool) -> Rend
         state = translated("a voice ..." if voice else "no voice", lang)
         return Panel(Text(state, "dim"), box=box.HEAVY, border_style="dim")
     colour = colour_of(event.emotion)
-    name = " ".join(emotion_name(event.emotion, lang).upper())
+    name = " ".join(emotion_name(event.emotion, lang, event.own).upper())
     share = event.confidence or 0.0
     line = _name_bar_number(padding=2)
     line.add_row(Text(name, f"bold {colour}"), _bar(share, colour), f"{share:.0%}")
     return Panel(line, box=box.HEAVY, border_style=colour)
 
 
-def probability_bars(
-    labels: Sequence[str], probabilities: Mapping[str, float], lang: Language
-) -> RenderableType:
+def probability_bars(labels: Sequence[str], event: Event | None, lang: Language) -> RenderableType:
     """Draw the probability of each emotion as a bar; an empty one where there is none."""
+    probabilities, own = (event.probabilities, event.own) if event else ({}, {})
     table = _name_bar_number(padding=1)
     for label in labels:
         share = probabilities.get(label)
-        name = Text(emotion_name(label, lang), "dim" if share is None else "")
+        name = Text(emotion_name(label, lang, own), "dim" if share is None else "")
         number = "    " if share is None else f"{share:4.0%}"
         table.add_row(name, _bar(share or 0.0, colour_of(label)), number)
     return table
@@ -213,12 +212,11 @@ class LiveDisplay:
     def render(self) -> RenderableType:
         """Draw everything as it stands."""
         lang, width = self._lang, self._console.width
-        probabilities = self._current.probabilities if self._current else {}
         return Group(
             heading(self._title, self._position_s, lang),
             current_emotion(self._current, lang, voice=self._voice),
             *self._middle(
-                probability_bars(self._labels, probabilities, lang),
+                probability_bars(self._labels, self._current, lang),
                 last_minute(self._minute, self._position_s, self._hop_s, width, lang),
                 utterance_table(list(self._utterances)[: self._room()], lang),
             ),

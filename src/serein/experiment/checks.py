@@ -16,7 +16,7 @@ from serein.audio.read import RATE_HZ
 from serein.corpora import CORPORA
 from serein.corpora.corpus import is_table
 from serein.corpora.segments import is_annotation
-from serein.emotions import label_name
+from serein.emotions import label_name, own_emotions
 from serein.errors import RecipeError, SettingError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
 from serein.evaluation.search.search import METHODS as SEARCHES
@@ -63,6 +63,10 @@ def complete(recipe: Recipe, place: str) -> Recipe:
     family = MODELS[recipe.model.name]
     recipe = replace(recipe, model=_model(recipe.model, f"{place}: model"))
     recipe = replace(recipe, data=_with_labels(recipe.data, place))
+    try:
+        recipe = replace(recipe, emotions=own_emotions(recipe.emotions))
+    except SettingError as error:
+        raise RecipeError(f"{place}: emotions: {error}") from error
     recipe = _with_front(recipe, place)
     recipe = _with_fusion(recipe, place)
     folds = recipe.protocol.calibration_folds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from serein.emotions import OwnEmotion
 from serein.errors import RecipeError
 from serein.training.plan import Training
 
@@ -391,6 +392,8 @@ class Recipe:
         Evaluation protocol and hyperparameter search.
     bundle : Packing
         Licence and windows of the bundle.
+    emotions : dict of str to OwnEmotion
+        What is said of labels of its own: a section ``[emotions.LABEL]`` each.
     """
 
     name: str
@@ -409,6 +412,7 @@ class Recipe:
     protocol: Protocol = Protocol()
     search: Search = Search()
     bundle: Packing = Packing()
+    emotions: dict[str, OwnEmotion] = field(default_factory=dict)
 
     @property
     def series(self) -> bool:

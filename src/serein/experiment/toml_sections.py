@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
-from serein.errors import RecipeError, unknown_name
+from serein.errors import RecipeError, SettingError, unknown_name
 
 
 def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
@@ -22,7 +22,10 @@ def section(kind: type, table: Mapping[str, Any], place: str) -> Any:
         if needed and entry.name not in table:
             raise RecipeError(f"{place}: {entry.name} is missing")
     values = {key: value_of(known[key], value, f"{place}: {key}") for key, value in table.items()}
-    return kind(**values)
+    try:
+        return kind(**values)
+    except SettingError as error:
+        raise RecipeError(f"{place}: {error}") from error
 
 
 def open_section(kind: type, table: Any, place: str) -> Any:

@@ -224,6 +224,9 @@ def make_manifest(prepared: Prepared, evaluation: Evaluation, fitted: Fitted) ->
         }
     if fitted.bursts is not None:
         manifest["bursts"] = fitted.bursts.to_dict()
+    own = {k: asdict(one) for k, one in recipe.emotions.items() if k in fitted.classifier.classes_}
+    if own:
+        manifest["emotions"] = own
     prior = None if recipe.fusion else inside(fitted.classifier, "speaker_prior_")
     if prior is not None:
         manifest["adaptation"] = prior.to_dict()

@@ -250,11 +250,11 @@ def _subtitles(prediction: Prediction, chinese: bool, kind: str) -> bytes:
 
 def _label(segment: Segment, chinese: bool) -> str:
     emotion = segment.emotion or ""
-    return emotion_name(emotion, "zh" if chinese else "en")
+    return emotion_name(emotion, "zh" if chinese else "en", segment.own)
 
 
 def _values(segment: Segment) -> tuple[float | None, ...]:
-    """Return confidence, valence and arousal; own emotions have neither of the last two."""
+    """Return confidence, valence and arousal; of own emotions the last two, if they are given."""
     return segment.confidence, segment.valence, segment.arousal
 
 

@@ -119,6 +119,7 @@ class FusionRecognizer(Recognizer):
             *(self.name, timeline),
             modalities=joint.modalities,
             contributions=joint.contributions,
+            own=joint.own,
         )
 
     def _check_given(self, source: Any, face: Any, text: Any) -> None:
@@ -181,11 +182,12 @@ class FusionRecognizer(Recognizer):
         if not names:
             return make_segment(bounds, {}, self.unsure_below)
         named = self._model.named
-        joint = make_segment(bounds, named(given[names]), self.unsure_below)
+        own = self._model.own
+        joint = make_segment(bounds, named(given[names]), self.unsure_below, own=own)
         best = int(given[names].argmax())
         values = shapley({part: log(max(row[best], 1e-12)) for part, row in given.items()})
         total = sum(map(abs, values.values()))
-        alone = {name: make_segment(bounds, named(given[(name,)]), 0.0) for name in names}
+        alone = {name: make_segment(bounds, named(given[(name,)]), 0.0, own=own) for name in names}
         return replace(
             joint,
             modalities={TITLES[name]: segment for name, segment in alone.items()},

@@ -371,6 +371,7 @@ class MultimodalRecognizer:
             "voice": Segment(
                 *(start, end, voice.emotion, voice.confidence, voice.probabilities),
                 burst=voice.burst,
+                own=voice.own,
             )
         }
         if face is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NoReturn
 
-from serein.emotions import circumplex, emotion_name
+from serein.emotions import OwnEmotion, circumplex, emotion_name
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Segment:
         The channel that it is of, from 1, where channels were taken apart.
     speaker : int or None
         Who speaks, from 1 in the order of first words, where speakers were told apart.
+    own : mapping of str to OwnEmotion
+        What the model's recipe says of labels of its own.
     """
 
     start: float
@@ -59,6 +61,9 @@ class Segment:
 
     channel: int | None = field(default=None, kw_only=True)
     speaker: int | None = field(default=None, kw_only=True)
+    own: Mapping[str, OwnEmotion] = field(
+        default_factory=dict, kw_only=True, repr=False, compare=False
+    )
 
     @property
     def senses(self) -> NoReturn:
@@ -84,7 +89,7 @@ class Segment:
         Derived from `probabilities` by the fixed place of each emotion, not measured: it says no
         more than they do. See `serein.emotions.circumplex`.
         """
-        place = circumplex(self.probabilities)
+        place = circumplex(self.probabilities, self.own)
         return None if place is None else place[0]
 
     @property
@@ -94,7 +99,7 @@ class Segment:
         Derived from `probabilities` by the fixed place of each emotion, not measured: it says no
         more than they do. See `serein.emotions.circumplex`.
         """
-        place = circumplex(self.probabilities)
+        place = circumplex(self.probabilities, self.own)
         return None if place is None else place[1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,7 +119,7 @@ class Segment:
             "kind": kind_of(self),
             "speech": self.speech,
             "emotion": self.emotion,
-            "emotion_zh": emotion_name(self.emotion, "zh") if self.emotion else None,
+            "emotion_zh": emotion_name(self.emotion, "zh", self.own) if self.emotion else None,
             "confidence": _rounded(self.confidence),
             "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()},
             "valence": _rounded(self.valence),

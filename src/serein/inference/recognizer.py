@@ -212,6 +212,7 @@ class Recognizer:
             told.lanes,
             () if notice is None else (notice,),
             burst=whole.burst,
+            own=whole.own,
         )
 
     def predict_all(

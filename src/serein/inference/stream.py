@@ -239,6 +239,7 @@ class Stream:
             *(start / RATE_HZ, now / RATE_HZ, self._model.labels[self._label] if sure else UNSURE),
             *(confidence, self._model.named(probability), "emotion"),
             self._model.adaptation.utterances_known,
+            own=self._model.own,
         )
 
     def _smooth(self, probability: Array) -> Array:
@@ -269,6 +270,7 @@ class Stream:
             *(whole.start, whole.end, whole.emotion, whole.confidence, whole.probabilities),
             *("utterance", known),
             burst=whole.burst,
+            own=whole.own,
         )
 
 

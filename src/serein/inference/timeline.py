@@ -9,7 +9,7 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ
 from serein.defaults import DEFAULT_UNSURE_BELOW, HOP_RANGE_S, WINDOW_RANGE_S
-from serein.emotions import UNSURE
+from serein.emotions import UNSURE, OwnEmotion
 from serein.errors import check_range
 from serein.inference.prediction import Segment
 
@@ -43,6 +43,7 @@ def make_segment(
     unsure_below: float = DEFAULT_UNSURE_BELOW,
     *,
     burst: bool = False,
+    own: Mapping[str, OwnEmotion] | None = None,
 ) -> Segment:
     """Choose the likeliest emotion of a stretch; no probabilities mean neither speech nor burst."""
     if not probabilities:
@@ -50,7 +51,7 @@ def make_segment(
     emotion = max(probabilities, key=probabilities.__getitem__)
     confidence = probabilities[emotion]
     label = UNSURE if confidence < unsure_below else emotion
-    return Segment(*bounds, label, confidence, probabilities, burst=burst)
+    return Segment(*bounds, label, confidence, probabilities, burst=burst, own=own or {})
 
 
 def mean_segment(
@@ -68,4 +69,4 @@ def mean_segment(
     rows = np.array([list(segment.probabilities.values()) for segment in heard])
     mean = lengths @ rows / lengths.sum()
     named = dict(zip(heard[0].probabilities, mean.tolist(), strict=True))
-    return make_segment(bounds, named, unsure_below, burst=not spoken)
+    return make_segment(bounds, named, unsure_below, burst=not spoken, own=heard[0].own)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from serein.audio.read import RATE_HZ, Signal
 from serein.defaults import UNSURE_RANGE
-from serein.emotions import canonical_emotion, label_name
+from serein.emotions import OwnEmotion, canonical_emotion, label_name, own_emotions
 from serein.errors import (
     BundleError,
     CorpusError,
@@ -62,6 +62,7 @@ class WindowModel:
     adaptation: Adaptation
     possible: Array
     bursts: BurstHeads | None = None
+    own: Mapping[str, OwnEmotion] = field(default_factory=dict)
     before_window: Callable[[], None] | None = None
 
     @classmethod
@@ -88,6 +89,7 @@ class WindowModel:
             adaptation=Adaptation(learnt_of(bundle)),
             possible=possible_emotions(emotions, bundle.labels),
             bursts=_bursts(bundle),
+            own=own_of(bundle),
         )
 
     def output(self, window: Signal) -> Output | None:
@@ -143,7 +145,8 @@ class WindowModel:
         if output is None:
             return make_segment(bounds, {}, self.unsure_below)
         if output.burst is None or self.bursts is None:
-            return make_segment(bounds, self.named(self.adapted(output)), self.unsure_below)
+            named = self.named(self.adapted(output))
+            return make_segment(bounds, named, self.unsure_below, own=self.own)
         named = dict(zip(self.bursts.labels, output.burst.tolist(), strict=True))
         return make_segment(bounds, named, self.unsure_below, burst=True)
 
@@ -177,6 +180,15 @@ def checked_labels(emotions: Sequence[str], labels: Sequence[str]) -> tuple[list
             "recordings of at least 2 are needed"
         )
     return named, list(dict.fromkeys([*labels, *named]))
+
+
+def own_of(bundle: Bundle) -> dict[str, OwnEmotion]:
+    """Read what a bundle says of labels of its own."""
+    try:
+        described = dict(bundle.manifest.get("emotions", {}))
+        return own_emotions({label: OwnEmotion(**one) for label, one in described.items()})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{bundle.place}: emotions: {error}") from error
 
 
 def learnt_of(bundle: Bundle) -> Learnt:

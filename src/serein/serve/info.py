@@ -114,6 +114,7 @@ def _described(recognizer: Recognizer, default: str) -> dict[str, Any]:
         "name": recognizer.name,
         "default": recognizer.name == default,
         "labels": list(recognizer.labels),
+        "own_labels": manifest.get("emotions", {}),
         "precision": manifest["precision"],
         "licence": manifest["licence"],
         "scores": manifest["scores"],

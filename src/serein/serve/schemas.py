@@ -122,6 +122,9 @@ class ModelBody(BaseModel):
     name: str
     default: bool
     labels: list[str]
+    own_labels: dict[str, dict[str, float | str | None]] = Field(
+        description="valence, arousal and zh of labels of its own, where its recipe gives them."
+    )
     precision: str
     licence: str
     scores: list[dict[str, Any]]
