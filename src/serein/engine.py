@@ -13,8 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from functools import cache, partial
 from importlib.util import find_spec
 from itertools import chain
 from math import ceil, inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -182,7 +180,7 @@ def _surviving(
             for result in _on_cores(function, items[done:], jobs, **chunk):
                 yield result
                 done += 1
-        except BrokenProcessPool:
+        except BrokenExecutor:
             yield from _one_by_one(function, items[done : done + ahead], lost)
             done += ahead
 
@@ -196,7 +194,7 @@ def _one_by_one(
         for item in items:
             try:
                 yield pool.submit(function, item).result()
-            except BrokenProcessPool:
+            except BrokenExecutor:
                 pool.shutdown(wait=False)
                 pool = _fresh_process()
                 yield lost(item)
@@ -204,7 +202,10 @@ def _one_by_one(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fresh_process() -> ProcessPoolExecutor:
+def _fresh_process() -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # slow to load, and few commands need it
+    from multiprocessing import get_context
+
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 

@@ -6,14 +6,12 @@ import platform
 import re
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from serein import __version__
 from serein.cli.show import echo, print_json
-from serein.engine import usable_cores
 from serein.errors import SereinError
 
 CORE = ("numpy", "onnxruntime", "soundfile", "soxr", "typer")
@@ -36,13 +34,14 @@ def _findings() -> Iterator[tuple[str, str]]:
     """Give each finding with its title."""
     import onnxruntime
 
+    from serein.engine import usable_cores
     from serein.features.feature_cache import default_cache
 
     yield "serein", __version__
     yield "Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"
-    yield "packages", ", ".join(f"{name} {metadata.version(name)}" for name in CORE)
+    yield "packages", ", ".join(f"{name} {_version(name)}" for name in CORE)
     for extra, needed in _extras().items():
-        missing = [name for name in needed if not _is_there(name)]
+        missing = [name for name in needed if not _version(name)]
         lacks = f"lacks {', '.join(missing)}: pip install 'serein[{extra}]'"
         yield f"[{extra}]", lacks if missing else "installed"
     yield "providers", ", ".join(onnxruntime.get_available_providers())
@@ -53,6 +52,8 @@ def _findings() -> Iterator[tuple[str, str]]:
 
 def _extras() -> dict[str, list[str]]:
     """Read the packages of each extra from the metadata of the installed serein."""
+    from importlib import metadata  # slow to load
+
     found: dict[str, list[str]] = {}
     for line in metadata.requires("serein") or []:
         name, extra = re.match(r"[\w.-]+", line), re.search(r"extra == ['\"](\w+)['\"]", line)
@@ -61,11 +62,14 @@ def _extras() -> dict[str, list[str]]:
     return found
 
 
-def _is_there(package: str) -> bool:
+def _version(package: str) -> str:
+    """Tell the version of an installed package; of another, nothing."""
+    from importlib import metadata
+
     try:
-        return bool(metadata.version(package))
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
+        return ""
 
 
 def _models() -> Iterator[tuple[str, str]]:
