@@ -100,6 +100,19 @@ def running_on(
         yield
 
 
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Have torch compute with so many threads: the whole process, as torch knows no other way."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def each(
     function: Callable[[Item], Result],
     items: Iterable[Item],

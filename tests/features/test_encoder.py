@@ -33,6 +33,7 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import sinusoids
 
 from serein.audio.read import RATE_HZ
+from serein.engine import torch_threads
 from serein.errors import EncoderError, SettingError
 from serein.experiment.export.torch_graph import (
     GraphEncoder,
@@ -40,7 +41,7 @@ from serein.experiment.export.torch_graph import (
     example_input,
     to_onnx,
 )
-from serein.features.encoder import SpeechEncoder, find_encoder, one_thread_each
+from serein.features.encoder import SpeechEncoder, find_encoder
 from serein.onnx_graph import check_graph
 
 Array = npt.NDArray[np.float32]
@@ -305,7 +306,7 @@ def test_many_threads_give_what_one_gives(
     folder = whisper_folder if family == "whisper" else waveform_folder(family)
     signals = [noise(0.5 + 0.1 * seed, seed) for seed in range(8)]
     alone = [SpeechEncoder(folder, layers=(1, 2))(signal) for signal in signals]
-    with ThreadPoolExecutor(8) as pool, one_thread_each():
+    with ThreadPoolExecutor(8) as pool, torch_threads(1):
         together = list(pool.map(SpeechEncoder(folder, layers=(1, 2)), signals))
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
@@ -320,7 +321,7 @@ def test_torchs_threads_are_given_back_after_an_error_too():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with suppress(KeyError), one_thread_each():
+        with suppress(KeyError), torch_threads(1):
             inside = torch.get_num_threads()
             raise KeyError
         assert (inside, torch.get_num_threads()) == (1, 2)

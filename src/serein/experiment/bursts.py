@@ -18,12 +18,12 @@ from sklearn.model_selection import GroupKFold
 from serein.audio import nonspeech
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
+from serein.engine import torch_threads
 from serein.errors import CorpusError
 from serein.evaluation.result import Result
 from serein.experiment.data import balanced_weights
 from serein.experiment.prepare import Front, Prepared, ProgressBar, describe, stack
 from serein.experiment.speech import Signal, describe_sounds, draw_noisy
-from serein.features.encoder import one_thread_each
 from serein.features.frontend import trim_silence
 from serein.models.baseline import log_softmax
 from serein.models.bursts import KINDS, BurstHeads, log_odds
@@ -174,7 +174,7 @@ def _rows(
         *(_draw_short(clip.path, generator) for clip in cut),
         *(nonspeech.draw(generator, kind) for kind in kinds),
     ]
-    with progress_bar("bursts, speech and sounds") as progress, one_thread_each():
+    with progress_bar("bursts, speech and sounds") as progress, torch_threads(1):
         found = stack(describe_sounds(changed, front, progress), front)
     noisy, short, sounds = np.split(found, np.cumsum([len(mixed), len(cut)]))
     parts += [_labelled(noisy, mixed, own, condition="noisy")]

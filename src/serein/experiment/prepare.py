@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from serein.corpora import Corpus
+from serein.engine import torch_threads
 from serein.errors import (
     BadFilesError,
     CorpusError,
@@ -52,7 +53,7 @@ from serein.experiment.fusion import (
 from serein.experiment.inner_folds import check_inner_folds, check_search_folds
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
 from serein.experiment.splits import make_folds, refuse_same_recordings, refuse_same_sound
-from serein.features.encoder import SpeechEncoder, one_thread_each
+from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
 from serein.models.calibration import TemperatureScaled
@@ -347,7 +348,7 @@ def describe(
     augmenting = extractor if isinstance(extractor, AugmentingExtractor) else None
     in_python = isinstance(augmenting.extractor if augmenting else extractor, FrontEnd)
     paths, found = corpus.paths, dict[int, Array]()
-    with progress_bar("features") as progress, one_thread_each():
+    with progress_bar("features") as progress, torch_threads(1):
         for rows in parts or [range(len(paths))]:
             files = tuple(paths[row] for row in rows)
             arrays = extract(

@@ -19,9 +19,8 @@ from sklearn.model_selection import GroupKFold
 
 from serein.audio import nonspeech
 from serein.audio.read import read_audio
-from serein.engine import each, usable_cores
+from serein.engine import each, torch_threads, usable_cores
 from serein.experiment.prepare import Front, Prepared, Progress, ProgressBar, stack
-from serein.features.encoder import one_thread_each
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
 from serein.models.pipelines import Pooled
@@ -58,7 +57,7 @@ def train_speech_detector(
     noisy = [draw_noisy(prepared.corpus.paths[row], generator) for row in chosen]
     kinds = np.repeat(sorted(nonspeech.KINDS), SOUNDS)
     drawn = [nonspeech.draw(generator, str(kind)) for kind in kinds]
-    with progress_bar("speech detector") as progress, one_thread_each():
+    with progress_bar("speech detector") as progress, torch_threads(1):
         described = describe_sounds([*noisy, *drawn], front, progress)
     speakers = np.array(prepared.speakers)[chosen]
     X = _below(prepared.voice[chosen], stack(described, front))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -140,19 +139,6 @@ class SpeechEncoder:
 def shaped(row: Array, width: int | None) -> np.ndarray[Any, Any]:
     """Return a vector as it is, or a series of `width` features a frame as (time, width)."""
     return row if width is None else row.reshape(-1, width).astype(np.float16)
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Limit torch to one thread a call while recordings are processed in parallel."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:

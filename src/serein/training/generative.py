@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from serein.engine import torch_threads
 from serein.errors import SettingError, check_name
 
 Array = npt.NDArray[Any]
@@ -130,7 +131,8 @@ class ConditionalWGAN(BaseOverSampler):  # type: ignore[misc]
             critic = _ConditionalPerceptron(width, classes, self.hidden, 1)
             classifier = _linear_classifier(real, index) if self.label_weight > 0 else None
             data = _BalancedBatches(real, index)
-            self.history_ = self._train(self.generator_, critic, classifier, data)
+            with torch_threads(1):  # more cost networks so small more time than they save
+                self.history_ = self._train(self.generator_, critic, classifier, data)
         self.generator_.eval()
 
     def _train(

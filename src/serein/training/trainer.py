@@ -22,6 +22,7 @@ from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.history import History
 from torch import Tensor, nn
 
+from serein.engine import torch_threads
 from serein.errors import SettingError
 from serein.training.checkpoint import write_state
 from serein.training.holdout import Samples
@@ -47,6 +48,7 @@ HISTORY = {
     "dur": "seconds",
 }
 
+THREAD_PRODUCTS = 1e9  # of a batch, for a thread to gain more time than it costs
 
 logger = logging.getLogger(__name__)
 
@@ -151,12 +153,18 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         if not ended(self.history, self.plan):
             if self.history:
                 logger.info("goes on from epoch %d", len(self.history) + 1)
-            with suppress(Stop):
+            with suppress(Stop), torch_threads(self._threads(samples)):
                 self.fit_loop(samples, y, epochs=self.plan.epochs - len(self.history))
         self.notify("on_train_end", X=samples, y=y)
         if self.best_ is not None:
             self.network.load_state_dict(self.best_)
         self.network.eval()
+
+    def _threads(self, samples: Samples) -> int:
+        """Count the threads that a batch is work for: more cost a small network more time."""
+        weights = sum(weight.numel() for weight in self.network.parameters())
+        products = weights * self.plan.batch_size * float(np.mean(samples["lengths"]))
+        return max(1, min(torch.get_num_threads(), int(products / THREAD_PRODUCTS)))
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Record the learning rate, and set that of the next batch."""
