@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import serein
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -134,6 +136,12 @@ def test_the_image_is_held_to_the_hashes_of_all_it_needs() -> None:
         canonicalize_name(name): number for name, number in (line.split("==") for line in lines)
     }
     assert {name: pinned.get(name, number) for name, number in locked.items()} == locked
+
+
+def test_the_citation_and_the_changelog_are_of_this_version() -> None:
+    assert f"version: {serein.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\S+)", changes, re.M)[1] == serein.__version__  # type: ignore[index]
 
 
 def test_the_image_has_one_base() -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from serein.inference.recognizer import Recognizer
     from serein.inference.stream import Stream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 NO_TELEMETRY = {  # libraries that would tell their makers; read as they are imported
     "ORT_DISABLE_TELEMETRY": "1",
