@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +121,60 @@ def test_no_more_workers_than_cores_that_may_be_used(
         assert usable_cores() == cores, text
     quota.write_text("-1\n100000\n")  # as of cgroups of version 1, without a quota
     assert usable_cores() == 4
+
+
+ENDLESS = """
+import sys, time
+from serein.engine import each, running_on
+def work(seconds):
+    time.sleep(seconds)
+    return seconds
+if __name__ == "__main__":
+    with running_on("local", jobs=2):
+        for _ in each(work, [0.1] * 1000, lost=len if sys.argv[1] == "lost" else None):
+            print("works", flush=True)
+"""
+
+
+def session_of(process: subprocess.Popen[str]) -> list[str]:
+    """Name what still runs in the session that a process began."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, fields = status.read_text().rsplit(")", 1)
+        except OSError:  # it has just ended
+            continue
+        if int(fields.split()[3]) == process.pid and fields.split()[0] != "Z":
+            found.append(name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("way", "number"),
+    [("plain", signal.SIGTERM), ("plain", signal.SIGKILL), ("lost", signal.SIGTERM)],
+)
+def test_a_killed_job_leaves_no_worker_and_no_warning(
+    way: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    log = tmp_path / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, str(script), way],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(number)
+    process.stdout.close()
+    assert process.wait(10) == -number
+    end = time.monotonic() + 10
+    while session_of(process) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert session_of(process) == []
+    assert log.read_text() == ""

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from itertools import chain
 from math import ceil, inf
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from serein.errors import EngineError, MissingExtraError, unknown_name
@@ -150,7 +151,7 @@ def each(
     if engine().name == "ray":
         return _on_ray(function, items, lost)
     if lost is not None:
-        return _surviving(partial(_guarded, os.getpid(), function), list(items), jobs, lost)
+        return _surviving(function, list(items), jobs, lost)
     if jobs == 1:
         return map(function, items)
     return _on_cores(function, items, jobs)
@@ -171,9 +172,11 @@ def _on_cores(
     if find_spec("joblib") is None:
         raise MissingExtraError("working with several processes", "scale")
     from joblib import Parallel, delayed
+    from joblib.externals.loky.backend import resource_tracker
 
-    work = Parallel(n_jobs=jobs, return_as="generator", **options)
-    return iter(work(delayed(function)(item) for item in items))
+    _start_quietly(resource_tracker)
+    work, guarded = Parallel(n_jobs=jobs, return_as="generator", **options), _guard(function)
+    return iter(work(delayed(guarded)(item) for item in items))
 
 
 def _surviving(
@@ -202,11 +205,11 @@ def _one_by_one(
     function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result]
 ) -> Iterator[Result]:
     """Work in one other process, and in a fresh one after an item that ended it."""
-    pool = _fresh_process()
+    pool, guarded = _fresh_process(), _guard(function)
     try:
         for item in items:
             try:
-                yield pool.submit(function, item).result()
+                yield pool.submit(guarded, item).result()
             except BrokenExecutor:
                 pool.shutdown(wait=False)
                 pool = _fresh_process()
@@ -217,9 +220,29 @@ def _one_by_one(
 
 def _fresh_process() -> Executor:
     from concurrent.futures import ProcessPoolExecutor  # slow to load, and few commands need it
-    from multiprocessing import get_context
+    from multiprocessing import get_context, resource_tracker
 
+    _start_quietly(resource_tracker)
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def _start_quietly(tracker: ModuleType) -> None:
+    """Start what removes the semaphores of a killed process, which nobody needs to be told."""
+    if os.name != "posix":
+        return
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker"]))
+    try:
+        tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+def _guard(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    return partial(_guarded, os.getpid(), function)
 
 
 def _guarded(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
@@ -231,6 +254,8 @@ def _guarded(parent: int, function: Callable[[Item], Result], item: Item) -> Res
 @cache
 def _end_with(parent: int) -> None:
     """Watch a parent, once a process: one that is killed cannot tell its children to end."""
+    if os.getppid() != parent:  # a thread of it, or on another machine
+        return
 
     def watch() -> None:
         while os.getppid() == parent:
