@@ -1,16 +1,21 @@
 """Recipes: those that come with serein parse, and a wrong word is answered with the right ones."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 
+from serein.cli.options import check_choice
 from serein.corpora import CORPORA
-from serein.errors import RecipeError
-from serein.experiment.recipe import Balance, Encoder, Protocol, Recipe
+from serein.errors import RecipeError, SereinError
+from serein.evaluation.search.search import METHODS
+from serein.experiment.recipe import NAMES, Balance, Encoder, Protocol, Recipe
 from serein.experiment.recipe_file import read_recipe, short_recipe
+from serein.experiment.splits import SPLITS
 from serein.models.catalogue import MODELS
 from serein.training.plan import Training
 
@@ -437,7 +442,7 @@ def test_what_would_take_much_memory_is_refused_before_it_is_parsed(
     content: str,
     message: str,
 ):
-    monkeypatch.setattr("serein.experiment.recipe_file.tomllib", None)
+    monkeypatch.setattr("serein.experiment.recipe_table.tomllib", None)
     with pytest.raises(RecipeError, match=message):
         read(content)
 
@@ -451,3 +456,44 @@ def test_dots_and_brackets_in_texts_and_comments_are_no_keys(
     for quotes in ('"""', "'''"):
         found = read(f"{SMALL}[bundle]\nlicence = {quotes}\n{many}\n{quotes[0]}{quotes}\n")
         assert found.bundle.licence == f"{many}\n{quotes[0]}"
+
+
+def test_what_a_recipe_may_name_is_all_that_there_is() -> None:
+    assert set(NAMES["model"]) == {name for name in MODELS if ":" not in name}
+    assert set(NAMES["split"]) == set(SPLITS)
+    assert set(NAMES["search method"]) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "match"),
+    [
+        (None, "No such file"),
+        ("name = [", "cannot be read as a TOML recipe"),
+        ("name = 's'", "data is missing"),
+        (f"{SMALL}folder = 'nowhere'", "nowhere is not a folder"),
+        (SMALL.replace("emodb", "emo-db"), "unknown corpus 'emo-db'"),
+        (f"{SMALL}[model]\nname = 'svmm'", "unknown model 'svmm'"),
+        (f"{SMALL}[protocol]\nsplit = 'k_fold'", "unknown split 'k_fold'"),
+        (f"{SMALL}foldr = '.'", "unknown key 'foldr'"),
+    ],
+)
+def test_usage_errors_come_before_torch(recipe: str | None, match: str, tmp_path: Path) -> None:
+    place = tmp_path / "r.toml"
+    if recipe is not None:
+        place.write_text(recipe)
+    with pytest.raises(SereinError, match=match):
+        check_choice(place, {}, None)
+
+
+def test_usage_errors_do_not_import_torch(tmp_path: Path) -> None:
+    script = (
+        "import sys; from serein.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, "train", "--corpus", "emodb", "--model", "svm"]
+    done = subprocess.run(
+        [*command, "--data", tmp_path / "none"], capture_output=True, text=True, check=False
+    )
+    assert "none is not a folder" in done.stderr
+    assert done.stdout == "[]\n"

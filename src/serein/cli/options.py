@@ -152,19 +152,46 @@ def chosen_recipe(
     model: str | None,
     features: str | None = None,
     split: str | None = None,
+    data: Path | None = None,
 ) -> Recipe:
-    """Read a recipe, or make the one of --corpus, --model, --features and --split."""
+    """Read a recipe, or make the one of --corpus, --model, --features and --split.
+
+    `data`: --data. What can be wrong is said before torch is imported, which takes seconds.
+    """
     own = file and not (corpus or model or features or split)
-    if not own and (file or not (corpus and model)):  # before what takes seconds to import
+    if not own and (file or not (corpus and model)):
         raise RecipeError(
             "give either a recipe file, or both --corpus and --model, to which --features and "
             "--split may be added"
         )
+    check_choice(file, _named(corpus or "", model or "", features, split), data)
     from serein.experiment.recipe_file import read_recipe, short_recipe
 
     if file:
         return read_recipe(file)
     return short_recipe(corpus or "", model or "", features=features, split=split)
+
+
+def check_choice(file: Path | None, named: dict[str, Any], data: Path | None) -> None:
+    """Check a recipe file, or what is named in its place, without importing torch."""
+    from serein.experiment.recipe_table import check_named, read_table, sections_of
+
+    table = read_table(file) if file else named
+    place, near = str(file or "--corpus and --model"), file.resolve().parent if file else Path()
+    check_named(sections_of(table, place), place, data, near)
+
+
+def _named(corpus: str, model: str, features: str | None, split: str | None) -> dict[str, Any]:
+    """Return what is named on the command line as sections of a recipe."""
+    table: dict[str, Any] = {"data": {"corpora": [corpus]}}
+    table["name"] = f"{Path(corpus).stem}-{model}".replace(":", " ")
+    if model != "whisper":
+        table["model"] = {"name": model}
+    if features and not features.lower().endswith(".csv"):
+        table["features"] = {"sets": [name.strip() for name in features.split(",")]}
+    if split:
+        table["protocol"] = {"split": split}
+    return table
 
 
 def prepared_recipe(

@@ -54,7 +54,7 @@ def train(
     address: Address = None,
 ) -> None:
     """Evaluate a recipe, train it on all its speakers and write a bundle that `predict` runs."""
-    wanted = chosen_recipe(recipe, corpus, model, features, split)
+    wanted = chosen_recipe(recipe, corpus, model, features, split, data)
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import on_unseen_corpora
     from serein.experiment.train import fit, pack, refuse_unpackable
@@ -108,7 +108,7 @@ def tune(
     address: Address = None,
 ) -> None:
     """Search hyperparameters in folds of unseen speakers; a stopped search is resumed."""
-    chosen = chosen_recipe(recipe, corpus, model, features, split)
+    chosen = chosen_recipe(recipe, corpus, model, features, split, data)
     from serein.evaluation.search.study import held
     from serein.experiment import tune as search
     from serein.experiment.recipe_file import with_search
@@ -229,7 +229,7 @@ def evaluate(
     address: Address = None,
 ) -> None:
     """Evaluate a recipe on unseen speakers; print the scores, and write a report into --out."""
-    wanted = chosen_recipe(recipe, corpus, model, features, split)
+    wanted = chosen_recipe(recipe, corpus, model, features, split, data)
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import write_evaluation
 
@@ -284,7 +284,7 @@ def check_leaks(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Evaluate a recipe on its folds, on a random split, and with copies before the split."""
-    chosen = chosen_recipe(recipe, corpus, model, features, split)
+    chosen = chosen_recipe(recipe, corpus, model, features, split, data)
     from serein.experiment.leakage import check_leaks as check
 
     prepared = prepared_recipe(

@@ -14,8 +14,6 @@ import numpy as np
 from serein.audio.chain import AUGMENTATIONS, draw
 from serein.audio.read import RATE_HZ
 from serein.corpora import CORPORA
-from serein.corpora.corpus import is_table
-from serein.corpora.segments import is_annotation
 from serein.emotions import label_name, own_emotions
 from serein.errors import RecipeError, SettingError, check_name, unknown_name
 from serein.evaluation.result import OVERLAPS
@@ -30,6 +28,7 @@ from serein.experiment.fusion import (
     space_of,
 )
 from serein.experiment.recipe import Data, Encoder, Features, Fusion, Model, Recipe
+from serein.experiment.recipe_table import corpora_of, corpus_problems
 from serein.experiment.splits import SPLITS
 from serein.experiment.toml_sections import arguments, value_of
 from serein.features.frontend import LEVELS, FrontEnd
@@ -286,13 +285,8 @@ def _privacy_rules(recipe: Recipe) -> dict[str, bool]:
 
 
 def _wrong_names(recipe: Recipe) -> Iterator[str]:
-    corpora = (*recipe.data.corpora, *recipe.data.public, *recipe.data.unlabelled)
-    for name in (*corpora, recipe.bursts.corpus) if recipe.bursts else corpora:
-        if name not in CORPORA and not is_table(name) and not is_annotation(name):
-            yield (
-                f"{unknown_name('corpus', name, CORPORA)}; or a .csv or .tsv table, or labelled "
-                "segments: .TextGrid, .eaf, .json of Label Studio, or a folder of them, FOLDER/"
-            )
+    corpora = corpora_of(recipe)
+    yield from corpus_problems(corpora)
     data, augmentation = recipe.data, recipe.augmentation
     chain = augmentation.chain
     known = set(data.corpora) <= CORPORA.keys()  # a table may name its own

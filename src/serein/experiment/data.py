@@ -27,6 +27,7 @@ from serein.errors import AudioError, BadFilesError, CorpusError
 from serein.evaluation.protocol import Fold
 from serein.experiment.cut_segments import cut_once
 from serein.experiment.recipe import Augmentation, Recipe
+from serein.experiment.recipe_table import folder_of
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
 from serein.recordings import recordings
@@ -43,7 +44,7 @@ def read_corpora(
 ) -> tuple[Corpus, ...]:
     """Read each corpus that a recipe names; labelled segments are cut into the cache first."""
     wanted = recipe.data.corpora if names is None else names
-    places = {name: _folder_of(name, recipe, data) for name in wanted}
+    places = {name: folder_of(name, recipe, data) for name in wanted}
     return tuple(
         Corpus.load(name, places[name])
         if name in CORPORA
@@ -58,19 +59,6 @@ def _read_table(folder: Path, name: str, *, labelled: bool, cache: Path | None) 
         table = cut_once(place, folder, cache)
         return Corpus.from_csv(table, name=place.stem, labelled=labelled)
     return Corpus.from_csv(place, labelled=labelled)
-
-
-def _folder_of(name: str, recipe: Recipe, data: str | Path | None) -> Path:
-    """Return the folder of a corpus: its own, else the one of all."""
-    folder = recipe.data.folders.get(name) or data or recipe.data.folder
-    if folder is None:
-        raise CorpusError(
-            f"the recipe {recipe.name!r} does not say where its recordings are: "
-            "give --data DIR, or folder under [data]"
-        )
-    if not Path(folder).is_dir():
-        raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
-    return Path(folder)
 
 
 def read_unlabelled(

@@ -9,6 +9,21 @@ from serein.emotions import OwnEmotion
 from serein.errors import RecipeError
 from serein.training.plan import Training
 
+NAMES = {
+    "model": (
+        *("textbook_cnn", "cnn", "light_cnn", "rnn", "lstm", "bilstm", "transformer"),
+        *("cnn_lstm_attention", "attentive_statistics", "graph", "mlp", "logistic", "ridge", "svm"),
+        *("naive_bayes", "random_forest", "knn", "gradient_boosting", "gmm_hmm", "bagging"),
+        *("boosting", "voting", "stacking"),
+    ),
+    "split": (
+        *("leave_one_speaker_out", "ravdess_actor_folds", "speaker_k_fold", "named_folds"),
+        *("leave_one_sentence_out", "leave_one_corpus_out", "train_and_test", "random_k_fold"),
+    ),
+    "search method": ("grid", "random", "halving", "bayesian"),
+}
+"""What a recipe may call by name; a test holds it to the registries, which import torch."""
+
 
 @dataclass(frozen=True)
 class Data:

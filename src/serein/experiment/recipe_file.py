@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from serein.corpora import CORPORA
-from serein.errors import RecipeError, SettingError, reason_of
+from serein.errors import RecipeError, SettingError
 from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
-from serein.experiment.recipe import Face, Fusion, Model, Recipe, Text
-from serein.experiment.toml_sections import open_section, section
+from serein.experiment.recipe import Recipe
+from serein.experiment.recipe_table import read_table, sections_of
 from serein.models.catalogue import MEMBERS, MODELS, takes_series
 from serein.models.own import add_own
-from serein.untrusted import check_file_name
-
-MAX_BYTES, MAX_DOTS = 100_000, 10  # of a file, and in a key
-MAX_DEPTH = 20  # of nested tables and lists
-TOO_DEEP = f"more than {MAX_DEPTH} tables or lists nested"
-TEXT_OF_TOML = re.compile(  # comments, strings and all else that is neither dot nor bracket
-    r'''#[^\n]*|"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)|"(?:[^"\\\n]|\\.)*"?'''
-    r"""|'''.*?(?:'{3,5}|\Z)|'[^'\n]*'?|[^\n.=,\[\]{}"'#]+""",
-    re.DOTALL,
-)
-MAX_INTEGER = 2**63 - 1  # as TOML guarantees
-OPEN_SECTIONS = {"model": Model, "fusion": Fusion, "face": Face, "text": Text}
-"""Sections that hold settings of what they name beside keys of their own."""
 
 
 def read_recipe(file: str | Path) -> Recipe:
@@ -52,14 +36,7 @@ def read_recipe(file: str | Path) -> Recipe:
         If it cannot be read, or a key or value is wrong.
     """
     file = Path(file)
-    try:
-        table = _read_toml(file)
-        _check_size(table)
-    except (OSError, ValueError) as error:  # ValueError: not text, not TOML
-        raise RecipeError(
-            f"{file}: cannot be read as a TOML recipe: {reason_of(error)}{_instead(file)}"
-        ) from error
-    return make_recipe(table, str(file), file.resolve().parent)
+    return make_recipe(read_table(file), str(file), file.resolve().parent)
 
 
 WHISPER = "whisper"  # in place of a model: its default encoder, with the default classifier
@@ -158,14 +135,7 @@ def with_search(recipe: Recipe, *, trials: int | None, method: str | None) -> Re
 
 def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
     """Make a checked recipe from a TOML table; errors name its place."""
-    table = with_plan(table)
-    rest = {name: value for name, value in table.items() if name not in OPEN_SECTIONS}
-    recipe: Recipe = section(Recipe, rest, place)
-    check_file_name(f"{place}: name", recipe.name, RecipeError)
-    for name, kind in OPEN_SECTIONS.items():
-        if name in table:
-            made = open_section(kind, table[name], f"{place}: {name}")
-            recipe = replace(recipe, **{name: made})
+    recipe = sections_of(with_plan(table), place)
     if ":" in recipe.model.name:
         try:
             add_own(recipe.model.name, near)
@@ -176,43 +146,6 @@ def make_recipe(table: Mapping[str, Any], place: str, near: Path) -> Recipe:
         return _absolute(recipe, near)
     except (OSError, RuntimeError, ValueError) as error:  # too long, in a circle, with a zero byte
         raise RecipeError(f"{place}: holds what cannot be a path: {error}") from error
-
-
-def _instead(file: Path) -> str:
-    """Say what replaces a recipe file that came with serein 0.1."""
-    corpus, model = file.parent.name, file.stem
-    if file.exists() or corpus not in CORPORA:
-        return ""
-    if model == "probe":
-        return f": say recipes/{corpus}-probe.toml"
-    return f": say --corpus {corpus} --model {model}" if model in MODELS else ""
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    """Read TOML that is small and flat enough: tomllib takes memory for each part of each key."""
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes")
-    text = content.decode("utf-8-sig").replace("\r\n", "\n")
-    structure = TEXT_OF_TOML.sub("", text)
-    if "." * (MAX_DOTS + 1) in structure:
-        raise ValueError(f"a key has more than {MAX_DOTS} dots")
-    depth = accumulate((one in "[{") - (one in "]}") for one in structure)
-    if max(depth, default=0) > MAX_DEPTH:
-        raise ValueError(TOO_DEEP)
-    return tomllib.loads(text)
-
-
-def _check_size(value: Any, depth: int = 0) -> None:
-    """Refuse depths and integers that no recipe needs and that would fail later."""
-    if depth > MAX_DEPTH:
-        raise ValueError(TOO_DEEP)
-    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError("an integer has more than 64 bits")
-    if isinstance(value, dict | list):
-        for entry in value.values() if isinstance(value, dict) else value:
-            _check_size(entry, depth + 1)
 
 
 def _absolute(recipe: Recipe, near: Path) -> Recipe:

@@ -16,6 +16,7 @@ from serein.corpora.segments import is_annotation
 from serein.errors import CorpusError, RecipeError, reason_of, unknown_name
 from serein.experiment.recipe import NAMES, Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
+from serein.features.feature_sets import SETS
 from serein.untrusted import check_file_name
 
 MAX_BYTES, MAX_DOTS = 100_000, 10  # of a file, and in a key
@@ -59,7 +60,7 @@ def sections_of(table: Mapping[str, Any], place: str) -> Recipe:
 
 
 def check_named(recipe: Recipe, place: str, data: Path | None, near: Path) -> None:
-    """Check what a recipe calls by name, and the folders of its corpora.
+    """Check what a recipe calls by name, and the folders of its corpora, without torch.
 
     `data`: the folder that replaces its own; others are relative to `near`.
     Raises: RecipeError, or CorpusError if a folder is not there.
@@ -74,6 +75,9 @@ def check_named(recipe: Recipe, place: str, data: Path | None, near: Path) -> No
     for kind, name in called.items():
         if name not in NAMES[kind] and ":" not in name:  # the latter is a model of one's own
             raise RecipeError(f"{place}: {unknown_name(kind, name, NAMES[kind])}")
+    for name in recipe.features.sets if recipe.features else ():
+        if name not in SETS:
+            raise RecipeError(f"{place}: features: {unknown_name('feature set', name, SETS)}")
     for name in corpora_of(recipe):
         folder_of(name, recipe, data, near)
 

@@ -22,7 +22,7 @@ from serein.experiment.prepare import (
     no_progress_bar,
 )
 from serein.experiment.recipe import Recipe, with_values
-from serein.experiment.recipe_file import OPEN_SECTIONS
+from serein.experiment.recipe_table import OPEN_SECTIONS
 from serein.tables import make_folder, write_rows, write_whole
 
 

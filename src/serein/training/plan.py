@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sklearn.base import BaseEstimator
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from serein.errors import SettingError, check_name, check_range
 
@@ -21,7 +20,7 @@ LOGS = ("none", "tensorboard", "mlflow")
 
 
 @dataclass(repr=False)
-class Training(BaseEstimator):  # type: ignore[misc]
+class Training:
     """Settings of a network's training: a parameter of a classifier, each searchable.
 
     Parameters
@@ -113,6 +112,49 @@ class Training(BaseEstimator):  # type: ignore[misc]
     privacy_epsilon: float = 0.0
     privacy_delta: float = 1e-5
     privacy_clip: float = 1.0
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return all settings, as scikit-learn's estimators do: it need not be imported here.
+
+        Parameters
+        ----------
+        deep : bool
+            Changes nothing.
+
+        Returns
+        -------
+        dict
+            Name to value.
+        """
+        return dict(vars(self))
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        **settings
+            By their names.
+
+        Returns
+        -------
+        Training
+            Itself.
+
+        Raises
+        ------
+        SettingError
+            If there is no such setting.
+        """
+        for name, value in settings.items():
+            check_name("setting of training", name, vars(self))
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Write the settings that are not the default."""
+        changed = [one for one in fields(self) if getattr(self, one.name) != one.default]
+        return f"Training({', '.join(f'{o.name}={getattr(self, o.name)!r}' for o in changed)})"
 
     def check(self) -> None:
         """Raise if a setting is not allowed.
