@@ -24,20 +24,20 @@ PEERS = {  # system in results/peers.json -> its licence
 WORDS = {  # file -> heads, the words for a default, a recipe, what was published, licences
     "README.md": {
         "heads": "system | in-domain | held-out corpora | RAVDESS, six folds | licence",
-        "default": "default",
+        "default": ", default",
         "recipe": "recipe",
-        "published": "published",
-        "no": "not commercial",
-        "yes": "commercial use allowed",
+        "published": " (published)",
+        "no": ", not commercial",
+        "yes": ", commercial use allowed",
         "research": "research only",
     },
     "README.zh.md": {
         "heads": "系统 | 语料库内 | 未见语料库 | RAVDESS 六折 | 许可证",
-        "default": "默认",
+        "default": "（默认）",
         "recipe": "配方",
-        "published": "已发表",
-        "no": "不可商用",
-        "yes": "可商用",
+        "published": "（已发表）",
+        "no": "，不可商用",
+        "yes": "，可商用",
         "research": "仅限研究",
     },
 }
@@ -61,8 +61,8 @@ def bundles(words: dict[str, str]) -> Iterable[list[str]]:
         manifest = read_bundle(find_model(name)).manifest
         free = words["no" if "not for commercial" in manifest["licence"] else "yes"]
         licence = manifest["licence"].split(" (")[0]
-        title = f"`{name}`" if number else f"`{name}`, {words['default']}"
-        yield [title, in_domain(manifest), held_out(name), "–", f"{licence}, {free}"]
+        title = f"`{name}`" if number else f"`{name}`{words['default']}"
+        yield [title, in_domain(manifest), held_out(name), "–", f"{licence}{free}"]
 
 
 def others(words: dict[str, str]) -> Iterable[list[str]]:
@@ -75,7 +75,7 @@ def others(words: dict[str, str]) -> Iterable[list[str]]:
         if row["corpus"] == "ravdess" and row["system"] in PEERS:
             yield [row["system"], "–", "–", pair([row["uar"]]), words[PEERS[row["system"]]]]
     for row in read_json(RESULTS / "published.json"):
-        yield [f"{row['system']} ({words['published']})", "–", "–", pair([row["uar"]]), "–"]
+        yield [f"{row['system']}{words['published']}", "–", "–", pair([row["uar"]]), "–"]
 
 
 def is_recipe(row: Row) -> bool:

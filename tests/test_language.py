@@ -7,10 +7,13 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from serein.evaluation.report.report import SECTIONS
 from serein.language import translated
 
-SOURCE = Path(__file__).parents[1] / "src" / "serein"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "serein"
 TEXTS = json.loads((SOURCE / "chinese.json").read_text(encoding="utf-8"))["texts"]
 PLACE = re.compile(r"\{[^}]*\}")
 
@@ -51,3 +54,15 @@ def test_both_languages_have_the_same_places() -> None:
         assert sorted(PLACE.findall(english)) == sorted(PLACE.findall(chinese)), english
         assert translated(english, "zh") == chinese
         assert translated(english, "en") == english
+
+
+@pytest.mark.parametrize("page", ["README.zh.md", "docs/index.zh.md", "docs/howto.zh.md", "texts"])
+def test_chinese_has_its_own_punctuation(page: str) -> None:
+    """Full-width marks beside Chinese, a per cent sign without a space, no line cut in two."""
+    text = "\n".join(TEXTS.values()) if page == "texts" else (ROOT / page).read_text("utf-8")
+    text = re.sub(r"```.*?```|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)|\{[^}]*\}", "", text)
+    text = re.sub(r"\(\w\)", "", text)  # of an article's number
+    han = "[\u4e00-\u9fff]"
+    assert not re.findall(rf"{han} ?[,;:!?()]|[,;!?()] ?{han}|\d %", text)
+    assert page == "texts" or not re.findall(rf"^(?![|#]).*{han}$\n^{han}.*", text, re.M)
