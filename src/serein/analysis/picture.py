@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.analysis.explanation import Explanation
-from serein.audio.frames import frame_times
+from serein.audio.frames import BLOCK_FRAMES, frame_count, frame_times, frames_of, power_spectra
 from serein.audio.read import RATE_HZ, Signal, check_signal
 from serein.emotions import colour_of, emotion_name
 from serein.errors import MissingExtraError
 from serein.features.formants import formants
 from serein.features.pitch import f0
-from serein.features.spectral import power_spectrogram
 from serein.inference.prediction import Segment
 from serein.language import translated
 
@@ -83,9 +82,7 @@ def _extremes(signal: Array) -> tuple[Array, Array]:
 
 
 def _draw_spectrogram(axes: Axes, signal: Array) -> None:
-    power = power_spectrogram(signal)
-    edges = np.unique(np.linspace(0, len(power), COLUMNS, endpoint=False).astype(int))
-    level_db = 10 * np.log10(np.maximum(np.maximum.reduceat(power, edges), 1e-10))
+    level_db = 10 * np.log10(np.maximum(_greatest_power(signal), 1e-10))
     top = float(level_db.max())
     axes.imshow(
         level_db.T,
@@ -98,6 +95,18 @@ def _draw_spectrogram(axes: Axes, signal: Array) -> None:
     )
     axes.set_ylim(0, HIGHEST_HZ)
     axes.set_ylabel("Hz")
+
+
+def _greatest_power(signal: Array) -> Array:
+    """Find the greatest power of each column and frequency, some columns at a time."""
+    count = frame_count(signal.size)
+    edges = np.unique(np.linspace(0, count, COLUMNS, endpoint=False).astype(int))
+    parts = np.array_split(edges, min(len(edges), -(-count // BLOCK_FRAMES)))
+    found = []
+    for part, end in zip(parts, [*(later[0] for later in parts[1:]), count], strict=True):
+        power = power_spectra(frames_of(signal, slice(part[0], end)))
+        found.append(np.maximum.reduceat(power, part - part[0]))
+    return np.concatenate(found)
 
 
 def _draw_voice(axes: Axes, signal: Array, lang: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +74,28 @@ def frames(signal: Array, length: int = FRAME, *, pad: str = "constant") -> Arra
 
 def per_block(signal: Array, analyse: Callable[[Array], Array], length: int = FRAME) -> Array:
     """Apply a function of frames, (frames, length), block by block to a whole signal."""
-    cut = frames(signal, length)
-    starts = range(0, len(cut), BLOCK_FRAMES)
-    return np.concatenate([analyse(cut[start : start + BLOCK_FRAMES]) for start in starts])
+    starts = range(0, frame_count(signal.size), BLOCK_FRAMES)
+    blocks = (slice(start, start + BLOCK_FRAMES) for start in starts)
+    return np.concatenate([analyse(frames_of(signal, block, length)) for block in blocks])
+
+
+def frames_of(
+    signal: Array,
+    block: slice,
+    length: int = FRAME,
+    *,
+    pad: Literal["constant", "edge"] = "constant",
+) -> Array:
+    """Cut a block of the frames that `frames` gives, without a copy of the whole signal.
+
+    `pad` is what lies beyond the ends: "constant" is silence, "edge" the last sample.
+    """
+    first, stop = block.start, min(block.stop, frame_count(signal.size))
+    start = first * HOP - length // 2
+    end = start + (stop - first - 1) * HOP + length
+    beyond = max(0, -start), max(0, end - signal.size)
+    part = np.pad(signal[max(0, start) : end], beyond, mode=pad)
+    return np.lib.stride_tricks.sliding_window_view(part, length)[::HOP]
 
 
 def spectra(cut: Array, *, shape: str = "hann", fft_size: int | None = None) -> Spectrum:

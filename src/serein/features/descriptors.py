@@ -17,11 +17,10 @@ import numpy as np
 from serein.audio.frames import (
     BLOCK_FRAMES,
     FRAME,
-    HOP,
     Array,
     Flags,
     frame_count,
-    frames,
+    frames_of,
     power_spectra,
 )
 from serein.audio.read import RATE_HZ, check_signal
@@ -39,7 +38,7 @@ def describe(signal: Array, names: Iterable[str]) -> dict[str, Array]:
         check_name("descriptor", name, COLUMNS)
     count = frame_count(checked.size)
     found = {name: np.empty((count, len(COLUMNS[name])), np.float32) for name in wanted}
-    for first, block in _blocks(checked):
+    for first, block in _blocks(checked) if wanted else ():
         for name, series in found.items():
             series[first : first + len(block.frames)] = _OF_BLOCK[name](block)
     return found
@@ -72,18 +71,20 @@ class _Block:
 
 def _blocks(signal: Array) -> Iterator[tuple[int, _Block]]:
     """Yield blocks of frames, each with the number of its first frame."""
-    cut, crossings = frames(signal), _crossings(signal)
-    for first in range(0, len(cut), BLOCK_FRAMES):
-        here = slice(first, first + BLOCK_FRAMES)
-        yield first, _Block(cut[here], crossings[here], cut[max(first - 1, 0) : first])
+    for first in range(0, frame_count(signal.size), BLOCK_FRAMES):
+        block = slice(first, first + BLOCK_FRAMES)
+        before = (
+            frames_of(signal, slice(first - 1, first))
+            if first
+            else np.empty((0, FRAME), np.float32)
+        )
+        yield first, _Block(frames_of(signal, block), _crossings(signal, block), before)
 
 
-def _crossings(signal: Array) -> Flags:
-    """Mark each change of sign between two samples of a frame; silence beyond the ends has none."""
-    below = signal < -MIN_POWER
-    changes = np.pad(below[1:] != below[:-1], (FRAME // 2, FRAME))
-    every = np.lib.stride_tricks.sliding_window_view(changes, FRAME - 1)
-    return every[::HOP][: frame_count(signal.size)]
+def _crossings(signal: Array, block: slice) -> Flags:
+    """Mark each change of sign between two samples of a frame; there is none beyond the ends."""
+    below = frames_of(signal, block, pad="edge") < -MIN_POWER
+    return below[:, 1:] != below[:, :-1]
 
 
 def _share(part: Array, whole: Array) -> Array:

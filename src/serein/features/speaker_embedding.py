@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.frames import Array, frames
+from serein.audio.frames import Array, per_block
 from serein.features.spectral import mel_spectrogram
 from serein.onnx_session import open_session
 
@@ -31,7 +31,7 @@ class SpeakerEncoder:
 
     def __init__(self, signal: Array) -> None:
         self._mel = mel_spectrogram(signal, bands=BANDS)
-        self._power = np.mean(frames(signal) ** 2, axis=1)
+        self._power = per_block(signal, lambda cut: np.mean(cut**2, axis=1))
 
     def __call__(self, spans: npt.NDArray[np.int64]) -> Array:
         """Compute a vector of length 1 for each span of frames.
