@@ -27,7 +27,7 @@ from serein.errors import SereinError
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'serein[scale]'")
 RATE_HZ = 16_000
-COUNT = 60
+COUNT = 36
 Row = dict[str, object]
 
 
@@ -99,7 +99,7 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 def test_a_row_a_recording_as_predict_answers(folder: Path, whole: list[Row]) -> None:
     assert [row["file"] for row in whole] == sorted(str(file) for file in folder.iterdir())
     recognizer = serein.load(threads=1)
-    for row in whole[::12]:
+    for row in whole[::9]:
         values = recognizer.predict(str(row["file"])).to_dict()
         for name in ("duration", "kind", "speech", "emotion", "confidence", "valence", "arousal"):
             assert row[name] == values[name]
@@ -109,11 +109,9 @@ def test_a_row_a_recording_as_predict_answers(folder: Path, whole: list[Row]) ->
     assert bad["emotion"] is None
 
 
-def test_killed_three_times_the_table_is_the_same(
-    folder: Path, whole: list[Row], tmp_path: Path
-) -> None:
+def test_killed_twice_the_table_is_the_same(folder: Path, whole: list[Row], tmp_path: Path) -> None:
     out = tmp_path / "results.parquet"
-    for least in (3, 20, 41):
+    for least in (3, 20):
         process = start(folder, out, "--jobs", "2")
         family = psutil.Process(process.pid)
         wait_until(lambda least=least: predicted(out) >= least)

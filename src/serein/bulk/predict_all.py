@@ -175,7 +175,7 @@ def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:
 def _rows(found: Prediction, settings: BulkSettings) -> Iterator[dict[str, Any]]:
     """Return the rows of a recording: a segment each, or a lane each, or one."""
     parts: Sequence[Segment] = found.timeline if settings.timeline else found.lanes
-    kept = (*settings.columns, "probabilities")
+    kept = (*settings.columns, "probabilities", "emotion_zh")
     for part in parts or (found,):  # also where nobody speaks
         values = part.to_dict() | {"duration": round(found.duration, 3)}
         yield {name: values[name] for name in kept if name in values}
