@@ -136,14 +136,14 @@ def test_standard_input_is_a_recording(tmp_path: Path) -> None:
         assert done.exit_code == 0, (command, done.output)
         assert Path(command[-1]).stat().st_size > 1000
     _, said = run("predict", "-", given=b"", status=1)
-    assert said == "serein: -: is empty (0 bytes); copy or record it again\n"
+    assert said.startswith("serein: -: is empty (0 bytes); copy or record it again\n")
     _, said = run("plot", "-", given=b"", status=2)
     assert "name the picture with --out" in said
 
 
 def test_an_empty_path_is_not_the_working_folder() -> None:
     _, said = run("predict", "", status=1)
-    assert said == "serein: the path is empty: name a recording, or a folder of them\n"
+    assert said.startswith("serein: the path is empty: name a recording, or a folder of them\n")
 
 
 @pytest.mark.parametrize("command", ["denoise", "plot", "explain"])

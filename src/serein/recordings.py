@@ -34,11 +34,11 @@ OTHER_CONTENT = (  # first bytes -> what it is, and what to do
 HTML = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
 EXTENSIONS = (
     *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus"),
-    *(".snd", ".sph", ".w64", ".wav", ".wave"),
+    *(".bwf", ".rf64", ".snd", ".sph", ".w64", ".wav", ".wave"),
 )
 MEDIA_EXTENSIONS = (  # of what PyAV reads: sound, then videos
-    *(".3g2", ".3gp", ".aac", ".amr", ".awb", ".m4a", ".m4b", ".mka", ".spx", ".weba", ".wma"),
-    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
+    *(".3g2", ".3gp", ".3gpp", ".aac", ".amr", ".awb", ".m4a", ".m4b", ".m4r", ".mka", ".spx"),
+    *(".weba", ".wma", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
 )
 ALL_EXTENSIONS = EXTENSIONS + MEDIA_EXTENSIONS
 OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}

@@ -193,7 +193,7 @@ def test_content_decides_not_the_name(tmp_path, name):
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_extensions_are_those_of_formats_that_can_be_decoded(extension):
     known = {"AIF": "AIFF", "AIFC": "AIFF", "OGA": "OGG", "OPUS": "OGG", "SND": "AU", "SPH": "NIST"}
-    known |= {"MP2": "MP3", "WAVE": "WAV"}
+    known |= {"MP2": "MP3", "WAVE": "WAV", "BWF": "WAV"}
     name = extension.removeprefix(".").upper()
     assert known.get(name, name) in soundfile.available_formats()
 

@@ -295,7 +295,7 @@ def test_pointers_and_pages_are_no_recordings(tmp_path: Path):
     assert found.errors() == [
         "2 files, each is a Git-LFS pointer, not the recording: fetch it with: git lfs pull: "
         "a.wav, b.wav",
-        "1 file, each is a web page, not the recording: the download failed, or wants a login; "
+        "1 file is a web page, not the recording: the download failed, or wants a login; "
         "repeat it: c.wav",
     ]
 

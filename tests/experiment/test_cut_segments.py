@@ -14,7 +14,7 @@ import soundfile
 from serein.corpora.corpus import Corpus
 from serein.corpora.segments import read_segments
 from serein.errors import CorpusError, ResultsError
-from serein.experiment.cut_segments import TABLE, cut_segments
+from serein.experiment.cut_segments import NUMBERED, TABLE, cut_segments
 from serein.experiment.data import read_corpora
 from serein.experiment.recipe import Data, Recipe
 from serein.features.feature_cache import list_cache
@@ -112,7 +112,17 @@ def test_own_emotions_of_a_tier_are_kept_and_words_are_not(tmp_path: Path) -> No
     assert left_out == {"to": 1, "the": 1}
 
 
-@pytest.mark.parametrize(("name", "text"), [("a.csv", ROWS), ("a.tsv", ROWS.replace(",", "\t"))])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", ROWS),
+        ("a.tsv", ROWS.replace(",", "\t")),
+        (
+            "a.csv",
+            ROWS.replace(",", ";").replace(";1;2;", ";1,0;2,0;"),
+        ),  # as in German
+    ],
+)
 def test_a_recipe_takes_segments_as_they_are(
     calls: Path, tmp_path: Path, name: str, text: str
 ) -> None:
@@ -172,3 +182,9 @@ def test_annotations_win_over_predictions(tmp_path: Path) -> None:
     place.write_text(json.dumps([task | {"annotations": done("anger")}]))
     (found,), _ = read_segments(place)
     assert (found.emotion, found.file) == ("anger", "/data/upload/3/call 1.wav")
+
+
+def test_names_for_one_recording_alone_are_told_from_those_of_people() -> None:
+    alone = ["1", "speaker 2", "SPEAKER_00", "left", "right speaker 1", "声道 3", "voice"]
+    people = ["S01", "Ses01F", "Ann", "03a", "speaker Ann", "lefty"]
+    assert [name for name in alone + people if NUMBERED.fullmatch(name)] == alone

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError, SereinError
+from serein.errors import AudioError, BadFilesError, SereinError
 from serein.features.feature_cache import clear_cache, default_cache, extract, list_cache
 
 Array = npt.NDArray[np.float32]
@@ -414,3 +414,16 @@ def test_without_a_home_there_is_a_cache(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 65_000)  # of no user
     assert default_cache().name == "serein-65000"
+
+
+def test_what_is_silent_is_named_beside_what_cannot_be_read(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "text.wav").write_text('{"error": "not found"}')
+    (tmp_path / "zeros.wav").write_bytes(bytes(5000))
+    files = [tmp_path / f"{name}.wav" for name in ("silent", "text", "zeros")]
+    with pytest.raises(BadFilesError) as caught:
+        extract(files, Counting(), cache=tmp_path / "cache")
+    said = caught.value.files
+    assert "is silent throughout" in said[files[0]]
+    assert 'it is text, not a recording: {"error": "not found"}' in said[files[1]]
+    assert "it begins with zeros" in said[files[2]]

@@ -27,6 +27,7 @@ from typing import BinaryIO, Literal, cast
 from serein.audio.mpeg import Part, TooManyRuns, mpeg_parts
 from serein.errors import AudioError
 from serein.recordings import other_content
+from serein.untrusted import printable
 
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
 RETRY = "copy or record it again"
@@ -71,6 +72,7 @@ W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 SPH_ENCODINGS = (b"pcm", b"ulaw", b"mu-law", b"alaw")
 SPH = b"NIST_1A\n   1024\n"
 AU_ENCODINGS = (*range(1, 8), 27)  # mu-law, PCM, float, A-law
+TEXT_BYTES = 200  # of a file, that tell whether it is text
 OGG_CODECS = (b"\x01vorbis", b"OpusHead")
 JOINED = {  # first bytes of a file -> of another one after it
     b"fLaC": re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
@@ -353,6 +355,20 @@ def _atoms(source: Source) -> list[bytes]:
     return names
 
 
+def _no_format(head: bytes) -> str:
+    """Say what a file is that is of no format: text or zeros, where something was saved wrongly."""
+    if not any(head):
+        return "it begins with zeros: its download, or the disk, failed: copy it again"
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or not text.strip():
+        return "its first bytes are of no format that is read"
+    shown = printable(" ".join(text.split())[:40])
+    return f"it is text, not a recording: {shown}"
+
+
 def _mpeg_parts(source: Source, start: int) -> list[Source]:
     """Leave the frames of MPEG audio alone, part by part."""
     try:
@@ -364,7 +380,7 @@ def _mpeg_parts(source: Source, start: int) -> list[Source]:
             source,
             "after its ID3 tag come neither MP3 nor FLAC"
             if start
-            else "its first bytes are of no format that is read",
+            else _no_format(source.read_at(0, TEXT_BYTES)),
         )
     return [_mpeg_source(source, part) for part in found]
 

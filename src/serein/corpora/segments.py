@@ -132,7 +132,8 @@ def _segment(
 def _csv(place: Path) -> Iterator[LabelledSegment]:
     for _, row in csv_rows(place, COLUMNS):
         who = row.get("speaker") or row.get("channel") or "1"
-        yield _segment(row["file"], row["start"], row["end"], row["emotion"], who)
+        start, end = (row[name].replace(",", ".") for name in ("start", "end"))  # 0,5 as in German
+        yield _segment(row["file"], start, end, row["emotion"], who)
 
 
 def _textgrid(place: Path) -> Iterator[LabelledSegment]:

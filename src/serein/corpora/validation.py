@@ -68,7 +68,8 @@ class Validation:
         if self.empty:
             found.append(f"{_count(self.empty, 'file')} of 0 bytes: {_names(self.empty)}")
         for said, paths in self.no_sound.items():
-            found.append(f"{_count(paths, 'file')}, each {said}: {_names(paths)}")
+            each = ", each" if len(paths) > 1 else ""
+            found.append(f"{_count(paths, 'file')}{each} {said}: {_names(paths)}")
         return found + self._differences()
 
     def warnings(self) -> list[str]:

@@ -24,7 +24,9 @@ from serein.tables import make_folder, write_rows, write_whole
 
 TABLE = "corpus.csv"
 HEADER = ("file", "emotion", "speaker", "recording")
-NUMBERED = re.compile(r".*\d|left|right|voice|左声道|右声道|声音")  # names for one recording alone
+NUMBERED = re.compile(  # names for one recording alone
+    r"(?:(?:left|right|channel|speaker|spk|左声道|右声道|声道|说话人)[ _-]*)*\d*|voice|声音", re.I
+)
 
 
 def cut_segments(annotations: Path, recordings: Path, out: Path) -> tuple[Path, Counter[str]]:
