@@ -97,5 +97,6 @@ def test_wrong_usage_is_one_line(
     given = [folders[int(word)] if word.isdigit() else word for word in words]
     out, err = run("compare", *given, status=2)
     assert out == ""
-    assert printed in err
-    assert err.count("\n") == 1
+    said, hint = err.splitlines()
+    assert printed in said
+    assert hint == "try: serein compare --help"
