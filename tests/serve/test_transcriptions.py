@@ -114,3 +114,23 @@ def test_without_words_there_are_segments() -> None:
     found = response(made, made.timeline, None, Asked(response_format="verbose_json"))
     assert (found["text"], found["language"]) == ("", "unknown")
     assert found["segments"][0]["emotion"] == "joy"
+
+
+def test_openais_own_client_reads_it(service) -> None:
+    openai = pytest.importorskip("openai", reason="pip install openai")
+    expected = serein.load(threads=1).predict(ENGLISH, segments="utterances")
+    with (
+        openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client,
+        ENGLISH.open("rb") as file,
+    ):
+        said = client.audio.transcriptions.create(
+            file=file, model="whisper-1", response_format="verbose_json", language="de"
+        )
+        with pytest.raises(
+            openai.UnprocessableEntityError, match="it is text, not a recording: none"
+        ):
+            client.audio.transcriptions.create(file=("none.wav", b"none"), model="whisper-1")
+    assert said.duration == pytest.approx(expected.duration, abs=1e-3)
+    assert [segment.emotion for segment in said.segments] == [
+        segment.emotion for segment in expected.timeline
+    ]

@@ -360,7 +360,7 @@ def _no_format(head: bytes) -> str:
     if not any(head):
         return "it begins with zeros: its download, or the disk, failed: copy it again"
     try:
-        text = head.decode("utf-8-sig")
+        text = head.removeprefix(b"\xef\xbb\xbf").decode()  # no codec that a sandbox cannot load
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or not text.strip():
