@@ -27,7 +27,6 @@ from typing import BinaryIO, Literal, cast
 from serein.audio.mpeg import Part, TooManyRuns, mpeg_parts
 from serein.errors import AudioError
 from serein.recordings import other_content
-from serein.untrusted import printable
 
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
 RETRY = "copy or record it again"
@@ -365,7 +364,7 @@ def _no_format(head: bytes) -> str:
         text = "\0"
     if "\0" in text or not text.strip():
         return "its first bytes are of no format that is read"
-    shown = printable(" ".join(text.split())[:40])
+    shown = "".join(one if one.isprintable() else "?" for one in " ".join(text.split())[:40])
     return f"it is text, not a recording: {shown}"
 
 
