@@ -99,6 +99,8 @@ class BadFilesError(AudioError):
         How many recordings there were.
     """
 
+    to_try = "serein train RECIPE --skip-bad"
+
     def __init__(self, files: Mapping[Path, str], total: int) -> None:
         self.files = dict(files)
         told = "; ".join([*self.files.values()][:10])
