@@ -44,6 +44,8 @@ SOUND_ALONE = [  # container, codec, rate: what phones and browsers record, and 
     *[("3gp", "libopencore_amrnb", 8000), ("amr", "libopencore_amrnb", 8000)],
     *[("webm", "libopus", 48_000), ("matroska", "aac", 48_000)],
     *[("matroska", "flac", 48_000), ("asf", "wmav2", 44_100), ("ogg", "flac", 48_000)],
+    *[("ac3", "ac3", 48_000), ("eac3", "eac3", 48_000)],
+    *[("tta", "tta", 44_100), ("wv", "wavpack", 44_100)],
 ]
 
 

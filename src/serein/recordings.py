@@ -37,8 +37,9 @@ EXTENSIONS = (
     *(".bwf", ".rf64", ".snd", ".sph", ".w64", ".wav", ".wave"),
 )
 MEDIA_EXTENSIONS = (  # of what PyAV reads: sound, then videos
-    *(".3g2", ".3gp", ".3gpp", ".aac", ".amr", ".awb", ".m4a", ".m4b", ".m4r", ".mka", ".spx"),
-    *(".weba", ".wma", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
+    *(".3g2", ".3gp", ".3gpp", ".aac", ".ac3", ".amr", ".awb", ".eac3", ".m4a", ".m4b", ".m4r"),
+    *(".mka", ".spx", ".tta", ".weba", ".wma", ".wv"),
+    *(".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
 )
 ALL_EXTENSIONS = EXTENSIONS + MEDIA_EXTENSIONS
 OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}

@@ -47,9 +47,25 @@ MEDIA = {  # (position, magic bytes) -> FFmpeg's name of the format: what PyAV r
     (0, b"caff"): "caf",  # with a codec that libsndfile lacks
     (28, b"Speex   "): "ogg",
     (28, b"\x7fFLAC"): "ogg",
+    (0, b"wvpk"): "wv",
+    (0, b"TTA1"): "tta",
 }
-MEDIA_NAMES = {"mov": "MP4 (M4A, AAC)", "matroska": "Matroska (WebM)", "asf": "ASF (WMA)"}
-SOUND_FORMATS = ("aac", "amr", "caf", "ogg")  # without pictures, as are these kinds of MP4:
+MEDIA_NAMES = {
+    "mov": "MP4 (M4A, AAC)",
+    "matroska": "Matroska (WebM)",
+    "asf": "ASF (WMA)",
+    "wv": "WavPack",
+}
+SOUND_FORMATS = (
+    "aac",
+    "ac3",
+    "amr",
+    "caf",
+    "eac3",
+    "ogg",
+    "tta",
+    "wv",
+)  # without pictures, as are these kinds of MP4:
 SOUND_BRANDS = (b"ftypM4A ", b"ftypM4B ", b"ftypM4P ")
 PICTURE_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")  # not read
 Order = Literal["little", "big"]
@@ -78,6 +94,7 @@ JOINED = {  # first bytes of a file -> of another one after it
     b"caff": re.compile(rb"caff\x00\x01\x00\x00desc"),
     b"NIST": re.compile(re.escape(SPH)),
     b"#!AM": re.compile(rb"#!AMR(-WB)?\n"),
+    b"TTA1": re.compile(rb"TTA1[\x01\x02]\x00"),
     b"\x1a\x45\xdf\xa3": re.compile(rb"\x1a\x45\xdf\xa3.{1,64}?(?:webm|matroska)", re.DOTALL),
     b"\x30\x26\xb2\x75": re.compile(re.escape(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa")),
 }
@@ -251,9 +268,18 @@ def media_format(source: Source) -> str | None:
             head.startswith({"mpegts": b"G", "ogg": b"OggS"}.get(kind, b""))
         ):
             return kind
-    head = source.read_at(_tag_bytes(source), 2)
-    is_adts = len(head) == 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0  # MPEG, layer 0
-    return "aac" if is_adts else None
+    return _frames_format(source.read_at(_tag_bytes(source), 6))
+
+
+def _frames_format(head: bytes) -> str | None:
+    """Tell the format of frames without a container around them; None if they are of none."""
+    if len(head) < 6:
+        return None
+    if head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # MPEG, layer 0: ADTS
+        return "aac"
+    if head.startswith(b"\x0b\x77") and head[5] >> 3 <= 16:  # the version of its bit stream
+        return "ac3" if head[5] >> 3 <= 10 else "eac3"
+    return None
 
 
 def check_container(source: Source) -> list[Source]:

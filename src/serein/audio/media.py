@@ -40,6 +40,7 @@ SOUND_CODECS = frozenset(  # FFmpeg's names of the decoders that may run
         *("aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "libopencore_amrnb", "eac3", "flac"),
         *("libopencore_amrwb", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "speex"),
         *("vorbis", "libvorbis", "wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice"),
+        *("tta", "wavpack"),
         *("pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le"),
         *("pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw"),
         *("pcm_mulaw", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_swf", "gsm", "gsm_ms"),
@@ -53,7 +54,12 @@ PICTURE_CODECS = frozenset(
         *("png", "webp", "bmp"),
     )
 )
-EXACT_DURATION = ("mov", "matroska")  # their headers state the duration exactly, if at all
+EXACT_DURATION = (
+    "mov",
+    "matroska",
+    "tta",
+    "wv",
+)  # their headers state the duration exactly, if at all
 TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
 
