@@ -94,3 +94,14 @@ def test_a_search_needs_speakers_of_each_emotion():
 def test_the_short_recipe_of_a_corpus_of_two_speakers_fits():
     assert short_recipe("tess", "svm").protocol.calibration_folds == 0
     assert short_recipe("savee", "svm").protocol.calibration_folds == 5
+    assert short_recipe("savee", "svm").search.folds == 4
+
+
+@pytest.mark.parametrize(("speakers", "inner", "search"), [(2, 0, 2), (3, 5, 3), (6, 5, 5)])
+def test_the_short_recipe_of_an_own_table_fits_its_speakers(
+    tmp_path: Path, speakers: int, inner: int, search: int
+):
+    rows = [f"{one}.wav,anna {one % speakers},anger" for one in range(12)]
+    (tmp_path / "own.csv").write_text("\n".join(["file,speaker,emotion", *rows]))
+    made = short_recipe("own.csv", "svm", data=tmp_path)
+    assert (made.protocol.calibration_folds, made.search.folds) == (inner, search)

@@ -169,7 +169,7 @@ def chosen_recipe(
 
     if file:
         return read_recipe(file)
-    return short_recipe(corpus or "", model or "", features=features, split=split)
+    return short_recipe(corpus or "", model or "", features=features, split=split, data=data)
 
 
 def check_choice(file: Path | None, named: dict[str, Any], data: Path | None) -> None:

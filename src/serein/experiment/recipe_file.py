@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from serein.corpora import CORPORA
+from serein.corpora.corpus import csv_rows, is_table
 from serein.errors import RecipeError, SettingError
 from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
-from serein.experiment.recipe import Recipe
+from serein.experiment.recipe import Recipe, Search
 from serein.experiment.recipe_table import read_table, sections_of
 from serein.models.catalogue import MEMBERS, MODELS, takes_series
 from serein.models.own import add_own
@@ -54,7 +55,12 @@ are not in `TRAININGS`."""
 
 
 def short_recipe(
-    corpus: str, model: str, *, features: str | None = None, split: str | None = None
+    corpus: str,
+    model: str,
+    *,
+    features: str | None = None,
+    split: str | None = None,
+    data: Path | None = None,
 ) -> Recipe:
     """Make the recipe of a corpus and a model: those of ``make table`` and docs/MODELS.md.
 
@@ -70,11 +76,14 @@ def short_recipe(
         ``.csv``. What suits the model, if not given.
     split : str, optional
         A key of `serein.experiment.splits.SPLITS`; of unseen speakers, if not given.
+    data : path, optional
+        Folder of a CSV table, whose speakers are then counted.
 
     Returns
     -------
     Recipe
-        Features that suit the model, and unseen speakers in every test fold.
+        Features that suit the model, unseen speakers in every test fold, and folds of calibration
+        and search that fit the number of speakers.
 
     Raises
     ------
@@ -82,6 +91,7 @@ def short_recipe(
         If a name is unknown.
     """
     table = short_table(corpus, model)
+    _fit_folds(table, _speakers(corpus, data))
     if features is not None:
         if model == WHISPER:
             raise RecipeError(f"--model {WHISPER} computes its own features: leave --features out")
@@ -89,6 +99,24 @@ def short_recipe(
     if split is not None:
         table["protocol"]["split"] = split
     return make_recipe(table, "--corpus and --model", Path.cwd())
+
+
+def _speakers(corpus: str, data: Path | None) -> int:
+    """Count the speakers of a corpus by the catalogue or its table; 0 if they are not known yet."""
+    if corpus in CORPORA:
+        return CORPORA[corpus].speakers
+    file = data / corpus if data is not None and is_table(corpus) else None
+    if file is None or not file.is_file():
+        return 0
+    return len({row["speaker"] for _, row in csv_rows(file, ("speaker",))})
+
+
+def _fit_folds(table: dict[str, Any], speakers: int) -> None:
+    """Set the folds inside training to what few speakers allow."""
+    if speakers == 2:  # one is tested, and one trained on: none to calibrate on
+        table["protocol"]["calibration_folds"] = 0
+    if 2 <= speakers < Search.folds:
+        table["search"] = {"folds": speakers}
 
 
 def _features(given: str, model: dict[str, Any]) -> dict[str, Any]:
@@ -119,8 +147,6 @@ def short_table(corpus: str, model: str) -> dict[str, Any]:
         table["training"] = TRAININGS.get(model, TRAINING)
     if corpus in CORPORA:
         spec = CORPORA[corpus]
-        if spec.speakers == 2:  # one is tested, and one trained on: none to calibrate on
-            table["protocol"]["calibration_folds"] = 0
         title = spec.title.partition(",")[0]
         table["bundle"] = {"licence": LICENCES.get(corpus, f"{spec.licence} (from {title})")}
     return table
