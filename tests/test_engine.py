@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def test_trials_side_by_side_try_the_same_values(method: str, tmp_path: Path) ->
         with pytest.raises(ValueError, match="one that they share"):
             table(tmp_path / "own.db")
     assert table(tmp_path / "shared.journal") == alone
+
+
+def as_a_line(message: Warning | str, *_: object, **__: object) -> str:
+    return f"line: {message}\n"
+
+
+def test_other_processes_write_warnings_as_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", as_a_line)
+    sent = engine_module._guard(process_and_square)
+    monkeypatch.setattr(warnings, "formatwarning", None)
+    assert sent(3) == (os.getpid(), 9)
+    assert warnings.formatwarning is as_a_line
 
 
 def test_engines_that_cannot_be() -> None:

@@ -173,3 +173,14 @@ def test_formulas_are_defused_as_on_the_page_and_come_back(tmp_path: Path) -> No
     assert [row["file"] for row in read_rows(written)] == texts
     assert "\n'=cmd" in written.read_text()
     assert ",-2.5\n" in written.read_text()
+
+
+def test_a_read_only_disk_is_named_by_the_file_that_was_wanted() -> None:
+    mounts = Path("/proc/mounts")
+    lines = mounts.read_text().splitlines() if mounts.exists() else []
+    places = [Path(line.split()[1]) for line in lines if line.split()[3].split(",")[0] == "ro"]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        pytest.skip("no disk here is mounted read-only")
+    with pytest.raises(ResultsError, match=r"cannot write .*x\.csv: (Read-only|Permission)"):
+        write_rows(folder / "x.csv", ["a"], [])

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
@@ -242,12 +243,15 @@ def _start_quietly(tracker: ModuleType) -> None:
 
 
 def _guard(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
-    return partial(_guarded, os.getpid(), function)
+    return partial(_guarded, os.getpid(), warnings.formatwarning, function)
 
 
-def _guarded(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
-    """Work on an item in a process that ends with its parent."""
+def _guarded(
+    parent: int, as_text: Callable[..., str], function: Callable[[Item], Result], item: Item
+) -> Result:
+    """Work on an item in a process that ends with its parent, and writes warnings as it does."""
     _end_with(parent)
+    warnings.formatwarning = as_text
     return function(item)
 
 

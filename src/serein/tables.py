@@ -128,7 +128,8 @@ def _unfinished(target: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk says so, even of a file that is not there
+            beside.unlink(missing_ok=True)
 
 
 def _lock(file: IO[bytes]) -> None:

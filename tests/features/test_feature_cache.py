@@ -359,6 +359,7 @@ DAMAGED = {
     **{"zip": b"PK\3\4" + bytes(50), "integers": npy(np.zeros(3, np.int64))},
     **{"scalar": npy(np.float32(1)), "deep": npy(np.zeros((1, 1, 1), np.float32))},
     **{"nothing": npy(np.zeros(0, np.float32)), "text": npy(np.array(["a"]))},
+    "not a number": npy(np.full(300, np.nan, np.float32)),
     "huge": GOOD.replace(b"(300,)", b"(9**9,)").replace(b"9**9", b"9999"),
 }
 

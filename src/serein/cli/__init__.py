@@ -98,7 +98,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold bytes that are not text
             stream.reconfigure(errors="backslashreplace")
-    warnings.formatwarning = lambda message, *_: f"serein: {printable(message)}\n"
+    warnings.formatwarning = _warning_line
     try:
         status = _with_one_command(sys.argv[1:2])(standalone_mode=False)
         print_what_to_try()
@@ -123,6 +123,11 @@ def main() -> None:
         print_error("", why, as_json=False)
     print_what_to_try()
     sys.exit(2)
+
+
+def _warning_line(message: Warning | str, *_: object, **__: object) -> str:
+    """Write a warning without the place in the code that gave it; other processes do so, too."""
+    return f"serein: {printable(message)}\n"
 
 
 def _with_one_command(asked: list[str]) -> typer.Typer:

@@ -149,7 +149,8 @@ def _read(cached: Path) -> Array | None:
             array: Array = np.lib.format.read_array(opened, allow_pickle=False)
         except Exception:  # the header alone has many ways to be damaged
             return None
-    return array if array.dtype == np.float32 and array.ndim in (1, 2) and array.size else None
+    fits = array.dtype == np.float32 and array.ndim in (1, 2) and array.size
+    return array if fits and np.isfinite(array).all() else None
 
 
 def list_cache(cache: Path) -> dict[str, list[Path]]:
