@@ -14,6 +14,7 @@
 # make words   what words alone tell on MELD, into results/words.json and docs/WORDS.md
 # make speakers   who speaks when, in conversations put together, into docs/BENCH.md
 # make federated   federated averaging (Flower) beside one place, into docs/PRIVACY.md
+# make agents      the tests of the examples for Pipecat and LiveKit, in an environment of their own
 # make private     what differential privacy costs, into results/private.json and docs/PRIVACY.md
 # make methods     schedules, activations, features …, one by one, into results/methods.json
 # make textbook    the figures of docs/textbook.md, from results/
@@ -42,7 +43,7 @@ NODE_FITS := const [a, b] = process.versions.node.split("."); \
   process.exit(a > 22 || (a == 22 && b > 11) || (a == 20 && b > 18) ? 0 : 1)
 
 .PHONY: demo test check bench live peers stress leaks accuracy fusion table imbalance words speakers \
-  personalise federated private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
+  personalise federated agents private methods textbook fuzz hostile samples docs web dist lock audit pretrained clean
 
 demo: $(VENV)/.core
 	@$(BIN)/serein predict "$(AUDIO)"
@@ -107,6 +108,10 @@ speakers: $(VENV)/.test
 FLOWER := $(VENV)-flower
 federated: $(VENV)/.test $(FLOWER)/.done
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/federated.py --data $(DATA) --flower $(FLOWER)/bin/python
+
+AGENTS := $(VENV)-agents
+agents: $(AGENTS)/.done
+	@OMP_NUM_THREADS=1 $(AGENTS)/bin/python -m pytest tests/test_examples.py
 
 private: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python bench/private.py --data $(DATA)
@@ -189,10 +194,15 @@ $(FLOWER)/.done: examples/federated/requirements.txt
 	@$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
+$(AGENTS)/.done: pyproject.toml
+	@$(PYTHON) -m venv $(AGENTS)
+	@$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e . pipecat-ai==1.14.0 livekit==1.2.1 pytest
+	@touch $@
+
 $(PEERS)/.done: bench/requirements-nkululeko.txt
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(FLOWER) runs build dist
+	rm -rf $(VENV) $(PEERS) $(FLOWER) $(AGENTS) runs build dist
