@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,6 +75,7 @@ class Adaptation:
         self.to: str | None = None
         self._memory = memory
         self._posteriors: deque[Array] = deque(maxlen=memory)
+        self._taken: set[bytes] = set()  # digests of windows
         self._baseline: Baseline | None = None
         self._bias: npt.NDArray[np.float64] | None = None
 
@@ -106,11 +108,11 @@ class Adaptation:
         return found
 
     def add(self, outputs: Iterable[Output], to: str) -> None:
-        """Take in windows with speech, without labels."""
+        """Take in windows with speech, without labels; copies of what is known count once."""
         self.check(to)
         self.to = to
         heads = self.learnt.heads
-        for output in outputs:
+        for output in self._unknown(outputs):
             if heads is None:
                 self._posteriors.append(output.probability)
                 self._bias = None
@@ -118,6 +120,16 @@ class Adaptation:
             if self._baseline is None:
                 self._baseline = Baseline(to, self.learnt.labels, memory=self._memory)
             self._baseline.add(heads, _vectors(output), np.exp(self._single(output, heads)))
+
+    def _unknown(self, outputs: Iterable[Output]) -> Iterator[Output]:
+        """Leave out copies of what was taken in; a stream, whose memory is limited, has none."""
+        for output in outputs:
+            given = output.probability if output.vector is None else output.vector
+            digest = sha256(given.tobytes()).digest()
+            if self._memory is not None or digest not in self._taken:
+                yield output
+            if self._memory is None:
+                self._taken.add(digest)
 
     def personalised(
         self, outputs: Sequence[Output], truth: npt.ArrayLike, recording: npt.ArrayLike
@@ -150,6 +162,7 @@ class Adaptation:
         """Adapt to nothing again."""
         self.to = self._baseline = self._bias = None
         self._posteriors.clear()
+        self._taken.clear()
 
     def predict(self, output: Output) -> Array:
         """Return the probability of each label, (labels,), as what is known makes it."""
