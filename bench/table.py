@@ -118,8 +118,8 @@ def fingerprint(recipe: Recipe) -> str:
     del settings["data"]["folder"], settings["search"], settings["bundle"]
     if settings["encoder"]:
         del settings["encoder"]["weights"]
-    for section in ("fusion", "face", "text", "bursts"):
-        if settings[section] is None:
+    for section in ("fusion", "face", "text", "bursts", "emotions"):
+        if not settings[section]:
             del settings[section]
     for section, defaults in LATER.items():
         for name, default in defaults.items():

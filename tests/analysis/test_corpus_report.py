@@ -69,13 +69,13 @@ def test_the_command_prints_it(
         said.append(capsys.readouterr().out)
     text, values = said[0], json.loads(said[1])
     for line in (
-        "  error: 1 file, each cannot be read: broken.wav",
+        "  error: 1 file cannot be read: broken.wav",
         "  error: 1 recording under more than one speaker: 1.wav = copy.flac",
         "  emotions: calm 2, anger 1, fed up 3",
         "  speakers: 3, of 1 to 3",
         "  clipped: 1: loud.wav",
         "  silent: 1: none.wav",
     ):
-        assert line in text
+        assert line in text, text
     assert values["utterances"] == 6
     assert values["errors"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serein.audio.read import RATE_HZ, read_audio
@@ -76,6 +76,7 @@ def test_a_wider_resonance_is_found_wider():
 
 @settings(deadline=None, max_examples=20)
 @given(st.floats(-60, 6), st.floats(-0.4, 0.4))
+@example(-60.0, 0.4)
 def test_neither_level_nor_offset_matters(level_db: float, offset: float):
     signal = vowel(500, 1500, 2500)
     other = (signal * 10 ** (level_db / 20) + offset).astype(np.float32)

@@ -107,6 +107,9 @@ def main() -> None:
         # before typer has read it: an error may come from there
         chinese = "zh" in "=".join(sys.argv).partition("--lang=")[2].split("=")[:1]
         print_error("", error, as_json=False, lang=Language.zh if chinese else Language.en)
+    except typer.Abort:  # a question that was not answered with yes, or Ctrl-C
+        echo("Aborted.", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # the reader, `head` for one, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -62,8 +62,8 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
         )
     checked = check_signal(signal)
     table = np.zeros((frame_count(checked.size), 2 * count), dtype=np.float32)
-    audible = _audible(checked)
     mean = checked.mean()
+    audible = _audible(checked - mean)  # silence beyond the ends would be a step else
     for first in range(0, len(table), BLOCK_FRAMES):
         loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
         if loud.size:
