@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -77,6 +78,13 @@ def _printable_errors() -> Iterator[None]:
         raise
 
 
+def _paragraphs(command: Callable[..., None]) -> str:
+    """Join the lines of a docstring's paragraphs, which each terminal breaks at its own width."""
+    return "\n\n".join(
+        " ".join(part.split()) for part in cleandoc(command.__doc__ or "").split("\n\n")
+    )
+
+
 app = typer.Typer(
     name="serein",
     cls=Commands,
@@ -84,12 +92,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=InPanels)(predict)
+app.command(cls=InPanels, help=_paragraphs(predict))(predict)
 for command in (
     *(listen, serve, models, personalise, explain, features, plot, denoise),
     *(evaluate, compare, check_leaks, stress, train, tune, export, corpus, doctor),
 ):
-    app.command()(command)
+    app.command(help=_paragraphs(command))(command)
 app.add_typer(cache)
 
 
