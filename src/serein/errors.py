@@ -99,7 +99,7 @@ class BadFilesError(AudioError):
         How many recordings there were.
     """
 
-    to_try = "serein train RECIPE --skip-bad"
+    to_try = "serein COMMAND RECIPE --skip-bad"
 
     def __init__(self, files: Mapping[Path, str], total: int) -> None:
         self.files = dict(files)
@@ -117,8 +117,6 @@ class CorpusError(SereinError, ValueError):
 
 class RecipeError(SereinError, ValueError):
     """A recipe with a wrong key or value."""
-
-    to_try = "serein evaluate --corpus emodb --model svm --features expert"
 
 
 class ProtocolError(SereinError, ValueError):

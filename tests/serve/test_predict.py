@@ -138,6 +138,7 @@ def test_wrong_settings(service, voice: Path, query: dict[str, object], code: st
     [
         (b"", "is empty"),
         (b"Dear diary", "it is text, not a recording: Dear diary); need WAV, FLAC"),
+        (("喂" * 99).encode(), "it is text, not a recording: 喂喂"),
         ("\ufeffGröße \x1b[1m 你好".encode(), "it is text, not a recording: Größe ?[1m 你好"),
         (bytes(999), "it begins with zeros"),
         (wave(np.zeros(300, np.int16)), "need at least 0.1 s"),

@@ -56,17 +56,8 @@ MEDIA_NAMES = {
     "asf": "ASF (WMA)",
     "wv": "WavPack",
 }
-SOUND_FORMATS = (
-    "aac",
-    "ac3",
-    "amr",
-    "caf",
-    "eac3",
-    "ogg",
-    "tta",
-    "wv",
-)  # without pictures, as are these kinds of MP4:
-SOUND_BRANDS = (b"ftypM4A ", b"ftypM4B ", b"ftypM4P ")
+SOUND_FORMATS = ("aac", "ac3", "amr", "caf", "eac3", "ogg", "tta", "wv")  # without pictures
+SOUND_BRANDS = (b"ftypM4A ", b"ftypM4B ", b"ftypM4P ")  # of MP4 without pictures
 PICTURE_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")  # not read
 Order = Literal["little", "big"]
 IFF_ORDER: dict[tuple[bytes, bytes], Order] = {
@@ -384,11 +375,9 @@ def _no_format(head: bytes) -> str:
     """Say what a file is that is of no format: text or zeros, where something was saved wrongly."""
     if not any(head):
         return "it begins with zeros: its download, or the disk, failed: copy it again"
-    try:
-        text = head.removeprefix(b"\xef\xbb\xbf").decode()  # no codec that a sandbox cannot load
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text or not text.strip():
+    text = head.removeprefix(b"\xef\xbb\xbf").decode(errors="ignore")
+    lost = len(head) - len(text.encode())  # the mark, and a letter that the last bytes begin
+    if lost > 6 or "\0" in text or not text.strip():
         return "its first bytes are of no format that is read"
     shown = "".join(one if one.isprintable() else "?" for one in " ".join(text.split())[:40])
     return f"it is text, not a recording: {shown}"

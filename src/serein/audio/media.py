@@ -54,12 +54,7 @@ PICTURE_CODECS = frozenset(
         *("png", "webp", "bmp"),
     )
 )
-EXACT_DURATION = (
-    "mov",
-    "matroska",
-    "tta",
-    "wv",
-)  # their headers state the duration exactly, if at all
+EXACT_DURATION = ("mov", "matroska", "tta", "wv")  # of their headers, if they state it at all
 TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
 

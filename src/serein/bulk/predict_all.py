@@ -153,8 +153,8 @@ def write_results(
 def _flat(row: Row, lang: str) -> dict[str, Any]:
     """Return a row whose probabilities are columns; those of bursts are of other labels."""
     named = {} if row.get("kind") == "burst" else row.get("probabilities", {})
-    shown = {"emotion": row["emotion_zh"]} if lang == "zh" and row.get("emotion") else {}
-    return dict(row) | shown | {f"p_{label}": p for label, p in named.items()}
+    emotion = row.get("emotion_zh" if lang == "zh" else "emotion", row.get("emotion"))
+    return dict(row) | {"emotion": emotion} | {f"p_{label}": p for label, p in named.items()}
 
 
 def _predict(settings: BulkSettings, file: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class AdaptTo(StrEnum):
 
 
 Lang = Annotated[Language, typer.Option("--lang", help="Language of what is shown.")]
+LangOfReport = Annotated[Language, typer.Option("--lang", help="Language of the report.")]
 EngineName = Annotated[
     str, typer.Option("--engine", help="Where it runs: local, or ray for a cluster.")
 ]

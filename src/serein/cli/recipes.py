@@ -16,6 +16,7 @@ from serein.cli.options import (
     EngineName,
     FeatureNames,
     Jobs,
+    LangOfReport,
     ModelName,
     RecipeFile,
     SkipBad,
@@ -216,7 +217,7 @@ def evaluate(
             help="With --out: also figures as PNG, SVG and PDF, and tables as CSV and LaTeX.",
         ),
     ] = False,
-    lang: Annotated[Language, typer.Option("--lang", help="Language of the report.")] = Language.en,
+    lang: LangOfReport = Language.en,
     stress: Annotated[
         bool,
         typer.Option("--stress", help="Also robustness to noise, codecs, rooms …, and fairness."),

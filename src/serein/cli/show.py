@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def print_error(
 
 def print_what_to_try() -> None:
     """Print what to type after the errors that were printed, each command once."""
-    named = sys.argv[1] if sys.argv[1:] and sys.argv[1].isalpha() else ""
+    named = "".join(word for word in sys.argv[1:2] if re.fullmatch(r"[a-z]+(-[a-z]+)*", word))
     for command, lang in TO_TRY.items():
         line = " ".join(command.replace("COMMAND", named).split())
         echo(translated("try: {}", lang).format(line), err=True)

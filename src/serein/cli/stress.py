@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.options import CacheFolder
+from serein.cli.options import CacheFolder, LangOfReport
 from serein.cli.progress import progress_bar
 from serein.cli.show import add_row, echo, make_table, print_json, print_table
 from serein.errors import SereinError, SettingError
@@ -55,7 +55,7 @@ def stress(
     ] = None,
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    lang: Annotated[Language, typer.Option("--lang", help="Language of the report.")] = Language.en,
+    lang: LangOfReport = Language.en,
 ) -> None:
     """Test a model's robustness to noise, telephones, rooms and codecs, and its fairness.
 

@@ -66,7 +66,8 @@ def cut_once(annotations: Path, recordings: Path, cache: Path | None) -> Path:
     )
     states = [(str(file), file.stat()) for file in [*files, *find_recordings(recordings)]]
     described = [(file, state.st_size, state.st_mtime_ns) for file, state in states]
-    key = hashlib.sha256(repr(described).encode()).hexdigest()[:20]
+    rule = NUMBERED.pattern  # clips that were cut when others were one speaker are cut anew
+    key = hashlib.sha256(repr((rule, described)).encode()).hexdigest()[:20]
     kept = private_folder((cache or default_cache()) / "segments") / key
     if not (kept / TABLE).exists():
         with TemporaryDirectory(dir=kept.parent) as made:

@@ -103,13 +103,13 @@ def _each(
 def _features_or_reason(
     file: Path, describe: Callable[[Array], Array], folder: Path
 ) -> Array | str:
-    def describe_heard(signal: Array) -> Array:
+    def describe_sound(signal: Array) -> Array:
         if not signal.any():  # no label is true of it
             raise AudioError(f"{file}: is silent throughout; record it again, or leave it out")
         return describe(signal)
 
     try:
-        return cached_features(file, describe_heard, folder)
+        return cached_features(file, describe_sound, folder)
     except AudioError as error:
         return str(error)
 

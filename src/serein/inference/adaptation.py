@@ -123,13 +123,15 @@ class Adaptation:
 
     def _unknown(self, outputs: Iterable[Output]) -> Iterator[Output]:
         """Leave out copies of what was taken in; a stream, whose memory is limited, has none."""
+        if self._memory is not None:
+            yield from outputs
+            return
         for output in outputs:
             given = output.probability if output.vector is None else output.vector
             digest = sha256(given.tobytes()).digest()
-            if self._memory is not None or digest not in self._taken:
-                yield output
-            if self._memory is None:
+            if digest not in self._taken:
                 self._taken.add(digest)
+                yield output
 
     def personalised(
         self, outputs: Sequence[Output], truth: npt.ArrayLike, recording: npt.ArrayLike
