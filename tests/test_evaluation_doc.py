@@ -58,7 +58,7 @@ def test_every_split_is_described() -> None:
 
 def test_commands_exist() -> None:
     used = set(re.findall(r"^serein ([a-z-]+)", TEXT, re.M))
-    assert used == {"evaluate", "check-leaks", "compare", "stress", "explain"}
+    assert used == {"evaluate", "compare", "stress", "explain"}
     command = [sys.executable, "-m", "serein", "--help"]
     help_text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert all(name in help_text for name in used)
