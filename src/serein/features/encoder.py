@@ -25,6 +25,7 @@ from serein.features.frontend import FrontEnd
 if TYPE_CHECKING:
     from torch import nn
 
+SHIPPED = Path(__file__).with_name("encoders")
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
@@ -142,11 +143,13 @@ def shaped(row: Array, width: int | None) -> np.ndarray[Any, Any]:
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
-    """Find an encoder: a local folder, else its name on the hub."""
+    """Find an encoder: a local folder, one that comes with serein, else its name on the hub."""
     last = Path(name).name
     places = [Path(name)]
     if weights is not None:
         places += [Path(weights) / last, Path(weights) / f"{last}-encoder"]
+    if last == str(name):
+        places.append(SHIPPED / last)
     for place in places:
         if (place / "config.json").is_file():
             return str(place)
@@ -182,6 +185,8 @@ def _build(
         build: Callable[..., nn.Module] = networks.whisper
         depth, width = config.encoder_layers, config.d_model
         options: dict[str, Any] = {"pool_after": pool_after}
+        if pool_after and networks.pools_first(config):
+            raise EncoderError(f"pool_after is {pool_after}; {source} pools its frames already")
         front_end = replace(front_end, bands=config.num_mel_bins)
     elif config.model_type in networks.WAVEFORM_FAMILIES:
         build, options = networks.waveform, {}
