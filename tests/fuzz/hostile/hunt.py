@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import random
 import resource
 import time
@@ -39,6 +40,8 @@ class Hunt:
         self.ended: Counter[str] = Counter()
         self._slowest_s = 0.0
         self._trying = out / f"{name}-last"  # on disk while it is tried: it may end the process
+        self._file = os.open(self._trying, os.O_CREAT | os.O_WRONLY, 0o600)
+        self._watched_s = -HANG_S
         for seed in self.target.seeds:
             self.target(seed)
         self._base_mb = _memory_mb(1)
@@ -52,18 +55,25 @@ class Hunt:
 
     def __call__(self, data: bytes) -> None:
         """Try one input."""
-        self._trying.write_bytes(data)
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
+        os.ftruncate(self._file, os.pwrite(self._file, data, 0))
+        self._watch()
         began = time.process_time()
         self.ended[self.target(data)] += 1
         took_s = time.process_time() - began
-        faulthandler.cancel_dump_traceback_later()
         if took_s > MOST_S:
             raise TimeoutError(f"{took_s:.1f} s for one input; allowed: {MOST_S} s")
         self._slowest_s = max(self._slowest_s, took_s)
 
+    def _watch(self) -> None:
+        """Set the alarm anew, once a second: each is a thread, which costs more than an input."""
+        if (now := time.monotonic()) - self._watched_s > 1:
+            faulthandler.dump_traceback_later(HANG_S, exit=True)
+            self._watched_s = now
+
     def close(self) -> str:
         """End it, and say as JSON what happened."""
+        faulthandler.cancel_dump_traceback_later()
+        os.close(self._file)
         self.target.close()
         self._trying.unlink()
         return json.dumps(
