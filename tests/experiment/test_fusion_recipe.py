@@ -401,9 +401,10 @@ def test_clips_without_labels_are_learnt_from(studio: Path, tmp_path: Path) -> N
         with pytest.raises(CorpusError, match=r"mine has several clips called 3"):
             prepared(tmp_path, data=data, fusion=fusion, face={"table": str(faces)})
     (tmp_path / "other" / "copy.wav").write_bytes((studio / "3.wav").read_bytes())
-    for again in ("3.wav", "other/copy.wav"):
+    soundfile.write(tmp_path / "other" / "copy.flac", *soundfile.read(studio / "3.wav"))
+    for again in ("3.wav", "other/copy.wav", "other/copy.flac"):
         (tmp_path / "more.csv").write_text(f"file,speaker\n{again},t1\n")
-        with pytest.raises(CorpusError, match=rf"byte for byte: .*/3.wav and .*{again}\. Keep"):
+        with pytest.raises(CorpusError, match=rf"same recording: .*/3.wav and .*{again}\. Keep"):
             prepared(tmp_path, data=data, fusion=fusion)
     allowed = {"calibration_folds": 2, "speaker_overlap": "allow"}
     assert prepared(tmp_path, data=data, fusion=fusion, protocol=allowed).unlabelled is not None

@@ -17,7 +17,8 @@ from transformers import WhisperConfig, WhisperModel
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
-from serein.errors import AudioError, CorpusError, ProtocolError
+from serein.errors import AudioError, BadFilesError, CorpusError, ProtocolError
+from serein.experiment import card
 from serein.experiment.data import (
     AugmentingExtractor,
     babble_parts,
@@ -36,7 +37,8 @@ from serein.experiment.recipe import (
     Protocol,
     Recipe,
 )
-from serein.experiment.splits import make_folds, refuse_same_recordings
+from serein.experiment.same_sound import same_sound
+from serein.experiment.splits import make_folds
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
 
@@ -528,19 +530,57 @@ def test_a_wrong_name_of_a_corpus_to_test_on_is_told_before_emotions_in_common()
         combine(out, sources)
 
 
-def test_the_same_sound_in_another_kind_of_file_is_refused(tmp_path: Path):
-    write_table(tmp_path, "one")
-    table = tmp_path / "one.csv"
-    samples, rate = soundfile.read(tmp_path / "one-ann-calm.wav", dtype="int16")
-    soundfile.write(tmp_path / "again.flac", samples, rate)
-    table.write_text(table.read_text() + "\nagain.flac,calm,bob")
-    twice = replace(
-        recipe(corpora=("one.csv",)), features=Features(sets=("mfcc",), functionals=("mean",))
+def with_duplicates(folder: Path, *rows: str) -> Recipe:
+    """A recipe on a table with duplicates of ann's calm recording: its bytes, and its sound."""
+    write_table(folder, "one")
+    original = folder / "one-ann-calm.wav"
+    (folder / "again.wav").write_bytes(original.read_bytes())
+    samples, rate = soundfile.read(original, dtype="int16")
+    soundfile.write(folder / "again.flac", samples, rate)
+    with (folder / "one.csv").open("a") as table:
+        table.write("".join(f"\n{row}" for row in rows))
+    features = Features(sets=("mfcc",), functionals=("mean",))
+    return replace(recipe(corpora=("one.csv",)), features=features)
+
+
+@pytest.mark.parametrize("name", ["again.wav", "again.flac"])
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [("calm,bob", "speaker"), ("anger,ann", "emotion"), ("anger,bob", "speaker and emotion")],
+)
+def test_duplicates_of_another_speaker_or_emotion_are_refused(
+    tmp_path: Path, name: str, labels: str, what: str
+):
+    twice = with_duplicates(tmp_path, f"{name},{labels}")
+    message = (
+        rf"^2 of 5 .*calm\.wav: is the same sound as .*{name}, under more than one {what}: keep"
     )
-    with pytest.raises(ProtocolError, match=r"again\.flac in training and, as one-ann-calm\.wav.*"):
+    with pytest.raises(BadFilesError, match=message) as found:
         prepare(twice, data=tmp_path, cache=tmp_path / "cache")
-    leaking = Protocol(speaker_overlap="allow")
-    assert prepare(replace(twice, protocol=leaking), data=tmp_path, cache=tmp_path / "cache")
+    assert {path.name for path in found.value.files} == {"one-ann-calm.wav", name}
+    assert (tmp_path / "cache").exists() == name.endswith("flac")  # bytes are told before features
+    leaking = replace(twice, protocol=Protocol(speaker_overlap="allow"))
+    assert len(prepare(leaking, data=tmp_path, cache=tmp_path / "cache").corpus) == 5
+
+
+def test_duplicates_of_the_same_speaker_and_emotion_are_dropped_and_counted(tmp_path: Path):
+    twice = with_duplicates(tmp_path, "again.wav,calm,ann", "again.flac,calm,ann")
+    made = prepare(twice, data=tmp_path, cache=tmp_path / "cache")
+    plain = prepare(with_duplicates(tmp_path), data=tmp_path, cache=tmp_path / "cache")
+    assert made.corpus == plain.corpus
+    np.testing.assert_array_equal(made.X, plain.X)
+    assert {path.name for path in made.duplicates} == {"again.wav", "again.flac"}
+    assert made.left_out == ["2 duplicates of other recordings of the same speaker and emotion"]
+    assert made.corpora[0]["duplicates"] == 2
+    assert plain.corpora[0].keys() == made.corpora[0].keys() - {"duplicates"}
+    assert card._duplicates(made.corpora) == [f"Left out: {made.left_out[0]}."]
+    assert card._duplicates(plain.corpora) == plain.left_out == []
+
+
+def test_other_sounds_of_the_same_features_are_no_duplicates(tmp_path: Path):
+    write_table(tmp_path, "one")
+    rows = Corpus.from_csv(tmp_path / "one.csv").utterances
+    assert same_sound(rows, [np.zeros(2, np.float32)] * len(rows)) == []
 
 
 def test_bad_recordings_are_all_named_and_can_be_left_out(tmp_path: Path):
@@ -557,13 +597,3 @@ def test_bad_recordings_are_all_named_and_can_be_left_out(tmp_path: Path):
     assert len(made.X) == len(made.corpus) == 4
     assert [path.name for path in made.skipped] == ["bad-1.wav", "bad-2.wav"]
     assert [line.split(":")[0] for line in made.left_out] == ["a recording that cannot be used"] * 2
-
-
-def test_the_same_bytes_on_both_sides_are_refused_before_any_feature(tmp_path: Path):
-    write_table(tmp_path, "one")
-    table = tmp_path / "one.csv"
-    (tmp_path / "again.wav").write_bytes((tmp_path / "one-ann-calm.wav").read_bytes())
-    table.write_text(table.read_text() + "\nagain.wav,calm,bob")
-    made = Corpus.from_csv(table)
-    with pytest.raises(ProtocolError, match=r"again\.wav in training.*calm\.wav.*byte for byte"):
-        refuse_same_recordings(made, make_folds(Protocol("leave_one_speaker_out"), made)[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance, Validation
+from serein.corpora.validation import same_content
 from serein.engine import usable_cores
 from serein.errors import SereinError
 from serein.untrusted import printable
@@ -135,11 +135,9 @@ def _measured(path: Path) -> Sound | str:
 
 def _copies(rows: Sequence[Utterance], sounds: Mapping[Path, Sound]) -> list[tuple[Utterance, ...]]:
     """Group the utterances whose samples are the same, in whatever kind of file."""
-    groups: defaultdict[str, list[Utterance]] = defaultdict(list)
-    for row in rows:
-        if row.path in sounds:
-            groups[sounds[row.path].sha256].append(row)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    heard = [row for row in rows if row.path in sounds]
+    groups = same_content([sounds[row.path].sha256 for row in heard])
+    return [tuple(heard[row] for row in group) for group in groups]
 
 
 def _spread(values: Sequence[float], digits: int) -> dict[str, float]:

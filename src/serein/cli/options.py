@@ -208,6 +208,7 @@ def prepared_recipe(
     """Read a recipe's corpora and extract their features, with a progress bar."""
     from serein.corpora.validation import speaker_warnings
     from serein.experiment.prepare import prepare
+    from serein.experiment.same_sound import duplicates_words
 
     prepared = prepare(
         recipe,
@@ -223,6 +224,8 @@ def prepared_recipe(
         echo(f"serein: {len(prepared.skipped)} recordings left out:", err=True)
     for reason in prepared.skipped.values():
         echo(f"  {reason}", err=True)
+    if prepared.duplicates:
+        echo(f"serein: left out: {duplicates_words(len(prepared.duplicates))}", err=True)
     for sentence in speaker_warnings(prepared.speakers):
         echo(f"serein: {sentence}", err=True)
     return prepared

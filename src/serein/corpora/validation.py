@@ -1,6 +1,6 @@
 """Validation of a corpus: duplicates, files that are missing, empty or no sound, unknown names.
 
-A duplicate of the same speaker and emotion is a warning: the recording counts twice. A duplicate
+A duplicate of the same speaker and emotion is a warning: training and tests use one. A duplicate
 under another speaker or emotion makes a score wrong and is an error, as is any difference from the
 official release.
 """
@@ -22,6 +22,7 @@ from serein.recordings import other_content
 from serein.untrusted import printable
 
 _Key = TypeVar("_Key", bound=Hashable)
+_Row = TypeVar("_Row")
 
 HEAD_BYTES = 512  # that say what a file is
 _SHOWN = 5  # how many examples a sentence gives
@@ -195,15 +196,21 @@ def speaker_warnings(speakers: Sequence[str]) -> list[str]:
 
 
 def duplicates(utterances: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:
-    """Find groups of utterances whose files have the same content."""
+    """Find groups of utterances whose files have the same bytes."""
     same_size = _by(utterances, lambda row: _size(row.path)).items()
     candidates = [row for size, rows in same_size if size and len(rows) > 1 for row in rows]
-    groups = _by(candidates, lambda row: _sha256(row.path)).values()
-    return [tuple(group) for group in groups if len(group) > 1]
+    groups = same_content([_sha256(row.path) for row in candidates])
+    return [tuple(candidates[row] for row in group) for group in groups]
 
 
-def _by(rows: Iterable[Utterance], key: Callable[[Utterance], _Key]) -> dict[_Key, list[Utterance]]:
-    groups: defaultdict[_Key, list[Utterance]] = defaultdict(list)
+def same_content(contents: Sequence[Hashable]) -> list[list[int]]:
+    """Group the rows whose contents are equal, where there are several."""
+    groups = _by(range(len(contents)), lambda row: contents[row]).values()
+    return [rows for rows in groups if len(rows) > 1]
+
+
+def _by(rows: Iterable[_Row], key: Callable[[_Row], _Key]) -> dict[_Key, list[_Row]]:
+    groups: defaultdict[_Key, list[_Row]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
     return groups

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from serein.corpora import CORPORA
+from serein.experiment.same_sound import duplicates_words
 from serein.untrusted import markdown, printable
 
 LIMITS = """\
@@ -39,6 +40,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         _inside(manifest),
         "## Trained on",
         _data_table(manifest["trained_on"]),
+        *_duplicates(manifest["trained_on"]),
         f"Licence of these weights: {manifest['licence']}.",
         "## Scores on unseen speakers",
         _score_table(manifest["scores"]),
@@ -212,6 +214,11 @@ def _data_table(rows: list[dict[str, Any]]) -> str:
             for row in rows
         ),
     )
+
+
+def _duplicates(rows: list[dict[str, Any]]) -> list[str]:
+    count = sum(row.get("duplicates", 0) for row in rows)
+    return [f"Left out: {duplicates_words(count)}."] if count else []
 
 
 def _score_table(rows: list[dict[str, Any]]) -> str:

@@ -28,6 +28,7 @@ from serein.evaluation.protocol import Fold
 from serein.experiment.cut_segments import cut_once
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.recipe_table import folder_of
+from serein.experiment.same_sound import refuse_shared, without_duplicates
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
 from serein.recordings import recordings
@@ -72,24 +73,24 @@ def read_unlabelled(
     if shared:
         raise CorpusError(f"{shared[0]} speaks in data.unlabelled and in data.corpora: keep one")
     if recipe.protocol.speaker_overlap == "refuse":
-        for copies in duplicates((*corpus, *found)):
-            if 0 < sum(clip.speaker in known for clip in copies) < len(copies):
-                names = " and ".join(str(clip.path) for clip in copies)
-                raise CorpusError(
-                    "data.unlabelled and data.corpora have the same recording, byte for byte: "
-                    f"{names}. Keep one"
-                )
+        refuse_shared(duplicates((*corpus, *found)), corpus, SHARED)
     return parts
 
 
-def read_bursts(recipe: Recipe, data: str | Path | None = None) -> Corpus | None:
+SHARED = "data.unlabelled and data.corpora have the same recording: {}. Keep one"
+
+
+def read_bursts(
+    recipe: Recipe, data: str | Path | None = None, bad: Container[Path] = ()
+) -> Corpus | None:
     """Read a recipe's vocal bursts, with emotions merged and left out as it says."""
     bursts = recipe.bursts
     if bursts is None:
         return None
     (corpus,) = read_corpora(recipe, data, names=(bursts.corpus,))
     mapping: dict[str, str | None] = {**bursts.merge, **dict.fromkeys(bursts.leave_out)}
-    return corpus.map_emotions(mapping)
+    usable = corpus.filter(predicate=lambda row: row.path not in bad)
+    return without_duplicates(usable.map_emotions(mapping))
 
 
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
@@ -103,7 +104,10 @@ def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:
 
 
 def describe_corpora(
-    sources: tuple[Corpus, ...], used: Corpus, unlabelled: tuple[Corpus, ...] = ()
+    sources: tuple[Corpus, ...],
+    used: Corpus,
+    unlabelled: tuple[Corpus, ...] = (),
+    duplicates: Container[Path] = (),
 ) -> list[dict[str, Any]]:
     """Describe, for each corpus, the clips that take part; those without labels last."""
     described = []
@@ -111,7 +115,9 @@ def describe_corpora(
         names = {clip.corpus for clip in source}
         clips = [clip for clip in used if clip.corpus in names]
         emotions = Counter(clip.emotion for clip in clips).most_common()
-        described.append(_about(source, clips) | {"emotions": dict(emotions)})
+        about = _about(source, clips) | {"emotions": dict(emotions)}
+        left_out = sum(clip.path in duplicates for clip in source)
+        described.append(about | ({"duplicates": left_out} if left_out else {}))
     return described + [
         _about(source, source.utterances) | {"emotions": {}, "labels": False}
         for source in unlabelled
@@ -199,13 +205,12 @@ def _no_sound(file: Path) -> str:
 
 def _refuse_in_corpus(files: Sequence[Path], corpus: Corpus) -> None:
     sounds = [Utterance(file, "", "", "") for file in files]
-    for copies in duplicates((*corpus, *sounds)):
-        if len({clip.corpus == "" for clip in copies}) == 2:
-            names = " and ".join(str(clip.path) for clip in copies)
-            raise CorpusError(
-                f"augmentation: a recording to be mixed in is in the corpus too: {names}; mixed "
-                "into training, it would be in the test part of another fold: leave it out"
-            )
+    refuse_shared(
+        duplicates((*corpus, *sounds)),
+        sounds,
+        "augmentation: a recording to be mixed in is in the corpus too: {}; mixed into training, "
+        "it would be in the test part of another fold: leave it out",
+    )
 
 
 def babble_parts(

@@ -29,6 +29,7 @@ from serein.evaluation.protocol import Fold
 from serein.evaluation.search.tuned import Tuned
 from serein.experiment.checks import front_end
 from serein.experiment.data import (
+    SHARED,
     AugmentingExtractor,
     babble_parts,
     balanced_weights,
@@ -52,7 +53,13 @@ from serein.experiment.fusion import (
 )
 from serein.experiment.inner_folds import check_inner_folds, check_search_folds
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
-from serein.experiment.splits import make_folds, refuse_same_recordings, refuse_same_sound
+from serein.experiment.same_sound import (
+    duplicates_words,
+    refuse_shared,
+    same_sound,
+    without_duplicates,
+)
+from serein.experiment.splits import make_folds
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import Extractor, extract
 from serein.features.frontend import FrontEnd
@@ -110,6 +117,8 @@ class Prepared:
         Vocal bursts, with emotions merged and left out as the recipe says.
     skipped : mapping of Path to str
         Recordings that cannot be used, and why.
+    duplicates : frozenset of Path
+        Recordings left out as duplicates of others of the same speaker and emotion.
     """
 
     recipe: Recipe
@@ -126,6 +135,7 @@ class Prepared:
     unlabelled_sources: tuple[Corpus, ...] = ()
     bursts: Corpus | None = None
     skipped: Mapping[Path, str] = field(default_factory=dict)
+    duplicates: frozenset[Path] = frozenset()
 
     @property
     def emotions(self) -> list[str]:
@@ -157,19 +167,22 @@ class Prepared:
     @property
     def corpora(self) -> list[dict[str, Any]]:
         """What took part of each corpus, also of those without labels, as plain values."""
-        return describe_corpora(self.sources, self.corpus, self.unlabelled_sources)
+        return describe_corpora(self.sources, self.corpus, self.unlabelled_sources, self.duplicates)
 
     @property
     def left_out(self) -> list[str]:
         """A sentence for each emotion of a corpus that does not take part."""
-        used, named = set(self.corpus.paths), self.recipe.data.leave_out
+        used, named = {*self.corpus.paths, *self.duplicates}, self.recipe.data.leave_out
         clips = (clip for source in self.sources for clip in source if clip.path not in used)
         lost = Counter((clip.corpus, clip.emotion) for clip in clips)
         why = {True: "left out by the recipe", False: "the other side of the split has none"}
-        return [
+        lines = [
             f"{count} clips of {emotion} in {corpus}: {why[emotion in named]}"
             for (corpus, emotion), count in sorted(lost.items())
-        ] + [f"a recording that cannot be used: {reason}" for reason in self.skipped.values()]
+        ]
+        if self.duplicates:
+            lines.append(duplicates_words(len(self.duplicates)))
+        return lines + [f"a recording that cannot be used: {why}" for why in self.skipped.values()]
 
     @property
     def voice(self) -> Array:
@@ -254,7 +267,8 @@ def prepare(
         If the corpora or their speakers do not allow what the recipe says; raised before any
         features are extracted.
     EncoderError, AudioError
-        If the encoder or recordings cannot be used.
+        If the encoder or recordings cannot be used; a duplicate cannot, whose speaker or emotion
+        is another.
     """
     bad: dict[Path, str] = {}
     while True:
@@ -280,17 +294,18 @@ def _prepare(
     *,
     download: bool,
     search: bool,
+    duplicates: frozenset[Path] = frozenset(),
 ) -> Prepared:
     """Prepare a recipe without some of its recordings."""
     sources = _without(bad, read_corpora(recipe, data, cache=cache))
     others = _without(bad, read_corpora(recipe, data, names=recipe.data.public, cache=cache))
-    corpus = combine(recipe, sources)
+    whole, overlap = combine(recipe, sources), recipe.protocol.speaker_overlap
+    corpus = without_duplicates(_without(duplicates, (whole,))[0], overlap=overlap)
+    duplicates = frozenset(whole.paths) - frozenset(corpus.paths)
     without = _without(bad, read_unlabelled(recipe, data, corpus, cache))
-    bursts = read_bursts(recipe, data)
+    bursts = read_bursts(recipe, data, bad)
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
-    if recipe.protocol.speaker_overlap == "refuse":
-        refuse_same_recordings(corpus, folds)
     if search:
         check_search_folds(recipe, corpus)
     else:
@@ -302,12 +317,18 @@ def _prepare(
         X = read_vectors(recipe.features.table, corpus)
         widths = widths_of(X, modalities)
         X = beside(X, modalities)
-        return Prepared(recipe, corpus, sources, folds, words, None, X, widths=widths)
+        return Prepared(
+            *(recipe, corpus, sources, folds, words, None, X), widths=widths, duplicates=duplicates
+        )
     front = _front(recipe, weights, download=download)
     times, clips = recipe.augmentation.per_clip, len(corpus)
     arrays = describe(corpus, front, cache, progress_bar)
-    if recipe.protocol.speaker_overlap == "refuse":
-        refuse_same_sound(corpus, folds, arrays)
+    kept = without_duplicates(corpus, same_sound(corpus.utterances, arrays), overlap=overlap)
+    if len(kept) < len(corpus):  # in other kinds of file; the features of all are cached
+        given = (recipe, data, weights, cache, progress_bar, bad)
+        duplicates = frozenset(whole.paths) - frozenset(kept.paths)
+        return _prepare(*given, download=download, search=search, duplicates=duplicates)
+    plain = list(arrays)
     for number in range(times):
         extractor = AugmentingExtractor(
             *(front, recipe.augmentation, number, recipe.protocol.seed), sounds=sounds
@@ -324,12 +345,17 @@ def _prepare(
     public = stack(known, front) if known else None
     unlabelled = None
     if more is not None:
-        voices = stack(describe(more, front, cache, progress_bar), front)
+        extracted = describe(more, front, cache, progress_bar)
+        if overlap == "refuse":
+            groups = same_sound((*corpus, *more), [*plain, *extracted])
+            refuse_shared(groups, corpus, SHARED)
+        voices = stack(extracted, front)
         speakers = np.array([clip.speaker for clip in more])
         unlabelled = Unlabelled(beside(voices, rest), speakers)
     return Prepared(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
         *(augmented, public, widths_of(X, modalities), unlabelled, without, bursts),
+        duplicates=duplicates,
     )
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from serein.corpora import Corpus
-from serein.corpora.validation import duplicates
 from serein.errors import CorpusError, ProtocolError, unknown_name
 from serein.evaluation import protocol as protocols
 from serein.evaluation.protocol import Fold
@@ -131,39 +128,6 @@ def common_emotions(protocol: Protocol, corpus: Corpus) -> Corpus:
             f'needs 2 ({each}): merge emotions under [data], as in merge = {{ calm = "neutral" }}'
         )
     return corpus.filter(emotions=common) if len(known) > 1 else corpus
-
-
-def refuse_same_recordings(corpus: Corpus, folds: list[Fold]) -> None:
-    """Raise if a file of a test part is, byte for byte, in its training part too."""
-    row = {clip.path: number for number, clip in enumerate(corpus)}
-    groups = [[row[clip.path] for clip in copies] for copies in duplicates(corpus.utterances)]
-    _refuse_across(groups, corpus, folds, "the same recording, byte for byte")
-
-
-def refuse_same_sound(
-    corpus: Corpus, folds: list[Fold], features: Sequence[npt.NDArray[np.float32]]
-) -> None:
-    """Raise if a recording of a test part is in its training part too, in another kind of file.
-
-    Features of the same samples are the same, and those of others are not.
-    """
-    rows: defaultdict[bytes, list[int]] = defaultdict(list)
-    for number, array in enumerate(features):
-        rows[hashlib.sha256(array.tobytes()).digest()].append(number)
-    groups = [group for group in rows.values() if len(group) > 1]
-    _refuse_across(groups, corpus, folds, "the same sound, though the files differ")
-
-
-def _refuse_across(groups: list[list[int]], corpus: Corpus, folds: list[Fold], what: str) -> None:
-    """Raise if rows that are copies of each other are on both sides of a fold."""
-    for number, (train, test) in enumerate(folds):
-        for rows in groups:
-            trained, tested = np.intersect1d(rows, train), np.intersect1d(rows, test)
-            if trained.size and tested.size:
-                raise ProtocolError(
-                    f"fold {number} has {corpus.paths[trained[0]].name} in training and, as "
-                    f"{corpus.paths[tested[0]].name}, in test: {what}. Keep one"
-                )
 
 
 def _speakers(corpus: Corpus) -> list[str]:
