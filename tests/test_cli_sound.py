@@ -1,10 +1,8 @@
-"""The commands on sound alone, as real processes."""
+"""The commands on sound alone."""
 
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +10,12 @@ import pytest
 import soundfile
 
 import serein
+from command_line import run, run_process
 from serein.features.feature_sets import SETS
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 VOICE = SAMPLES / "espeak-german.flac"
 RATE_HZ = 16_000
-
-
-def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "serein", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == status, done.stderr
-    return done
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -34,7 +25,7 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 def test_features_gives_a_row_a_file(tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
-    run("features", SAMPLES, "--set", "mfcc,formants", "--out", out, "--cache", tmp_path)
+    run_process("features", SAMPLES, "--set", "mfcc,formants", "--out", out, "--cache", tmp_path)
     rows = rows_of(out)
     assert [Path(row["file"]).name for row in rows] == sorted(
         file.name for file in SAMPLES.glob("*.flac")
