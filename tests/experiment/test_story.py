@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +14,11 @@ import soundfile
 import torch
 
 import serein
-from serein.cli import main
+from command_line import run
 from serein.errors import AudioError, BundleError, SettingError
-from serein.experiment import bursts, speech
+from serein.experiment import bursts, speech, train
+from serein.experiment.export import torch_graph
+from serein.features.encoder import SpeechEncoder
 from serein.inference.bundle import read_bundle, write_bundle
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.stream import History, UtteranceTimeline
@@ -89,16 +89,25 @@ zh = "闷闷不乐"
 
 def serein_command(*arguments: str | Path, status: int = 0) -> str:
     """Run in this process: torch takes seconds to start, and other tests start a process."""
-    said = io.StringIO()
-    code: object = 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
-        patch.setattr(sys, "argv", ["serein", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-    assert code == status, said.getvalue()
-    return said.getvalue()
+    done = run(*arguments, status=status)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_graph_an_encoder() -> Iterator[None]:
+    """Write the graph of an encoder once: two recipes here have the same."""
+    graphs: dict[str, bytes] = {}
+    encoder_graph = torch_graph.encoder_graph
+
+    def kept(encoder: SpeechEncoder) -> bytes:
+        name = encoder.fingerprint
+        graphs[name] = graphs.get(name) or encoder_graph(encoder)
+        return graphs[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place in (train, torch_graph):
+            patch.setattr(place, "encoder_graph", kept)
+        yield
 
 
 def test_evaluate_writes_the_scores(studio: Path, tmp_path: Path) -> None:
