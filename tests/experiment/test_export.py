@@ -243,10 +243,10 @@ def pooled() -> Any:
     [
         lambda: network("lstm"),  # torch's newer exporter
         lambda: network("rnn"),  # its older one
-        lambda: BaggingClassifier(network("lstm"), 2, random_state=0),
-        lambda: VotingClassifier([("n", network("rnn")), ("p", pooled())], voting="soft"),
+        lambda: BaggingClassifier(network("mlp"), 2, random_state=0),
+        lambda: VotingClassifier([("n", network("mlp")), ("p", pooled())], voting="soft"),
         lambda: StackingClassifier(
-            [("n", network("lstm")), ("p", pooled())], LogisticRegression(), cv=2
+            [("n", network("mlp")), ("p", pooled())], LogisticRegression(), cv=2
         ),
     ],
     ids=["lstm", "rnn", "bagging", "voting", "stacking"],
