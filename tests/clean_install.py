@@ -1,7 +1,7 @@
 """Install what `make dist` built where nothing else is: `python tests/clean_install.py`.
 
-On every Python of 3.11, 3.12 and 3.13 that is found, the wheel, which was built from the sdist; on
-the first also what the image holds, by its hashes.
+On every Python of 3.11, 3.12 and 3.13 that is found, the wheel, which was built from the sdist: on
+the first with what the image holds, by its hashes; on the others as anybody installs it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,10 @@ def main() -> None:
     print(f"not here: {', '.join(sorted({*VERSIONS} - {*pythons})) or 'none'}")
     if not pythons:
         sys.exit(f"none of Python {', '.join(VERSIONS)} is here")
-    first = next(iter(pythons.items()))
-    pinned = ["-c", ROOT / "constraints.txt"]
-    work: list[tuple[str, Path, list[list[object]]]] = [
-        (*each, [[*pinned, wheel]]) for each in pythons.items()
-    ]
-    work.append((*first, [HASHED, ["--no-index", "--no-deps", wheel]]))
+    first, *others = pythons.items()
+    hashed = [HASHED, ["--no-index", "--no-deps", wheel]]
+    pinned: list[list[object]] = [["-c", ROOT / "constraints.txt", wheel]]
+    work = [(*first, hashed), *((*each, pinned) for each in others or [first])]
     with ThreadPoolExecutor(2) as pool:
         for line in pool.map(lambda each: check(*each), work):
             print(line)
@@ -89,11 +87,11 @@ def check(version: str, python: Path, installs: list[list[object]]) -> str:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
-        run([python, "-m", "venv", home / "venv"], home)
+        run([python, "-m", "venv", "--without-pip", home / "venv"], home)
         own = home / "venv" / "bin" / "python"
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", own]
         for what in installs:
-            pip = [own, "-m", "pip", "install", "--quiet", "--no-compile"]
-            run([*pip, "--disable-pip-version-check", *what], home)
+            run([*pip, "install", "--quiet", "--no-compile", *what], home)
         shutil.copy(ROOT / "samples" / SAMPLE, home / "voice.flac")
         serein = home / "venv" / "bin" / "serein"
         said = run([serein, "predict", "voice.flac", "--json"], home)
@@ -101,7 +99,7 @@ def check(version: str, python: Path, installs: list[list[object]]) -> str:
         if json.loads(said)["emotion"] != emotion:
             sys.exit(f"Python {version}: the command says {said}, the library {emotion}")
         named = run([serein, "--version"], home).strip()
-        run([own, "-m", "pip", "check", "--disable-pip-version-check"], home)
+        run([*pip, "check"], home)
     package = Path(str(installs[-1][-1])).name + " by hashes" * (len(installs) > 1)
     took_s = time.monotonic() - begin
     return f"Python {version}, {package}: {named}, {emotion}, {took_s:.0f} s"
