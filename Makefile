@@ -179,9 +179,10 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@$(BIN)/python -m compileall -q src/serein
 	@touch $@
 
+SELDOM := /(tests?|testing|rllib)/|/transformers/models/|/moto/|/ray/(data|serve|train|tune)/
 $(VENV)/.test: $(VENV)/.core requirements-dev.txt
 	@$(PIP) --no-compile -e '.[face,formats,gpu,mic,privacy,scale,serve,sound,speakers,text,train]' -r requirements-dev.txt
-	@$(BIN)/python -m compileall -q -j 0 -x '/(tests?|rllib)/' $(VENV)/lib > /dev/null 2>&1 \
+	@$(BIN)/python -m compileall -q -j 0 -x '$(SELDOM)' $(VENV)/lib > /dev/null 2>&1 \
 	  || true  # pip takes one core for it
 	@touch $@
 

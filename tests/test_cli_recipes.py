@@ -37,6 +37,8 @@ from made_corpus import (
 from serein import cli
 from serein.training.checkpoint import read_state
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:

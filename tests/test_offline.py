@@ -32,6 +32,8 @@ from made_videos import chirp, clip, scene
 from serein import cli
 from serein.errors import EncoderError
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 FENCE = TESTS / "fence"
 HOUSE = Path(serein.__file__).parent

@@ -37,6 +37,8 @@ from serein.cli import app
 from serein.experiment.recipe import Recipe
 from serein.experiment.recipe_file import make_recipe
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "README.zh.md"]
 BLOCK = re.compile(

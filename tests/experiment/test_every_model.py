@@ -32,6 +32,8 @@ from serein.models.catalogue import MODELS
 from serein.training import balance
 from serein.training.generative import ConditionalWGAN
 
+pytestmark = pytest.mark.slow
+
 PITCH_HZ = {"anger": 300.0, "sadness": 110.0}
 SPEAKERS, TAKES = 3, 3
 SMALL: dict[str, dict[str, Any]] = {

@@ -23,6 +23,8 @@ from serein.inference.bundle import read_bundle, write_bundle
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.stream import History, UtteranceTimeline
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 16_000
 PITCH_HZ = {"anger": 300.0, "sullen": 110.0}  # the latter is no emotion that serein knows
 

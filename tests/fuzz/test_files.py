@@ -12,6 +12,8 @@ from hostile import REFUSALS
 
 from made_graphs import with_external_data
 
+pytestmark = pytest.mark.slow
+
 GROWN_MB = 200
 
 
