@@ -19,6 +19,7 @@ from serein.emotions import circumplex
 ROOT = Path(__file__).parents[1]
 VOICE = ROOT / "samples" / "espeak-german.flac"
 RATE_HZ = 16_000
+IN_VAIN = ("recipes/emodb.toml", "--data", "samples", "--out", "README.md")
 
 
 def test_one_file_one_line() -> None:
@@ -207,6 +208,11 @@ def test_a_recording_over_the_limit() -> None:
         (["plot", "samples/espeak-german.flac", "--out", "x.gif"], "name the picture .png"),
         (["features", "samples", "--set", "nope", "--out", "x.csv"], "unknown feature set"),
         (["export", "nope", "--out", "x"], "unknown model 'nope'"),
+        (["export", "emodb", "--out", "README.md/x"], "cannot write README.md/x: Not a dir"),
+        (["export", "emodb", "--out", "src"], "src also holds serein"),
+        (["train", *IN_VAIN], "cannot write README.md: "),
+        (["evaluate", *IN_VAIN], "cannot write README.md: "),
+        (["tune", *IN_VAIN], "cannot make the folder README.md: "),
         (["listen", "--file", "x.wav"], "there is no such file"),
         (["cache", "nope"], "No such command"),
     ],

@@ -13,7 +13,14 @@ import pytest
 from pyarrow import parquet
 
 from serein.errors import ResultsError, SereinError
-from serein.tables import make_folder, read_rows, write_rows, write_table, write_whole
+from serein.tables import (
+    check_writable,
+    make_folder,
+    read_rows,
+    write_rows,
+    write_table,
+    write_whole,
+)
 
 KEYS = {"file": ["a.wav", "b, c.wav"], "time_s": [0.0, 0.01]}
 COLUMNS = ["f0_hz", "voicing"]
@@ -151,6 +158,9 @@ def test_what_cannot_be_written_is_a_results_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResultsError, match=r"cannot make the folder .*file"):
         make_folder(tmp_path / "file")
+    with pytest.raises(ResultsError, match=r"cannot write .*file/x: Not a directory"):
+        check_writable(tmp_path / "file" / "x")
+    check_writable(tmp_path / "new" / "x")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
@@ -184,3 +194,5 @@ def test_a_read_only_disk_is_named_by_the_file_that_was_wanted() -> None:
         pytest.skip("no disk here is mounted read-only")
     with pytest.raises(ResultsError, match=r"cannot write .*x\.csv: (Read-only|Permission)"):
         write_rows(folder / "x.csv", ["a"], [])
+    with pytest.raises(ResultsError, match=r"cannot write .*gone/x: (Read-only|Permission)"):
+        check_writable(folder / "gone" / "x")

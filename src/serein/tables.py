@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def check_table(target: str | Path, formats: Iterable[str] | None = None) -> Pat
         raise ResultsError(f"{target}: {unknown_name('format', target.suffix, known)}")
     if not target.absolute().parent.is_dir():
         raise ResultsError(f"{target}: there is no folder {target.parent}; make it first")
+    check_writable(target.parent)
     if target.suffix == ".parquet":
         _pyarrow()
     return target
@@ -107,7 +109,19 @@ def make_folder(folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsError(f"cannot make the folder {folder}: {reason_of(error)}") from error
+    check_writable(folder)
     return folder
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be written into a folder, there or not, before the work is done."""
+    check_output(folder)
+    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        with TemporaryFile(dir=place) as file:
+            file.write(b"serein")
+    except OSError as error:
+        raise ResultsError(f"cannot write {folder}: {reason_of(error)}") from error
 
 
 @contextmanager

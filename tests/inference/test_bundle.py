@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import serein
-from serein.errors import BundleError
+from serein.errors import BundleError, ResultsError
 from serein.inference.bundle import (
     CARD,
     MANIFEST,
@@ -268,6 +268,22 @@ def test_writing_over_other_files_is_refused(folder: Path) -> None:
     (folder / "thesis.docx").write_text("precious")
     with pytest.raises(BundleError, match=r"also holds thesis\.docx"):
         write_bundle(folder, bundle.manifest, model=b"", card="", notice="")
+
+
+def test_a_full_disk_leaves_no_part_of_a_bundle_and_the_earlier_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")
+    bundle, before = read_bundle(folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # less than the network
+    try:
+        for place in (tmp_path / "new", folder):
+            with pytest.raises(ResultsError, match=f"cannot write {place}: File too large"):
+                write_bundle(place, bundle.manifest, model=bundle.files[MODEL], card="", notice="")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+    assert read_bundle(folder) == bundle
 
 
 @pytest.mark.parametrize("name", ["multi", "emodb"])

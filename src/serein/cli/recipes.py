@@ -59,9 +59,11 @@ def train(
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import on_unseen_corpora
     from serein.experiment.train import fit, pack, refuse_unpackable
+    from serein.inference.bundle import check_bundle_folder
 
     refuse_unpackable(wanted)
-    int8 = wanted.encoder is not None
+    int8, folder = wanted.encoder is not None, out or Path("runs") / wanted.name
+    check_bundle_folder(folder)
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(
             wanted, data, weights, cache, download=download, skip_bad=skip_bad
@@ -74,7 +76,6 @@ def train(
         if unseen is not None:
             show_scores(unseen)
         fitted = fit(prepared, cache=cache, progress_bar=progress_bar)
-    folder = out or Path("runs") / wanted.name
     pack(fitted, prepared, evaluation, folder, unseen=unseen)
     echo(f"written: {folder}")
 
@@ -233,6 +234,7 @@ def evaluate(
     wanted = chosen_recipe(recipe, corpus, model, features, split, data)
     from serein.experiment.evaluate import evaluate as evaluate_recipe
     from serein.experiment.evaluate import write_evaluation
+    from serein.tables import check_writable
 
     if stress and wanted.features and wanted.features.table:
         raise RecipeError("features read from a table have no sound to change: leave --stress out")
@@ -241,6 +243,8 @@ def evaluate(
             "--stress changes the voice, and fused predictions do not follow from it alone: train "
             "a bundle, and give it to `serein stress`"
         )
+    if out:
+        check_writable(out)
     with running_on(engine, address=address, jobs=jobs):
         prepared = prepared_recipe(
             wanted, data, weights, cache, download=download, skip_bad=skip_bad

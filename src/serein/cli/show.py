@@ -95,17 +95,15 @@ def print_table(table: Table) -> None:
 
 
 def check_target(target: Path, *sources: Path) -> None:
-    """Raise if the folder to write to is not there, or a file is read that would be written."""
+    """Raise if a file cannot be written there, or is a recording that is read."""
+    from serein.tables import check_writable
+
     for source in sources:
         if target.exists() and source.exists() and target.samefile(source):
             raise SereinError(f"{target} is the recording itself; name another file to write")
-    check_folder(target)
-
-
-def check_folder(target: Path) -> None:
-    """Raise if the folder to write to is not there."""
     if not target.parent.is_dir():
         raise SereinError(f"{target}: there is no folder {target.parent}; make it first")
+    check_writable(target.parent)
 
 
 def check_picture(target: Path, file: Path) -> None:

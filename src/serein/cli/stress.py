@@ -64,11 +64,14 @@ def stress(
     from serein.analysis.clips import find_corpus
     from serein.analysis.robustness import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
+    from serein.tables import check_writable
 
     try:
         chosen = choose_conditions(conditions.split(",")) if conditions else CONDITIONS
     except SettingError as error:
         raise SereinError(f"--conditions: {error}; separate several with commas") from error
+    if out:
+        check_writable(out)
     recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
     with progress_bar("stress") as progress:
         report = stress_model(

@@ -21,18 +21,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serein.archives import open_zip
 from serein.emotions import EMOTIONS, label_name
-from serein.errors import BundleError, SettingError
-from serein.tables import write_whole
+from serein.errors import BundleError, ResultsError, SettingError, reason_of
+from serein.tables import check_writable, write_whole
 from serein.untrusted import check_file_name
 
 FORMAT = "serein-bundle"
@@ -127,6 +130,15 @@ def read_bundle(place: str | Path) -> Bundle:
     return Bundle(place, manifest, files, hashlib.sha256(listed or b"").hexdigest())
 
 
+def check_bundle_folder(folder: Path) -> None:
+    """Check that a bundle can be written as a folder, before the work is done."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    odd = sorted(entry.name for entry in there if entry.name not in MAX_SIZES)
+    if odd:
+        raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
+    check_writable(folder)
+
+
 def write_bundle(
     folder: str | Path,
     manifest: dict[str, Any],
@@ -153,11 +165,7 @@ def write_bundle(
     full = {"format": FORMAT, "version": 1} | manifest
     full["version"] = 3 if personal else 2 if adaptation or bursts else 1
     _check_manifest(folder, full)
-    folder.mkdir(parents=True, exist_ok=True)
-    ours = {*MAX_SIZES}
-    odd = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
-    if odd:
-        raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
+    check_bundle_folder(folder)
     contents = {
         MANIFEST: (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode(),
         model_file: model,
@@ -169,12 +177,30 @@ def write_bundle(
     for name, data in contents.items():
         _check_size(folder, name, len(data))
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in contents.items()]
-    for name in (SUMS, MODEL, ARRAYS, ADAPTATION, BURSTS, PERSONAL):
-        (folder / name).unlink(missing_ok=True)
-    for name, data in contents.items():
-        write_whole(folder / name, data)
-    write_whole(folder / SUMS, "".join(lines).encode())  # last: without it there is no bundle
+    _write_files(folder, contents | {SUMS: "".join(lines).encode()})
     return folder
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write all files or none: beside the folder, or within one that is there, then moved."""
+    new = not folder.exists()
+    name = f".{folder.name[:48]}.{os.urandom(8).hex()}.unfinished"
+    work = (folder.parent if new else folder) / name
+    try:
+        work.mkdir(parents=True)
+        for name, data in contents.items():
+            (work / name).write_bytes(data)
+        if new:
+            work.rename(folder)
+            return
+        for name in MAX_SIZES:  # of an earlier bundle
+            (folder / name).unlink(missing_ok=True)
+        for name in contents:  # the sums are last: without them there is no bundle
+            (work / name).replace(folder / name)
+    except OSError as error:
+        raise ResultsError(f"cannot write {folder}: {reason_of(error)}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def zip_bundle(folder: str | Path, target: str | Path) -> Path:

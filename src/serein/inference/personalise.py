@@ -16,13 +16,13 @@ from serein.inference.bundle import (
     MODEL,
     NOTICE,
     Bundle,
+    check_bundle_folder,
     read_bundle,
     write_bundle,
 )
 from serein.inference.load import find_model
 from serein.inference.recognizer import Recognizer, model_of
 from serein.inference.window_model import checked_labels
-from serein.tables import make_folder
 from serein.untrusted import check_file_name, markdown, printable
 
 
@@ -71,13 +71,14 @@ def personalise(
     bundle = read_bundle(find_model(model))
     if out.resolve() == bundle.place.resolve():
         raise BundleError(f"{out} is the model itself: name another folder")
+    check_bundle_folder(out)
     recognizer = Recognizer(bundle, threads=threads)
     recognizer.learn(recordings, emotions)
     learnt = model_of(recognizer).adaptation.learnt.personal
     named, labels = checked_labels(emotions, bundle.labels)
     manifest = _manifest(bundle, name, labels, dict(sorted(Counter(named).items())), licence)
     return write_bundle(
-        make_folder(out),
+        out,
         manifest,
         model=bundle.files[MODEL],
         card=_card(bundle, manifest),

@@ -22,6 +22,7 @@ from serein.inference.bundle import (
     NOTICE,
     PERSONAL,
     Bundle,
+    check_bundle_folder,
     read_bundle,
     write_bundle,
     zip_bundle,
@@ -29,6 +30,7 @@ from serein.inference.bundle import (
 from serein.inference.load import find_model
 from serein.inference.recognizer import Recognizer, model_of
 from serein.recordings import recordings
+from serein.tables import check_writable
 from serein.untrusted import printable
 
 Array = npt.NDArray[np.float32]
@@ -41,6 +43,10 @@ def convert(model: str | Path, out: Path, *, int8: bool, audio: Sequence[Path] =
         raise BundleError(f"{original.place} holds arrays, not a network: nothing to quantise")
     if out.exists() and out.resolve() == original.place.resolve():
         raise BundleError(f"{out} is the bundle itself; name another folder or .zip file")
+    if out.suffix == ".zip":
+        check_writable(out.parent)
+    else:
+        check_bundle_folder(out)
     file = ARRAYS if ARRAYS in original.files else MODEL
     graph = quantise(original.files[file]) if int8 else original.files[file]
     with tempfile.TemporaryDirectory() as work:
