@@ -327,6 +327,17 @@ def test_channels_that_differ_are_told_in_one_line(call: Path) -> None:
     assert line.endswith(notice)
 
 
+def test_notices_are_in_chinese_too(call: Path) -> None:
+    voice, _ = soundfile.read(VOICE)
+    against = call.with_name("against.wav")
+    soundfile.write(against, np.stack([voice, -voice], axis=1), RATE_HZ)
+    call.with_name("note.txt").touch()
+    said = run("predict", call.parent, "--lang", "zh", status=1).stderr
+    assert f"serein: {call}：2 个声道内容不同，已取平均" in said
+    assert f"serein: {against}：2 个声道平均后互相抵消；已改用最响的第 1 声道" in said
+    assert f"serein: {call.parent}：有 1 个文件未读取：1 .txt\n" in said
+
+
 def test_each_channel_has_a_line_and_rows_in_a_timeline(call: Path) -> None:
     lines = run("predict", call, "--channels", "each").stdout.splitlines()
     found = serein.load().predict(call, channels="each")

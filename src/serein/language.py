@@ -1,7 +1,8 @@
 """What is shown to people, in English or Chinese; ``chinese.json`` has all but names of emotions.
 
 It maps English texts to Chinese ones with the same places for numbers and names, and regular
-expressions of what an error says after a name to what it says in Chinese, with the same groups.
+expressions of what an error or a notice says after a name to what it says in Chinese, with the
+same groups.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def translated(text: str, lang: str) -> str:
 
 
 def error_text(error: object, lang: str) -> str:
-    """Write why an input failed; in Chinese with the English words where there are no others."""
+    """Write an error or a notice; in Chinese with the English words where there are no others."""
     if lang == Language.en:
         return str(error)
     for pattern, words in _chinese()["errors"].items():

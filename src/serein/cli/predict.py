@@ -274,7 +274,7 @@ def _predict_each(
                 print_error(name, prediction, as_json=output.as_json, lang=lang)
             else:
                 output.add(prediction)
-        failed |= print_not_read(str(entry), found, as_json=output.as_json)
+        failed |= print_not_read(str(entry), found, as_json=output.as_json, lang=lang)
     output.close()
     return failed
 
@@ -457,7 +457,7 @@ def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str
             print_error(entry, error, as_json=False, lang=lang)
             continue
         found |= dict.fromkeys(map(str, listing.files))
-        print_not_read(entry, listing, as_json=False)
+        print_not_read(entry, listing, as_json=False, lang=lang)
         for path, _, reason in listing.not_read:
             not_read[str(path)] = {"file": str(path), "error": f"{path}: {reason}"}
     return list(found), list(not_read.values()), failed

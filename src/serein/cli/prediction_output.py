@@ -11,7 +11,7 @@ import typer
 
 from serein.cli.language import adaptation_text, affect_text, prediction_text
 from serein.cli.show import echo, print_json
-from serein.language import Language, translated
+from serein.language import Language, error_text, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def make_output(
 ) -> Output:
     """Make what shows predictions."""
     if form is not Form.text:
-        return FormatOutput(form, out, chinese=lang is Language.zh)
+        return FormatOutput(form, out, lang)
     return JsonLines(timeline) if as_json else Lines(timeline, affect, lang)
 
 
@@ -96,7 +96,7 @@ class Lines:
         """Print the lines of a recording."""
         from serein.inference.prediction import Lane, lane_name
 
-        print_notices(prediction)
+        print_notices(prediction, self._lang)
         lang = self._lang
         name = (prediction.file or "").ljust(self._width)
         count, zh = len({lane.channel for lane in prediction.lanes}), lang is Language.zh
@@ -133,10 +133,10 @@ class FormatOutput:
 
     as_json = False
 
-    def __init__(self, form: Form, folder: Path | None, *, chinese: bool) -> None:
+    def __init__(self, form: Form, folder: Path | None, lang: Language) -> None:
         from serein.tables import make_folder
 
-        self._form, self._chinese = form, chinese
+        self._form, self._lang, self._chinese = form, lang, lang is Language.zh
         if folder is None and form is Form.audformat:
             raise typer.BadParameter("--format audformat is a folder of files: add --out FOLDER")
         self._folder = None if folder is None else make_folder(folder)
@@ -155,7 +155,7 @@ class FormatOutput:
         from serein.inference.formats import FORMATS
         from serein.tables import write_whole
 
-        print_notices(prediction)
+        print_notices(prediction, self._lang)
         if self._form is Form.audformat:
             self._all.append(prediction)
             return
@@ -178,7 +178,8 @@ class FormatOutput:
         if self._all:
             for name, content in audformat_files(self._all, self._chinese).items():
                 write_whole(self._folder / name, content)
-        echo(f"{len(self._all or self._names)} written: {self._folder}")
+        said = translated("{} written: {}", self._lang)
+        echo(said.format(len(self._all or self._names), self._folder))
 
     def _free_name(self, stem: str, suffix: str) -> str:
         """Name a file as its recording; those of the same name in other folders get a number."""
@@ -189,7 +190,7 @@ class FormatOutput:
         return name
 
 
-def print_notices(prediction: Prediction) -> None:
+def print_notices(prediction: Prediction, lang: Language) -> None:
     """Print on standard error what is to be known of a recording."""
     for notice in prediction.notices:
-        echo(f"serein: {prediction.file}: {notice}", err=True)
+        echo(f"serein: {error_text(f'{prediction.file}: {notice}', lang)}", err=True)

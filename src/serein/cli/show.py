@@ -58,12 +58,14 @@ def print_what_to_try() -> None:
     TO_TRY.clear()
 
 
-def print_not_read(entry: str, listing: Listing, *, as_json: bool) -> bool:
+def print_not_read(
+    entry: str, listing: Listing, *, as_json: bool, lang: Language = Language.en
+) -> bool:
     """Print what of a folder is not read: each as JSON, or counted; tell whether there is any."""
     for other in listing.not_read if as_json else ():
         print_json({"file": str(other.path), "error": f"{other.path}: {other.reason}"})
     if listing.not_read and not as_json:
-        echo(f"serein: {entry}: {listing.summary()}", err=True)
+        echo(f"serein: {error_text(f'{entry}: {listing.summary()}', lang)}", err=True)
     return bool(listing.not_read)
 
 
