@@ -376,6 +376,21 @@ def test_a_damaged_entry_is_a_miss_and_written_anew(tmp_path: Path, damage: str)
     np.testing.assert_array_equal(np.load(entry), whole)
 
 
+def test_wrong_numbers_are_a_miss_and_an_older_entry_is_believed(tmp_path: Path):
+    files, cache = write(tmp_path, 0.5), tmp_path / "cache"
+    (whole,) = extract(files, Counting(), cache=cache)
+    (entry,) = cache.rglob("*.npy")
+    content = entry.read_bytes()
+    entry.write_bytes(content[:-4])  # without the checksum
+    older, wrong = Counting(), Counting()
+    np.testing.assert_array_equal(extract(files, older, cache=cache)[0], whole)
+    assert older.done == []
+    entry.write_bytes(content[:-8] + bytes([content[-8] ^ 1]) + content[-7:])
+    np.testing.assert_array_equal(extract(files, wrong, cache=cache)[0], whole)
+    assert wrong.done == [0.5]
+    assert entry.read_bytes() == content
+
+
 def test_without_a_place_for_a_cache_all_is_computed(tmp_path: Path):
     files, cache = write(tmp_path, 0.5), tmp_path / "file"
     cache.write_text("in the way")

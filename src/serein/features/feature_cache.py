@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Protocol
@@ -135,7 +137,9 @@ def cached_features(
         with kept_or_not(folder):
             private_folder(folder)
             with private_file(cached) as part:
-                np.save(part, array, allow_pickle=False)
+                entry = BytesIO()
+                np.save(entry, array, allow_pickle=False)
+                part.write(entry.getvalue() + _checksum(entry.getvalue()))
     return array
 
 
@@ -145,12 +149,19 @@ def _read(cached: Path) -> Array | None:
     if opened is None:
         return None
     with opened:
-        try:
-            array: Array = np.lib.format.read_array(opened, allow_pickle=False)
-        except Exception:  # the header alone has many ways to be damaged
-            return None
+        content = BytesIO(opened.read())
+    try:
+        array: Array = np.lib.format.read_array(content, allow_pickle=False)
+    except Exception:  # the header alone has many ways to be damaged
+        return None
+    end = content.tell()
+    whole = content.read() in (b"", _checksum(content.getvalue()[:end]))  # older ones have none
     fits = array.dtype == np.float32 and array.ndim in (1, 2) and array.size
-    return array if fits and np.isfinite(array).all() else None
+    return array if whole and fits and np.isfinite(array).all() else None
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(4, "little")
 
 
 def list_cache(cache: Path) -> dict[str, list[Path]]:
