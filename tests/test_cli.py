@@ -212,7 +212,7 @@ def test_a_recording_over_the_limit() -> None:
         (["export", "emodb", "--out", "src"], "src also holds serein"),
         (["train", *IN_VAIN], "cannot write README.md: "),
         (["evaluate", *IN_VAIN], "cannot write README.md: "),
-        (["tune", *IN_VAIN], "cannot make the folder README.md: "),
+        (["tune", *IN_VAIN], "cannot write README.md: "),
         (["listen", "--file", "x.wav"], "there is no such file"),
         (["cache", "nope"], "No such command"),
     ],

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from serein.errors import SettingError, check_name, check_range, reason_of, renamed
+from serein.errors import (
+    SettingError,
+    cannot_write,
+    check_name,
+    check_range,
+    reason_of,
+    renamed,
+)
 
 
 @renamed(penalty="alpha")
@@ -62,3 +71,12 @@ def test_a_name_and_a_range_are_checked() -> None:
 def test_what_a_library_said() -> None:
     assert reason_of(ValueError("no  such\n thing.")) == "no such thing"
     assert reason_of(OSError(2, "No such file", "a.wav")) == "No such file"
+
+
+def test_what_to_type_where_nothing_can_be_written() -> None:
+    place = Path(__file__).parent / "a folder" / "x.csv"
+    full = cannot_write(place, OSError(errno.ENOSPC, "No space left on device"))
+    assert str(full) == f"cannot write {place}: No space left on device"
+    assert full.to_try == f"df -h {Path(__file__).parent}"
+    closed = cannot_write(place, PermissionError(errno.EACCES, "Permission denied"))
+    assert closed.to_try == f"ls -ld {Path(__file__).parent}"

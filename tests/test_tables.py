@@ -156,7 +156,7 @@ def test_what_cannot_be_written_is_a_results_error(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"cannot write .*page: No such file"):
         write_whole(tmp_path / "gone" / "page", b"page")
     (tmp_path / "file").touch()
-    with pytest.raises(ResultsError, match=r"cannot make the folder .*file"):
+    with pytest.raises(ResultsError, match=r"cannot write .*file: File exists"):
         make_folder(tmp_path / "file")
     with pytest.raises(ResultsError, match=r"cannot write .*file/x: Not a directory"):
         check_writable(tmp_path / "file" / "x")

@@ -24,6 +24,8 @@ to type next, which the command line prints below it.
 
 from __future__ import annotations
 
+import errno
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import wraps
@@ -212,6 +214,18 @@ def renamed(**new_names: str) -> Callable[[Call], Call]:
         return checked
 
     return decorate
+
+
+def cannot_write(target: Path, cause: OSError) -> ResultsError:
+    """Say that a file or folder cannot be written, and where to look for the reason."""
+    return ResultsError(f"cannot write {target}: {reason_of(cause)}", to_try=look_at(target, cause))
+
+
+def look_at(place: Path, cause: OSError) -> str:
+    """Return the command that shows why a place cannot be written: the room left, or the rights."""
+    full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    folder = next(one for one in place.absolute().parents if one.exists())
+    return f"{'df -h' if full else 'ls -ld'} {shlex.quote(str(folder))}"
 
 
 def reason_of(cause: BaseException) -> str:

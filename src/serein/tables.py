@@ -26,7 +26,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from serein.errors import MissingExtraError, ResultsError, reason_of, unknown_name
+from serein.errors import MissingExtraError, ResultsError, cannot_write, unknown_name
 from serein.private_files import open_own
 from serein.untrusted import check_output
 
@@ -108,7 +108,7 @@ def make_folder(folder: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResultsError(f"cannot make the folder {folder}: {reason_of(error)}") from error
+        raise cannot_write(folder, error) from error
     check_writable(folder)
     return folder
 
@@ -121,7 +121,7 @@ def check_writable(folder: Path) -> None:
         with TemporaryFile(dir=place) as file:
             file.write(b"serein")
     except OSError as error:
-        raise ResultsError(f"cannot write {folder}: {reason_of(error)}") from error
+        raise cannot_write(folder, error) from error
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _unfinished(target: Path) -> Iterator[IO[bytes]]:
             beside.chmod(stat.S_IMODE(target.stat().st_mode))
         beside.replace(target)
     except OSError as error:
-        raise ResultsError(f"cannot write {target}: {reason_of(error)}") from error
+        raise cannot_write(target, error) from error
     finally:
         with suppress(OSError):  # a read-only disk says so, even of a file that is not there
             beside.unlink(missing_ok=True)

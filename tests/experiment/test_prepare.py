@@ -17,7 +17,7 @@ from transformers import WhisperConfig, WhisperModel
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
-from serein.errors import AudioError, BadFilesError, CorpusError, ProtocolError
+from serein.errors import AudioError, BadFilesError, CorpusError, ProtocolError, RecipeError
 from serein.experiment import card
 from serein.experiment.data import (
     AugmentingExtractor,
@@ -37,6 +37,7 @@ from serein.experiment.recipe import (
     Protocol,
     Recipe,
 )
+from serein.experiment.recipe_table import check_named
 from serein.experiment.same_sound import same_sound
 from serein.experiment.splits import make_folds
 from serein.features.frontend import FrontEnd
@@ -193,6 +194,9 @@ def test_a_corpus_may_have_a_folder_of_its_own(tmp_path: Path):
     assert [source.root for source in read_corpora(apart)] == [tmp_path / "near", tmp_path / "far"]
     with pytest.raises(CorpusError, match="is not a folder"):
         read_corpora(recipe(folder=str(tmp_path / "near"), folders={"two.csv": "/elsewhere"}))
+    wrong = "'tow.csv'; known: two.csv, one.csv"
+    with pytest.raises(RecipeError, match=f"mix: unknown corpus in data.folders {wrong}"):
+        check_named(recipe(folders={"tow.csv": "/elsewhere"}), "mix", None, tmp_path)
 
 
 def test_no_folder_is_refused():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +31,7 @@ from serein.cli.serve import serve
 from serein.cli.show import echo, print_error, print_what_to_try
 from serein.cli.sound import denoise, features, plot
 from serein.cli.stress import stress
-from serein.errors import SereinError, reason_of
+from serein.errors import SereinError, look_at, reason_of
 from serein.language import Language
 from serein.untrusted import printable
 
@@ -123,7 +124,8 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:  # a disk that is full or read-only
         place = error.filename or "what was being written, perhaps standard output"
-        why = SereinError(f"{place}: {reason_of(error)}", to_try="serein doctor")
+        named = Path(error.filename if isinstance(error.filename, str) else "here")
+        why = SereinError(f"{place}: {reason_of(error)}", to_try=look_at(named, error))
         print_error("", why, as_json=False)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not of usage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -78,6 +79,10 @@ def check_named(recipe: Recipe, place: str, data: Path | None, near: Path) -> No
     for name in recipe.features.sets if recipe.features else ():
         if name not in SETS:
             raise RecipeError(f"{place}: features: {unknown_name('feature set', name, SETS)}")
+    for name in recipe.data.folders:
+        if name not in corpora_of(recipe):
+            wrong = unknown_name("corpus in data.folders", name, corpora_of(recipe))
+            raise RecipeError(f"{place}: {wrong}")
     for name in corpora_of(recipe):
         folder_of(name, recipe, data, near)
 
@@ -103,10 +108,15 @@ def folder_of(name: str, recipe: Recipe, data: str | Path | None, near: Path = P
     if folder is None:
         raise CorpusError(
             f"the recipe {recipe.name!r} does not say where its recordings are: "
-            "give --data DIR, or folder under [data]"
+            "give --data DIR, or folder under [data]",
+            to_try="serein COMMAND RECIPE --data DIR",
         )
     if not Path(folder).is_dir():
-        raise CorpusError(f"{folder} is not a folder; give the one with the corpora: --data DIR")
+        instead = f"the one of {name}: folders under [data]" if own else "the one with the corpora"
+        raise CorpusError(
+            f"{folder} is not a folder; give {instead}{'' if own else ': --data DIR'}",
+            to_try=f"ls {shlex.quote(str(Path(folder).absolute().parent))}",
+        )
     return Path(folder)
 
 

@@ -34,7 +34,7 @@ from typing import Any
 
 from serein.archives import open_zip
 from serein.emotions import EMOTIONS, label_name
-from serein.errors import BundleError, ResultsError, SettingError, reason_of
+from serein.errors import BundleError, SettingError, cannot_write
 from serein.tables import check_writable, write_whole
 from serein.untrusted import check_file_name
 
@@ -198,7 +198,7 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         for name in contents:  # the sums are last: without them there is no bundle
             (work / name).replace(folder / name)
     except OSError as error:
-        raise ResultsError(f"cannot write {folder}: {reason_of(error)}") from error
+        raise cannot_write(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

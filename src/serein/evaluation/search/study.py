@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from serein.errors import MissingExtraError, ResultsError, SettingError, reason_of
+from serein.errors import MissingExtraError, ResultsError, SettingError, cannot_write
 from serein.private_files import claim
 
 METHODS = ("grid", "random", "halving", "bayesian")
@@ -72,7 +72,7 @@ def held(storage: str | Path | None) -> Iterator[None]:
             f"{place}: another search is using it: wait for that, or give another --out or storage"
         ) from error
     except OSError as error:
-        raise ResultsError(f"cannot write {place}.held: {reason_of(error)}") from error
+        raise cannot_write(Path(f"{place}.held"), error) from error
     try:
         yield
     finally:
@@ -223,7 +223,7 @@ def _claim(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         claim(file, "search", lambda head: head.startswith(STORAGES[file.suffix]))
     except OSError as error:
-        raise ResultsError(f"cannot write {file}: {reason_of(error)}") from error
+        raise cannot_write(file, error) from error
 
 
 def _has_heartbeats(url: str) -> bool:
