@@ -12,7 +12,6 @@ import pytest
 from serein.cli.options import check_choice
 from serein.corpora import CORPORA
 from serein.errors import RecipeError, SereinError
-from serein.evaluation.search.search import METHODS
 from serein.experiment.recipe import NAMES, Balance, Encoder, Protocol, Recipe
 from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.experiment.splits import SPLITS
@@ -461,7 +460,6 @@ def test_dots_and_brackets_in_texts_and_comments_are_no_keys(
 def test_what_a_recipe_may_name_is_all_that_there_is() -> None:
     assert set(NAMES["model"]) == {name for name in MODELS if ":" not in name}
     assert set(NAMES["split"]) == set(SPLITS)
-    assert set(NAMES["search method"]) == set(METHODS)
 
 
 @pytest.mark.parametrize(

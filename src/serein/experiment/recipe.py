@@ -20,7 +20,6 @@ NAMES = {
         *("leave_one_speaker_out", "ravdess_actor_folds", "speaker_k_fold", "named_folds"),
         *("leave_one_sentence_out", "leave_one_corpus_out", "train_and_test", "random_k_fold"),
     ),
-    "search method": ("grid", "random", "halving", "bayesian"),
 }
 """What a recipe may call by name; a test holds it to the registries, which import torch."""
 

@@ -15,6 +15,7 @@ from serein.corpora import CORPORA
 from serein.corpora.corpus import is_table
 from serein.corpora.segments import is_annotation
 from serein.errors import CorpusError, RecipeError, reason_of, unknown_name
+from serein.evaluation.search.study import METHODS
 from serein.experiment.recipe import NAMES, Face, Fusion, Model, Recipe, Text
 from serein.experiment.toml_sections import open_section, section
 from serein.features.feature_sets import SETS
@@ -68,14 +69,13 @@ def check_named(recipe: Recipe, place: str, data: Path | None, near: Path) -> No
     """
     for problem in corpus_problems(corpora_of(recipe)):
         raise RecipeError(f"{place}: {problem}")
-    called = {
-        "model": recipe.model.name,
-        "split": recipe.protocol.split,
-        "search method": recipe.search.method,
-    }
-    for kind, name in called.items():
-        if name not in NAMES[kind] and ":" not in name:  # the latter is a model of one's own
-            raise RecipeError(f"{place}: {unknown_name(kind, name, NAMES[kind])}")
+    for kind, name, known in (
+        ("model", recipe.model.name, NAMES["model"]),
+        ("split", recipe.protocol.split, NAMES["split"]),
+        ("search method", recipe.search.method, METHODS),
+    ):
+        if name not in known and ":" not in name:  # the latter is a model of one's own
+            raise RecipeError(f"{place}: {unknown_name(kind, name, known)}")
     for name in recipe.features.sets if recipe.features else ():
         if name not in SETS:
             raise RecipeError(f"{place}: features: {unknown_name('feature set', name, SETS)}")
