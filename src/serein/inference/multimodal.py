@@ -173,18 +173,7 @@ class MultimodalRecognizer:
     def predict_all(
         self, files: Iterable[str | Path]
     ) -> Iterator[tuple[Path, Prediction | SereinError]]:
-        """Predict many files, as `Recognizer.predict_all` does.
-
-        Parameters
-        ----------
-        files : iterable of path
-            Recordings and videos, or folders of them.
-
-        Yields
-        ------
-        tuple of path and (Prediction or SereinError)
-            In the order given; for a bad file, the error in place of a prediction.
-        """
+        """Predict many recordings and videos, as `Recognizer.predict_all` does."""
         return predict_files(self.predict, files)
 
     def adapt(
@@ -194,28 +183,9 @@ class MultimodalRecognizer:
         to: Literal["speaker", "recordings"] = "speaker",
         rate: int | None = None,
     ) -> Self:
-        """Adapt to recordings without labels, as `Recognizer.adapt` does.
+        """Adapt the voice to recordings without labels, as `Recognizer.adapt` does.
 
-        Parameters
-        ----------
-        recordings : path, bytes, binary file, array; or an iterable of them
-            Of a video the sound is taken.
-        to : {"speaker", "recordings"}
-            Whether they are of one speaker; or of any number, at one place or of one kind.
-        rate : int, optional
-            Sampling rate in Hz, for arrays.
-
-        Returns
-        -------
-        MultimodalRecognizer
-            Itself.
-
-        Raises
-        ------
-        AudioError
-            If one cannot be read, or none holds speech: then nothing is changed.
-        BundleError
-            If the model was trained without what adaptation needs.
+        Of a video the sound is taken; a face or words are not adapted.
         """
         self.voice.adapt(recordings, to=to, rate=rate)
         return self
@@ -227,30 +197,9 @@ class MultimodalRecognizer:
         *,
         rate: int | None = None,
     ) -> Self:
-        """Learn from a few labelled recordings, as `Recognizer.learn` does; of voices alone.
+        """Learn from a few labelled recordings, as `Recognizer.learn` does.
 
-        Parameters
-        ----------
-        recordings : iterable of path, bytes, binary file or array
-            Of a video the sound is taken.
-        emotions : sequence of str
-            The label of each.
-        rate : int, optional
-            Sampling rate in Hz, for arrays.
-
-        Returns
-        -------
-        MultimodalRecognizer
-            Itself.
-
-        Raises
-        ------
-        AudioError
-            If one cannot be read or holds no speech: then nothing is changed.
-        BundleError
-            If the model was trained without what this needs.
-        SettingError
-            If there are not as many labels as recordings, or fewer than two different ones.
+        Of a video the sound is taken; of a face or words nothing is learnt.
         """
         self.labels = self.voice.learn(recordings, emotions, rate=rate).labels
         return self
@@ -260,43 +209,11 @@ class MultimodalRecognizer:
         self.voice.forget_speaker()
 
     def save_adaptation(self, file: str | Path) -> Path:
-        """Write what `adapt` found as JSON, as `Recognizer.save_adaptation` does.
-
-        Parameters
-        ----------
-        file : str or path
-            Written at once, or not at all.
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
-
-        Raises
-        ------
-        SettingError
-            If the recognizer is not adapted, or the model has no head for it.
-        """
+        """Write what `adapt` found, as `Recognizer.save_adaptation` does."""
         return self.voice.save_adaptation(file)
 
     def load_adaptation(self, file: str | Path) -> Self:
-        """Adapt by what `save_adaptation` wrote, with the same model.
-
-        Parameters
-        ----------
-        file : str or path
-            The JSON file.
-
-        Returns
-        -------
-        MultimodalRecognizer
-            Itself.
-
-        Raises
-        ------
-        SettingError
-            If it cannot be read, or was made with another model.
-        """
+        """Adapt by what was saved, as `Recognizer.load_adaptation` does."""
         self.voice.load_adaptation(file)
         return self
 
