@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -42,10 +43,14 @@ def same_sound(
     corpus: Sequence[Utterance], features: Sequence[npt.NDArray[np.float32]]
 ) -> list[tuple[Utterance, ...]]:
     """Group what sounds the same, in whatever kind of file; only equal features are decoded."""
-    alike = same_content([array.tobytes() for array in features])
+    alike = same_content([_digest(array) for array in features])
     rows = [corpus[row] for group in alike for row in group]
-    groups = same_content([read_audio(row.path).tobytes() for row in rows])
+    groups = same_content([_digest(read_audio(row.path)) for row in rows])
     return [tuple(rows[row] for row in group) for group in groups]
+
+
+def _digest(array: npt.NDArray[np.float32]) -> bytes:
+    return hashlib.sha256(array.tobytes()).digest()
 
 
 def refuse_shared(groups: Groups, one: Iterable[Utterance], message: str) -> None:
