@@ -19,15 +19,13 @@ import numpy as np
 from serein.audio.channels import Sound, Taken
 from serein.audio.container import (
     MEDIA_NAMES,
-    RETRY,
     SOUND_BRANDS,
     SOUND_FORMATS,
-    Source,
     media_format,
-    opened,
     refuse_joined,
 )
 from serein.audio.read import Signal, check_layout, collect
+from serein.audio.source import RETRY, Source, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, VideoError, reason_of
 

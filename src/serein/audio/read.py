@@ -25,13 +25,10 @@ from serein.audio.channels import Channels, Relation, Sound, Taken, check_channe
 from serein.audio.container import (
     CONVERT,
     FORMATS,
-    RETRY,
-    Source,
     check_container,
     media_format,
-    name_of,
-    opened,
 )
+from serein.audio.source import RETRY, Source, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, TooLongError, reason_of
 

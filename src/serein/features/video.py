@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.audio.container import RETRY, opened
 from serein.audio.media import (
     CONVERT,
     Formats,
@@ -27,6 +26,7 @@ from serein.audio.media import (
     opened_video,
     picture_streams,
 )
+from serein.audio.source import RETRY, opened
 from serein.errors import VideoError
 
 Picture = npt.NDArray[np.uint8]
