@@ -665,6 +665,7 @@ def test_a_graph_of_frames_equals_torch(whisper_folder: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["wav2vec2 large", "hubert", "wavlm"])
+@pytest.mark.parametrize("family", ["hubert large", "wavlm"])
 def test_waveform_graphs_equal_torch(family: str, waveform_folder: Callable[[str], Path]):
+    """Each norm once; the layers of wav2vec 2.0 are those of HuBERT."""
     assert_graph_equals(SpeechEncoder(waveform_folder(family), layers=(1,)))
