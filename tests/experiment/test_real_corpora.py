@@ -164,8 +164,8 @@ def test_from_recipe_to_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Train a bundle, compare ONNX with torch, quantise, and let both answer."""
-    monkeypatch.setattr(speech, "CLIPS", 60)  # for the detector: a tenth of the time
-    monkeypatch.setattr(speech, "SOUNDS", 5)
+    monkeypatch.setattr(speech, "CLIPS", 30)  # for the detector: a twentieth of the time
+    monkeypatch.setattr(speech, "SOUNDS", 3)
     data = prepared("emodb")
     fitted = fit(data)
     folder = pack(fitted, data, evaluated("emodb"), tmp_path / "emodb")
