@@ -178,7 +178,7 @@ def _build(
         from serein.features import encoder_networks as networks
     except ImportError as error:
         raise MissingExtraError("a pre-trained encoder", "train") from error
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     find = partial(AutoConfig.from_pretrained, local_files_only=not download)
     config = _loaded(find, source, download=download)
     if config.model_type == "whisper":
