@@ -665,7 +665,7 @@ def test_a_graph_of_frames_equals_torch(whisper_folder: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["hubert large", "wavlm"])
+@pytest.mark.parametrize("family", ["wav2vec2 large", "wavlm"])
 def test_waveform_graphs_equal_torch(family: str, waveform_folder: Callable[[str], Path]):
-    """Each norm once; the layers of wav2vec 2.0 are those of HuBERT."""
+    """Each norm once; in transformers HuBERT's layers are copies of those of wav2vec 2.0."""
     assert_graph_equals(SpeechEncoder(waveform_folder(family), layers=(1,)))
