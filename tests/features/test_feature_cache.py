@@ -68,6 +68,21 @@ def test_the_second_time_nothing_is_computed(tmp_path: Path):
     assert second.done == []
 
 
+def test_series_in_half_precision_are_kept_too(tmp_path: Path):
+    files = write(tmp_path, *LEVELS)
+    shown: list[Array] = []
+
+    def series(signal: Array) -> npt.NDArray[np.float16]:
+        shown.append(signal)
+        return np.full((3, 2), signal.max(), np.float16)
+
+    series.fingerprint = "series"  # type: ignore[attr-defined]
+    first, second = (extract(files, series, cache=tmp_path / "cache") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert len(shown) == len(files)
+    assert {one.dtype for one in second} == {np.dtype(np.float16)}
+
+
 def test_content_decides_and_not_the_name(tmp_path: Path):
     (file,) = write(tmp_path, 0.5)
     cache = tmp_path / "cache"

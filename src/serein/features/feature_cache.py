@@ -29,6 +29,7 @@ from serein.private_files import kept_or_not, open_own, private_file, private_fo
 Array = npt.NDArray[np.float32]
 CACHE_VARIABLE = "SEREIN_CACHE"
 MIN_FOR_PROCESSES = 40  # files: fewer are faster in one process
+KEPT = (np.dtype(np.float32), np.dtype(np.float16))  # vectors; series of an encoder
 CACHE_FILES = {  # kind -> names of its files below the cache, those of training and stress too
     "features": r"features/[^/]+/([0-9a-f]{64}\.npy|tmp\w+\.part)",
     "training": (
@@ -156,7 +157,7 @@ def _read(cached: Path) -> Array | None:
         return None
     end = content.tell()
     whole = content.read() in (b"", _checksum(content.getvalue()[:end]))  # older ones have none
-    fits = array.dtype == np.float32 and array.ndim in (1, 2) and array.size
+    fits = array.dtype in KEPT and array.ndim in (1, 2) and array.size
     return array if whole and fits and np.isfinite(array).all() else None
 
 
