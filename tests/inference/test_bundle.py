@@ -270,6 +270,13 @@ def test_writing_over_other_files_is_refused(folder: Path) -> None:
         write_bundle(folder, bundle.manifest, model=b"", card="", notice="")
 
 
+def test_what_a_killed_process_left_is_in_nobodys_way(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    (folder / ".bundle.0123456789abcdef.unfinished").mkdir()
+    write_bundle(folder, bundle.manifest, model=bundle.files[MODEL], card="new", notice="")
+    assert read_bundle(folder).files[CARD] == b"new"
+
+
 def test_a_full_disk_leaves_no_part_of_a_bundle_and_the_earlier_one(
     folder: Path, tmp_path: Path
 ) -> None:

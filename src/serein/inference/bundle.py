@@ -39,6 +39,7 @@ from serein.tables import check_writable, write_whole
 from serein.untrusted import check_file_name
 
 FORMAT = "serein-bundle"
+UNFINISHED = ".unfinished"  # a folder that a killed process left
 VERSIONS = (1, 2, 3)
 MANIFEST, MODEL, CARD, NOTICE, SUMS = (
     "manifest.json",
@@ -132,8 +133,8 @@ def read_bundle(place: str | Path) -> Bundle:
 
 def check_bundle_folder(folder: Path) -> None:
     """Check that a bundle can be written as a folder, before the work is done."""
-    there = folder.iterdir() if folder.is_dir() else ()
-    odd = sorted(entry.name for entry in there if entry.name not in MAX_SIZES)
+    there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    odd = sorted(name for name in there - {*MAX_SIZES} if not name.endswith(UNFINISHED))
     if odd:
         raise BundleError(f"{folder} also holds {', '.join(odd[:3])}; name an empty or new folder")
     check_writable(folder)
@@ -184,7 +185,7 @@ def write_bundle(
 def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files or none: beside the folder, or within one that is there, then moved."""
     new = not folder.exists()
-    name = f".{folder.name[:48]}.{os.urandom(8).hex()}.unfinished"
+    name = f".{folder.name[:48]}.{os.urandom(8).hex()}{UNFINISHED}"
     work = (folder.parent if new else folder) / name
     try:
         work.mkdir(parents=True)
@@ -218,7 +219,7 @@ def zip_bundle(folder: str | Path, target: str | Path) -> Path:
 def _read_folder(place: Path) -> dict[str, bytes]:
     if not place.is_dir():
         raise BundleError(f"no model bundle at {place}; `serein models` lists the bundled ones")
-    entries = sorted(place.iterdir())
+    entries = sorted(entry for entry in place.iterdir() if not entry.name.endswith(UNFINISHED))
     odd = [entry.name for entry in entries if not entry.is_file() or entry.is_symlink()]
     if odd:
         raise BundleError(f"{place} holds {odd[0]}, which is not a plain file; not a bundle")
