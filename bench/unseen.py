@@ -41,7 +41,7 @@ from serein.corpora import CORPORA
 from serein.evaluation.result import Result
 from serein.experiment.adapted_scores import adapt, adapted_to
 from serein.experiment.evaluate import Evaluation, fit_folds, on_unseen_corpora
-from serein.experiment.prepare import Prepared, prepare
+from serein.experiment.prepare import Prepared, describe, prepare, stack
 from serein.experiment.recipe_file import read_recipe
 
 MARKS = {
@@ -107,16 +107,16 @@ def measured_open(multi: Prepared, options: Namespace) -> Iterator[Row]:
 
 
 def beside(prepared: Prepared, other: Prepared, corpora: list[str]) -> Prepared:
-    """Put clips of corpora that another recipe prepared beside a recipe's own, as its test part."""
-    rows = np.flatnonzero(np.isin(other.origin, corpora))
-    own = len(prepared.X)
-    clips = prepared.corpus.utterances + tuple(other.corpus.utterances[row] for row in rows)
+    """Put clips of corpora that another recipe reads beside a recipe's own, as its test part."""
+    tested = other.corpus.filter(predicate=lambda clip: clip.corpus in corpora)
+    vectors = stack(describe(tested, prepared.front, None, progress_bar), prepared.front)
+    own, clips = len(prepared.X), prepared.corpus.utterances + tested.utterances
     return replace(
         prepared,
         corpus=replace(prepared.corpus, utterances=clips),
-        folds=[(np.arange(own), np.arange(own, own + len(rows)))],
+        folds=[(np.arange(own), np.arange(own, len(clips)))],
         protocol=f"trained on {', '.join(prepared.recipe.data.corpora)}, tested on others",
-        X=np.concatenate([prepared.X, other.X[rows]]),
+        X=np.concatenate([prepared.X, vectors]),
     )
 
 

@@ -25,7 +25,6 @@ from serein.features.frontend import FrontEnd
 if TYPE_CHECKING:
     from torch import nn
 
-SHIPPED = Path(__file__).with_name("encoders")
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
@@ -143,13 +142,11 @@ def shaped(row: Array, width: int | None) -> np.ndarray[Any, Any]:
 
 
 def find_encoder(name: str | Path, weights: str | Path | None = None) -> str:
-    """Find an encoder: a local folder, one that comes with serein, else its name on the hub."""
+    """Find an encoder: a local folder, else its name on the hub."""
     last = Path(name).name
     places = [Path(name)]
     if weights is not None:
         places += [Path(weights) / last, Path(weights) / f"{last}-encoder"]
-    if last == str(name):
-        places.append(SHIPPED / last)
     for place in places:
         if (place / "config.json").is_file():
             return str(place)
