@@ -13,6 +13,8 @@ import numpy as np
 import soundfile
 import soxr
 
+import serein
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "src" / "serein" / "serve" / "page" / "index.html"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -40,6 +42,12 @@ def missing() -> str | None:
     if not PAGE.is_file() or not AXE.is_file():
         return "the page is not built: make web"
     return None
+
+
+def least_sure() -> Path:
+    """Choose the sample that is least sure, which is below the page's threshold."""
+    voices = (ROOT / "samples").glob("espeak-*.flac")
+    return min(voices, key=lambda file: serein.load().predict(file).confidence)
 
 
 def spoken(file: Path, *names: str, pause_s: float = 0.8) -> Path:

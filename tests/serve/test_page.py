@@ -19,6 +19,7 @@ from page_visitor import (
     ROOT,
     answering,
     launched,
+    least_sure,
     made_prediction,
     missing,
     spoken,
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 SAMPLES = ROOT / "samples"
 FAST = SAMPLES / "espeak-english-fast-high.flac"
 GERMAN = SAMPLES / "espeak-german.flac"
-UNSURE = SAMPLES / "espeak-german-two-voices-with-pause.flac"  # below the page's threshold
+UNSURE = least_sure()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from page_visitor import PAGE, ROOT, launched, missing, traced, visiting
+from page_visitor import PAGE, ROOT, launched, least_sure, missing, traced, visiting
 from serein.corpora.segments import read_segments
 
 playwright = pytest.importorskip(
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 SAMPLES = ROOT / "samples"
 SLOW, FAST = (SAMPLES / f"espeak-english-{name}.flac" for name in ("slow-low", "fast-high"))
 GERMAN, SILENCE = SAMPLES / "espeak-german.flac", SAMPLES / "silence.flac"
-UNSURE = SAMPLES / "espeak-german-two-voices-with-pause.flac"  # below the page's threshold
+UNSURE = least_sure()
 NAMES = "#list .col-name"
 MOST_KB = 400  # of the page and its script, compressed
 MOST_TASK_MS = 200
