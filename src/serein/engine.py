@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 import time
 import warnings
@@ -243,22 +244,29 @@ def _start_quietly(tracker: ModuleType) -> None:
 
 
 def _guard(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
-    return partial(_guarded, os.getpid(), warnings.formatwarning, function)
+    return partial(_guarded, os.getpid(), platform.node(), warnings.formatwarning, function)
 
 
 def _guarded(
-    parent: int, as_text: Callable[..., str], function: Callable[[Item], Result], item: Item
+    parent: int,
+    machine: str,
+    as_text: Callable[..., str],
+    function: Callable[[Item], Result],
+    item: Item,
 ) -> Result:
     """Work on an item in a process that ends with its parent, and writes warnings as it does."""
-    _end_with(parent)
+    _end_with(parent, machine)
     warnings.formatwarning = as_text
     return function(item)
 
 
 @cache
-def _end_with(parent: int) -> None:
-    """Watch a parent, once a process: one that is killed cannot tell its children to end."""
-    if os.getppid() != parent:  # a thread of it, or on another machine
+def _end_with(parent: int, machine: str) -> None:
+    """Watch a parent, once a process: one that is killed cannot tell its children to end.
+
+    It may be dead already, before the first item is worked on.
+    """
+    if os.getpid() == parent or platform.node() != machine:  # a thread of it, or elsewhere
         return
 
     def watch() -> None:
