@@ -162,6 +162,21 @@ def session_of(process: subprocess.Popen[str]) -> list[str]:
     return found
 
 
+LATE = """
+import platform, sys, time
+from serein.engine import _end_with
+_end_with(int(sys.argv[1]), platform.node())
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_whose_parent_died_before_its_first_item() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", ""])
+    parent.wait()
+    worker = subprocess.run([sys.executable, "-c", LATE, str(parent.pid)], timeout=30, check=False)
+    assert worker.returncode == 1
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 @pytest.mark.parametrize(
     ("way", "number"),

@@ -200,40 +200,6 @@ def test_frames_are_averaged_two_by_two_for_the_layers_after(whisper_folder: Pat
     assert pooled_encoder.fingerprint != whole.fingerprint
 
 
-@pytest.fixture(scope="module")
-def quick_folder(whisper: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny Whisper as an encoder of 25 frames a second."""
-    folder = tmp_path_factory.mktemp("quick")
-    whisper.save_pretrained(folder)
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(settings | {"frames_per_second": 25}))
-    return folder
-
-
-def test_an_encoder_of_25_frames_a_second_pools_them_first(
-    whisper_folder: Path, quick_folder: Path
-):
-    quick, whole = (
-        SpeechEncoder(folder, layers=(1, 3)) for folder in (quick_folder, whisper_folder)
-    )
-    states: list[torch.Tensor] = []
-    whole.network.blocks[0].register_forward_pre_hook(lambda block, args: states.append(args[0]))
-    with torch.inference_mode():
-        whole.network(torch.from_numpy(whole.front_end(noise(4))[None]))
-        (hidden,) = states
-        hidden = hidden.unflatten(1, (-1, 2)).mean(dim=2)
-        for number, block in enumerate(whole.network.blocks, start=1):
-            hidden = block(hidden, None)
-            if number == 1:
-                first = pooled(hidden)
-    np.testing.assert_allclose(quick(noise(4)), [*first, *pooled(hidden)], atol=1e-5)
-    assert quick.fingerprint != whole.fingerprint
-    series = SpeechEncoder(quick_folder, layers=(1, 3), frames=True)
-    assert series(noise(1.03)).shape == (26, WIDTH)
-    with pytest.raises(EncoderError, match="pools its frames already"):
-        SpeechEncoder(quick_folder, layers=(1, 3), pool_after=2)
-
-
 def frames_of(states: list[torch.Tensor]) -> Array:
     """The mean of (1, time, width) states, in pairs of frames."""
     return torch.cat(states).mean(dim=0).unflatten(0, (-1, 2)).mean(dim=1).numpy()

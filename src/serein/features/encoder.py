@@ -182,8 +182,6 @@ def _build(
         build: Callable[..., nn.Module] = networks.whisper
         depth, width = config.encoder_layers, config.d_model
         options: dict[str, Any] = {"pool_after": pool_after}
-        if pool_after and networks.pools_first(config):
-            raise EncoderError(f"pool_after is {pool_after}; {source} pools its frames already")
         front_end = replace(front_end, bands=config.num_mel_bins)
     elif config.model_type in networks.WAVEFORM_FAMILIES:
         build, options = networks.waveform, {}

@@ -47,11 +47,6 @@ def waveform(
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def pools_first(config: Any) -> bool:
-    """Tell whether a Whisper encoder has 25 frames a second in all its layers, not 50."""
-    return getattr(config, "frames_per_second", 50) == 25
-
-
 def _load(kind: Any, source: str, unused: tuple[str, ...], *, download: bool) -> Any:
     """Load weights from safetensors, and refuse a network that lacks some.
 
@@ -91,7 +86,6 @@ class PooledWhisper(nn.Module):
         self.used = layers
         self.frames = frames
         self.pool_after = pool_after
-        self.pool_first = pools_first(encoder.config)
         self.conv1 = _as_linear(encoder.conv1)
         self.conv2 = _as_linear(encoder.conv2)
         self.blocks = nn.ModuleList(encoder.layers[: max(layers)])
@@ -100,29 +94,18 @@ class PooledWhisper(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """Map (batch, time, band) to what `pool` or `mix` gives."""
-        states = self.states(mel)
-        return mix(states) if self.frames else pool(states)
-
-    def states(self, mel: torch.Tensor) -> list[torch.Tensor]:
-        """Compute the hidden states of the layers used; with `frames`, at 25 a second."""
-        hidden = self.start(mel)
+        hidden = nn.functional.gelu(self.conv1(_neighbours(mel, step=1)))
+        hidden = nn.functional.gelu(self.conv2(_neighbours(hidden, step=2)))
+        hidden = hidden + self._positions(hidden.shape[1])
         states = []
         for number, block in enumerate(self.blocks, start=1):
             hidden = block(hidden, None)
             if number in self.used:
-                pooled = self.pool_first or 0 < self.pool_after < number
-                whole = self.frames and not pooled
-                states.append(pooled_in_twos(hidden) if whole else hidden)
+                whole = self.frames and not 0 < self.pool_after < number
+                states.append(_pooled_in_twos(hidden) if whole else hidden)
             if number == self.pool_after:
-                hidden = pooled_in_twos(hidden)
-        return states
-
-    def start(self, mel: torch.Tensor) -> torch.Tensor:
-        """Compute what the first layer is given."""
-        hidden = nn.functional.gelu(self.conv1(_neighbours(mel, step=1)))
-        hidden = nn.functional.gelu(self.conv2(_neighbours(hidden, step=2)))
-        hidden = hidden + self._positions(hidden.shape[1])
-        return pooled_in_twos(hidden) if self.pool_first else hidden
+                hidden = _pooled_in_twos(hidden)
+        return mix(states) if self.frames else pool(states)
 
     def _positions(self, length: int) -> torch.Tensor:
         # Whisper's table of positions is this formula, which takes no megabytes.
@@ -145,7 +128,7 @@ class PooledWaveform(nn.Module):
         """Map (batch, samples) to what `pool` or `mix` gives."""
         every = self.model(signal, output_hidden_states=True).hidden_states
         states = [every[layer] for layer in self.used]
-        return mix(map(pooled_in_twos, states)) if self.frames else pool(states)
+        return mix(map(_pooled_in_twos, states)) if self.frames else pool(states)
 
 
 def mix(states: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -170,7 +153,7 @@ def _as_linear(conv: nn.Conv1d) -> nn.Linear:
     return linear
 
 
-def pooled_in_twos(series: torch.Tensor) -> torch.Tensor:
+def _pooled_in_twos(series: torch.Tensor) -> torch.Tensor:
     """Average frames two by two; the last of an odd number stays."""
     padded = torch.cat([series, series[:, -1:]], dim=1)
     return (padded[:, :-1:2] + padded[:, 1::2]) / 2
