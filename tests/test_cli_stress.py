@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from serein.cli.stress import stress
-from serein.errors import BundleError, CorpusError, ProtocolError, SereinError
+from serein.errors import BadFilesError, BundleError, CorpusError, ProtocolError, SereinError
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 VOICES = ("english-fast-high", "english-slow-low", "german", "mandarin")
@@ -56,7 +57,8 @@ def test_groups_that_are_large_enough_are_printed(data: Path, tmp_path: Path) ->
     for number in range(24):
         voice, emotion = VOICES[number % 4], EMOTIONS[number % 4]
         target = tmp_path / f"{number}.flac"
-        target.write_bytes((data / f"{voice}.flac").read_bytes())
+        sound, rate = soundfile.read(data / f"{voice}.flac")
+        soundfile.write(target, sound[number:], rate)  # no duplicate of another speaker's
         gender = "female" if number % 2 else "male"
         rows.append(f"{target.name},{emotion},robot{number},{gender},all say the same")
     (tmp_path / "many.csv").write_text("\n".join(rows))
@@ -95,6 +97,50 @@ def test_speakers_heard_in_training_are_refused_unless_allowed(data: Path, tmp_p
     assert "3 speakers (emodb-10, emodb-12, emodb-13)" in str(refused.exception)
     allowed = run(tmp_path, *options, "--speaker-overlap", "allow")
     assert allowed.output.lstrip().count("NOT SPEAKER-INDEPENDENT, OPTIMISTIC: emodb on emodb") == 1
+
+
+def with_rows(data: Path, folder: Path, *rows: str) -> Path:
+    """The robots, the German one in another kind of file too, and more rows in their table."""
+    for file in data.glob("*.flac"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    sound, rate = soundfile.read(data / "german.flac", dtype="int16")
+    soundfile.write(folder / "german.wav", sound, rate)
+    (folder / "bad.wav").write_bytes(b"RIFF but no more")
+    table = (data / "robots.csv").read_text()
+    (folder / "robots.csv").write_text("\n".join([table, *rows]))
+    return folder
+
+
+def test_a_duplicate_is_judged_once_and_counted(data: Path, tmp_path: Path) -> None:
+    twice = with_rows(data, tmp_path, "german.wav,sadness,robot2,male")
+    done = run(twice, "--conditions", "gain -20 dB")
+    assert done.exit_code == 0, done.output
+    assert "emodb on robots: 3 clips, 3 unseen speakers" in done.output
+    words = "1 duplicate of other recordings of the same speaker and emotion"
+    assert f"note: left out: {words}" in done.output
+
+
+def test_a_duplicate_with_other_labels_is_refused(data: Path, tmp_path: Path) -> None:
+    twice = with_rows(data, tmp_path, "german.wav,anger,robot3,male")
+    refused = run(twice, "--conditions", "gain -20 dB")
+    assert isinstance(refused.exception, BadFilesError)
+    assert "under more than one speaker and emotion: keep one" in str(refused.exception)
+    allowed = run(twice, "--conditions", "gain -20 dB", "--speaker-overlap", "allow")
+    assert "emodb on robots: 4 clips" in allowed.output
+
+
+def test_bad_recordings_are_all_named_and_can_be_left_out(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone.wav").write_bytes(b"")
+    bad = with_rows(data, tmp_path, "bad.wav,anger,robot3,", "gone.wav,anger,robot3,")
+    refused = run(bad, "--conditions", "gain -20 dB")
+    assert str(refused.exception).startswith("2 of 5 recordings cannot be used: ")
+    done = run(bad, "--conditions", "gain -20 dB", "--skip-bad")
+    assert done.exit_code == 0, done.output
+    for name in ("bad.wav", "gone.wav"):
+        assert f"note: left out, as it cannot be used: {tmp_path / name}: " in done.output
+    only = ["--speaker-overlap", "allow", "--corpus"]
+    (tmp_path / "none.csv").write_text("file,emotion,speaker\nbad.wav,anger,a\n")
+    assert isinstance(run(bad, *only, "none.csv", "--skip-bad").exception, BadFilesError)
 
 
 @pytest.mark.parametrize(

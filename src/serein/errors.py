@@ -101,7 +101,7 @@ class BadFilesError(AudioError):
         How many recordings there were.
     """
 
-    to_try = "serein COMMAND RECIPE --skip-bad"
+    to_try = "serein COMMAND … --skip-bad"
 
     def __init__(self, files: Mapping[Path, str], total: int) -> None:
         self.files = dict(files)

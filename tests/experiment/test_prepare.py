@@ -17,6 +17,7 @@ from transformers import WhisperConfig, WhisperModel
 
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import Corpus, Utterance
+from serein.corpora.same_sound import same_sound
 from serein.errors import AudioError, BadFilesError, CorpusError, ProtocolError, RecipeError
 from serein.experiment import card
 from serein.experiment.data import (
@@ -38,7 +39,6 @@ from serein.experiment.recipe import (
     Recipe,
 )
 from serein.experiment.recipe_table import check_named
-from serein.experiment.same_sound import same_sound
 from serein.experiment.splits import make_folds
 from serein.features.frontend import FrontEnd
 from serein.models.linear import MaskedLogisticRegression
@@ -581,10 +581,24 @@ def test_duplicates_of_the_same_speaker_and_emotion_are_dropped_and_counted(tmp_
     assert card._duplicates(plain.corpora) == plain.left_out == []
 
 
+def test_duplicates_are_found_where_features_are_read_from_a_table(tmp_path: Path):
+    twice = with_duplicates(tmp_path, "again.flac,calm,ann")
+    vectors = ["one-ann-anger", "one-bob-anger", "one-bob-calm", "one-ann-calm", "again"]
+    rows = [f"{name}.{'flac' if name == 'again' else 'wav'}" for name in vectors]
+    numbers = [*range(4), 3]
+    text = "\n".join(f"{row},{number}" for row, number in zip(rows, numbers, strict=True))
+    (tmp_path / "features.csv").write_text(f"file,x\n{text}\n")
+    made = prepare(
+        replace(twice, features=Features(table=str(tmp_path / "features.csv"))), data=tmp_path
+    )
+    assert [path.name for path in made.duplicates] == ["again.flac"]
+    assert made.X.shape == (4, 1)
+
+
 def test_other_sounds_of_the_same_features_are_no_duplicates(tmp_path: Path):
     write_table(tmp_path, "one")
     rows = Corpus.from_csv(tmp_path / "one.csv").utterances
-    assert same_sound(rows, [np.zeros(2, np.float32)] * len(rows)) == []
+    assert same_sound(rows, read_audio, [np.zeros(2, np.float32)] * len(rows)) == []
 
 
 def test_bad_recordings_are_all_named_and_can_be_left_out(tmp_path: Path):

@@ -198,6 +198,25 @@ def test_a_bad_table_is_refused(clips: Path, table: str, match: str) -> None:
         read_labels(file)
 
 
+def test_duplicates_count_once_and_contradictory_ones_are_refused(
+    pitched: Path, clips: Path, tmp_path: Path
+) -> None:
+    sound, rate = soundfile.read(clips / "sad-0.wav", dtype="int16")
+    soundfile.write(clips / "again.flac", sound, rate)
+    rows, once, twice = (clips / "my.csv").read_text(), tmp_path / "once", tmp_path / "twice"
+    (clips / "twice.csv").write_text(f"{rows}again.flac,sadness\n")
+    personalise(files(clips, 0) + files(clips, 1), ["anger", "x", "sad"] * 2, once, model=pitched)
+    done = run("personalise", "--labels", clips / "twice.csv", "--out", twice, "--model", pitched)
+    assert done.stdout == f"written: {twice}, from 6 recordings of 3 labels\n"
+    assert done.stderr == ("serein: left out: 1 duplicate of other recordings of the same label\n")
+    assert read_bundle(once).files[PERSONAL] == read_bundle(twice).files[PERSONAL]
+    (clips / "both.csv").write_text(f"{rows}again.flac,anger\n")
+    done = run("personalise", "--labels", clips / "both.csv", "--out", twice, status=2)
+    assert "both.csv: 2 of 7 recordings cannot be used" in done.stderr
+    assert "is the same sound as" in done.stderr
+    assert "under more than one emotion: keep one" in done.stderr
+
+
 def test_tabs_are_as_good_as_commas(pitched: Path, clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "tabs"
     run("personalise", "--labels", clips / "my.tsv", "--out", out, "--model", pitched)

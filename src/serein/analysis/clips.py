@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from serein.audio.read import read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
-from serein.errors import CorpusError, ProtocolError, unknown_name
+from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
+from serein.errors import BadFilesError, CorpusError, ProtocolError, unknown_name
 from serein.recordings import find_recordings
 
 NO_SPEECH = "no speech"
@@ -70,7 +72,7 @@ def draw_clips(clips: Sequence[Utterance], count: int, seed: int) -> tuple[Utter
 
 def known_emotions(
     corpus: Corpus, labels: Sequence[str], name: str
-) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+) -> tuple[Corpus, tuple[str, ...]]:
     """Leave out clips of emotions that a model has no label for, and say so."""
     counts = corpus.counts()
     notes = []
@@ -87,7 +89,27 @@ def known_emotions(
     absent = [label for label in labels if label not in counts and label != NO_SPEECH]
     if absent:
         notes.append(f"{name} may also predict {', '.join(absent)}, of which there is no clip")
-    return corpus.filter(predicate=lambda clip: clip.emotion in labels).utterances, tuple(notes)
+    return corpus.filter(predicate=lambda clip: clip.emotion in labels), tuple(notes)
+
+
+def usable(
+    corpus: Corpus, *, overlap: str, skip_bad: bool
+) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+    """Leave out duplicates and, with `skip_bad`, clips that cannot be used; say so."""
+    bad: dict[Path, str] = {}
+    while True:
+        good = corpus.filter(predicate=lambda clip: clip.path not in bad)
+        try:
+            kept = without_duplicates(good, same_sound(good, read_audio), overlap=overlap)
+        except BadFilesError as error:
+            if not skip_bad or len(bad) + len(error.files) == len(corpus):
+                raise
+            bad.update(error.files)
+        else:
+            break
+    notes = [f"left out, as it cannot be used: {why}" for why in bad.values()]
+    left_out = len(good) - len(kept)
+    return kept.utterances, (*notes, *[f"left out: {duplicates_words(left_out)}"] * bool(left_out))
 
 
 def unseen(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unseen
+from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unseen, usable
 from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
@@ -65,6 +65,7 @@ def stress(
     name: str = "model",
     trained_on: Collection[str] = (),
     overlap: str = "refuse",
+    skip_bad: bool = False,
     fingerprint: str | None = None,
     cache: Path | None = None,
     conditions: Mapping[str, Condition] = CONDITIONS,
@@ -80,10 +81,13 @@ def stress(
     `labels`: emotions, and `NO_SPEECH` if the model may predict it.
     `trained_on`: speakers of the training data, as the corpus names them.
     `overlap`: "refuse" leaves these out, "allow" stamps the title.
+    `skip_bad`: whether recordings that cannot be used are left out, and named in the notes.
     `conditions, clips, seed, threads, progress, fingerprint, cache`: as `stress_folds` takes them.
     """
     check_name("speaker overlap", overlap, OVERLAPS)
-    available, notes = known_emotions(corpus, labels, name)
+    named, notes = known_emotions(corpus, labels, name)
+    available, more = usable(named, overlap=overlap, skip_bad=skip_bad)
+    notes = (*notes, *more)
     known = {clip.speaker for clip in available} & set(trained_on)
     if known and overlap == "refuse":
         available, note = unseen(available, known, name)
@@ -124,6 +128,7 @@ def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressRep
         Recordings.
     **options
         ``overlap`` ("refuse" leaves out speakers of the training data, "allow" stamps the title),
+        ``skip_bad`` (recordings that cannot be used are left out, and named in the notes),
         ``cache`` (folder of predictions), and ``conditions clips seed threads progress`` of
         `stress_folds`.
 
@@ -141,7 +146,7 @@ def stress_model(model: str | Path, corpus: Corpus, **options: Any) -> StressRep
     ProtocolError
         If the model was trained on every speaker.
     AudioError
-        If a recording cannot be read.
+        If recordings cannot be used; a duplicate cannot, whose speaker or emotion is another.
     """
     bundle = read_bundle(find_model(model))
     recognizer = Recognizer(bundle, threads=1)  # clips are predicted in parallel

@@ -206,9 +206,9 @@ def prepared_recipe(
     search: bool = False,
 ) -> Prepared:
     """Read a recipe's corpora and extract their features, with a progress bar."""
+    from serein.corpora.same_sound import duplicates_words
     from serein.corpora.validation import speaker_warnings
     from serein.experiment.prepare import prepare
-    from serein.experiment.same_sound import duplicates_words
 
     prepared = prepare(
         recipe,

@@ -10,6 +10,7 @@ import typer
 from serein.cli.options import BundleName, Threads
 from serein.cli.show import echo
 from serein.defaults import DEFAULT_MODEL
+from serein.errors import BadFilesError, CorpusError, SereinError
 
 
 def personalise(
@@ -25,11 +26,27 @@ def personalise(
     threads: Threads = None,
 ) -> None:
     """Move a model by 1 to 10 labelled recordings an emotion; own labels, too, may be learnt."""
+    from serein.audio.read import read_audio
+    from serein.corpora import Corpus, Utterance
     from serein.corpora.corpus import read_labels
+    from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
     from serein.inference.personalise import personalise as write_personalised
 
-    found = read_labels(labels)
+    rows = tuple(Utterance(file, "", "", label) for file, label in read_labels(labels).items())
+    table = Corpus(labels.stem, rows)
+    try:
+        kept = without_duplicates(table, same_sound(table, read_audio))
+    except BadFilesError as error:
+        raise CorpusError(f"{labels}: {error}", to_try=SereinError.to_try) from error
     folder = write_personalised(
-        list(found), list(found.values()), out, model=model, licence=licence, threads=threads
+        kept.paths,
+        [row.emotion for row in kept],
+        out,
+        model=model,
+        licence=licence,
+        threads=threads,
     )
-    echo(f"written: {folder}, from {len(found)} recordings of {len({*found.values()})} labels")
+    echo(f"written: {folder}, from {len(kept)} recordings of {len(kept.emotions)} labels")
+    if len(kept) < len(table):
+        left_out = duplicates_words(len(table) - len(kept), same="label")
+        echo(f"serein: left out: {left_out}", err=True)

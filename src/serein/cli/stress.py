@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serein.cli.options import CacheFolder, LangOfReport
+from serein.cli.options import CacheFolder, LangOfReport, SkipBad
 from serein.cli.progress import progress_bar
 from serein.cli.show import add_row, echo, make_table, print_json, print_table
 from serein.errors import SereinError, SettingError
@@ -53,6 +53,7 @@ def stress(
         Path | None,
         typer.Option("--out", help="Folder for report.html, stress.json and predictions."),
     ] = None,
+    skip_bad: SkipBad = False,
     cache: CacheFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     lang: LangOfReport = Language.en,
@@ -78,6 +79,7 @@ def stress(
             model,
             recordings,
             overlap=overlap.value,
+            skip_bad=skip_bad,
             conditions=chosen,
             clips=clips,
             cache=cache,

@@ -4,6 +4,7 @@
 - `serein.corpora.catalogue`: `CORPORA`, with file names, official counts and licence of each.
 - `serein.corpora.corpus`: `Corpus`, the table: load, filter, merge, count.
 - `serein.corpora.validation`: `Validation`, the errors and warnings of a corpus.
+- `serein.corpora.same_sound`: duplicates, dropped or refused wherever labels are learnt or judged.
 
 No sound is decoded here: a corpus is paths and labels.
 """

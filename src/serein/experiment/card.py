@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from serein.corpora import CORPORA
-from serein.experiment.same_sound import duplicates_words
+from serein.corpora.same_sound import duplicates_words
 from serein.untrusted import markdown, printable
 
 LIMITS = """\

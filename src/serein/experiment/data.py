@@ -21,6 +21,7 @@ from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
+from serein.corpora.same_sound import refuse_shared, without_duplicates
 from serein.corpora.segments import has_segments, is_annotation
 from serein.corpora.validation import duplicates
 from serein.errors import AudioError, BadFilesError, CorpusError
@@ -28,7 +29,6 @@ from serein.evaluation.protocol import Fold
 from serein.experiment.cut_segments import cut_once
 from serein.experiment.recipe import Augmentation, Recipe
 from serein.experiment.recipe_table import folder_of
-from serein.experiment.same_sound import refuse_shared, without_duplicates
 from serein.experiment.splits import common_emotions
 from serein.features.feature_cache import Extractor
 from serein.recordings import recordings

@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from serein.audio.read import read_audio
 from serein.corpora import Corpus
+from serein.corpora.same_sound import (
+    duplicates_words,
+    refuse_shared,
+    same_sound,
+    without_duplicates,
+)
 from serein.engine import torch_threads
 from serein.errors import (
     BadFilesError,
@@ -53,12 +60,6 @@ from serein.experiment.fusion import (
 )
 from serein.experiment.inner_folds import check_inner_folds, check_search_folds
 from serein.experiment.recipe import Recipe, uncalibrated, with_values
-from serein.experiment.same_sound import (
-    duplicates_words,
-    refuse_shared,
-    same_sound,
-    without_duplicates,
-)
 from serein.experiment.splits import make_folds
 from serein.features.encoder import SpeechEncoder
 from serein.features.feature_cache import Extractor, extract
@@ -313,22 +314,24 @@ def _prepare(
     parts = babble_parts(recipe.augmentation, corpus, folds)
     sounds = read_sounds(recipe, corpus, bad)
     modalities, rest = other_modalities(recipe, corpus, more)
+    front: Front | None = None
     if recipe.features and recipe.features.table:
-        X = read_vectors(recipe.features.table, corpus)
-        widths = widths_of(X, modalities)
-        X = beside(X, modalities)
-        return Prepared(
-            *(recipe, corpus, sources, folds, words, None, X), widths=widths, duplicates=duplicates
-        )
-    front = _front(recipe, weights, download=download)
-    times, clips = recipe.augmentation.per_clip, len(corpus)
-    arrays = describe(corpus, front, cache, progress_bar)
-    kept = without_duplicates(corpus, same_sound(corpus.utterances, arrays), overlap=overlap)
+        arrays = list(read_vectors(recipe.features.table, corpus))
+    else:
+        front = _front(recipe, weights, download=download)
+        arrays = describe(corpus, front, cache, progress_bar)
+    kept = without_duplicates(corpus, same_sound(corpus, read_audio, arrays), overlap=overlap)
     if len(kept) < len(corpus):  # in other kinds of file; the features of all are cached
         given = (recipe, data, weights, cache, progress_bar, bad)
         duplicates = frozenset(whole.paths) - frozenset(kept.paths)
         return _prepare(*given, download=download, search=search, duplicates=duplicates)
-    plain = list(arrays)
+    if front is None:
+        vectors = np.stack(arrays)
+        widths, X = widths_of(vectors, modalities), beside(vectors, modalities)
+        return Prepared(
+            *(recipe, corpus, sources, folds, words, None, X), widths=widths, duplicates=duplicates
+        )
+    times, clips, plain = recipe.augmentation.per_clip, len(corpus), list(arrays)
     for number in range(times):
         extractor = AugmentingExtractor(
             *(front, recipe.augmentation, number, recipe.protocol.seed), sounds=sounds
@@ -347,7 +350,7 @@ def _prepare(
     if more is not None:
         extracted = describe(more, front, cache, progress_bar)
         if overlap == "refuse":
-            groups = same_sound((*corpus, *more), [*plain, *extracted])
+            groups = same_sound((*corpus, *more), read_audio, [*plain, *extracted])
             refuse_shared(groups, corpus, SHARED)
         voices = stack(extracted, front)
         speakers = np.array([clip.speaker for clip in more])

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from serein.audio.read import read_audio
-from serein.corpora import Corpus, Utterance
+from serein.corpora.corpus import Corpus, Utterance
 from serein.corpora.validation import duplicates, same_content
-from serein.errors import BadFilesError, CorpusError
+from serein.engine import usable_cores
+from serein.errors import AudioError, BadFilesError, CorpusError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
 
 Groups = Iterable[Sequence[Utterance]]
 
@@ -33,23 +38,47 @@ def without_duplicates(
     return corpus.filter(predicate=lambda row: id(row) not in repeated)
 
 
-def duplicates_words(count: int) -> str:
+def duplicates_words(count: int, same: str = "speaker and emotion") -> str:
     """Say how many were left out."""
     plural = "s" if count > 1 else ""
-    return f"{count} duplicate{plural} of other recordings of the same speaker and emotion"
+    return f"{count} duplicate{plural} of other recordings of the same {same}"
 
 
 def same_sound(
-    corpus: Sequence[Utterance], features: Sequence[npt.NDArray[np.float32]]
+    utterances: Iterable[Utterance],
+    decode: Callable[[Path], Array],
+    features: Sequence[Array] | None = None,
 ) -> list[tuple[Utterance, ...]]:
-    """Group what sounds the same, in whatever kind of file; only equal features are decoded."""
-    alike = same_content([_digest(array) for array in features])
-    rows = [corpus[row] for group in alike for row in group]
-    groups = same_content([_digest(read_audio(row.path)) for row in rows])
+    """Group what sounds the same, in whatever kind of file; of features, only equal are decoded.
+
+    Raises: BadFilesError that names all recordings that cannot be decoded.
+    """
+    rows = list(utterances)
+    if features is not None:
+        alike = same_content([_digest(array) for array in features])
+        rows = [rows[row] for group in alike for row in group]
+    groups = same_content(_digests([row.path for row in rows], decode))
     return [tuple(rows[row] for row in group) for group in groups]
 
 
-def _digest(array: npt.NDArray[np.float32]) -> bytes:
+def _digests(paths: Sequence[Path], decode: Callable[[Path], Array]) -> list[bytes]:
+    """Hash the samples of recordings."""
+
+    def found(path: Path) -> bytes | str:
+        try:
+            return _digest(decode(path))
+        except AudioError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        results = list(pool.map(found, paths))
+    bad = {path: why for path, why in zip(paths, results, strict=True) if isinstance(why, str)}
+    if bad:
+        raise BadFilesError(bad, len(paths))
+    return [digest for digest in results if isinstance(digest, bytes)]
+
+
+def _digest(array: Array) -> bytes:
     return hashlib.sha256(array.tobytes()).digest()
 
 
