@@ -386,14 +386,16 @@ def test_noise_from_a_folder_is_checked_before_any_feature(tmp_path: Path):
     soundfile.write(street / "hum.wav", 0.1 * np.sin(np.arange(RATE_HZ)), RATE_HZ)
     soundfile.write(street / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
     (street / "text.wav").write_text("no sound")
-    with pytest.raises(AudioError, match=r"2 of 3 recordings(?s:.*)silent\.wav: is silent"):
+    with pytest.raises(AudioError, match=r"2 of 11 recordings(?s:.*)silent\.wav: is silent"):
         prepare(with_noise(tmp_path), cache=cache)
-    copied = street / "copied.wav"
-    copied.write_bytes((tmp_path / "one-ann-anger.wav").read_bytes())
-    with pytest.raises(CorpusError, match=r"in the corpus too: .*copied\.wav"):
-        prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
+    sound, rate = soundfile.read(tmp_path / "one-ann-anger.wav", dtype="int16")
+    for name in ("copied.wav", "copied.flac"):
+        copied = street / name
+        soundfile.write(copied, sound, rate)
+        with pytest.raises(CorpusError, match=rf"in the corpus too: .*{name}"):
+            prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
+        copied.unlink()
     assert not cache.exists()
-    copied.unlink()
     found = prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
     assert len(found.augmented.X) == 8
     assert len(found.skipped) == 2

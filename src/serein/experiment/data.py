@@ -21,10 +21,10 @@ from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
-from serein.corpora.same_sound import refuse_shared, without_duplicates
+from serein.corpora.same_sound import refuse_shared, same_sound, without_duplicates
 from serein.corpora.segments import has_segments, is_annotation
 from serein.corpora.validation import duplicates
-from serein.errors import AudioError, BadFilesError, CorpusError
+from serein.errors import AudioError, CorpusError
 from serein.evaluation.protocol import Fold
 from serein.experiment.cut_segments import cut_once
 from serein.experiment.recipe import Augmentation, Recipe
@@ -187,30 +187,28 @@ def read_sounds(
         if "folder" in ranges[name]:
             files = recordings(ranges[name]["folder"])
             found[name] = tuple(file for file in files if file not in bad)
-    files = [file for files in found.values() for file in files]
-    unusable = {file: reason for file in files if (reason := _no_sound(file))}
-    if unusable:
-        raise BadFilesError(unusable, len(files))
-    if recipe.protocol.speaker_overlap == "refuse":
-        _refuse_in_corpus(files, corpus)
+    noises = {file: Utterance(file, "", "", "") for files in found.values() for file in files}
+    refuse = bool(noises) and recipe.protocol.speaker_overlap == "refuse"
+    groups = same_sound(
+        (*(corpus if refuse else ()), *noises.values()),
+        lambda path: _noise(path) if path in noises else read_audio(path),
+    )
+    refuse_shared(groups, noises.values(), MIXED_IN)
     return found
 
 
-def _no_sound(file: Path) -> str:
-    try:
-        return "" if np.any(read_audio(file)) else f"{file}: is silent, and no noise"
-    except AudioError as error:
-        return str(error)
+MIXED_IN = (
+    "augmentation: a recording to be mixed in is in the corpus too: {}; mixed into training, it "
+    "would be in the test part of another fold: leave it out"
+)
 
 
-def _refuse_in_corpus(files: Sequence[Path], corpus: Corpus) -> None:
-    sounds = [Utterance(file, "", "", "") for file in files]
-    refuse_shared(
-        duplicates((*corpus, *sounds)),
-        sounds,
-        "augmentation: a recording to be mixed in is in the corpus too: {}; mixed into training, "
-        "it would be in the test part of another fold: leave it out",
-    )
+def _noise(path: Path) -> Array:
+    """Read a recording that is no silence."""
+    signal = read_audio(path)
+    if not np.any(signal):
+        raise AudioError(f"{path}: is silent, and no noise")
+    return signal
 
 
 def babble_parts(
