@@ -230,6 +230,10 @@ def adaptive(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 laugh = make_laugh({"elation": "amusement"}.get(emotion, emotion), speaker, take)
                 soundfile.write(place / name, laugh, RATE_HZ)
                 rows.append(f"{name},{emotion},p{speaker}")
+    first = place / "0-elation-0.wav"
+    (place / "copy.wav").write_bytes(first.read_bytes())
+    soundfile.write(place / "copy.flac", soundfile.read(first, dtype="int16")[0], RATE_HZ)
+    rows += ["copy.wav,elation,p0", "copy.flac,elation,p0"]
     (place / "laughs.csv").write_text("\n".join(rows))
     (studio / "adaptive.toml").write_text(recipe + more)
     with pytest.MonkeyPatch.context() as patch:
@@ -237,7 +241,10 @@ def adaptive(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(bursts, "SOUNDS", 4)
         patch.setattr(bursts, "SOUNDS_TAKEN", 1.0)  # these laughs are made of noise
         cache = ("--cache", place / "cache")
-        serein_command("train", studio / "adaptive.toml", "--out", place / "model", *cache)
+        said = serein_command("train", studio / "adaptive.toml", "--out", place / "model", *cache)
+    words = "2 duplicates of other recordings of the same speaker and emotion"
+    assert f"serein: left out: {words}, of vocal bursts\n" in said
+    assert f"|\n\nLeft out: {words}.\n" in (place / "model/CARD.md").read_text()
     return place / "model"
 
 

@@ -206,7 +206,6 @@ def prepared_recipe(
     search: bool = False,
 ) -> Prepared:
     """Read a recipe's corpora and extract their features, with a progress bar."""
-    from serein.corpora.same_sound import duplicates_words
     from serein.corpora.validation import speaker_warnings
     from serein.experiment.prepare import prepare
 
@@ -224,8 +223,8 @@ def prepared_recipe(
         echo(f"serein: {len(prepared.skipped)} recordings left out:", err=True)
     for reason in prepared.skipped.values():
         echo(f"  {reason}", err=True)
-    if prepared.duplicates:
-        echo(f"serein: left out: {duplicates_words(len(prepared.duplicates))}", err=True)
+    for sentence in prepared.duplicates_told:
+        echo(f"serein: left out: {sentence}", err=True)
     for sentence in speaker_warnings(prepared.speakers):
         echo(f"serein: {sentence}", err=True)
     return prepared

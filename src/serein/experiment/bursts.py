@@ -139,6 +139,7 @@ def train_burst_detector(
     scores = result.subset(mine.condition == CLEAN).scores()
     bursts = prepared.bursts
     about = {"corpus": bursts.name, "licence": bursts.licence, "clips": len(bursts)}
+    about |= {"duplicates": len(prepared.burst_duplicates)} if prepared.burst_duplicates else {}
     about |= {"speakers": len(bursts.speakers)} | {key: scores[key] for key in KEPT}
     return BurstDetector(heads, about | _rates(rows, odds >= threshold))
 

@@ -283,6 +283,7 @@ def _bursts(manifest: dict[str, Any]) -> list[str]:
         "of speech and kinds of sound that the heads were not trained on, at a threshold that was "
         "set by the same, so that hardly any speech is taken:",
         _table(("what", "share"), (f"{what} | {share:.2%}" for what, share in rates)),
+        *_duplicates([found]),
     ]
 
 

@@ -82,15 +82,17 @@ SHARED = "data.unlabelled and data.corpora have the same recording: {}. Keep one
 
 def read_bursts(
     recipe: Recipe, data: str | Path | None = None, bad: Container[Path] = ()
-) -> Corpus | None:
-    """Read a recipe's vocal bursts, with emotions merged and left out as it says."""
+) -> tuple[Corpus | None, frozenset[Path]]:
+    """Read a recipe's vocal bursts as it merges and leaves out emotions, and the duplicates."""
     bursts = recipe.bursts
     if bursts is None:
-        return None
+        return None, frozenset()
     (corpus,) = read_corpora(recipe, data, names=(bursts.corpus,))
     mapping: dict[str, str | None] = {**bursts.merge, **dict.fromkeys(bursts.leave_out)}
-    usable = corpus.filter(predicate=lambda row: row.path not in bad)
-    return without_duplicates(usable.map_emotions(mapping))
+    named = corpus.filter(predicate=lambda row: row.path not in bad).map_emotions(mapping)
+    overlap = recipe.protocol.speaker_overlap
+    kept = without_duplicates(named, same_sound(named, read_audio), overlap=overlap)
+    return kept, frozenset(named.paths) - frozenset(kept.paths)
 
 
 def combine(recipe: Recipe, sources: tuple[Corpus, ...]) -> Corpus:

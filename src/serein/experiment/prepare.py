@@ -120,6 +120,8 @@ class Prepared:
         Recordings that cannot be used, and why.
     duplicates : frozenset of Path
         Recordings left out as duplicates of others of the same speaker and emotion.
+    burst_duplicates : frozenset of Path
+        The same of vocal bursts.
     """
 
     recipe: Recipe
@@ -137,6 +139,7 @@ class Prepared:
     bursts: Corpus | None = None
     skipped: Mapping[Path, str] = field(default_factory=dict)
     duplicates: frozenset[Path] = frozenset()
+    burst_duplicates: frozenset[Path] = frozenset()
 
     @property
     def emotions(self) -> list[str]:
@@ -181,9 +184,14 @@ class Prepared:
             f"{count} clips of {emotion} in {corpus}: {why[emotion in named]}"
             for (corpus, emotion), count in sorted(lost.items())
         ]
-        if self.duplicates:
-            lines.append(duplicates_words(len(self.duplicates)))
+        lines += self.duplicates_told
         return lines + [f"a recording that cannot be used: {why}" for why in self.skipped.values()]
+
+    @property
+    def duplicates_told(self) -> list[str]:
+        """Say how many duplicates were left out, of vocal bursts apart."""
+        parts = ((self.duplicates, ""), (self.burst_duplicates, ", of vocal bursts"))
+        return [f"{duplicates_words(len(files))}{of}" for files, of in parts if files]
 
     @property
     def voice(self) -> Array:
@@ -304,7 +312,7 @@ def _prepare(
     corpus = without_duplicates(_without(duplicates, (whole,))[0], overlap=overlap)
     duplicates = frozenset(whole.paths) - frozenset(corpus.paths)
     without = _without(bad, read_unlabelled(recipe, data, corpus, cache))
-    bursts = read_bursts(recipe, data, bad)
+    bursts, same_bursts = read_bursts(recipe, data, bad)
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
     if search:
@@ -359,6 +367,7 @@ def _prepare(
         *(recipe, corpus, sources, folds, words, front, beside(X[:clips], modalities)),
         *(augmented, public, widths_of(X, modalities), unlabelled, without, bursts),
         duplicates=duplicates,
+        burst_duplicates=same_bursts,
     )
 
 
