@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from serein.errors import AudioError
-from serein.recordings import find_recordings, list_recordings, recordings
+from serein.recordings import ALL_EXTENSIONS, find_recordings, list_recordings, recordings
 
 
 def make(root: Path, *names: str) -> None:
@@ -47,6 +48,13 @@ def test_link_loops_and_dead_links_are_passed_over(tmp_path: Path) -> None:
     assert [path.name for path in find_recordings(tmp_path / "real")] == ["a.wav"]
     assert len(find_recordings(tmp_path)) == 1
     assert len(find_recordings(tmp_path / "linked")) == 1
+
+
+def test_the_page_offers_all_recordings() -> None:
+    page = (Path(__file__).parents[1] / "web/index.html").read_text(encoding="utf-8")
+    accept = re.search(r'type="file"[^>]* accept="([^"]*)"', page)
+    assert accept is not None
+    assert set(ALL_EXTENSIONS) <= set(accept[1].split(","))
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -34,12 +34,13 @@ OTHER_CONTENT = (  # first bytes -> what it is, and what to do
 HTML = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
 EXTENSIONS = (
     *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus"),
-    *(".bwf", ".rf64", ".snd", ".sph", ".w64", ".wav", ".wave"),
+    *(".bwf", ".mpga", ".rf64", ".snd", ".sph", ".w64", ".wav", ".wave"),
 )
 MEDIA_EXTENSIONS = (  # of what PyAV reads: sound, then videos
     *(".3g2", ".3gp", ".3gpp", ".aac", ".ac3", ".amr", ".awb", ".eac3", ".m4a", ".m4b", ".m4r"),
-    *(".mka", ".spx", ".tta", ".weba", ".wma", ".wv"),
-    *(".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
+    *(".adts", ".mka", ".spx", ".tta", ".weba", ".wma", ".wv"),
+    *(".asf", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"),
+    ".wmv",
 )
 ALL_EXTENSIONS = EXTENSIONS + MEDIA_EXTENSIONS
 OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}

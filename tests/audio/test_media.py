@@ -1,5 +1,7 @@
 """The sound of videos by construction: clips of known sound, rate and damage."""
 
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +13,7 @@ from serein.audio.media import has_sound, is_video, opened_video
 from serein.audio.read import RATE_HZ, read_audio
 from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError, VideoError
+from serein.recordings import recordings
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'serein[face]'")
 
@@ -112,6 +115,24 @@ def test_what_phones_and_browsers_record_is_read(kind):
     assert abs(late) <= 0.1 * RATE_HZ
     assert likeness(signal[max(late, 0) :], source[max(-late, 0) :]) > 0.9
     assert abs(signal.size - 2 * RATE_HZ) <= 0.1 * RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *[("a.wma", "wmav1"), ("b.WMA", "wmav2"), ("a.asf", "wmav2"), ("a.mka", "libopus")],
+        *[("a.3gp", "aac"), ("a.3g2", "aac"), ("a.caf", "alac"), ("b.caf", "libopus")],
+        *[("a.m4a", "alac"), ("b.m4a", "aac"), ("a.aac", "aac"), ("a.adts", "aac")],
+        *[("a.webm", "libopus"), ("b.weba", "libvorbis"), ("a.mpg", "mp2")],
+    ],
+)
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_what_ffmpeg_writes_is_found_in_a_folder_and_read(tmp_path, name, codec):
+    forms = {"weba": ["-f", "webm"], "adts": ["-f", "adts"]}
+    command = ["ffmpeg", "-v", "error", "-i", VOICE, "-c:a", codec]
+    subprocess.run([*command, *forms.get(name[2:], []), tmp_path / name], check=True)
+    (file,) = recordings(tmp_path)
+    assert read_audio(file).size == pytest.approx(read_audio(VOICE).size, abs=0.2 * RATE_HZ)
 
 
 @pytest.mark.parametrize("kind", [SOUND_ALONE[n] for n in (0, 4, 5, 8, 12)])

@@ -94,7 +94,7 @@ UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is that of a writer to
 def media_format(source: Source) -> str | None:
     """Tell FFmpeg's name of a format that PyAV reads and libsndfile does not; else None."""
     head = source.read_at(0, 256)
-    if head[4:12] in PICTURE_BRANDS or (head[:4] == b"caff" and head[28:32] in CAF_ENCODINGS):
+    if head[4:12] in PICTURE_BRANDS or (head[:4] == b"caff" and _is_plain_caf(head)):
         return None
     for (position, magic), kind in MEDIA.items():
         if head.startswith(magic, position) and (
@@ -102,6 +102,11 @@ def media_format(source: Source) -> str | None:
         ):
             return kind
     return _frames_format(source.read_at(_tag_bytes(source), 6))
+
+
+def _is_plain_caf(head: bytes) -> bool:
+    """Tell whether libsndfile reads the sound of a CAF: ALAC only where its bits are stated."""
+    return head[28:32] in CAF_ENCODINGS and (head[28:32] != b"alac" or head[35] in range(1, 5))
 
 
 def _frames_format(head: bytes) -> str | None:
