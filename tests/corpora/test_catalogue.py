@@ -171,7 +171,7 @@ MELD = """Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Se
             "esd",
             ["0001/Sad/train/0001_001051.wav", "0011/Angry/0011_000351.wav"],
             {},
-            [("0001", "sadness", None, "zh"), ("0011", "anger", None, "en")],
+            [("0001", "sadness", "female", "zh"), ("0011", "anger", "male", "en")],
         ),
         (
             "meld",
@@ -184,9 +184,9 @@ MELD = """Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Se
         ),
         (
             "casia",
-            ["liuchanhg/angry/201.wav", "wangzhe/sad/202.wav"],
+            ["a/liuchanhg/angry/201.wav", "b/Chang.Liu/normal/001.wav", "b/me/sad/202.wav"],
             {},
-            [("liuchanhg", "anger", None, "zh"), ("wangzhe", "sadness", None, "zh")],
+            [("liuchanhg", "neutral", None, "zh"), ("liuchanhg", "anger", None, "zh")],
         ),
         (
             "emovo",
@@ -291,7 +291,7 @@ def test_official_totals():
         "msp_podcast": (0, 0),
         "esd": (35000, 20),
         "meld": (13708, 0),
-        "casia": (1200, 4),
+        "casia": (9600, 4),
         "emovo": (588, 6),
         "subesco": (7000, 20),
         "jl": (0, 4),

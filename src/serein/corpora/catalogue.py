@@ -137,17 +137,20 @@ def _msp_podcast(match: re.Match[str], _path: Path) -> Fields:
 
 
 _ESD_EMOTIONS = ("neutral", "angry", "happy", "sad", "surprise")  # 350 sentences each
+_ESD_MEN = {4, 5, 6, 8, 10, 11, 12, 13, 14, 20}  # as the ReadMe of the release lists them
 
 
 def _esd(match: re.Match[str], _path: Path) -> Fields:
-    number = int(match["number"])
+    number, speaker = int(match["number"]), int(match["speaker"])
     return Fields(
         speaker=match["speaker"],
         emotion=_ESD_EMOTIONS[(number - 1) // 350] if 0 < number <= 1750 else "",
-        language="zh" if int(match["speaker"]) <= 10 else "en",
+        gender="male" if speaker in _ESD_MEN else "female",
+        language="zh" if speaker <= 10 else "en",
     )
 
 
+# Its table has the names of roles, and no gender.
 def _meld(match: re.Match[str], _path: Path) -> Fields:
     return Fields("", "")
 
@@ -167,12 +170,17 @@ def _meld_file(match: re.Match[str], path: Path) -> str:
     return f"{_meld_part(path.parent)} {match['dialogue']} {match['utterance']}"
 
 
-_CASIA_EMOTIONS = {"angry", "fear", "happy", "neutral", "sad", "surprise"}
+# Folders of the sentences that are the same for all emotions, and of the others; no gender is told.
+_CASIA_EMOTIONS = {"angry", "fear", "happy", "neutral", "normal", "sad", "surprise"}
+_CASIA_SPEAKERS = {"chang.liu": "liuchanhg", "zhe.wang": "wangzhe"}
+_CASIA_SPEAKERS |= {"quanyin.zhao": "zhaoquanyin", "zuoxiang.zhao": "zhaozuoxiang"}
 
 
 def _casia(match: re.Match[str], path: Path) -> Fields | None:
-    emotion, speaker = path.parent.name.lower(), path.parent.parent.name
-    return Fields(speaker, emotion) if emotion in _CASIA_EMOTIONS and speaker else None
+    emotion, name = path.parent.name.lower(), path.parent.parent.name.lower()
+    speaker = _CASIA_SPEAKERS.get(name, name)
+    known = emotion in _CASIA_EMOTIONS and speaker in _CASIA_SPEAKERS.values()
+    return Fields(speaker, emotion.replace("normal", "neutral")) if known else None
 
 
 _EMOVO_EMOTIONS = {"dis": "disgust", "gio": "happiness", "neu": "neutral", "pau": "fear"}
@@ -435,16 +443,17 @@ _SPECS = (
     CorpusSpec(
         name="casia",
         title="CASIA Chinese emotional corpus",
-        pattern=re.compile(r"[23]\d\d"),
+        pattern=re.compile(r"\d{1,3}"),
         fields=_casia,
         example="liuchanhg/angry/201.wav",
-        counts=_each(200, "happiness sadness anger fear surprise", neutral=200),
+        counts=_each(1600, "happiness sadness anger fear surprise", neutral=1600),
         speakers=4,
         language="zh",
         licence="stated by the Institute of Automation, on request",
         citation="Institute of Automation, Chinese Academy of Sciences, 2005",
         url="http://www.chineseldc.org/",
         folders=("CASIA",),
+        part=Part(_each(200, "happiness sadness anger fear surprise", neutral=200), speakers=4),
     ),
     CorpusSpec(
         name="emovo",
