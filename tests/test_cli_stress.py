@@ -129,6 +129,17 @@ def test_a_duplicate_with_other_labels_is_refused(data: Path, tmp_path: Path) ->
     assert "emodb on robots: 4 clips" in allowed.output
 
 
+def test_a_table_is_found_in_the_folder_in_whatever_form(data: Path, tmp_path: Path) -> None:
+    table = with_rows(data, tmp_path) / "robots.csv"
+    cells = table.read_text().replace(",", ";")
+    table.unlink()
+    for name, text in (("A.CSV", f"sep=;\r\n{cells}"), ("a.tsv", cells.replace(";", "\t"))):
+        (tmp_path / name).write_text(text)
+        done = run(tmp_path, "--conditions", "gain -20 dB")
+        assert done.exit_code == 0, done.output
+        (tmp_path / name).unlink()
+
+
 def test_bad_recordings_are_all_named_and_can_be_left_out(data: Path, tmp_path: Path) -> None:
     (tmp_path / "gone.wav").write_bytes(b"")
     bad = with_rows(data, tmp_path, "bad.wav,anger,robot3,", "gone.wav,anger,robot3,")
@@ -152,6 +163,7 @@ def test_bad_recordings_are_all_named_and_can_be_left_out(data: Path, tmp_path: 
         (["--merge", "clam=neutral"], CorpusError, "unknown emotion 'clam'; known: calm"),
         (["--corpus", "emo-db"], CorpusError, "unknown corpus 'emo-db'; known: emodb"),
         (["--corpus", "gone.csv"], CorpusError, "cannot read the table"),
+        (["--corpus", "gone.TSV"], CorpusError, "cannot read the table"),
     ],
 )
 def test_wrong_usage_says_what_to_do(

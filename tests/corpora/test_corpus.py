@@ -487,7 +487,8 @@ def test_the_name_of_a_corpus_is_no_path(write_csv):
         ("file,emotion,speaker\n".encode("utf-16"), r"not UTF-8 \(byte 0\)"),
         ("file,emotion,speaker\n1.wav,sad," + "x" * 200_000, r"after line 1: field larger than"),
         ('file,emotion,speaker\n1.wav,sad,"a\n2.wav,sad,b\n', r"after line 1: unexpected end"),
-        (f"file,emotion,speaker\n{'x' * 5000},sad,a\n", r"line 2: .*"),
+        (f"file,emotion,speaker\n{'x' * 5000},sad,a\n", r"line 2: File name too long$"),
+        ("sep=;\nfile;emotion;speaker\n1.wav;sad;\n", r"line 3: speaker is blank"),
     ],
 )
 def test_a_bad_table_is_refused(write_csv, content: str | bytes, message: str):

@@ -186,7 +186,7 @@ def test_a_model_without_features_says_so(clips: Path, pitched: Path, tmp_path: 
         ("file,label\na.wav,anger\n", "no column 'emotion'; it has: file, label"),
         ("", "is empty: it needs a header, file,emotion$"),
         ("file,emotion\n", "a header but no rows"),
-        ("file,emotion\ngone.wav,anger\n", r"line 2: file 'gone\.wav' not found"),
+        ("file,emotion\ngone.wav,anger\n", r"1 of its files not found .*line 2: 'gone\.wav'"),
         ("file,emotion\nsad-0.wav,anger\nsad-0.wav,sad\n", "line 3: .* is listed twice"),
         ("file,emotion\nsad-0.wav,\n", "line 2: a label is ''"),
     ],

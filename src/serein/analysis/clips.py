@@ -11,12 +11,14 @@ import numpy as np
 
 from serein.audio.read import read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
+from serein.corpora.corpus import is_table
 from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
 from serein.errors import BadFilesError, CorpusError, ProtocolError, unknown_name
 from serein.recordings import find_recordings
 
 NO_SPEECH = "no speech"
 COLUMNS = ("file", "emotion", "speaker")
+MAX_HEADER = 10_000  # characters
 SHOWN = 3  # speakers named in a note
 MIN_SHARE = 0.05  # of a folder's files; fewer look like a corpus by accident
 
@@ -30,12 +32,12 @@ def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
         raise CorpusError(f"{folder} is not a folder; give the one that holds the recordings")
     if name in CORPORA:
         return Corpus.load(str(name), folder)
-    if name is not None and not name.lower().endswith(".csv"):
+    if name is not None and not is_table(name):
         raise CorpusError(f"{unknown_name('corpus', name, CORPORA)}; or name a CSV table")
     if name is not None:
         inside = (folder / name).is_file()
         return Corpus.from_csv(folder / name if inside else name, audio_root=folder)
-    found: list[str] = [path.name for path in sorted(folder.glob("*.csv")) if _is_table(path)]
+    found: list[str] = [path.name for path in sorted(folder.iterdir()) if _is_table(path)]
     found = found or _known_corpora(folder)
     if len(found) == 1:
         return find_corpus(folder, found[0])
@@ -130,10 +132,13 @@ def unseen(
 
 
 def _is_table(path: Path) -> bool:
-    """Whether a CSV file has the columns of a corpus."""
+    """Whether a file is a table with the columns of a corpus."""
+    if not is_table(path.name) or not path.is_file():
+        return False
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = {cell.strip(' "').lower() for cell in re.split("[,;\t]", file.readline().strip())}
-    return set(COLUMNS) <= header
+        lines = (file.readline(MAX_HEADER), file.readline(MAX_HEADER))
+    header = lines[lines[0].startswith("sep=")]
+    return set(COLUMNS) <= {cell.strip(' "').lower() for cell in re.split("[,;\t]", header.strip())}
 
 
 def _known_corpora(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from serein.corpora.catalogue import CORPORA
 from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
 from serein.emotions import EMOTIONS, in_order, label_name
-from serein.errors import CorpusError, SereinError, unknown_name
+from serein.errors import CorpusError, SereinError, reason_of, unknown_name
 from serein.untrusted import check_file_name
 
 __all__ = ["Corpus", "Utterance"]
@@ -177,14 +178,9 @@ class Corpus:
                 if utterance.path in rows:
                     raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
             except (SereinError, OSError) as error:
-                raise CorpusError(f"{path}, line {line}: {error}") from error
+                raise CorpusError(f"{path}, line {line}: {reason_of(error)}") from error
             rows[utterance.path] = utterance
-        if missing:
-            more = f", and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
-            raise CorpusError(
-                f"{path}: {len(missing)} of its files not found in {root}: set audio_root; "
-                f"{', '.join(missing[:_TOLD])}{more}"
-            )
+        _refuse_missing(missing, path, f"{root}: set audio_root")
         if not rows:
             raise CorpusError(f"{path} has a header but no rows: add one for each recording")
         return cls(name=name, utterances=tuple(rows.values()), licence=licence, root=root)
@@ -394,19 +390,32 @@ def read_labels(path: Path) -> dict[Path, str]:
     As `Corpus.from_csv` reads it, but for any labels, and whoever speaks. `file` is relative to it.
     """
     labels: dict[Path, str] = {}
+    missing: list[str] = []
     for line, row in csv_rows(path, ("file", "emotion")):
         try:
             file, emotion = _find(row["file"], [path.parent]), label_name(row["emotion"])
             if file is None:
-                raise CorpusError(f"file {row['file']!r} not found in {path.parent}")
+                missing.append(f"line {line}: {row['file']!r}")
+                continue
             if file in labels:
                 raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
         except (SereinError, OSError) as error:
-            raise CorpusError(f"{path}, line {line}: {error}") from error
+            raise CorpusError(f"{path}, line {line}: {reason_of(error)}") from error
         labels[file] = emotion
+    _refuse_missing(missing, path, str(path.parent))
     if not labels:
         raise CorpusError(f"{path} has a header but no rows: add one for each recording")
     return labels
+
+
+def _refuse_missing(missing: Sequence[str], table: Path, where: str) -> None:
+    """Raise CorpusError that counts the files of a table that are not there, and names some."""
+    if missing:
+        more = f", and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        raise CorpusError(
+            f"{table}: {len(missing)} of its files not found in {where}; "
+            f"{', '.join(missing[:_TOLD])}{more}"
+        )
 
 
 def _words(words: Iterable[str]) -> Iterable[str]:
@@ -416,8 +425,10 @@ def _words(words: Iterable[str]) -> Iterable[str]:
 
 def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row with its line number; cells are stripped, column names in lower case."""
-    text = _csv_text(path, needed)
+    text, first = _csv_text(path, needed), 0
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+    if said := re.match(r"sep=(.)\r?\n", text):  # the first line of some of Excel's
+        delimiter, text, first = said[1], text[said.end() :], 1
     reader = csv.DictReader(
         io.StringIO(text, newline=""), restval="", delimiter=delimiter, strict=True
     )
@@ -431,14 +442,14 @@ def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str,
         for row in reader:
             if None in row:
                 raise CorpusError(
-                    f"{path}, line {reader.line_num}: more cells than column names: put double "
-                    f"quotes around a text that holds {delimiter!r}"
+                    f"{path}, line {reader.line_num + first}: more cells than column names: "
+                    f"put double quotes around a text that holds {delimiter!r}"
                 )
             cells = {column: cell.strip() for column, cell in row.items()}
             if any(cells.values()):
-                yield reader.line_num, cells
+                yield reader.line_num + first, cells
     except csv.Error as error:
-        raise CorpusError(f"{path}, after line {reader.line_num}: {error}") from error
+        raise CorpusError(f"{path}, after line {reader.line_num + first}: {error}") from error
 
 
 def _csv_text(path: Path, needed: Sequence[str]) -> str:

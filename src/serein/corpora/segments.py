@@ -95,7 +95,10 @@ def _read(
             left_out.update([one.emotion] if any(map(str.isalpha, one.emotion)) else [])
             continue
         if not 0 <= one.start < one.end < MAX_S:
-            raise CorpusError(f"{place}: a segment lasts from {one.start} to {one.end} s")
+            raise CorpusError(
+                f"{place}: a segment of {one.file or place.stem} lasts from {one.start} to "
+                f"{one.end} s; its end must come after its start, and within {MAX_S:g} s"
+            )
         yield replace(one, emotion=emotion, file=one.file or place.stem)
 
 
@@ -130,9 +133,15 @@ def _segment(
 
 
 def _csv(place: Path) -> Iterator[LabelledSegment]:
-    for _, row in csv_rows(place, COLUMNS):
+    for line, row in csv_rows(place, COLUMNS):
         who = row.get("speaker") or row.get("channel") or "1"
-        start, end = (row[name].replace(",", ".") for name in ("start", "end"))  # 0,5 as in German
+        try:  # 0,5 is as in German
+            start, end = (float(row[name].replace(",", ".")) for name in ("start", "end"))
+        except ValueError as error:
+            raise CorpusError(
+                f"{place}, line {line}: start is {row['start']!r} and end {row['end']!r}; need "
+                "seconds, such as 1.25"
+            ) from error
         yield _segment(row["file"], start, end, row["emotion"], who)
 
 
