@@ -11,18 +11,20 @@ from typing import NamedTuple
 
 from serein.errors import AudioError, reason_of
 
+ANNEX = "is a git-annex pointer, not the recording: fetch it with: git annex get ."
+TARGET_BYTES = 100  # of a link, that its pointer begins in
 OTHER_CONTENT = (  # first bytes -> what it is, and what to do
     (
         b"version https://git-lfs.github.com/spec/",
         "is a Git-LFS pointer, not the recording: fetch it with: git lfs pull",
     ),
-    (
-        b"/annex/objects/",
-        "is a git-annex pointer, not the recording: fetch it with: git annex get .",
-    ),
+    (b"/annex/objects/", ANNEX),
     (b"PK\3\4", "is a zip archive: unpack it"),
     (b"PK\5\6", "is a zip archive without files: copy it again"),
     (b"\x1f\x8b", "is compressed with gzip: unpack it"),
+    (b"BZh", "is compressed with bzip2: unpack it"),
+    (b"\xfd7zXZ\0", "is compressed with xz: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd: unpack it"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it"),
     (b"Rar!\x1a\x07", "is a RAR archive: unpack it"),
     (b"%PDF-", "is a PDF, not a recording"),
@@ -84,6 +86,8 @@ def other_content(head: bytes) -> str | None:
             return said
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(HTML):
         return "is a web page, not the recording: the download failed, or wants a login; repeat it"
+    if b".git/annex/objects/" in head[:TARGET_BYTES]:  # a link that was copied as text
+        return ANNEX
     return "is a tar archive: unpack it" if head[257:262] == b"ustar" else None
 
 

@@ -193,7 +193,7 @@ def test_content_decides_not_the_name(tmp_path, name):
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_extensions_are_those_of_formats_that_can_be_decoded(extension):
     known = {"AIF": "AIFF", "AIFC": "AIFF", "OGA": "OGG", "OPUS": "OGG", "SND": "AU", "SPH": "NIST"}
-    known |= {"MP2": "MP3", "WAVE": "WAV", "BWF": "WAV"}
+    known |= {"MP2": "MP3", "MPGA": "MP3", "WAVE": "WAV", "BWF": "WAV"}
     name = extension.removeprefix(".").upper()
     assert known.get(name, name) in soundfile.available_formats()
 
@@ -433,6 +433,30 @@ def test_without_pyav_formats_of_phones_and_browsers_are_named(head, kind, monke
     )
     with pytest.raises(MissingExtraError, match=match):
         read_audio(head + bytes(1000))
+
+
+@pytest.mark.parametrize(
+    ("head", "said", "command"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\r\n", "Git-LFS pointer", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s1--x.wav", "git-annex pointer", "git annex get ."),
+        (b"../../.git/annex/objects/a/b/x.wav", "git-annex pointer", "git annex get ."),
+        (b"PK\3\4", "zip archive: unpack it", "file RECORDING"),
+        (b"\xfd7zXZ\0\0", "compressed with xz: unpack it", "file RECORDING"),
+    ],
+)
+def test_what_is_no_recording_is_named_with_what_to_do(head, said, command):
+    with pytest.raises(AudioError, match=said) as found:
+        read_audio(head + bytes(1000))
+    assert found.value.to_try == command
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF", "W64"])
+def test_a_recording_that_was_copied_as_text_is_refused(kind):
+    data = encoded_sine(kind, "PCM_16")
+    assert read_audio(data).size
+    with pytest.raises(AudioError, match=r"as if it were text .*: copy it again, as binary"):
+        read_audio(data.replace(b"\n", b"\r\n"))
 
 
 READ = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST"}

@@ -152,7 +152,11 @@ def test_a_recipe_takes_segments_as_they_are(
     [
         ("a.csv", "file,start,end\nx,1,2\n", "no column 'emotion'"),
         ("a.csv", "file,start,end,emotion\nAnruf 1,1,2,unsure\n", "no segment of it"),
-        ("a.csv", "file,start,end,emotion\nAnruf 1,2,1,joy\n", "of Anruf 1 lasts from 2.0 to 1.0 s"),
+        (
+            "a.csv",
+            "file,start,end,emotion\nAnruf 1,2,1,joy\n",
+            "Anruf 1 lasts from 2.0 to 1.0 s",
+        ),
         ("a.csv", "file,start,end,emotion\nAnruf 1,x,1,joy\n", "line 2: start is 'x' and end '1'"),
         ("a.csv", "file,start,end,emotion\nAnruf 2,1,2,joy\n", "has no recording 'Anruf 2'"),
         ("a.csv", "file,start,end,emotion\nAnruf 1,4,7,joy\n", "is it another recording"),

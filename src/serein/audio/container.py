@@ -88,6 +88,7 @@ MAX_TAGS = 8  # ID3v2, one after the other
 MAX_CHUNKS = 1000  # before the sound; more is an attack
 MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 TOLERANCE_BYTES = 64  # some writers count the 44-byte header as sound
+MIN_LINES = 16  # ends of lines in sound; where each follows a CR, it was copied as text
 UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is that of a writer to a pipe
 
 
@@ -127,7 +128,8 @@ def check_container(source: Source) -> list[Source]:
     """
     head = source.read_at(0, 256)
     if said := other_content(head):
-        raise AudioError(f"{source.label}: {said}")
+        command = said.partition(" with: ")[2] or "file RECORDING"
+        raise AudioError(f"{source.label}: {said}", to_try=command)
     parts = _parts(source, head)
     if len(parts) > MAX_PARTS:
         raise AudioError(
@@ -322,12 +324,19 @@ def _check_sound(source: Source, head: bytes) -> None:
 
 
 def _check_size_of_sound(source: Source, at: int, claimed: int) -> None:
-    """Compare the stated size of the sound with what is there, from a position on."""
+    """Compare the stated size of the sound with what is there, and refuse one changed as text."""
     there = source.size - at
     if 0 <= claimed < 2**62 and claimed > there + TOLERANCE_BYTES:
         raise AudioError(
             f"{source.label}: is truncated: the header promises {claimed} bytes of sound, {there} "
             f"are there; {RETRY}"
+        )
+    block = source.read_at(at, 2**16)
+    lines = block.count(b"\n")
+    if lines >= MIN_LINES and lines == block.count(b"\r\n"):
+        raise AudioError(
+            f"{source.label}: was copied as if it were text (FTP in ASCII mode, for one), which "
+            "changed its sound: copy it again, as binary"
         )
 
 
