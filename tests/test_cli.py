@@ -223,6 +223,19 @@ def test_wrong_usage_is_status_2_and_says_what_to_type(arguments: list[str], wor
     assert re.match(r"try: (.*serein|ffmpeg|ls) \S", to_type)
 
 
+def test_a_name_that_cannot_be_opened_leaves_the_others(tmp_path: Path) -> None:
+    voice = "samples/espeak-german.flac"
+    done = run("predict", voice, tmp_path / ("x" * 300), voice, status=1)
+    assert done.stdout.count(voice) == 2
+    assert "cannot be opened: File name too long" in done.stderr
+
+
+def test_a_group_of_commands_alone_prints_its_help() -> None:
+    done = run("cache", status=2)
+    assert "clear" in done.stdout
+    assert done.stderr == ""
+
+
 def test_models_lists_licence_and_scores() -> None:
     text = run("models").stdout
     assert text.startswith("multi (default): anger")

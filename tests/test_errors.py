@@ -80,3 +80,5 @@ def test_what_to_type_where_nothing_can_be_written() -> None:
     assert full.to_try == f"df -h {Path(__file__).parent}"
     closed = cannot_write(place, PermissionError(errno.EACCES, "Permission denied"))
     assert closed.to_try == f"ls -ld {Path(__file__).parent}"
+    disk = cannot_write(Path(__file__).parent, OSError(errno.ENOSPC, "No space left on device"))
+    assert disk.to_try == f"df -h {Path(__file__).parent}"

@@ -25,6 +25,7 @@ to type next, which the command line prints below it.
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher
@@ -224,8 +225,9 @@ def cannot_write(target: Path, cause: OSError) -> ResultsError:
 def look_at(place: Path, cause: OSError) -> str:
     """Return the command that shows why a place cannot be written: the room left, or the rights."""
     full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
-    folder = next(one for one in place.absolute().parents if one.exists())
-    return f"{'df -h' if full else 'ls -ld'} {shlex.quote(str(folder))}"
+    whole = place.absolute()
+    there = next(one for one in (whole, *whole.parents) if os.path.lexists(one))
+    return f"{'df -h' if full else 'ls -ld'} {shlex.quote(str(there))}"
 
 
 def reason_of(cause: BaseException) -> str:

@@ -101,7 +101,11 @@ def list_recordings(entry: str | Path) -> Listing:
     if not str(entry):
         raise AudioError("the path is empty: name a recording, or a folder of them", to_try="ls")
     entry = Path(entry)
-    if not entry.is_dir():
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # in a closed folder: whoever opens it says so
+        is_folder = False
+    if not is_folder:
         return Listing([entry], [])
     found = _walk(entry)
     if not found.files:
@@ -120,7 +124,7 @@ def find_recordings(folder: Path) -> list[Path]:
     found = _walk(folder)
     for entry in found.not_read:
         if entry.kind in (FOLDER, FILE):
-            raise AudioError(f"cannot list {entry.path}: {entry.reason}")
+            raise AudioError(f"{entry.path}: {entry.reason}")
     return found.files
 
 

@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from serein.errors import AudioError
+from serein.errors import AudioError, look_at, reason_of
 
 RETRY = "copy or record it again"
 
@@ -198,7 +198,12 @@ def _open_path(name: str) -> BinaryIO:
         why = f"{name}: there is no such file; check the path"
         raise AudioError(why, to_try=f"ls {shlex.quote(str(Path(name).parent))}") from cause
     except PermissionError as cause:
-        raise AudioError(f"{name}: may not be read; give yourself the right to read it") from cause
+        raise AudioError(
+            f"{name}: may not be read; give yourself the right to read it",
+            to_try=look_at(Path(name), cause),
+        ) from cause
+    except OSError as cause:  # a name that is too long, a disk that is gone
+        raise AudioError(f"{name}: cannot be opened: {reason_of(cause)}; {RETRY}") from cause
     if stat.S_ISDIR(mode):
         raise AudioError(f"{name}: is a folder; give the path of one recording")
     raise AudioError(

@@ -132,8 +132,8 @@ def main() -> None:
             raise
         about = getattr(error, "ctx", None)
         path = about.command_path if about else "serein"
-        why = SereinError(error.format_message(), to_try=f"{path} --help")
-        print_error("", why, as_json=False)
+        if said := error.format_message():  # of a group without a command, the help is printed
+            print_error("", SereinError(said, to_try=f"{path} --help"), as_json=False)
     print_what_to_try()
     sys.exit(2)
 
