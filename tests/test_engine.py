@@ -45,6 +45,30 @@ def test_the_order_is_that_of_the_items_wherever_they_run() -> None:
     assert os.getpid() not in {process for process, _ in there}
 
 
+GROWS = """
+import sys
+import time
+from serein.engine import each
+
+def grown(number):
+    if number > 1:
+        sys.kept = b"x" * 320_000_000  # as a module stays
+    time.sleep(0.6)
+    return number
+
+print(list(each(grown, range(8), jobs=2)))
+"""
+
+
+def test_a_worker_that_grew_is_replaced_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "grows.py").write_text(GROWS)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "grows.py"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{[*range(8)]}\n"
+    assert done.stderr == ""
+
+
 def test_folds_side_by_side_give_the_same_answers() -> None:
     X, y, speakers = clips()
     folds = leave_one_speaker_out(speakers)

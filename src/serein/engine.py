@@ -177,6 +177,8 @@ def _on_cores(
     from joblib.externals.loky.backend import resource_tracker
 
     _start_quietly(resource_tracker)
+    # One that grew, by loading torch for one, is replaced, and nothing is lost.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     work, guarded = Parallel(n_jobs=jobs, return_as="generator", **options), _guard(function)
     return iter(work(delayed(guarded)(item) for item in items))
 
