@@ -71,6 +71,9 @@ def test_a_name_and_a_range_are_checked() -> None:
 def test_what_a_library_said() -> None:
     assert reason_of(ValueError("no  such\n thing.")) == "no such thing"
     assert reason_of(OSError(2, "No such file", "a.wav")) == "No such file"
+    with pytest.raises(UnicodeDecodeError) as found:
+        b"name\xff".decode()
+    assert reason_of(found.value) == "not UTF-8 (byte 4): save it as UTF-8"
 
 
 def test_what_to_type_where_nothing_can_be_written() -> None:

@@ -232,5 +232,7 @@ def look_at(place: Path, cause: OSError) -> str:
 
 def reason_of(cause: BaseException) -> str:
     """Tell what a library said, on one line, without numbers of errors and addresses."""
+    if isinstance(cause, UnicodeDecodeError):
+        return f"not UTF-8 (byte {cause.start}): save it as UTF-8"
     said = getattr(cause, "error_string", None) or getattr(cause, "strerror", None) or cause
     return " ".join(str(said).split()).removeprefix("Error : ").rstrip(".:")
