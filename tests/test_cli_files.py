@@ -133,6 +133,9 @@ def test_standard_input_is_a_recording(tmp_path: Path) -> None:
         done = runner.invoke(app, command, input=VOICE.read_bytes())
         assert done.exit_code == 0, (command, done.output)
         assert Path(command[-1]).stat().st_size > 1000
+    done = runner.invoke(app, ["listen", "--file", "-"], input=VOICE.read_bytes())
+    assert done.exit_code == 0, done.output
+    assert "neutral" in done.output
     _, said = run("predict", "-", given=b"", status=1)
     assert said.startswith("serein: -: is empty (0 bytes); copy or record it again\n")
     _, said = run("plot", "-", given=b"", status=2)

@@ -12,11 +12,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
 from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.audio.source import name_of
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, check_range, reason_of
 
@@ -257,14 +258,14 @@ class Playback:
 
     def __init__(
         self,
-        file: str | os.PathLike[str],
+        file: str | os.PathLike[str] | BinaryIO,
         *,
         chunk_s: float = 0.1,
         realtime: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         check_range("chunk_s", chunk_s, 0.01, 1)
-        self.name = os.fspath(file)
+        self.name = name_of(file)
         self.rate = RATE_HZ
         self.behind_s = 0.0
         self._signal = read_audio(file, limits=limits)

@@ -205,7 +205,8 @@ def _open_path(name: str) -> BinaryIO:
     except OSError as cause:  # a name that is too long, a disk that is gone
         raise AudioError(f"{name}: cannot be opened: {reason_of(cause)}; {RETRY}") from cause
     if stat.S_ISDIR(mode):
-        raise AudioError(f"{name}: is a folder; give the path of one recording")
+        why = f"{name}: is a folder; give the path of one recording"
+        raise AudioError(why, to_try=f"ls {shlex.quote(name)}")
     raise AudioError(
         f"{name}: is a pipe or device, not a regular file; copy it to a file, or pass its bytes"
     )

@@ -24,6 +24,7 @@ from serein.cli.options import (
     Provider,
     Threads,
     UnsureBelow,
+    source_of,
     within,
 )
 from serein.cli.show import echo, print_json
@@ -149,7 +150,7 @@ def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSo
         raise typer.BadParameter("--file and --device came: give one of them")
     from serein.audio.microphone import Playback
 
-    return Playback(file, realtime=realtime)
+    return Playback(source_of(file), realtime=realtime)
 
 
 def _view(
