@@ -215,6 +215,9 @@ def test_a_recording_over_the_limit() -> None:
         (["tune", *IN_VAIN], "cannot write README.md: "),
         (["listen", "--file", "x.wav"], "there is no such file"),
         (["cache", "nope"], "No such command"),
+        (["corpus", "emodb", ""], "an argument is empty, after emodb: name a file"),
+        (["stress", "multi", "--data="], "an argument is empty, after --data: name a file"),
+        (["predict", "x.wav", "--adapt", ""], "an argument is empty, after --adapt: name a"),
     ],
 )
 def test_wrong_usage_is_status_2_and_says_what_to_type(arguments: list[str], words: str) -> None:

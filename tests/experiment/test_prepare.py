@@ -380,9 +380,15 @@ def test_noise_from_a_folder_is_checked_before_any_feature(tmp_path: Path):
     write_table(tmp_path, "one")
     write_table(tmp_path, "two")
     street, cache = tmp_path / "street", tmp_path / "cache"
+    with pytest.raises(CorpusError, match=r"ranges\.noise\.folder: .*street is not there"):
+        prepare(with_noise(tmp_path), cache=cache)
     street.mkdir()
     with pytest.raises(AudioError, match="street: no recording in this folder"):
         prepare(with_noise(tmp_path), cache=cache)
+    (street / "bad.wav").write_text("no sound")
+    with pytest.raises(CorpusError, match=r"ranges\.noise\.folder: .* that can be used"):
+        prepare(with_noise(tmp_path), cache=cache, skip_bad=True)
+    (street / "bad.wav").unlink()
     soundfile.write(street / "hum.wav", 0.1 * np.sin(np.arange(RATE_HZ)), RATE_HZ)
     soundfile.write(street / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
     (street / "text.wav").write_text("no sound")

@@ -6,12 +6,14 @@ Exit status: 0 all good; 1 some inputs failed, the others have predictions; 2 wr
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,6 +104,14 @@ for command in (
 app.add_typer(cache)
 
 
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse an empty argument, which would be the working folder; predict tells its inputs so."""
+    for before, word in pairwise(words):
+        name = word[:-1] if re.fullmatch("--[a-z-]+=", word) else before if not word else "--text"
+        if name != "--text" and (name.startswith("-") or words[0] != "predict"):
+            raise SereinError(f"an argument is empty, after {name}: name a file, folder or value")
+
+
 def main() -> None:
     """Run the command line; errors that serein raises become one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
@@ -109,6 +119,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = _warning_line
     try:
+        _refuse_empty(sys.argv[1:])
         status = _with_one_command(sys.argv[1:2])(standalone_mode=False)
         print_what_to_try()
         sys.exit(status)

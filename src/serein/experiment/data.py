@@ -186,9 +186,15 @@ def read_sounds(
     ranges = recipe.augmentation.ranges if recipe.augmentation.per_clip else {}
     found: dict[str, tuple[Path, ...]] = {}
     for name in FROM_FOLDER.keys() & ranges.keys():
-        if "folder" in ranges[name]:
-            files = recordings(ranges[name]["folder"])
-            found[name] = tuple(file for file in files if file not in bad)
+        folder = ranges[name].get("folder")
+        if folder is None:
+            continue
+        key = f"augmentation.ranges.{name}.folder"
+        if not Path(folder).exists():
+            raise CorpusError(f"{key}: {folder} is not there: give the folder of the recordings")
+        found[name] = tuple(file for file in recordings(folder) if file not in bad)
+        if not found[name]:
+            raise CorpusError(f"{key}: {folder} has no recording that can be used: add some")
     noises = {file: Utterance(file, "", "", "") for files in found.values() for file in files}
     refuse = bool(noises) and recipe.protocol.speaker_overlap == "refuse"
     groups = same_sound(
