@@ -231,6 +231,7 @@ def test_a_name_that_cannot_be_opened_leaves_the_others(tmp_path: Path) -> None:
     done = run("predict", voice, tmp_path / ("x" * 300), voice, status=1)
     assert done.stdout.count(voice) == 2
     assert "cannot be opened: File name too long" in done.stderr
+    assert done.stderr.endswith(f"try: ls -ld {tmp_path}\n")
 
 
 def test_a_group_of_commands_alone_prints_its_help() -> None:
@@ -273,6 +274,10 @@ def test_errors_are_in_chinese_too(tmp_path: Path) -> None:
     assert f"serein: {tmp_path / 'empty.wav'}：是空文件；请重新录制或导出" in said
     assert f"serein: {gone}：没有这个文件；请检查路径" in said
     assert said.endswith(f"可以试试：ls {tmp_path}\n")
+    gone.write_text("version https://git-lfs.github.com/spec/v1\n")
+    said = run("predict", gone, "--lang", "zh", status=1).stderr
+    assert f"{gone}：是 Git-LFS 指针，不是录音；请运行 git lfs pull\n可以试试：git lfs" in said
+    gone.unlink()
     said = run("predict", gone, "--lang=zh", "--model", "mutli", status=2).stderr
     assert said.startswith("serein: 无法预测：unknown model 'mutli'")
 

@@ -336,7 +336,8 @@ def _check_size_of_sound(source: Source, at: int, claimed: int) -> None:
     if lines >= MIN_LINES and lines == block.count(b"\r\n"):
         raise AudioError(
             f"{source.label}: was copied as if it were text (FTP in ASCII mode, for one), which "
-            "changed its sound: copy it again, as binary"
+            "changed its sound: copy it again, as binary",
+            to_try="sha256sum RECORDING",
         )
 
 

@@ -203,7 +203,8 @@ def _open_path(name: str) -> BinaryIO:
             to_try=look_at(Path(name), cause),
         ) from cause
     except OSError as cause:  # a name that is too long, a disk that is gone
-        raise AudioError(f"{name}: cannot be opened: {reason_of(cause)}; {RETRY}") from cause
+        why = f"{name}: cannot be opened: {reason_of(cause)}; {RETRY}"
+        raise AudioError(why, to_try=look_at(Path(name), cause)) from cause
     if stat.S_ISDIR(mode):
         why = f"{name}: is a folder; give the path of one recording"
         raise AudioError(why, to_try=f"ls {shlex.quote(name)}")
