@@ -230,8 +230,7 @@ def test_a_name_that_cannot_be_opened_leaves_the_others(tmp_path: Path) -> None:
     voice = "samples/espeak-german.flac"
     done = run("predict", voice, tmp_path / ("x" * 300), voice, status=1)
     assert done.stdout.count(voice) == 2
-    assert "cannot be opened: File name too long" in done.stderr
-    assert done.stderr.endswith(f"try: ls -ld {tmp_path}\n")
+    assert "cannot be read (File name too long)" in done.stderr
 
 
 def test_a_group_of_commands_alone_prints_its_help() -> None:

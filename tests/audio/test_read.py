@@ -451,6 +451,17 @@ def test_what_is_no_recording_is_named_with_what_to_do(head, said, command):
     assert found.value.to_try == command
 
 
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_a_damaged_page_of_ogg_is_no_shorter_recording(kind):
+    data = bytearray(
+        encode(np.random.default_rng(0).normal(0, 0.1, 64_000), kind="OGG", subtype=kind)
+    )
+    read_audio(bytes(data))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(AudioError, match="the checksum of an Ogg page is wrong"):
+        read_audio(bytes(data))
+
+
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF", "W64"])
 def test_a_recording_that_was_copied_as_text_is_refused(kind):
     data = encoded_sine(kind, "PCM_16")

@@ -146,7 +146,7 @@ def opened(source: object, max_bytes: int) -> Iterator[Source]:
     except AudioError:
         raise
     except Exception as cause:  # the caller's file object may raise anything
-        raise AudioError(f"{name}: cannot be read ({cause}); {RETRY}") from cause
+        raise AudioError(f"{name}: cannot be read ({reason_of(cause)}); {RETRY}") from cause
     try:
         _check_size(name, checked.size, max_bytes)
         yield checked
@@ -202,9 +202,6 @@ def _open_path(name: str) -> BinaryIO:
             f"{name}: may not be read; give yourself the right to read it",
             to_try=look_at(Path(name), cause),
         ) from cause
-    except OSError as cause:  # a name that is too long, a disk that is gone
-        why = f"{name}: cannot be opened: {reason_of(cause)}; {RETRY}"
-        raise AudioError(why, to_try=look_at(Path(name), cause)) from cause
     if stat.S_ISDIR(mode):
         why = f"{name}: is a folder; give the path of one recording"
         raise AudioError(why, to_try=f"ls {shlex.quote(name)}")
