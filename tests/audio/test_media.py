@@ -151,6 +151,21 @@ def test_lossless_files_that_are_cut_or_joined_are_refused(form, codec):
             read_audio(broken)
 
 
+@pytest.mark.parametrize(("form", "codec"), [("ogg", "flac"), ("tta", "tta"), ("wv", "wavpack")])
+def test_sound_that_differs_from_its_checksum_is_refused(form, codec):
+    rate = 48_000 if form == "ogg" else 44_100
+    data = bytearray(sound_alone(chirp(1.0, rate), form=form, codec=codec, rate=rate))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(AudioError, match=r"checksum of an Ogg page is wrong|damaged after"):
+        read_audio(bytes(data))
+
+
+def test_an_ogg_of_flac_that_is_cut_is_no_shorter_recording():
+    data = sound_alone(chirp(2.0, 48_000), form="ogg", codec="flac")
+    with pytest.raises(AudioError, match="its last Ogg page is cut"):
+        read_audio(data[: len(data) // 2])
+
+
 def test_aac_frames_may_be_joined():
     data = sound_alone(chirp(1.0, 44_100), form="adts", rate=44_100)
     assert read_audio(data + data).size == pytest.approx(2 * RATE_HZ, abs=2000)

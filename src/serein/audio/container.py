@@ -143,7 +143,8 @@ def check_container(source: Source) -> list[Source]:
 def refuse_joined(source: Source) -> None:
     """Refuse several files in one, of a format that FFmpeg reads the first of."""
     atoms = _atoms(source) if source.read_at(4, 4) == b"ftyp" else []
-    if atoms.count(b"ftyp") > 1 or len(_starts(source)) > 1:
+    ogg = _ogg_parts(source, any_codec=True) if source.read_at(0, 4) == b"OggS" else []
+    if atoms.count(b"ftyp") > 1 or len(_starts(source)) > 1 or len(ogg) > 1:
         raise AudioError(
             f"{source.label}: is several recordings in one file, of which only the first would be "
             "read: cut it, or join them with: ffmpeg -f concat"
@@ -262,15 +263,15 @@ def _mpeg_source(source: Source, part: Part) -> Source:
     return alone
 
 
-def _ogg_parts(source: Source) -> list[Source]:
-    """Split an Ogg file into the streams that follow one another, and check codec and end."""
+def _ogg_parts(source: Source, *, any_codec: bool = False) -> list[Source]:
+    """Split an Ogg file into the streams that follow one another; check codecs, pages and ends."""
     starts, at, first_page, page = [0], 0, True, b""
     while (head := source.read_at(at, 282)).startswith(b"OggS"):
         is_first = len(head) > 5 and bool(head[5] & 2)
         if is_first and not first_page:
             _check_end(source, page)
             starts.append(at)
-        if is_first:
+        if is_first and not any_codec:
             _check_ogg_codec(source, head)
         first_page, page = is_first, head
         at += _page_bytes(head)

@@ -53,6 +53,7 @@ PICTURE_CODECS = frozenset(
     )
 )
 EXACT_DURATION = ("mov", "matroska", "tta", "wv")  # of their headers, if they state it at all
+WITH_CHECKSUMS = ("tta", "wavpack")
 TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
 
@@ -112,6 +113,8 @@ def read_tracks(file: Source, limits: Limits, taken: Taken) -> Sound:
                 "sound in a file of its own"
             )
         context = codec_of(video, stream, SOUND_CODECS)
+        if context.name in WITH_CHECKSUMS:
+            context.options = {"err_detect": "crccheck+explode"}
         context.thread_count = 1  # the service's decoders may start no thread
         check_layout(video.name, context.sample_rate or 0, context.channels or 0, limits)
         _check_duration(video, limits)
