@@ -20,6 +20,7 @@ from serein.audio.frames import (
     power_spectra,
     pre_emphasis,
     runs,
+    some_frames,
     spectra,
     window,
 )
@@ -136,3 +137,19 @@ def test_runs_of_flags():
     assert runs(flags).tolist() == [[0, 2], [4, 5], [6, 7]]
     assert runs(~flags).tolist() == [[2, 4], [5, 6]]
     assert runs(np.zeros(3, dtype=bool)).shape == (0, 2)
+
+
+def test_some_frames_are_those_of_all_frames():
+    signal = np.random.default_rng(5).normal(size=4000).astype(np.float32)
+    for length in (400, 960, 5000):
+        every = frames(signal, length)
+        for numbers in ([0, 7, 13, 25], [10, 11, 15], [24]):
+            found = some_frames(signal, np.array(numbers), length)
+            np.testing.assert_array_equal(found, every[numbers])
+
+
+def test_blocks_of_frames_are_less_the_mean():
+    signal = (1 + np.random.default_rng(6).normal(size=9000)).astype(np.float32)
+    mean = signal.mean()
+    found = per_block(signal, lambda cut: cut.copy(), mean=float(mean))
+    np.testing.assert_array_equal(found, frames(signal - mean))

@@ -72,11 +72,15 @@ def frames(signal: Array, length: int = FRAME, *, pad: str = "constant") -> Arra
     return view[::HOP][: frame_count(signal.size)]
 
 
-def per_block(signal: Array, analyse: Callable[[Array], Array], length: int = FRAME) -> Array:
-    """Apply a function of frames, (frames, length), block by block to a whole signal."""
+def per_block(
+    signal: Array, analyse: Callable[[Array], Array], length: int = FRAME, *, mean: float = 0.0
+) -> Array:
+    """Apply a function of frames, (frames, length), block by block to a signal less its mean."""
     starts = range(0, frame_count(signal.size), BLOCK_FRAMES)
     blocks = (slice(start, start + BLOCK_FRAMES) for start in starts)
-    return np.concatenate([analyse(frames_of(signal, block, length)) for block in blocks])
+    return np.concatenate(
+        [analyse(frames_of(signal, block, length, mean=mean)) for block in blocks]
+    )
 
 
 def frames_of(
@@ -85,17 +89,38 @@ def frames_of(
     length: int = FRAME,
     *,
     pad: Literal["constant", "edge"] = "constant",
+    mean: float = 0.0,
 ) -> Array:
     """Cut a block of the frames that `frames` gives, without a copy of the whole signal.
 
-    `pad` is what lies beyond the ends: "constant" is silence, "edge" the last sample.
+    `pad` is what lies beyond the ends: "constant" is silence, "edge" the last sample; `mean` is
+    taken of all samples.
     """
     first, stop = block.start, min(block.stop, frame_count(signal.size))
     start = first * HOP - length // 2
     end = start + (stop - first - 1) * HOP + length
     beyond = max(0, -start), max(0, end - signal.size)
-    part = np.pad(signal[max(0, start) : end], beyond, mode=pad)
+    inside = signal[max(0, start) : end]
+    part = np.pad(inside - np.float32(mean) if mean else inside, beyond, mode=pad)
     return np.lib.stride_tricks.sliding_window_view(part, length)[::HOP]
+
+
+def some_frames(signal: Array, numbers: npt.NDArray[np.intp], length: int = FRAME) -> Array:
+    """Cut some of the frames that `frames` gives, by their numbers; copies these alone."""
+    starts = numbers * HOP - length // 2
+    inside = (starts >= 0) & (starts + length <= signal.size)
+    if inside.all():
+        stride = signal.strides[0]
+        shape = (signal.size - length + 1, length)
+        return np.lib.stride_tricks.as_strided(signal, shape, (stride, stride), writeable=False)[
+            starts
+        ]
+    rows = [frames_of(signal, slice(number, number + 1), length) for number in numbers[~inside]]
+    found = np.empty((len(numbers), length), np.float32)
+    found[~inside] = np.concatenate(rows)
+    if inside.any():
+        found[inside] = some_frames(signal, numbers[inside], length)
+    return found
 
 
 def spectra(cut: Array, *, shape: str = "hann", fft_size: int | None = None) -> Spectrum:

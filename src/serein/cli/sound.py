@@ -91,13 +91,14 @@ def plot(
 ) -> None:
     """Draw waveform, spectrogram with F0 and formants, and emotions over time, as one picture."""
     from serein.analysis.picture import draw_recording
-    from serein.audio.read import RATE_HZ, read_audio
+    from serein.audio.read import read_audio
     from serein.inference.load import load
 
     target = out or picture_beside(file, ".png")
     check_picture(target, file)
-    signal = read_audio(source_of(file))
-    timeline = load(model).predict(signal, rate=RATE_HZ).timeline
+    source = source_of(file)
+    timeline = load(model).predict(source).timeline  # reads it by itself: two copies take more
+    signal = read_audio(source)
     save_figure(target, draw_recording(signal, timeline, title=printable(file.name), lang=lang))
     echo(translated("written: {}", lang).format(target))
 

@@ -15,9 +15,9 @@ from serein.audio.frames import (
     FRAMES_PER_S,
     Array,
     Flags,
-    frames,
     power_spectra,
     runs,
+    some_frames,
 )
 from serein.audio.read import RATE_HZ, check_signal
 from serein.features import cepstral, loudness, voice_quality
@@ -79,11 +79,10 @@ def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
     """
     signal = check_signal(signal)
     result = np.zeros((len(f0_hz), len(HARMONICS)), dtype=np.float32)
-    cut = frames(signal, LENGTH)
     voiced = np.flatnonzero(f0_hz)
     for first in range(0, voiced.size, BLOCK_FRAMES):
         rows = voiced[first : first + BLOCK_FRAMES]
-        power = power_spectra(cut[rows], fft_size=FFT_SIZE)
+        power = power_spectra(some_frames(signal, rows, LENGTH), fft_size=FFT_SIZE)
         level_db = 10 * np.log10(power + np.float32(MIN_POWER))
         result[rows] = _relative_levels(level_db, f0_hz[rows], formants_hz[rows, :3])
     return result

@@ -63,7 +63,7 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     checked = check_signal(signal)
     table = np.zeros((frame_count(checked.size), 2 * count), dtype=np.float32)
     mean = checked.mean()
-    audible = _audible(checked - mean)  # silence beyond the ends would be a step else
+    audible = _audible(checked, mean)  # silence beyond the ends would be a step else
     for first in range(0, len(table), BLOCK_FRAMES):
         loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
         if loud.size:
@@ -74,9 +74,9 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     return table
 
 
-def _audible(signal: Array) -> Flags:
+def _audible(signal: Array, mean: np.float32) -> Flags:
     """Tell which frames are loud enough to have formants."""
-    power = per_block(signal, lambda block: block.var(axis=1))
+    power = per_block(signal, lambda block: block.var(axis=1), mean=float(mean))
     return power > max(ROUNDING_POWER, float(power.max()) * 10 ** (-RANGE_DB / 10))
 
 

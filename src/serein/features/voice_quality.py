@@ -15,7 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serein.audio.frames import BLOCK_FRAMES, HOP, Array, Doubles, frame_count, frames, runs, window
+from serein.audio.frames import (
+    BLOCK_FRAMES,
+    HOP,
+    Array,
+    Doubles,
+    frame_count,
+    runs,
+    some_frames,
+    window,
+)
 from serein.audio.read import RATE_HZ, check_signal
 from serein.errors import SettingError
 from serein.features.pitch import f0
@@ -28,6 +37,7 @@ MAX_PERIOD_RATIO = 1.3  # of two cycles: above it, a mark is missing
 MAX_RATIO_DB = 20 * np.log10(1.6)  # of two amplitudes, as in Praat
 REACH = 0.04 * RATE_HZ  # samples: a frame measures the cycles within 40 ms of its centre
 ACF_WINDOW = 960  # samples: 60 ms
+MARGIN = 20  # frames around a voiced run, in which its cycles are looked for
 
 
 class _Cycles(NamedTuple):
@@ -69,8 +79,7 @@ def voice_quality(
             "for the same signal"
         )
     voiced = np.flatnonzero(pitch[:, 0])
-    # Without the mean, which would count as an amplitude without shimmer.
-    jitter, shimmer_db = _around(_pairs(checked - checked.mean(), pitch[:, 0]), len(pitch))
+    jitter, shimmer_db = _around(_pairs(checked, pitch[:, 0]), len(pitch))
     table = np.zeros((len(pitch), 4), dtype=np.float32)
     table[voiced, 0] = jitter[voiced]
     table[voiced, 1] = shimmer_db[voiced]
@@ -88,13 +97,13 @@ def _ratio_db(r: Array) -> Doubles:
 def _plain_autocorrelation(signal: Array, f0_hz: Array) -> Array:
     """Compute the autocorrelation at the period over 60 ms, without a correction, (frames,)."""
     lags = np.rint(RATE_HZ / np.maximum(f0_hz, 1)).astype(np.intp)
-    cut = frames(signal, ACF_WINDOW)
     r = np.zeros(len(f0_hz), dtype=np.float32)
     # Frames of equal lag together: a slice shifts them all.
     for lag in np.unique(lags[f0_hz > 0]).tolist():
         at = np.flatnonzero((lags == lag) & (f0_hz > 0))
         for few in np.array_split(at, 1 + len(at) // BLOCK_FRAMES):
-            rows = (cut[few] - cut[few].mean(axis=1, keepdims=True)) * window("hann", ACF_WINDOW)
+            cut = some_frames(signal, few, ACF_WINDOW)
+            rows = (cut - cut.mean(axis=1, keepdims=True)) * window("hann", ACF_WINDOW)
             energy = np.einsum("ij,ij->i", rows, rows)
             product = np.einsum("ij,ij->i", rows[:, lag:], rows[:, :-lag])
             r[few] = product / np.maximum(energy, 1e-12)
@@ -117,11 +126,17 @@ def _around(pairs: _Cycles, total: int) -> tuple[Doubles, Doubles]:
 
 
 def _pairs(signal: Array, f0_hz: Array) -> _Cycles:
-    """Mark the cycles of each voiced run and compare neighbours."""
-    found = [
-        _compare(signal, _marks(signal, f0_hz, first, end))
-        for first, end in runs(f0_hz > 0).tolist()
-    ]
+    """Mark the cycles of each voiced run and compare neighbours.
+
+    Without the signal's mean, which would count as an amplitude without shimmer.
+    """
+    mean, found = signal.mean(), []
+    for first, end in runs(f0_hz > 0).tolist():
+        start = max(0, first - MARGIN)
+        piece = signal[start * HOP : (end + MARGIN) * HOP] - mean
+        table = _compare(piece, _marks(piece, f0_hz[start:], first - start, end - start))
+        table[0] += start * HOP
+        found.append(table)
     columns = np.concatenate([np.empty((5, 0)), *found], axis=1)
     return _Cycles(*columns)
 
