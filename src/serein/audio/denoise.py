@@ -129,12 +129,13 @@ def _block_spectra(signal: Array) -> Iterator[tuple[int, Spectrum]]:
 
     Mirrored edges put each sample into the same number of frames; blocks are of equal length.
     """
-    padded = np.pad(signal, FRAME, mode="reflect")
-    cut = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
-    first = 0
-    for block in np.array_split(cut, -(-len(cut) // BLOCK_FRAMES)):
-        yield first, spectra(block)
-        first += len(block)
+    count = (signal.size + FRAME) // HOP + 1
+    for rows in np.array_split(np.arange(count), -(-count // BLOCK_FRAMES)):
+        start, end = int(rows[0]) * HOP - FRAME, int(rows[-1]) * HOP
+        beyond = max(0, -start), max(0, end - signal.size)
+        part = np.pad(signal[max(0, start) : end], beyond, mode="reflect")
+        cut = np.lib.stride_tricks.sliding_window_view(part, FRAME)[::HOP]
+        yield int(rows[0]), spectra(cut)
 
 
 def _overlap_add(total: Array, spectrum: Spectrum) -> None:
