@@ -21,10 +21,10 @@ from library import (
     write_json,
 )
 
-PROBE = "recipes/ravdess-probe.toml"
+RECIPE = "recipes/ravdess.toml"
 RECIPES = {  # name in the results -> title, arguments
     "ravdess/svm": ("SVM on acoustic features", ["--corpus", "ravdess", "--model", "svm"]),
-    "ravdess/probe": ("Whisper-base + logistic regression", [PROBE]),
+    "ravdess/recipe": ("Whisper-base + ridge regression, augmented", [RECIPE]),
 }
 MARK = "<!-- make leaks -->"
 

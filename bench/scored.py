@@ -115,9 +115,9 @@ PICKS = (
     ),
     Pick(
         "leaks",
-        "RAVDESS, linear probe",
+        "RAVDESS, recipe",
         {name: {"split": name} for name in ("speaker-independent", "random split")},
-        both={"recipe": "ravdess/probe"},
+        both={"recipe": "ravdess/recipe"},
     ),
     Pick(
         "fusion",
