@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from serein.experiment.evaluate import fit_folds, learning_curve
 from serein.experiment.export.estimator_graph import join, to_graph
 from serein.experiment.export.torch_graph import encoder_graph
 from serein.experiment.prepare import Prepared, prepare
-from serein.experiment.recipe import Recipe, uncalibrated
+from serein.experiment.recipe import Model, Recipe, uncalibrated
 from serein.experiment.recipe_file import read_recipe, short_recipe
 from serein.features.encoder import SpeechEncoder
 from serein.models.catalogue import MODELS
@@ -65,6 +65,8 @@ LATER = {  # keys that came after rows were measured, which their default leaves
     "augmentation": {"probability": {}, "weight": 1.0},
     "balance": {"weight": {}},
 }
+
+FRAMED = ("mlp", "cnn_lstm_attention", "lstm", "transformer")  # on the encoder's frames
 
 OLD_NAMES = {
     "per_clip": "copies",
@@ -105,11 +107,21 @@ def recipes(corpora: list[str], only: list[str] | None) -> list[Recipe]:
     found = [short_recipe(corpus, name) for corpus in corpora for name in names]
     files = [f"{corpus}{end}.toml" for end in ("-probe", "") for corpus in corpora]
     found += [read_recipe(ROOT / "recipes" / file) for file in files]
+    found += [on_frames(corpus, name) for corpus in corpora for name in FRAMED]
     return [
         uncalibrated(recipe)
         for recipe in found
         if not only or {recipe.name, recipe.name.partition("-")[2]} & set(only)
     ]
+
+
+def on_frames(corpus: str, name: str) -> Recipe:
+    """Make the recipe of a network on the encoder's frames, as recipes/emodb-frames.toml has it."""
+    recipe = read_recipe(ROOT / "recipes/emodb-frames.toml")
+    plain = read_recipe(ROOT / f"recipes/{corpus}.toml")
+    model = recipe.model if name == recipe.model.name else Model(name)  # "mlp", pooled attentively
+    named = f"{corpus}-{name}-frames"
+    return replace(recipe, name=named, data=plain.data, protocol=plain.protocol, model=model)
 
 
 def fingerprint(recipe: Recipe) -> str:
@@ -164,7 +176,10 @@ def model_name(recipe: Recipe) -> str:
     """Name a row."""
     if recipe.encoder is None:
         return recipe.model.name
-    return f"{recipe.model.name} on {Path(recipe.encoder.name).name}"
+    encoder = Path(recipe.encoder.name).name
+    if not recipe.encoder.frames:
+        return f"{recipe.model.name} on {encoder}"
+    return f"{recipe.model.name} on frames of {encoder}"
 
 
 def training_seconds(fitted: FittedFolds) -> float:
