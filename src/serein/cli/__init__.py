@@ -105,10 +105,14 @@ app.add_typer(cache)
 
 
 def _refuse_empty(words: list[str]) -> None:
-    """Refuse an empty argument, which would be the working folder; predict tells its inputs so."""
+    """Refuse an empty argument, which would be the working folder; a text alone may be empty."""
     for before, word in pairwise(words):
-        name = word[:-1] if re.fullmatch("--[a-z-]+=", word) else before if not word else "--text"
-        if name != "--text" and (name.startswith("-") or words[0] != "predict"):
+        of_option = re.fullmatch("(--[a-z-]+)=", word)
+        if word and not of_option:
+            continue
+        name = of_option[1] if of_option else before
+        told_later = words[0] == "predict" and not name.startswith("-")  # as one of its inputs
+        if name != "--text" and not told_later:
             raise SereinError(f"an argument is empty, after {name}: name a file, folder or value")
 
 
