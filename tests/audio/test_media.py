@@ -1,6 +1,7 @@
 """The sound of videos by construction: clips of known sound, rate and damage."""
 
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -133,6 +134,18 @@ def test_what_ffmpeg_writes_is_found_in_a_folder_and_read(tmp_path, name, codec)
     subprocess.run([*command, *forms.get(name[2:], []), tmp_path / name], check=True)
     (file,) = recordings(tmp_path)
     assert read_audio(file).size == pytest.approx(read_audio(VOICE).size, abs=0.2 * RATE_HZ)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_wma_that_lacks_its_last_packets_is_truncated(tmp_path):
+    file = tmp_path / "a.wma"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", VOICE, "-c:a", "wmav2", file], check=True)
+    data = file.read_bytes()
+    properties = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
+    (packet,) = struct.unpack_from("<I", data, properties + 92)
+    assert read_audio(data).size > RATE_HZ
+    with pytest.raises(AudioError, match="is truncated: the header promises"):
+        read_audio(data[: -(len(data) // packet // 2) * packet])
 
 
 @pytest.mark.parametrize("kind", [SOUND_ALONE[n] for n in (0, 4, 5, 8, 12)])

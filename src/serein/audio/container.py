@@ -89,6 +89,7 @@ MAX_TAGS = 8  # ID3v2, one after the other
 MAX_CHUNKS = 1000  # before the sound; more is an attack
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 TOLERANCE_BYTES = 64  # some writers count the 44-byte header as sound
 MIN_LINES = 16  # ends of lines in sound; where each follows a CR, it was copied as text
 UNKNOWN_BYTES = 0x7FFF0000  # from here on, a 32-bit size is that of a writer to a pipe
@@ -148,6 +149,21 @@ def refuse_joined(source: Source) -> None:
         raise AudioError(
             f"{source.label}: is several recordings in one file, of which only the first would be "
             "read: cut it, or join them with: ffmpeg -f concat"
+        )
+
+
+def check_asf(source: Source) -> None:
+    """Refuse a WMA that is shorter than it says; FFmpeg would take the rest for all of it."""
+    head = source.read_at(0, 2**16)
+    at = head.find(ASF_PROPERTIES)
+    flags = head[at + 88 : at + 89]
+    if at < 0 or not flags or flags[0] & 1:  # written as it was sent, so that no size is known
+        return
+    size = int.from_bytes(head[at + 40 : at + 48], "little")
+    if size > source.size + TOLERANCE_BYTES:
+        raise AudioError(
+            f"{source.label}: is truncated: the header promises {size} bytes, {source.size} are "
+            f"there; {RETRY}"
         )
 
 

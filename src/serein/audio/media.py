@@ -21,6 +21,7 @@ from serein.audio.container import (
     MEDIA_NAMES,
     SOUND_BRANDS,
     SOUND_FORMATS,
+    check_asf,
     media_format,
     refuse_joined,
 )
@@ -165,6 +166,8 @@ def _container(
         )
     av = _av(f"{file.label}: is {MEDIA_NAMES.get(kind, kind.upper())}, which")
     refuse_joined(file)
+    if kind == "asf":
+        check_asf(file)
     try:
         container = av.open(
             file,
