@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -194,6 +195,7 @@ def test_other_settings_do_not_go_on(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
     process = start(folder, out, "--jobs", "1")
     wait_until(lambda: predicted(out) >= 1)
+    process.send_signal(signal.SIGSTOP)  # it would be done before the other begins
     assert "another process is writing it" in finish(start(folder, out), status=2)
     process.kill()
     process.communicate()

@@ -229,7 +229,9 @@ def test_space_and_arrows_hold_everywhere_and_the_playing_row_stays_in_view(
         page.click("#prediction-note")  # which takes no focus
         page.keyboard.press("ArrowRight")
         visitor.wait_at(lambda now: now == 1)
-        page.mouse.click(*visitor.pointer_at("#curves", 0.9))
+        curves = page.locator("#curves")
+        curves.click(position={"x": 0.9 * curves.bounding_box()["width"], "y": 40})
+        visitor.wait_at(lambda now: now > 50)
         page.keyboard.press(" ")
         page.wait_for_selector("#play[data-playing=true]")
         visitor.wait_at(lambda now: now > 58)
