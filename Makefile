@@ -4,7 +4,7 @@
 # make bench   serein beside openSMILE, Praat, librosa and nkululeko, into docs/BENCH.md
 # make live    how fast a stream answers, and how many one core carries, into docs/LIVE.md
 # make peers   serein beside openSMILE, nkululeko and the textbook CNN, same folds, one process
-# make stress  the linear probes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
+# make stress  the recipes of EmoDB and RAVDESS under noise, telephones, rooms, codecs
 # make leaks   what a random split, and augmentation before it, would score
 # make accuracy   corpora left out of training; the recipes beside a linear probe, adapted or not
 # make personalise   what a few labelled recordings bring, on corpora left out

@@ -1,4 +1,4 @@
-"""How the probes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
+"""How the recipes of EmoDB and RAVDESS bear harder recordings, on unseen speakers: `make stress`.
 
 Each fold's model is asked about its own test speakers. Reads what `serein evaluate RECIPE --stress`
 wrote into runs/stress, runs it where nothing is there (a run that was killed goes on where it was),
@@ -37,7 +37,7 @@ def main() -> None:
 
 def evaluate(corpus: str, options: argparse.Namespace) -> None:
     """Judge a recipe, and put its folds' models to the test."""
-    recipe = ROOT / f"recipes/{corpus}-probe.toml"
+    recipe = ROOT / f"recipes/{corpus}.toml"
     command = [sys.executable, "-m", "serein", "evaluate", str(recipe)]
     command += ["--data", str(options.data), "--weights", str(options.weights), "--int8"]
     command += ["--out", str(options.runs / corpus), "--stress", "--stress-clips", str(CLIPS)]
