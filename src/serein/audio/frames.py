@@ -94,7 +94,7 @@ def frames_of(
     """Cut a block of the frames that `frames` gives, without a copy of the whole signal.
 
     `pad` is what lies beyond the ends: "constant" is silence, "edge" the last sample; `mean` is
-    taken of all samples.
+    subtracted from the samples.
     """
     first, stop = block.start, min(block.stop, frame_count(signal.size))
     start = first * HOP - length // 2
@@ -110,11 +110,10 @@ def some_frames(signal: Array, numbers: npt.NDArray[np.intp], length: int = FRAM
     starts = numbers * HOP - length // 2
     inside = (starts >= 0) & (starts + length <= signal.size)
     if inside.all():
-        stride = signal.strides[0]
-        shape = (signal.size - length + 1, length)
-        return np.lib.stride_tricks.as_strided(signal, shape, (stride, stride), writeable=False)[
-            starts
-        ]
+        step, shape = signal.strides[0], (signal.size - length + 1, length)
+        # sliding_window_view takes longer than what is done with few frames
+        view = np.lib.stride_tricks.as_strided(signal, shape, (step, step), writeable=False)
+        return view[starts]
     rows = [frames_of(signal, slice(number, number + 1), length) for number in numbers[~inside]]
     found = np.empty((len(numbers), length), np.float32)
     found[~inside] = np.concatenate(rows)
