@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent.parent))  # made_graphs
 
 from hostile import TARGETS
-from hostile.hunt import Hunt, damaged, shaped
+from hostile.hunt import Hunt, cut_short, damaged, shaped
 from hostile.mutations import MOST_BYTES
 
 
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     hunt = Hunt(given.target, given.out)
     shaped(hunt, given.target)
-    damaged(hunt, given.refusals, given.seed)
+    cut_short(hunt)
+    damaged(hunt, hunt.refused + given.refusals, given.seed)
     print(hunt.close())
 
 

@@ -67,6 +67,7 @@ AIFC_ENCODINGS = (  # in lower case
     *(b"fl32", b"fl64", b"ulaw", b"alaw", b"ima4", b"agsm", b"gsm "),
 )
 CAF_ENCODINGS = (b"lpcm", b"alac", b"ulaw", b"alaw")
+CAF_ALAC_BITS = (b"\x01", b"\x02", b"\x03", b"\x04")  # 16, 20, 24 or 32 of a sample
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 SPH_ENCODINGS = (b"pcm", b"ulaw", b"mu-law", b"alaw")
 SPH = b"NIST_1A\n   1024\n"
@@ -110,7 +111,8 @@ def media_format(source: Source) -> str | None:
 
 def _is_plain_caf(head: bytes) -> bool:
     """Tell whether libsndfile reads the sound of a CAF: ALAC only where its bits are stated."""
-    return head[28:32] in CAF_ENCODINGS and (head[28:32] != b"alac" or head[35] in range(1, 5))
+    coding, bits = head[28:32], head[35:36]
+    return coding in CAF_ENCODINGS and (coding != b"alac" or bits in CAF_ALAC_BITS)
 
 
 def _frames_format(head: bytes) -> str | None:

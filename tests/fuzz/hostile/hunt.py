@@ -20,6 +20,7 @@ HANG_S = 20.0  # by the clock, after which the process says where it is and ends
 MOST_MB = 512  # of address space, beyond what sound inputs take
 NOT_REFUSED = {"ok", "closed", "not_http"}
 MOST_TRIES = 8  # for a refusal, on average
+HEADER_BYTES = 128  # of an input, at most
 SHAPED = 300  # inputs that hypothesis makes
 PAGE_MB = resource.getpagesize() / 2**20
 
@@ -104,6 +105,13 @@ def shaped(hunt: Hunt, name: str) -> None:
         hunt(data)
 
     try_one()
+
+
+def cut_short(hunt: Hunt) -> None:
+    """Try each sound input with every length that ends within its header."""
+    for seed in hunt.target.seeds:
+        for end in range(min(len(seed), HEADER_BYTES)):
+            hunt(seed[:end])
 
 
 def damaged(hunt: Hunt, refusals: int, seed: int) -> None:
