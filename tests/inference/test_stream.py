@@ -174,6 +174,20 @@ def test_a_shorter_hop_new_weights_at_the_same_pace(recognizer: Recognizer) -> N
     assert after[0] == pytest.approx(after[1], abs=1e-5)
 
 
+def test_a_hop_set_anew_holds_from_the_next_prediction(recognizer: Recognizer, talk: Array) -> None:
+    stream = Stream(recognizer, hop_s=0.5)
+    before = stream.push(talk[: 2 * RATE_HZ])
+    stream.hop_s = 1.5
+    with pytest.raises(SettingError, match=r"hop_s is 2\.5; allowed: 0\.1 to 2"):
+        stream.hop_s = 2.5
+    after = stream.push(talk[2 * RATE_HZ :])
+    at = [event.end for event in of_kind(before + after, "emotion") if event.end < 5]
+    assert at == [1.5, 2.0, 3.5]
+    assert of_kind(before + after, "utterance") == of_kind(
+        Stream(recognizer).push(talk), "utterance"
+    )
+
+
 def test_end_answers_at_once_and_the_stream_goes_on(recognizer: Recognizer) -> None:
     speech = read_audio(SAMPLES / "espeak-german.flac")
     stream = Stream(recognizer)

@@ -9,7 +9,17 @@ from collections.abc import Callable
 import pytest
 
 from serein.serve.errors import RequestError
-from serein.serve.scheduling import MAX_WAIT_S, FairSlots, Scheduler, Slots
+from serein.serve.scheduling import (
+    CONTROL_S,
+    FREE_S,
+    LATE_S,
+    MAX_STRETCH,
+    MAX_WAIT_S,
+    FairSlots,
+    HopControl,
+    Scheduler,
+    Slots,
+)
 
 
 class Clock:
@@ -152,3 +162,28 @@ def test_fair_slots() -> None:
             pass
 
     asyncio.run(run())
+
+
+def waited(made: HopControl, now_s: float, seconds: float) -> float:
+    """Let streams wait so long for their turn, for a while; return how far hops are stretched."""
+    for second in range(20):
+        made.note(seconds, now_s + second)
+    return made.stretch
+
+
+def test_hops_are_stretched_while_streams_wait_for_each_other_and_no_longer() -> None:
+    made = HopControl(0.0)
+    assert waited(made, 0.0, FREE_S) == 1
+    assert waited(made, 20.0, 2 * LATE_S) == MAX_STRETCH
+    assert waited(made, 40.0, FREE_S) == MAX_STRETCH  # neither late nor free: as it is
+    assert 1 < waited(made, 60.0, 0.0) < MAX_STRETCH  # slowly, or it would swing
+    waited(made, 80.0, 0.0)
+    assert made.stretch == 1
+
+
+def test_one_wait_among_many_stretches_hops() -> None:
+    made = HopControl(0.0)
+    for waited_s in (0.0, 2 * LATE_S, 0.0):
+        made.note(waited_s, 0.1)
+    made.note(0.0, CONTROL_S)
+    assert made.stretch > 1

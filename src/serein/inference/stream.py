@@ -93,6 +93,9 @@ class Stream:
     ----------
     labels : tuple of str
         The recognizer's.
+    hop_s : float
+        May be set anew at any time, for instance to predict less often while a machine is busy;
+        it holds from the next prediction on.
 
     Raises
     ------
@@ -126,13 +129,22 @@ class Stream:
         adapt: Literal["recordings", "speaker"] | bool | None = None,
     ) -> None:
         check_range("pause_s", pause_s, *PAUSE_RANGE_S)
-        self._window, self._hop = check_window(window_s, hop_s)
+        self._window_s, self.hop_s = window_s, hop_s
         self._pause_s, self._rate = pause_s, rate
         self._to = "speaker" if adapt is True else adapt or None
         self._recognizer = recognizer
-        self._new_weight = 1 - math.exp(-hop_s / SMOOTHING_S)
         self.labels = recognizer.labels
         self.reset()
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one prediction to the next."""
+        return self._hop_s
+
+    @hop_s.setter
+    def hop_s(self, hop_s: float) -> None:
+        self._window, self._hop = check_window(self._window_s, hop_s)
+        self._hop_s, self._new_weight = hop_s, 1 - math.exp(-hop_s / SMOOTHING_S)
 
     @property
     def position_s(self) -> float:

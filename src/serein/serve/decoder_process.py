@@ -40,6 +40,7 @@ HEAD = struct.Struct("<cQ")
 READY, SAMPLES, INVALID, TOO_LONG, FAILED = b"R", b"S", b"E", b"L", b"F"
 DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
 MAX_OPEN_FILES = 16
+UPLOAD_NICENESS = 10  # of the system's priorities: streams come first
 TRIAL_S = 20.0  # to decode half a second at the start, when the machine may be busy
 NO_MEMORY = "needs more memory to decode than the service allows"
 WAV_BYTES = 8000
@@ -67,6 +68,8 @@ def main() -> None:
     options = Options(*json.loads(sys.argv[1]))
     with suppress(MissingExtraError):
         load_decoders(WAV)
+    if hasattr(os, "nice"):
+        os.nice(UPLOAD_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
     protect_memory()
     limit("RLIMIT_FSIZE", 0)

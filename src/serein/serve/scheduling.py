@@ -12,6 +12,37 @@ from contextlib import asynccontextmanager, contextmanager
 from serein.serve.errors import RequestError
 
 MAX_WAIT_S = 0.5
+MAX_STRETCH = 4.0  # of hops
+LATE_S, FREE_S = 0.15, 0.05  # the longest wait of streams where hops become longer, and shorter
+CONTROL_S = 0.5  # from one change of the stretch to the next
+
+
+class HopControl:
+    """Chooses by how much the hops of all streams are stretched, so that their thread keeps up.
+
+    Most of a stream's work is its windows while someone speaks, as many as its hop is short. So
+    more streams are carried where each predicts less often, and none falls behind.
+
+    Attributes
+    ----------
+    stretch : float
+        The factor for hops, 1 to `MAX_STRETCH`.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self.stretch = 1.0
+        self._since_s, self._waited_s = now_s, 0.0
+
+    def note(self, waited_s: float, now_s: float) -> None:
+        """Take note of how long a stream's work waited; now and then, change the stretch."""
+        self._waited_s = max(self._waited_s, waited_s)
+        if now_s - self._since_s < CONTROL_S:
+            return
+        if self._waited_s > LATE_S:
+            self.stretch = min(self.stretch * 1.5, MAX_STRETCH)
+        elif self._waited_s < FREE_S:
+            self.stretch = max(self.stretch * 0.95, 1.0)
+        self._since_s, self._waited_s = now_s, 0.0
 
 
 class Scheduler:
@@ -28,6 +59,12 @@ class Scheduler:
         self._streams = 0  # with work, queued or running
         self._last_upload_s = clock()
         self._delay_s = 0.0
+        self._hops = HopControl(clock())
+
+    @property
+    def stretch(self) -> float:
+        """By how much the hops of streams are to be stretched, so that none falls behind."""
+        return self._hops.stretch
 
     @property
     def delay_s(self) -> float:
@@ -40,7 +77,9 @@ class Scheduler:
         queued_s = self._clock()
 
         def started() -> None:
-            self._delay_s = self._clock() - queued_s
+            now_s = self._clock()
+            self._delay_s = now_s - queued_s
+            self._hops.note(self._delay_s, now_s)
 
         with self._changed:
             self._streams += 1

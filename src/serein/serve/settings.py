@@ -36,7 +36,7 @@ class Settings:
     max_channels: int = DEFAULT_LIMITS.max_channels
     max_connections: int = 512  # or fewer, where the descriptors are fewer
     connections_per_client: int = 256  # 0: no limit
-    max_streams: int = 12
+    max_streams: int = 40
     max_queue: int = 64
     requests_per_minute: int = 1200  # per client; 0: no limit
     max_clients: int = 10_000  # whose rates are remembered

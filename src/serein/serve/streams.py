@@ -12,6 +12,7 @@ import numpy as np
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from serein.audio.read import Signal
 from serein.defaults import STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
 from serein.inference.stream import Event, Stream
@@ -64,7 +65,7 @@ def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metr
                 raise RequestError("invalid", str(error)) from error
             offered = socket.scope.get("subprotocols", [])
             await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-            session = Session(socket, voice, recognizers, settings, metrics)
+            session = Session(socket, voice, window_s, recognizers, settings, metrics)
             ready = {"type": "ready", "model": recognizer.name, "labels": list(voice.labels)}
             try:
                 async with slot.until_needed():
@@ -100,6 +101,7 @@ class Session:
         self,
         socket: WebSocket,
         stream: Stream,
+        window_s: float,
         recognizers: RecognizerPool,
         settings: Settings,
         metrics: Metrics,
@@ -109,6 +111,8 @@ class Session:
             stream,
             partial(recognizers.run_stream, client_of(socket.scope)),
         )
+        self._hop_s, self._longest_hop_s = stream.hop_s, window_s
+        self._scheduler = recognizers.scheduler
         self._settings, self._metrics = settings, metrics
         self._stopping: asyncio.Event = getattr(socket.state, STOPPING_KEY)
         self._now = asyncio.get_running_loop().time
@@ -168,7 +172,7 @@ class Session:
         samples = np.frombuffer(data[:whole], "<i2").astype(np.float32) / FULL_SCALE
         for start in range(0, samples.size, rate):
             piece = samples[start : start + rate]
-            await self._send(await self._run(self._stream.push, piece))
+            await self._send(await self._run(self._push, piece))
             self.audio_s += piece.size / rate
             self._metrics.streamed.inc(piece.size / rate)
             if coming.done() and coming.result()["type"] == "websocket.disconnect":
@@ -176,6 +180,12 @@ class Session:
         self._extend(self.audio_s - audio_s, self._now() - began)
         if self.audio_s > self._settings.max_stream_seconds:
             self._end = self._now()
+
+    def _push(self, piece: Signal) -> list[Event]:
+        """Process sound, with fewer predictions where many streams speak."""
+        hop_s = self._hop_s * self._scheduler.stretch
+        self._stream.hop_s = min(hop_s, max(self._hop_s, self._longest_hop_s))
+        return self._stream.push(piece)
 
     def _extend(self, sound_s: float, worked_s: float) -> None:
         """Let the stream go on for longer by its sound; the time of the service's work is free."""
