@@ -140,9 +140,15 @@ def pool(states: Iterable[torch.Tensor]) -> torch.Tensor:
     """Compute mean and deviation over time of each state: (batch, 2 x width x layers)."""
     parts = []
     for state in states:
-        mean = state.mean(dim=1)
-        parts += [mean, (state - mean[:, None]).square().mean(dim=1).sqrt()]
+        mean = _mean(state)
+        parts += [mean, _mean((state - mean[:, None]).square()).sqrt()]
     return torch.cat(parts, dim=1)
+
+
+def _mean(series: torch.Tensor) -> torch.Tensor:
+    """Average over time, as a product: onnxruntime takes a fifth of the time of its ReduceMean."""
+    frames = series.shape[1]
+    return (series.new_ones(1, 1, frames) @ series)[:, 0] / frames
 
 
 def _as_linear(conv: nn.Conv1d) -> nn.Linear:
