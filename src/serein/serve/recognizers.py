@@ -104,6 +104,11 @@ class RecognizerPool:
         finally:
             cancelled.set()
 
+    @property
+    def hop_stretch(self) -> float:
+        """By how much the hops of streams are stretched; a single stream's never are."""
+        return self.scheduler.stretch if self.stream_slots.used > 1 else 1.0
+
     async def run_stream(self, client: str, work: Callable[..., Result], *arguments: Any) -> Result:
         """Run a stream's work in the streams' thread."""
         with self.scheduler.stream() as started:

@@ -112,7 +112,7 @@ class Session:
             partial(recognizers.run_stream, client_of(socket.scope)),
         )
         self._hop_s, self._longest_hop_s = stream.hop_s, window_s
-        self._scheduler = recognizers.scheduler
+        self._recognizers = recognizers
         self._settings, self._metrics = settings, metrics
         self._stopping: asyncio.Event = getattr(socket.state, STOPPING_KEY)
         self._now = asyncio.get_running_loop().time
@@ -182,9 +182,9 @@ class Session:
             self._end = self._now()
 
     def _push(self, piece: Signal) -> list[Event]:
-        """Process sound, with fewer predictions where many streams speak."""
-        hop_s = self._hop_s * self._scheduler.stretch
-        self._stream.hop_s = min(hop_s, max(self._hop_s, self._longest_hop_s))
+        """Process sound, with fewer predictions where streams wait for each other."""
+        hop_s = self._hop_s * self._recognizers.hop_stretch
+        self._stream.hop_s = min(hop_s, self._longest_hop_s)
         return self._stream.push(piece)
 
     def _extend(self, sound_s: float, worked_s: float) -> None:
