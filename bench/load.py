@@ -60,7 +60,7 @@ async def load(url: str, *, uploads: int, streams: int, seconds: float) -> Outco
     uploads, streams : int
         How many.
     seconds : float
-        Length of the sound of each stream, sent in real time.
+        Length of the sound of each stream, sent in real time; each begins elsewhere in it.
 
     Returns
     -------
@@ -68,13 +68,14 @@ async def load(url: str, *, uploads: int, streams: int, seconds: float) -> Outco
         What became of them.
     """
     found, sound = Outcome(), np.resize(serein.read_audio(CLIP), round(seconds * RATE_HZ))
-    pcm = (sound * 32767).astype("<i2").tobytes()
+    pcm = (sound * 32767).astype("<i2")
+    starts = np.linspace(0, pcm.size, streams, endpoint=False, dtype=int)
     limits = httpx.Limits(max_connections=None)
     start_s = time.perf_counter()
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
         await asyncio.gather(
             *(upload(client, found) for _ in range(uploads)),
-            *(stream(url, pcm, found) for _ in range(streams)),
+            *(stream(url, np.roll(pcm, -start).tobytes(), found) for start in starts),
         )
     found.took_s = time.perf_counter() - start_s
     return found
