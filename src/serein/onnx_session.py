@@ -128,13 +128,15 @@ def _options(threads: int) -> Any:
 def _session(graph: bytes | Path, options: Any, providers: Sequence[Any], **more: Any) -> Any:
     import onnxruntime
 
-    return onnxruntime.InferenceSession(
+    session = onnxruntime.InferenceSession(
         graph,
         options,
         providers=list(providers),
         enable_fallback=False,  # it prints, and tries the same again
         **more,
     )
+    session._model_bytes = None  # as large as the weights, kept to open the session once more
+    return session
 
 
 @cache

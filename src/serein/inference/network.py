@@ -112,7 +112,8 @@ class _Checked:
     """An untrusted model: what it raises is a BundleError, its outputs are probabilities."""
 
     def __init__(self, network: Network, bundle: Bundle) -> None:
-        self._network, self._bundle = network, bundle
+        self._network = network
+        self._place, self._known = bundle.place, bundle.known  # the bundle is as large as its graph
         self.others_width: int = getattr(network, "others_width", 0)
 
     def predict(self, features: Array) -> Output:
@@ -125,22 +126,21 @@ class _Checked:
         return self._run(lambda: graph.predict_fused(features, others), (len(others),))
 
     def _run(self, predict: Callable[[], Output], rows: tuple[int, ...]) -> Output:
-        bundle = self._bundle
         try:
             output = Output(*predict())
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's own errors share no other base
-            raise BundleError(f"{bundle.place}: the model cannot predict: {error}") from error
+            raise BundleError(f"{self._place}: the model cannot predict: {error}") from error
         probability, speech, vector = output[:3]
         numbers = np.append(probability, speech)
         within = (numbers >= -TOLERANCE) & (numbers <= 1 + TOLERANCE)  # NaN is not, either
-        shaped = probability.shape == (*rows, bundle.known)
+        shaped = probability.shape == (*rows, self._known)
         finite = vector is None or np.isfinite(vector).all()
         if not (shaped and within.all() and _sum_to_1(probability) and finite):
             raise BundleError(
-                f"{bundle.place}: the model predicts {probability} and {speech}, not a probability "
-                f"for each of {bundle.known} labels and one for speech"
+                f"{self._place}: the model predicts {probability} and {speech}, not a probability "
+                f"for each of {self._known} labels and one for speech"
             )
         return output
 
