@@ -61,6 +61,11 @@ def names(visitor: Any) -> list[str]:
     return [str(text) for text in visitor.page.locator(NAMES).all_inner_texts()]
 
 
+def _lists(visitor: Any, expected: list[str]) -> None:
+    """Rows are drawn a frame after a click."""
+    playwright.expect(visitor.page.locator(NAMES)).to_have_text(expected)
+
+
 def test_a_batch_is_a_table(browser: Any, service: Any, calls: Path) -> None:
     with visiting(browser, service.url) as visitor:
         page = visitor.page
@@ -212,11 +217,11 @@ def test_a_project_goes_on_where_it_was_saved(two: Any, tmp_path: Path) -> None:
     page.keyboard.press("Escape")
     page.click("#batch-clear")
     page.click("#undo")
-    assert names(two) == [FAST.name, SILENCE.name]
+    _lists(two, [FAST.name, SILENCE.name])
     page.click(f"#list button[aria-label='Remove {SILENCE.name}']")
-    assert names(two) == [FAST.name]
+    _lists(two, [FAST.name])
     page.click("#undo")
-    assert names(two) == [FAST.name, SILENCE.name]
+    _lists(two, [FAST.name, SILENCE.name])
     page.click("#batch-clear")
     two.give(bare)
     two.wait_opened(FAST.name)
@@ -226,7 +231,7 @@ def test_a_project_goes_on_where_it_was_saved(two: Any, tmp_path: Path) -> None:
     assert "✓ anger" in two.text("#list .col-emotion >> nth=0")
     two.give(FAST)
     two.wait_drawn()
-    assert names(two) == [FAST.name, SILENCE.name]
+    _lists(two, [FAST.name, SILENCE.name])
     page.click("#batch-clear")
     two.give({"name": "x.serein", "mimeType": "", "buffer": b"no project"})
     page.wait_for_selector("#batch-note:has-text('x.serein is no project')")
