@@ -1,6 +1,7 @@
 """Hunt at one of serein's doors for inputs that end otherwise than in a listed error.
 
-``run.py TARGET --refusals N`` tries the same inputs each time, until N were refused.
+``run.py TARGET --refusals N`` tries the same inputs each time: of the right shape with wrong
+values, cut short, and damaged until N more were refused.
 ``run.py TARGET --seconds S`` lets atheris look, guided by coverage; its corpus stays in --out, so
 that the next run goes on from there. Either stops at a finding, which it leaves in --out, with an
 exit code other than 0.

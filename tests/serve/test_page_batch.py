@@ -62,7 +62,7 @@ def names(visitor: Any) -> list[str]:
 
 
 def _lists(visitor: Any, expected: list[str]) -> None:
-    """Rows are drawn a frame after a click."""
+    """Wait for these rows, which may be drawn a moment after a click."""
     playwright.expect(visitor.page.locator(NAMES)).to_have_text(expected)
 
 
@@ -112,13 +112,13 @@ def _filters(visitor: Any) -> None:
         page.wait_for_selector("#list .job:nth-child(5)")
     for words, found in (("cannot be read", ["notes.wav"]), ("BEN fast", [FAST.name]), ("x?", [])):
         page.fill("#find", words)
-        assert names(visitor) == found
+        _lists(visitor, found)
     assert page.is_visible("#none-found")
     page.fill("#find", "")
     page.fill("#find-length-most", "2.5")
     assert {*names(visitor)} == {FAST.name, SILENCE.name}
     page.fill("#find-confidence-least", "0.1")
-    assert names(visitor) == [FAST.name]
+    _lists(visitor, [FAST.name])
     page.click("#filter-clear")
     page.wait_for_selector("#list .job:nth-child(5)")
 

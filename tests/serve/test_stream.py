@@ -158,6 +158,7 @@ def test_hops_become_longer_where_streams_wait(service) -> None:
     for events in found:
         assert without_emotions(events) == without_emotions(own)
     assert sum(map(len, found)) < 0.8 * len(own) * len(names)
+    service.wait_until("serein_stream_hop_factor", lambda factor: factor == 1)
 
 
 def refusal(service: Any, query: str = "") -> Response:

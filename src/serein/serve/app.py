@@ -40,6 +40,7 @@ def create_app(settings: Settings, parent: int | None = None) -> ASGIApp:
     decoders = DecoderPool(settings, metrics)
     metrics.uploads.set_function(lambda: recognizers.upload_slots.used)
     metrics.streams.set_function(lambda: recognizers.stream_slots.used)
+    metrics.hop_factor.set_function(lambda: recognizers.hop_stretch)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:

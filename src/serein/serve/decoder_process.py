@@ -30,7 +30,14 @@ from serein.audio.media import load_decoders
 from serein.audio.read import read_sound
 from serein.defaults import Limits
 from serein.errors import AudioError, MissingExtraError, TooLongError
-from serein.serve.sandbox import RESTRICTIONS, keep_only, limit, protect_memory, restrict
+from serein.serve.sandbox import (
+    RESTRICTIONS,
+    keep_only,
+    limit,
+    lower_priority,
+    protect_memory,
+    restrict,
+)
 
 REQUEST = struct.Struct("<QB")
 LAYOUT = struct.Struct("<BBBB")  # signals, channel of the first, channels of the file, flags
@@ -40,7 +47,6 @@ HEAD = struct.Struct("<cQ")
 READY, SAMPLES, INVALID, TOO_LONG, FAILED = b"R", b"S", b"E", b"L", b"F"
 DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
 MAX_OPEN_FILES = 16
-UPLOAD_NICENESS = 10  # streams come first; more would starve uploads where others work too
 TRIAL_S = 20.0  # to decode half a second at the start, when the machine may be busy
 NO_MEMORY = "needs more memory to decode than the service allows"
 WAV_BYTES = 8000
@@ -68,8 +74,7 @@ def main() -> None:
     options = Options(*json.loads(sys.argv[1]))
     with suppress(MissingExtraError):
         load_decoders(WAV)
-    if hasattr(os, "nice"):
-        os.nice(UPLOAD_NICENESS)
+    lower_priority()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is for the service
     protect_memory()
     limit("RLIMIT_FSIZE", 0)

@@ -49,6 +49,9 @@ class Metrics:
             "serein_decoder_failures_total", "Decoders that ran out of memory or time, or died."
         )
         self.streams = self._gauge("serein_streams_open", "Streams open.")
+        self.hop_factor = self._gauge(
+            "serein_stream_hop_factor", "How many times longer the hops of streams are than asked."
+        )
         self.uploads = self._gauge("serein_queue", "Uploads being read, decoded or predicted.")
 
     def request(

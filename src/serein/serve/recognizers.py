@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +17,8 @@ from serein.inference.bundle import Bundle, read_bundle
 from serein.inference.load import bundled_models, find_model
 from serein.inference.recognizer import Recognizer, for_request, model_of
 from serein.inference.window_model import learnt_of, possible_emotions
-from serein.serve.decoder_process import UPLOAD_NICENESS
 from serein.serve.errors import RequestError
+from serein.serve.sandbox import lower_priority
 from serein.serve.scheduling import FairSlots, Scheduler, Slots
 from serein.serve.settings import Settings
 
@@ -61,7 +58,7 @@ class RecognizerPool:
             self.by_name[self.default].load_adaptation(settings.adapt_from)
         self.upload_slots = Slots(settings.max_queue, "uploads", UPLOAD_RETRY_S)
         self.stream_slots = Slots(settings.max_streams, "streams", STREAM_RETRY_S)
-        self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "uploads", initializer=give_way)
+        self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "uploads", initializer=lower_priority)
         self._upload_turns = FairSlots(UPLOAD_THREADS, THREADS_PER_CLIENT)
         self._stream_turns = FairSlots(1, 1)
         self._streams = ThreadPoolExecutor(1, "streams")
@@ -107,7 +104,7 @@ class RecognizerPool:
     @property
     def hop_stretch(self) -> float:
         """By how much the hops of streams are stretched; a single stream's never are."""
-        return self.scheduler.stretch if self.stream_slots.used > 1 else 1.0
+        return self.scheduler.hops.stretch if self.stream_slots.used > 1 else 1.0
 
     async def run_stream(self, client: str, work: Callable[..., Result], *arguments: Any) -> Result:
         """Run a stream's work in the streams' thread."""
@@ -124,13 +121,6 @@ class RecognizerPool:
         """Drop what has not started."""
         for thread in (self._uploads, self._streams):
             thread.shutdown(wait=False, cancel_futures=True)
-
-
-def give_way() -> None:
-    """Let the system prefer other threads to this one: those of streams."""
-    if sys.platform == "linux":  # elsewhere a priority is of a process with all its threads
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), UPLOAD_NICENESS)
 
 
 async def _run(thread: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:

@@ -1,4 +1,4 @@
-"""Restrictions that a process puts on itself: protected memory, and the sandbox of decoders.
+"""What a process puts on itself: protected memory, a low priority, the sandbox of decoders.
 
 The sandbox is of Linux: Landlock (landlock(7)) takes all rights on files, and a filter of system
 calls (seccomp(2)) leaves those of decoding alone: none that opens a file, a socket or a process, or
@@ -11,9 +11,11 @@ import ctypes
 import os
 import struct
 import sys
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 
+UPLOAD_NICENESS = 10  # more would starve uploads on a machine that is busy with other work
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 4, 22, 38
 LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446  # system calls, the same on all machines
 LANDLOCK_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # version -> number of rights; later: 16
@@ -35,6 +37,13 @@ CALLS = {  # machine -> its identifier, and the numbers of the calls that are al
         *(134, 135, 139, 132, 124, 128, 172, 178, 278, 169, 113, 93, 94),
     ),
 }
+
+
+def lower_priority() -> None:
+    """Let the system prefer streams to this thread, and to the processes that it forks."""
+    if sys.platform == "linux":  # elsewhere a priority is of a process with all its threads
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), UPLOAD_NICENESS)
 
 
 def protect_memory() -> None:

@@ -15,6 +15,7 @@ MAX_WAIT_S = 0.5
 MAX_STRETCH = 4.0  # of hops
 LATE_S, FREE_S = 0.15, 0.05  # the longest wait of streams where hops become longer, and shorter
 CONTROL_S = 0.5  # from one change of the stretch to the next
+LONGER, SHORTER = 1.5, 0.95  # factors of a change: soon longer, slowly back, or it would swing
 
 
 class HopControl:
@@ -39,9 +40,9 @@ class HopControl:
         if now_s - self._since_s < CONTROL_S:
             return
         if self._waited_s > LATE_S:
-            self.stretch = min(self.stretch * 1.5, MAX_STRETCH)
+            self.stretch = min(self.stretch * LONGER, MAX_STRETCH)
         elif self._waited_s < FREE_S:
-            self.stretch = max(self.stretch * 0.95, 1.0)
+            self.stretch = max(self.stretch * SHORTER, 1.0)
         self._since_s, self._waited_s = now_s, 0.0
 
 
@@ -59,12 +60,7 @@ class Scheduler:
         self._streams = 0  # with work, queued or running
         self._last_upload_s = clock()
         self._delay_s = 0.0
-        self._hops = HopControl(clock())
-
-    @property
-    def stretch(self) -> float:
-        """By how much the hops of streams are to be stretched, so that none falls behind."""
-        return self._hops.stretch
+        self.hops = HopControl(clock())
 
     @property
     def delay_s(self) -> float:
@@ -79,7 +75,7 @@ class Scheduler:
         def started() -> None:
             now_s = self._clock()
             self._delay_s = now_s - queued_s
-            self._hops.note(self._delay_s, now_s)
+            self.hops.note(self._delay_s, now_s)
 
         with self._changed:
             self._streams += 1
