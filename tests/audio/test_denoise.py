@@ -21,7 +21,7 @@ from serein.audio.denoise import (
     wiener,
 )
 from serein.audio.read import RATE_HZ
-from serein.errors import AudioError
+from serein.errors import AudioError, SettingError
 
 Array = npt.NDArray[np.float32]
 Method = Callable[..., Array]
@@ -171,6 +171,26 @@ def test_minutes_take_little_more_than_a_few_copies(method: Method):
     tracemalloc.stop()
     blocks = 6 * 4 * 3000 * 512  # a block's frames, spectra and gains
     assert peak < 3 * signal.nbytes + blocks
+
+
+@each_method
+def test_in_place(method: Method):
+    signal, results, peaks = white(150 * RATE_HZ + 77), [], []
+    for out in (None, signal):
+        tracemalloc.start()
+        results.append(method(signal, out=out))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert results[1] is signal
+    np.testing.assert_array_equal(*results)
+    assert peaks[1] < peaks[0] - 0.9 * signal.nbytes
+
+
+@each_method
+@pytest.mark.parametrize("out", [np.empty(9, np.float32), np.empty(1600)], ids=["9", "float64"])
+def test_bad_place_for_the_result(method: Method, out: npt.NDArray[np.floating]):
+    with pytest.raises(SettingError, match="need the signal's, float32"):
+        method(white(1600), out=out)
 
 
 @each_method

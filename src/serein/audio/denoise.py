@@ -40,12 +40,14 @@ def spectral_subtraction(
     noise: Array | None = None,
     oversubtraction: float = 4,
     reduction_db: float = 20,
+    out: Array | None = None,
 ) -> Array:
     """Subtract the noise's power spectrum from each frame's.
 
     `noise`: shape (samples,) of any length, noise alone; estimated from the quietest frames if
     None; `oversubtraction`: how many times the noise's power is subtracted, at least 0: more leaves
-    less musical noise; `reduction_db`: largest attenuation of a frequency in dB, at least 0.
+    less musical noise; `reduction_db`: largest attenuation of a frequency in dB, at least 0; `out`:
+    where the result is written, shape (samples,), float32; the signal itself may be.
     Returns: shape (samples,), float32.
     Source: M. Berouti et al., "Enhancement of speech corrupted by acoustic noise", ICASSP 1979,
     equation 4, with one factor for all signal-to-noise ratios.
@@ -56,23 +58,28 @@ def spectral_subtraction(
         share = oversubtraction * noise_power / np.maximum(power, MIN_POWER)
         return np.sqrt(np.maximum(1 - share, 0))
 
-    return _filtered(signal, noise, gain, reduction_db)
+    return _filtered(signal, noise, gain, reduction_db, out)
 
 
 def wiener(
-    signal: Array, *, noise: Array | None = None, smoothing: float = 0.98, reduction_db: float = 20
+    signal: Array,
+    *,
+    noise: Array | None = None,
+    smoothing: float = 0.98,
+    reduction_db: float = 20,
+    out: Array | None = None,
 ) -> Array:
     """Filter with the decision-directed Wiener filter, which weighs frequencies by their SNR.
 
-    `noise, reduction_db`: as in `spectral_subtraction`; `smoothing`: weight of the frame before in
-    the a-priori signal-to-noise ratio, 0 to less than 1.
+    `noise, reduction_db, out`: as in `spectral_subtraction`; `smoothing`: weight of the frame
+    before in the a-priori signal-to-noise ratio, 0 to less than 1.
     Returns: shape (samples,), float32.
     Source: Y. Ephraim, D. Malah, IEEE Trans. ASSP 32(6), 1984, equation 51; P. Scalart, J. Vieira
     Filho, "Speech enhancement based on a priori signal to noise estimation", ICASSP 1996.
     """
     if not 0 <= smoothing < 1:
         raise SettingError(f"smoothing is {smoothing}; allowed: 0 to less than 1")
-    return _filtered(signal, noise, _decision_directed(smoothing), reduction_db)
+    return _filtered(signal, noise, _decision_directed(smoothing), reduction_db, out)
 
 
 METHODS = dict[str, Callable[..., Array]](wiener=wiener, spectral_subtraction=spectral_subtraction)
@@ -88,7 +95,7 @@ def denoise(signal: Array, *, method: str = "wiener", **options: Any) -> Array:
     method : {"wiener", "spectral_subtraction"}
         The function that is called.
     **options
-        Its parameters, such as ``noise`` and ``reduction_db``.
+        Its parameters, such as ``noise``, ``reduction_db`` and ``out``.
 
     Returns
     -------
@@ -111,17 +118,30 @@ def denoise(signal: Array, *, method: str = "wiener", **options: Any) -> Array:
     return METHODS[method](signal, **options)
 
 
-def _filtered(signal: Array, noise: Array | None, gain: GainRule, reduction_db: float) -> Array:
-    """Scale the spectrum of each frame and overlap-add, block by block."""
+def _filtered(
+    signal: Array, noise: Array | None, gain: GainRule, reduction_db: float, out: Array | None
+) -> Array:
+    """Scale the spectrum of each frame and overlap-add, block by block.
+
+    A block is written once it is read, and the next begins after it: `out` may be the signal.
+    """
     check_range("reduction_db", reduction_db, 0, np.inf)
     checked = check_signal(signal)
+    result = np.empty_like(checked) if out is None else out
+    if result.shape != checked.shape or result.dtype != np.float32:
+        raise SettingError(f"out is {result.shape}, {result.dtype}; need the signal's, float32")
     known = None if noise is None else _mean_power(check_signal(noise))
-    total = np.zeros((-(-checked.size // HOP) + 2 * FRAME // HOP, HOP), dtype=np.float32)
+    begun = np.zeros((FRAME // HOP - 1, HOP), dtype=np.float32)  # rows that later frames add to
     for first, spectrum in _block_spectra(checked):
         power = np.abs(spectrum) ** 2
         factor = gain(power, _noise_power(power) if known is None else known)
-        _overlap_add(total[first:], spectrum * np.maximum(factor, 10 ** (-reduction_db / 20)))
-    return total.ravel()[FRAME : FRAME + checked.size]
+        total = np.concatenate([begun, np.zeros((len(spectrum), HOP), dtype=np.float32)])
+        _overlap_add(total, spectrum * np.maximum(factor, 10 ** (-reduction_db / 20)))
+        done, begun = total[: len(spectrum)].ravel(), total[len(spectrum) :]
+        start = first * HOP - FRAME
+        inside = slice(max(0, start), start + done.size)
+        result[inside] = done[inside.start - start :][: result[inside].size]
+    return result
 
 
 def _block_spectra(signal: Array) -> Iterator[tuple[int, Spectrum]]:

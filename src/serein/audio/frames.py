@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -76,11 +77,14 @@ def per_block(
     signal: Array, analyse: Callable[[Array], Array], length: int = FRAME, *, mean: float = 0.0
 ) -> Array:
     """Apply a function of frames, (frames, length), block by block to a signal less its mean."""
-    starts = range(0, frame_count(signal.size), BLOCK_FRAMES)
-    blocks = (slice(start, start + BLOCK_FRAMES) for start in starts)
-    return np.concatenate(
-        [analyse(frames_of(signal, block, length, mean=mean)) for block in blocks]
-    )
+    count = frame_count(signal.size)
+    blocks = [slice(start, start + BLOCK_FRAMES) for start in range(0, count, BLOCK_FRAMES)]
+    parts = (analyse(frames_of(signal, block, length, mean=mean)) for block in blocks)
+    first = next(parts)
+    found = np.empty((count, *first.shape[1:]), first.dtype)  # to join them takes twice the memory
+    for block, part in zip(blocks, chain([first], parts), strict=True):
+        found[block] = part
+    return found
 
 
 def frames_of(

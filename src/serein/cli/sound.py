@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from serein.audio.read import Signal
-    from serein.features.extractor import FeatureExtractor
+    from serein.features.measures import Measures
 
 
 def features(
@@ -59,16 +59,16 @@ def features(
     cache: CacheFolder = None,
 ) -> None:
     """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
-    from serein.features.extractor import FeatureExtractor
+    from serein.features.measures import Measures
     from serein.tables import check_table
 
     check_table(out, (".csv", ".parquet", ".npz"))
-    extractor = FeatureExtractor(sets.split(","), pooled=not frames, cache=cache).fit()
+    measures = Measures(sets.split(","), pooled=not frames).check()
     files, failed = _listed(inputs)
     rows: list[tuple[Path, npt.NDArray[np.float32]]] = []
     with running_on(engine, address=address, jobs=jobs), progress_bar("features") as progress:
-        extractor.progress = progress
-        results = list(extractor.each(map(_signal_or_path, files)))
+        found = measures.each(map(_signal_or_path, files), cache=cache, progress=progress)
+        results = list(found)
     for file, result in zip(files, results, strict=True):
         if isinstance(result, SereinError):
             failed = True
@@ -76,7 +76,7 @@ def features(
         else:
             rows.append((file, result))
     if rows:
-        echo(f"written: {_write(out, extractor, rows)}")
+        echo(f"written: {_write(out, measures, rows)}")
     raise typer.Exit(int(failed))
 
 
@@ -129,7 +129,7 @@ def denoise(
     check_target(target, source, *([reference] if reference else []))
     signal = read_audio(source_of(source))
     if reference is None:
-        cleaned = methods.denoise(signal, method=method or "wiener")
+        cleaned = methods.denoise(signal, method=method or "wiener", out=signal)
     else:
         cleaned = methods.adaptive(signal, read_audio(reference), method=method or "nlms").signal
     content = io.BytesIO()
@@ -160,17 +160,15 @@ def _signal_or_path(file: Path) -> Signal | Path:
     return source if isinstance(source, Path) else read_audio(source)
 
 
-def _write(
-    out: Path, extractor: FeatureExtractor, rows: list[tuple[Path, npt.NDArray[np.float32]]]
-) -> Path:
+def _write(out: Path, measures: Measures, rows: list[tuple[Path, npt.NDArray[np.float32]]]) -> Path:
     """Write a table with a row a file, or a row a frame with its time."""
     import numpy as np
 
     from serein.audio.frames import frame_times
     from serein.tables import write_table
 
-    columns = extractor.get_feature_names_out().tolist()
-    keys: dict[str, type] = {"file": str} if extractor.pooled else {"file": str, "time_s": float}
+    columns = measures.columns
+    keys: dict[str, type] = {"file": str} if measures.pooled else {"file": str, "time_s": float}
     blocks: list[dict[str, Any]] = []
     for file, values in rows:
         frames = np.atleast_2d(values)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,20 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.frames import Array
-from serein.audio.read import check_signal
-from serein.engine import each
-from serein.errors import MissingExtraError, SereinError, SettingError, check_name, renamed
-from serein.features.feature_cache import cached_features, default_cache
-from serein.features.feature_sets import SETS, describe
+from serein.errors import MissingExtraError, SereinError, renamed
 from serein.features.functionals import DEFAULT_FUNCTIONALS
+from serein.features.measures import Measures, Recording
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
 except ImportError as error:
     raise MissingExtraError("feature extraction", "sound") from error
-
-Recording = str | os.PathLike[str] | Array
-EDITION = 1  # raised when the same settings give other numbers
 
 
 @renamed(per_utterance="utterance_normalisation")
@@ -100,14 +91,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If a feature set is unknown, named twice or has no series.
         """
         del X, y
-        if isinstance(self.sets, str) or not self.sets:
-            raise SettingError(f"sets is {self.sets!r}; need a list of names: {', '.join(SETS)}")
-        if len(set(self.sets)) < len(self.sets):
-            raise SettingError(f"sets is {', '.join(self.sets)}; name each once")
-        for name in self.sets:
-            check_name("feature set", name, SETS)
-            if not self.pooled and SETS[name].vector is not None:
-                raise SettingError(f"{name} describes whole recordings; it has no frames")
+        self._measures().check()
         return self
 
     def transform(self, X: Iterable[Recording]) -> Array | list[Array]:
@@ -150,16 +134,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         numpy.ndarray or SereinError
             The features or the error of each recording, in order.
         """
-        self.fit()
-        entries = [X] if isinstance(X, (str, os.PathLike)) else list(X)
-        settings = self._settings()
-        folder = self._folder(settings)
-        work = partial(_described, settings=settings, folder=folder)
-        rows = each(work, entries, jobs=self.jobs or 1)
-        for number, row in enumerate(rows, start=1):
-            if self.progress:
-                self.progress(number, len(entries))
-            yield row
+        entries = [X] if isinstance(X, (str, os.PathLike)) else X
+        yield from self._measures().each(
+            entries, jobs=self.jobs, cache=self.cache, progress=self.progress
+        )
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns, with their units.
@@ -175,51 +153,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Shape (features,).
         """
         del input_features
-        names = [name for key in self.sets for name in self._names(key)]
-        return np.array(names, dtype=object)
+        return np.array(self._measures().columns, dtype=object)
 
-    def _names(self, key: str) -> list[str]:
-        columns = SETS[key].columns
-        if not self.pooled or SETS[key].vector is not None:
-            return list(columns)
-        return [f"{column}_{word}" for word in self.functionals for column in columns]
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "sets": list(self.sets),
-            "pooled": self.pooled,
-            "functionals": list(self.functionals),
-            "per_utterance": self.utterance_normalisation,  # the name of 0.1: caches stay valid
-            "edition": EDITION,
-        }
-
-    def _folder(self, settings: dict[str, Any]) -> Path | None:
-        if self.cache is False:
-            return None
-        root = default_cache() if self.cache in {None, True} else Path(str(self.cache))
-        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return root / "features" / key[:20]
+    def _measures(self) -> Measures:
+        sets = self.sets if isinstance(self.sets, str) else list(self.sets)
+        return Measures(sets, self.pooled, list(self.functionals), self.utterance_normalisation)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def _described(
-    entry: Recording, settings: dict[str, Any], folder: Path | None
-) -> Array | SereinError:
-    """Compute the features of one recording; at module level, for other processes."""
-
-    def features(signal: Array) -> Array:
-        return describe(
-            signal,
-            settings["sets"],
-            functionals=settings["functionals"] if settings["pooled"] else None,
-            utterance_normalisation=settings["per_utterance"],
-        )
-
-    try:
-        if isinstance(entry, (str, os.PathLike)):
-            return cached_features(Path(entry), features, folder)
-        return features(check_signal(entry))
-    except SereinError as error:
-        return error
