@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from serein.audio.read import Signal
-    from serein.features.measures import Measures
+    from serein.features.measurement import Measures
 
 
 def features(
@@ -59,7 +59,7 @@ def features(
     cache: CacheFolder = None,
 ) -> None:
     """Measure recordings: MFCC, F0, formants and more, or a compact expert set, as a table."""
-    from serein.features.measures import Measures
+    from serein.features.measurement import Measures
     from serein.tables import check_table
 
     check_table(out, (".csv", ".parquet", ".npz"))

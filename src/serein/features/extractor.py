@@ -13,7 +13,7 @@ import numpy.typing as npt
 from serein.audio.frames import Array
 from serein.errors import MissingExtraError, SereinError, renamed
 from serein.features.functionals import DEFAULT_FUNCTIONALS
-from serein.features.measures import Measures, Recording
+from serein.features.measurement import Measures, Recording
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
