@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.frames import (
-    BLOCK_FRAMES,
     FRAMES_PER_S,
     Array,
     Flags,
@@ -30,6 +29,7 @@ from serein.features.spectral import MIN_POWER
 HARMONICS = ("h1_h2_db", "h1_a3_db", "f1_level_db", "f2_level_db", "f3_level_db")
 LENGTH = 960  # samples: 60 ms, several periods of the lowest voice
 FFT_SIZE = 2048
+CACHE_FRAMES = 64  # frames whose spectra stay in the processor's cache
 SEARCH_WIDTH = 0.25  # of F0, on each side of a harmonic
 MIN_LEVEL_DB = -100.0
 SEMITONE_ZERO_HZ = 27.5  # A0, the lowest key of a piano
@@ -80,30 +80,35 @@ def harmonics(signal: Array, f0_hz: Array, formants_hz: Array) -> Array:
     signal = check_signal(signal)
     result = np.zeros((len(f0_hz), len(HARMONICS)), dtype=np.float32)
     voiced = np.flatnonzero(f0_hz)
-    for first in range(0, voiced.size, BLOCK_FRAMES):
-        rows = voiced[first : first + BLOCK_FRAMES]
+    for first in range(0, voiced.size, CACHE_FRAMES):
+        rows = voiced[first : first + CACHE_FRAMES]
         power = power_spectra(some_frames(signal, rows, LENGTH), fft_size=FFT_SIZE)
-        level_db = 10 * np.log10(power + np.float32(MIN_POWER))
-        result[rows] = _relative_levels(level_db, f0_hz[rows], formants_hz[rows, :3])
+        result[rows] = _relative_levels(power, f0_hz[rows], formants_hz[rows, :3])
     return result
 
 
-def _relative_levels(level_db: Array, f0_hz: Array, formants_hz: Array) -> Array:
-    first_db = _peak_db(level_db, f0_hz, f0_hz)
-    h1_h2 = first_db - _peak_db(level_db, 2 * f0_hz, f0_hz)
+def _relative_levels(power: Array, f0_hz: Array, formants_hz: Array) -> Array:
+    first_db = _peak_db(power, f0_hz, f0_hz)
+    h1_h2 = first_db - _peak_db(power, 2 * f0_hz, f0_hz)
     number = np.maximum(1, np.round(formants_hz / f0_hz[:, None]))
-    strongest = [_peak_db(level_db, n * f0_hz, f0_hz) - first_db for n in number.T]
+    strongest = [_peak_db(power, n * f0_hz, f0_hz) - first_db for n in number.T]
     levels = np.where(formants_hz > 0, np.stack(strongest, axis=1), 0)
     result: Array = np.column_stack([h1_h2, -levels[:, 2], levels]).astype(np.float32)
     return np.maximum(result, MIN_LEVEL_DB, out=result)
 
 
-def _peak_db(level_db: Array, centre_hz: Array, f0_hz: Array) -> Array:
+def _peak_db(power: Array, centre_hz: Array, f0_hz: Array) -> Array:
     """Find the highest level within a quarter of F0 around a frequency, (frames,)."""
-    bins = np.arange(level_db.shape[1]) * RATE_HZ / FFT_SIZE
-    near = np.abs(bins - centre_hz[:, None]) <= SEARCH_WIDTH * f0_hz[:, None]
-    near[:, -1] |= ~near.any(axis=1)  # above the spectrum: its last bin
-    return np.max(level_db, axis=1, where=near, initial=-np.inf)
+    bin_hz, last = RATE_HZ / FFT_SIZE, power.shape[1] - 1
+    reach = int(SEARCH_WIDTH * float(f0_hz.max()) / bin_hz) + 1
+    around = np.rint(centre_hz / bin_hz).astype(np.intp)[:, None] + np.arange(-reach, reach + 1)
+    near = np.abs(around * bin_hz - centre_hz[:, None]) <= SEARCH_WIDTH * f0_hz[:, None]
+    near &= (around >= 0) & (around <= last)
+    values = np.take_along_axis(power, np.clip(around, 0, last), axis=1)
+    highest = np.max(values, axis=1, where=near, initial=0)
+    highest = np.where(near.any(axis=1), highest, power[:, -1])  # above the spectrum: its last bin
+    level: Array = 10 * np.log10(highest + np.float32(MIN_POWER))
+    return level
 
 
 def expert(signal: Array) -> Array:
@@ -138,7 +143,7 @@ def _semitones(f0_hz: Array) -> Array:
 
 
 def _voice(signal: Array, pitch: Array) -> Array:
-    tracks = formants(signal)
+    tracks = formants(signal, where=pitch[:, 0] > 0)
     strength = harmonics(signal, pitch[:, 0], tracks)
     return np.hstack(
         [voice_quality.voice_quality(signal, pitch), strength, tracks[:, [0, 1, 2, 5, 6, 7]]]

@@ -40,7 +40,9 @@ RANGE_DB = 60.0  # frames further under the loudest have no formants
 ROUNDING_POWER = 1e-10  # mean square of rounding to 16 bits: nor have frames below it
 
 
-def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Array:
+def formants(
+    signal: Array, *, count: int = 5, highest_hz: float = 5500, where: Flags | None = None
+) -> Array:
     """Find the formants of each frame.
 
     The signal is resampled to twice the ceiling, pre-emphasised above 50 Hz and cut into Gaussian
@@ -48,9 +50,10 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     pair of roots of its polynomial is a formant.
 
     `count`: number of formants below the ceiling, 1 to 8; `highest_hz`: the ceiling, 1000 to 8000
-    Hz: for five formants, 5000 for a man's voice, 5500 for a woman's.
+    Hz: for five formants, 5000 for a man's voice, 5500 for a woman's; `where`: of which frames
+    they are wanted, shape (1 + samples // 160,), bool; of all if None.
     Returns: shape (1 + samples // 160, 2 * count), float32: the frequencies in Hz from the lowest
-    up, then their bandwidths in Hz; 0 where not found and in silence.
+    up, then their bandwidths in Hz; 0 where not found, not wanted and in silence.
     Source: N. Andersen, "On the calculation of filter coefficients for maximum entropy spectral
     analysis", Geophysics 39(1), 1974, for Burg's method. J. D. Markel, A. H. Gray, "Linear
     Prediction of Speech", 1976, chapter 7, for formants from roots.
@@ -66,11 +69,12 @@ def formants(signal: Array, *, count: int = 5, highest_hz: float = 5500) -> Arra
     audible = _audible(checked, mean)  # silence beyond the ends would be a step else
     for first in range(0, len(table), BLOCK_FRAMES):
         loud = first + np.flatnonzero(audible[first : first + BLOCK_FRAMES])
-        if loud.size:
-            cut = _cut(checked, mean, loud, 2 * highest_hz)
+        wanted = loud if where is None else loud[where[loud]]
+        if wanted.size:
+            cut = _cut(checked, mean, loud, wanted, 2 * highest_hz)
             parts = np.array_split(cut, 1 + len(cut) // CACHE_FRAMES)
             predictors = np.concatenate([_burg(part, 2 * count) for part in parts])
-            table[loud] = _resonances(predictors, 2 * highest_hz, count)
+            table[wanted] = _resonances(predictors, 2 * highest_hz, count)
     return table
 
 
@@ -80,17 +84,17 @@ def _audible(signal: Array, mean: np.float32) -> Flags:
     return power > max(ROUNDING_POWER, float(power.max()) * 10 ** (-RANGE_DB / 10))
 
 
-def _cut(signal: Array, mean: np.float32, numbers: Numbers, rate: float) -> Array:
-    """Cut frames, at most a block apart, from the resampled and pre-emphasised signal."""
-    start = max(int(numbers[0]) * HOP - MARGIN, 0)
-    piece = signal[start : int(numbers[-1]) * HOP + MARGIN] - mean
+def _cut(signal: Array, mean: np.float32, loud: Numbers, wanted: Numbers, rate: float) -> Array:
+    """Cut frames from the resampled and pre-emphasised signal around the loud ones of a block."""
+    start = max(int(loud[0]) * HOP - MARGIN, 0)
+    piece = signal[start : int(loud[-1]) * HOP + MARGIN] - mean
     if rate != RATE_HZ:
         piece = soxr.resample(piece, RATE_HZ, rate, quality="MQ")
     # 6 dB an octave above 50 Hz, against the slope of the glottal pulse's spectrum
     lifted = pre_emphasis(piece, coefficient=np.exp(-2 * np.pi * PRE_EMPHASIS_HZ / rate))
     length = round(WINDOW_S * rate)
     padded = np.pad(lifted, (length // 2, length + 2))
-    starts = np.rint((numbers * HOP - start) * (rate / RATE_HZ)).astype(np.intp)
+    starts = np.rint((wanted * HOP - start) * (rate / RATE_HZ)).astype(np.intp)
     result: Array = np.lib.stride_tricks.sliding_window_view(padded, length)[starts]
     return result * _gauss(length)
 
@@ -106,6 +110,7 @@ def _gauss(length: int) -> Array:
 def _burg(cut: Array, order: int) -> Doubles:
     """Fit linear prediction to each row: (frames, samples) to predictors (frames, order)."""
     forward, backward = cut[:, 1:].copy(), cut[:, :-1].copy()
+    work = np.empty_like(forward)
     a = np.zeros((len(cut), order))
     for k in range(order):
         energy = _dot(forward, forward) + _dot(backward, backward)
@@ -113,10 +118,10 @@ def _burg(cut: Array, order: int) -> Doubles:
         a[:, :k] -= reflection[:, None] * a[:, :k][:, ::-1]
         a[:, k] = reflection
         share = reflection[:, None].astype(np.float32)
-        forward, backward = (
-            (forward - share * backward)[:, 1:],
-            (backward - share * forward)[:, :-1],
-        )
+        explained = np.multiply(share, backward, out=work[:, : backward.shape[1]])
+        backward -= share * forward
+        forward -= explained
+        forward, backward = forward[:, 1:], backward[:, :-1]
     return a
 
 
