@@ -64,6 +64,7 @@ def measured(data: Path, hours: float) -> dict[str, Any]:
     talk, speech = joined(clips, PAUSE_S), joined(clips, 0.0)
     return {
         "source": "EmoDB, RAVDESS, nEMO" if data.is_dir() else "samples",
+        "memory": memory(recognizer, talk, hours),  # first: many streams leave theirs behind
         "agreement": agreement(recognizer, clips),
         "latency": latency(recognizer, talk),
         "compute": compute(recognizer, talk, speech),
@@ -71,7 +72,6 @@ def measured(data: Path, hours: float) -> dict[str, Any]:
             "with pauses": carried(recognizer, talk),
             "speech alone": carried(recognizer, speech),
         },
-        "memory": memory(recognizer, talk, hours),
     }
 
 
