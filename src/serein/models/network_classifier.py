@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from serein.engine import torch_threads
 from serein.errors import SettingError
 from serein.models.architectures import ARCHITECTURES
 from serein.models.padding import SeriesInput, unpad
@@ -27,7 +28,7 @@ from serein.training.factory import make_trainer
 from serein.training.holdout import Labelled, Samples, held_out, split
 from serein.training.initialise import initialise
 from serein.training.plan import Training
-from serein.training.trainer import Trainer, best_epoch
+from serein.training.trainer import Trainer, best_epoch, threads_for
 
 BATCH = 64  # samples a batch, in prediction
 
@@ -200,7 +201,8 @@ class NetworkClassifier(SeriesInput, LogProbabilityClassifier):
         for start in range(0, len(rows), BATCH):
             lengths = samples["lengths"][start : start + BATCH]
             series = samples["series"][start : start + BATCH, : lengths.max()]
-            with torch.inference_mode():
+            threads = threads_for(self.module_, float(lengths.sum()))
+            with torch.inference_mode(), torch_threads(threads):
                 logits = self.module_(
                     torch.as_tensor(series, device=device), torch.as_tensor(lengths, device=device)
                 )

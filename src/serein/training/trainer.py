@@ -153,18 +153,13 @@ class Trainer(NeuralNetClassifier):  # type: ignore[misc]
         if not ended(self.history, self.plan):
             if self.history:
                 logger.info("goes on from epoch %d", len(self.history) + 1)
-            with suppress(Stop), torch_threads(self._threads(samples)):
+            frames = self.plan.batch_size * float(np.mean(samples["lengths"]))
+            with suppress(Stop), torch_threads(threads_for(self.network, frames)):
                 self.fit_loop(samples, y, epochs=self.plan.epochs - len(self.history))
         self.notify("on_train_end", X=samples, y=y)
         if self.best_ is not None:
             self.network.load_state_dict(self.best_)
         self.network.eval()
-
-    def _threads(self, samples: Samples) -> int:
-        """Count the threads that a batch is work for: more cost a small network more time."""
-        weights = sum(weight.numel() for weight in self.network.parameters())
-        products = weights * self.plan.batch_size * float(np.mean(samples["lengths"]))
-        return max(1, min(torch.get_num_threads(), int(products / THREAD_PRODUCTS)))
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Record the learning rate, and set that of the next batch."""
@@ -218,3 +213,9 @@ def ended(rows: Sequence[dict[str, Any]], plan: Training) -> bool:
 def steps_of(plan: Training, samples: int) -> int:
     """Count the batches of an epoch."""
     return math.ceil(samples / plan.batch_size)
+
+
+def threads_for(network: nn.Module, frames: float) -> int:
+    """Count the threads that a batch of so many frames is work for: more cost time."""
+    weights = sum(weight.numel() for weight in network.parameters())
+    return max(1, min(torch.get_num_threads(), int(weights * frames / THREAD_PRODUCTS)))
