@@ -6,6 +6,7 @@
     ├── SettingError            a parameter or option with a value that is not allowed
     ├── AudioError              a recording that cannot be read, or is outside the limits
     │   ├── TooLongError        one that lasts longer than is read
+    │   ├── FormatError         one of a format or encoding that is not read
     │   └── VideoError          the same for a video, a picture or a table of a face
     ├── TextError               a text that cannot be used, or is outside the limits
     ├── CorpusError             an invalid folder or table of a corpus
@@ -79,6 +80,10 @@ class TooLongError(AudioError):
     """A recording that lasts longer than is read."""
 
     to_try = "ffmpeg -i RECORDING -f segment -segment_time 600 part-%03d.wav"
+
+
+class FormatError(AudioError):
+    """A recording of a format or encoding that is not read."""
 
 
 class VideoError(AudioError):

@@ -198,13 +198,24 @@ def test_a_busy_service_is_waited_for_and_a_batch_can_be_cancelled(
 
 def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any) -> None:
     with visiting(browser, service.url) as visitor:
-        visitor.page.route("**/v1/predict?*", answering(refusing(422, "unreadable")))
+        visitor.page.route("**/v1/predict?*", answering(refusing(422, "unsupported_format")))
         visitor.give(FAST)
         visitor.wait_opened(FAST.name)
         assert visitor.page.is_visible("#opened-converted")
         expected = serein.load().predict(str(FAST), window_s=2.0, hop_s=0.5)
         assert visitor.text("#prediction-emotion").casefold() == expected.likeliest
         assert sum("/v1/predict" in asked for asked in visitor.asked) == 2
+        visitor.ignore_complaints("422")
+
+
+def test_a_cut_recording_is_not_converted(browser: Any, service: Any, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(FAST.read_bytes()[:-9000])
+    with visiting(browser, service.url) as visitor:
+        visitor.give(cut)
+        visitor.page.wait_for_selector("#list .failed")
+        assert "truncated" in visitor.text("#list .failed .detail")
+        assert sum("/v1/predict" in asked for asked in visitor.asked) == 1
         visitor.ignore_complaints("422")
 
 

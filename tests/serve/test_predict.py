@@ -37,7 +37,7 @@ def refused(answer: httpx.Response, code: str) -> str:
 
 def wave(samples: np.ndarray, rate: int = 16_000, **options: str) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", **options)
+    soundfile.write(file, samples, rate, **{"format": "WAV", **options})
     return file.getvalue()
 
 
@@ -152,6 +152,17 @@ def test_what_cannot_be_read(service, data: bytes, words: str) -> None:
     message = refused(post(service, data), "unreadable")
     assert words in message
     assert message.startswith("the file ")
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3"])
+def test_a_cut_file_is_told_from_one_of_another_format(service, form: str) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000)
+    whole = wave(noise, format=form)
+    message = refused(post(service, whole[: len(whole) // 2]), "unreadable")
+    assert "truncated" in message or "damaged" in message
+    opus = wave(noise, rate=48_000, format="OGG", subtype="OPUS")
+    for other in (bytes(range(1, 200)), opus.replace(b"OpusHead", b"OtherOne")):
+        refused(post(service, other), "unsupported_format")
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "video/mp4", "multipart/mixed", "audio"])

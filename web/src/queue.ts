@@ -147,15 +147,13 @@ export class Queue {
       .forEach((done) => this.retry(done));
   }
 
-  /** Send; what the service cannot read, such as video, the browser converts. */
+  /** Send; formats that the service does not read, such as video, the browser converts. */
   private async sendOrConvert<T>(job: Job, send: Send<T>): Promise<T> {
     try {
       return await this.sendOrWait(job, job.sound, send);
     } catch (error) {
-      const unread =
-        error instanceof ServiceError &&
-        ["unreadable", "unsupported_type", "decoder_failed"].includes(error.code);
-      if (!unread) throw error;
+      const unread = error instanceof ServiceError && error.code === "unsupported_format";
+      if (!unread) throw error; // of what is damaged, the browser would play the rest as if whole
       this.set(job, { kind: "converting" });
       const wav = await asWav(job.sound).catch(() => null);
       if (wav === null || job.stop.signal.aborted) throw error;

@@ -19,7 +19,7 @@ from typing import Literal
 
 from serein.audio.mpeg import Part, TooManyRuns, mpeg_parts
 from serein.audio.source import RETRY, Source
-from serein.errors import AudioError
+from serein.errors import AudioError, FormatError
 from serein.recordings import other_content
 
 CONVERT = "convert it to WAV or FLAC, for instance with: ffmpeg -i recording.m4a recording.wav"
@@ -241,14 +241,14 @@ def _atoms(source: Source) -> list[bytes]:
     return names
 
 
-def _no_format(head: bytes) -> str:
-    """Say what a file is that is of no format: text or zeros, where something was saved wrongly."""
+def _wrongly_saved(head: bytes) -> str:
+    """Say what a file of no format is: text or zeros; empty where it may be a recording."""
     if not any(head):
         return "it begins with zeros: its download, or the disk, failed: copy it again"
     text = head.removeprefix(b"\xef\xbb\xbf").decode(errors="ignore")
     lost = len(head) - len(text.encode())  # the mark, and a letter that the last bytes begin
     if lost > 6 or "\0" in text or not text.strip():
-        return "its first bytes are of no format that is read"
+        return ""
     shown = "".join(one if one.isprintable() else "?" for one in " ".join(text.split())[:40])
     return f"it is text, not a recording: {shown}"
 
@@ -258,14 +258,16 @@ def _mpeg_parts(source: Source, start: int) -> list[Source]:
     try:
         found = mpeg_parts(source, start)
     except TooManyRuns as cause:
-        raise _not_read(source, "among its MP3 frames is too much that is none") from cause
+        raise AudioError(
+            _cannot(source, "among its MP3 frames is too much that is none")
+        ) from cause
+    if not found and start:
+        raise _not_read(source, "after its ID3 tag come neither MP3 nor FLAC")
     if not found:
-        raise _not_read(
-            source,
-            "after its ID3 tag come neither MP3 nor FLAC"
-            if start
-            else _no_format(source.read_at(0, TEXT_BYTES)),
-        )
+        wrongly_saved = _wrongly_saved(source.read_at(0, TEXT_BYTES))
+        if wrongly_saved:
+            raise AudioError(_cannot(source, wrongly_saved))
+        raise _not_read(source, "its first bytes are of no format that is read")
     return [_mpeg_source(source, part) for part in found]
 
 
@@ -342,8 +344,12 @@ def _tag_bytes(source: Source) -> int:
     return start
 
 
-def _not_read(source: Source, reason: str) -> AudioError:
-    return AudioError(f"{source.label}: cannot be decoded ({reason}); need {FORMATS}: {CONVERT}")
+def _not_read(source: Source, reason: str) -> FormatError:
+    return FormatError(_cannot(source, reason))
+
+
+def _cannot(source: Source, reason: str) -> str:
+    return f"{source.label}: cannot be decoded ({reason}); need {FORMATS}: {CONVERT}"
 
 
 def _check_sound(source: Source, head: bytes) -> None:

@@ -28,7 +28,7 @@ from serein.audio.container import (
 from serein.audio.read import Signal, check_layout, collect
 from serein.audio.source import RETRY, Source, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, MissingExtraError, VideoError, reason_of
+from serein.errors import AudioError, FormatError, MissingExtraError, VideoError, reason_of
 
 VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
@@ -57,6 +57,10 @@ EXACT_DURATION = ("mov", "matroska", "tta", "wv")  # of their headers, if they s
 WITH_CHECKSUMS = ("tta", "wavpack")
 TOLERANCE_S = 0.5  # tracks may end a little before the container
 MAX_PIXELS = 4096 * 4096
+
+
+class VideoFormatError(VideoError, FormatError):
+    """A track in an encoding that is not read."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ def picture_streams(video: OpenVideo) -> list[Any]:
 def codec_of(video: OpenVideo, stream: Any, allowed: frozenset[str] = PICTURE_CODECS) -> Any:
     """Return the decoder of a track; refuse a track without one, or with one not allowed."""
     if stream.codec_context is None or stream.codec_context.name not in allowed:
-        raise VideoError(
+        raise VideoFormatError(
             f"{video.name}: has a track of {stream.type} in an encoding that is not read; {CONVERT}"
         )
     return stream.codec_context

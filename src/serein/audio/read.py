@@ -30,7 +30,7 @@ from serein.audio.container import (
 )
 from serein.audio.source import RETRY, Source, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, TooLongError, reason_of
+from serein.errors import AudioError, FormatError, TooLongError, reason_of
 
 Signal = npt.NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
@@ -287,7 +287,7 @@ def _decoded(file: Source, limits: Limits) -> Part:
     with ExitStack() as unless_good:
         unless_good.enter_context(sound)
         if sound.format not in CONTAINERS or sound.subtype not in ENCODINGS:  # past the first check
-            raise AudioError(
+            raise FormatError(
                 f"{file.label}: is {sound.format} ({sound.subtype}), which is not read; need "
                 f"{FORMATS}: {CONVERT}"
             )

@@ -34,6 +34,7 @@ from serein.serve.decoder_process import (
     REQUEST,
     SAMPLES,
     TOO_LONG,
+    UNREAD,
     Options,
 )
 from serein.serve.errors import RequestError
@@ -53,6 +54,7 @@ MESSAGE_BYTES = 64 * 1024
 NO_TIME = "takes longer to decode than the service allows"
 BROKE = "broke the decoder"
 SERVER_ADVICE = ", or raise max_s in the limits"  # not for clients
+CODES = {INVALID: "unreadable", UNREAD: "unsupported_format", TOO_LONG: "too_long"}
 logger = logging.getLogger("serein.serve")
 
 
@@ -139,10 +141,8 @@ class DecoderPool:
             return sound
         reason = payload.decode("utf-8", "replace").removeprefix("<bytes>: ")
         reason = reason.removesuffix(SERVER_ADVICE)
-        if kind in (INVALID, TOO_LONG):
-            raise RequestError(
-                "unreadable" if kind == INVALID else "too_long", f"the file {reason}"
-            )
+        if kind in CODES:
+            raise RequestError(CODES[kind], f"the file {reason}")
         self._failed("limits")
         raise RequestError("decoder_failed", f"the file {reason}")
 
@@ -167,7 +167,7 @@ class DecoderPool:
         ended = await decoder.ended()
         if ended != DONE:
             return FAILED, (NO_TIME if ended == LATE else BROKE).encode()
-        if reply is None or reply[0] not in (SAMPLES, INVALID, TOO_LONG, FAILED):
+        if reply is None or reply[0] not in (SAMPLES, FAILED, *CODES):
             raise EOFError("no reply")
         if decoder.control is None:
             await self._end(decoder)

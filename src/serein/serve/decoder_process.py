@@ -7,8 +7,9 @@ how the fork ended. It never reads a file itself, so that no fork finds another'
 
 A request is 8 bytes of length, little-endian, one of the channel (0 the average, 255 each), then
 the file. A reply is one byte, then 8 bytes of length, then so many bytes: ``S`` a `LAYOUT` and the
-samples of each signal as float32, ``E`` why the file is invalid, ``L`` that it is too long, ``F``
-how decoding failed; ``R``, ready to work, and the restrictions that hold as JSON.
+samples of each signal as float32, ``E`` why the file is invalid, ``U`` that its format is not read,
+``L`` that it is too long, ``F`` how decoding failed; ``R``, ready to work, and the restrictions
+that hold as JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from serein.audio.channels import Taken
 from serein.audio.media import load_decoders
 from serein.audio.read import read_sound
 from serein.defaults import Limits
-from serein.errors import AudioError, MissingExtraError, TooLongError
+from serein.errors import AudioError, FormatError, MissingExtraError, TooLongError
 from serein.serve.sandbox import (
     RESTRICTIONS,
     keep_only,
@@ -44,7 +45,7 @@ LAYOUT = struct.Struct("<BBBB")  # signals, channel of the first, channels of th
 DIFFER, CANCELLED = 1, 2  # flags
 MIX, EACH = 0, 255
 HEAD = struct.Struct("<cQ")
-READY, SAMPLES, INVALID, TOO_LONG, FAILED = b"R", b"S", b"E", b"L", b"F"
+READY, SAMPLES, INVALID, UNREAD, TOO_LONG, FAILED = b"R", b"S", b"E", b"U", b"L", b"F"
 DONE, LATE, BROKEN = b"d", b"l", b"b"  # how a fork ended
 MAX_OPEN_FILES = 16
 TRIAL_S = 20.0  # to decode half a second at the start, when the machine may be busy
@@ -149,8 +150,14 @@ def _decode(requests: BinaryIO, replies: BinaryIO, options: Options) -> None:
     except MemoryError:
         _write(replies, FAILED, NO_MEMORY.encode())
     except (AudioError, MissingExtraError) as error:
-        kind = TOO_LONG if isinstance(error, TooLongError) else INVALID
-        _write(replies, kind, str(error).encode("utf-8", "replace"))
+        _write(replies, _kind(error), str(error).encode("utf-8", "replace"))
+
+
+def _kind(error: AudioError | MissingExtraError) -> bytes:
+    """Tell the kind of reply that an error gets."""
+    if isinstance(error, TooLongError):
+        return TOO_LONG
+    return UNREAD if isinstance(error, (FormatError, MissingExtraError)) else INVALID
 
 
 def _channels(code: int) -> Taken:

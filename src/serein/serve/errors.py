@@ -21,6 +21,7 @@ STATUS = {
     "too_large": 413,
     "too_long": 413,
     "unsupported_type": 415,
+    "unsupported_format": 422,
     "unreadable": 422,
     "invalid": 422,
     "decoder_failed": 422,

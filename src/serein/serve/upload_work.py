@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 FILE = {"type": "string", "format": "binary"}
 ERRORS = error_responses(
     *("bad_name", "unknown_model", "slow_upload", "too_large", "too_long", "unsupported_type"),
-    *("unreadable", "invalid", "decoder_failed", "busy"),
+    *("unsupported_format", "unreadable", "invalid", "decoder_failed", "busy"),
 )
 
 

@@ -326,6 +326,7 @@ export const en = {
   error_missing: "Only its prediction is in the project: drop the recording here.",
   error_too_long: "Longer than the service allows.",
   error_unsupported_type: "This is not an audio format that the service reads.",
+  error_unsupported_format: "Neither the service nor this browser reads this format.",
   error_unreadable: "This cannot be read as sound.",
   error_decoder_failed: "Reading this file took too much memory or time.",
   error_invalid: "The service did not accept the settings.",
