@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from command_line import run
 from serein.analysis.clips import draw_clips, find_corpus
 from serein.audio.read import RATE_HZ
 from serein.corpora import Corpus, Utterance
+from serein.corpora.corpus import place_of
 from serein.errors import CorpusError
+from serein.experiment.data import read_corpora
+from serein.experiment.recipe import Data, Recipe
 
 SPEAKERS = 8
 
@@ -91,3 +95,20 @@ def test_what_is_no_corpus_is_said_to_be_none(tmp_path: Path) -> None:
     table(tmp_path, "again.csv")
     with pytest.raises(CorpusError, match=r"any of again\.csv, index\.csv; say which"):
         find_corpus(tmp_path)
+
+
+def test_a_table_is_found_in_the_folder_or_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    by_path, data = f"{tmp_path.name}/index.csv", Path(tmp_path.name)
+    assert place_of(by_path, data) == Path(by_path) == place_of("index.csv", data)
+    recipe = Recipe("mine", data=Data(corpora=(by_path,)))
+    (found,) = read_corpora(recipe, data)
+    assert found.speakers == find_corpus(data, by_path).speakers == ("index-ann",)
+    assert run("corpus", by_path, data).stdout.startswith("index: 1 ")
+    for name in ("emodb", by_path):
+        said = run("corpus", name, "nope", status=2).stderr
+        assert "nope is not a folder" in said
+        assert "ffmpeg" not in said

@@ -11,7 +11,7 @@ import numpy as np
 
 from serein.audio.read import read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
-from serein.corpora.corpus import is_table
+from serein.corpora.corpus import is_table, place_of
 from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
 from serein.errors import BadFilesError, CorpusError, ProtocolError, unknown_name
 from serein.recordings import find_recordings
@@ -35,8 +35,7 @@ def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
     if name is not None and not is_table(name):
         raise CorpusError(f"{unknown_name('corpus', name, CORPORA)}; or name a CSV table")
     if name is not None:
-        inside = (folder / name).is_file()
-        return Corpus.from_csv(folder / name if inside else name, audio_root=folder)
+        return Corpus.from_csv(place_of(name, folder), audio_root=folder)
     found: list[str] = [path.name for path in sorted(folder.iterdir()) if _is_table(path)]
     found = found or _known_corpora(folder)
     if len(found) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -28,7 +29,7 @@ from serein.cli.options import (
 from serein.cli.progress import progress_bar
 from serein.cli.show import echo, print_json, show_leaks, show_scores, show_search
 from serein.engine import parallel, running_on
-from serein.errors import RecipeError
+from serein.errors import CorpusError, RecipeError
 from serein.language import Language
 
 if TYPE_CHECKING:
@@ -165,23 +166,28 @@ def corpus(
 ) -> None:
     """Count and measure a corpus, find copies and compare it with the official release."""
     from serein.analysis.corpus_report import report_corpus
-    from serein.corpora.corpus import Corpus, is_table
+    from serein.corpora.corpus import Corpus, is_table, place_of
     from serein.corpora.segments import has_segments, is_annotation
 
+    if not folder.is_dir():
+        raise CorpusError(
+            f"{folder} is not a folder: give the one that holds the recordings",
+            to_try=f"ls {shlex.quote(str(folder.absolute().parent))}",
+        )
     if cut is not None:
         from serein.experiment.cut_segments import cut_segments, left_out_words
 
-        made, left_out = cut_segments(Path(name), folder, cut)
+        made, left_out = cut_segments(place_of(name, folder), folder, cut)
         name, folder = str(made), cut
         if left_out:
             echo(f"serein: {left_out_words(left_out)}", err=True)
-    place, table = Path(name), None
+    place, table = place_of(name, folder), None
     if is_annotation(name) or (is_table(name) and has_segments(place)):
         from serein.experiment.cut_segments import cut_once
 
         table = Corpus.from_csv(cut_once(place, folder, None), name=place.stem)
     elif is_table(name):
-        table = Corpus.from_csv(name, audio_root=folder)
+        table = Corpus.from_csv(place, audio_root=folder)
     with progress_bar("recordings") as progress:
         report = report_corpus(table or Corpus.load(name, folder), progress)
     if as_json:

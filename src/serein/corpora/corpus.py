@@ -384,6 +384,12 @@ def is_table(name: str) -> bool:
     return name.lower().endswith((".csv", ".tsv"))
 
 
+def place_of(name: str, folder: Path) -> Path:
+    """Find a table, or labelled segments: in the folder of the recordings, else as a path is."""
+    inside = folder / name
+    return Path(name) if Path(name).exists() and not inside.exists() else inside
+
+
 def read_labels(path: Path) -> dict[Path, str]:
     """Read labelled recordings from a table with the columns ``file`` and ``emotion``.
 

@@ -21,6 +21,7 @@ from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
+from serein.corpora.corpus import place_of
 from serein.corpora.same_sound import refuse_shared, same_sound, without_duplicates
 from serein.corpora.segments import has_segments, is_annotation
 from serein.corpora.validation import duplicates
@@ -55,11 +56,11 @@ def read_corpora(
 
 
 def _read_table(folder: Path, name: str, *, labelled: bool, cache: Path | None) -> Corpus:
-    place = folder / name
+    place = place_of(name, folder)
     if is_annotation(name) or has_segments(place):
         table = cut_once(place, folder, cache)
         return Corpus.from_csv(table, name=place.stem, labelled=labelled)
-    return Corpus.from_csv(place, labelled=labelled)
+    return Corpus.from_csv(place, audio_root=folder, labelled=labelled)
 
 
 def read_unlabelled(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from serein.corpora import CORPORA
-from serein.corpora.corpus import csv_rows, is_table
+from serein.corpora.corpus import csv_rows, is_table, place_of
 from serein.errors import RecipeError, SettingError
 from serein.experiment.checks import VECTORS, complete
 from serein.experiment.fusion import with_plan
@@ -105,7 +105,7 @@ def _speakers(corpus: str, data: Path | None) -> int:
     """Count the speakers of a corpus by the catalogue or its table; 0 if they are not known yet."""
     if corpus in CORPORA:
         return CORPORA[corpus].speakers
-    file = data / corpus if data is not None and is_table(corpus) else None
+    file = place_of(corpus, data) if data is not None and is_table(corpus) else None
     if file is None or not file.is_file():
         return 0
     return len({row["speaker"] for _, row in csv_rows(file, ("speaker",))})
