@@ -150,8 +150,17 @@ def test_bad_recordings_are_all_named_and_can_be_left_out(data: Path, tmp_path: 
     for name in ("bad.wav", "gone.wav"):
         assert f"note: left out, as it cannot be used: {tmp_path / name}: " in done.output
     only = ["--speaker-overlap", "allow", "--corpus"]
-    (tmp_path / "none.csv").write_text("file,emotion,speaker\nbad.wav,anger,a\n")
-    assert isinstance(run(bad, *only, "none.csv", "--skip-bad").exception, BadFilesError)
+    for name in ("bad.wav", "lost.wav"):
+        (tmp_path / "none.csv").write_text(f"file,emotion,speaker\n{name},anger,a\n")
+        assert isinstance(run(bad, *only, "none.csv", "--skip-bad").exception, BadFilesError)
+
+
+def test_missing_recordings_can_be_left_out(data: Path, tmp_path: Path) -> None:
+    lacking = with_rows(data, tmp_path, "lost.wav,anger,robot3,")
+    refused = run(lacking, "--conditions", "gain -20 dB")
+    assert "1 of its files not found in " in str(refused.exception)
+    done = run(lacking, "--conditions", "gain -20 dB", "--skip-bad")
+    assert f"note: left out, as it cannot be used: {tmp_path / 'lost.wav'}: is not" in done.output
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,22 @@ class CorpusError(SereinError, ValueError):
     to_try = "serein corpus NAME FOLDER"
 
 
+class MissingFilesError(CorpusError, BadFilesError):
+    """Recordings of a table that are not there.
+
+    Parameters
+    ----------
+    files : mapping of Path to str
+        Where each was looked for first, and why it cannot be used.
+    said, to_try : str
+        The message, and a command to type next.
+    """
+
+    def __init__(self, files: Mapping[Path, str], said: str, to_try: str) -> None:
+        SereinError.__init__(self, said, to_try=to_try)
+        self.files = dict(files)
+
+
 class RecipeError(SereinError, ValueError):
     """A recipe with a wrong key or value."""
 

@@ -470,7 +470,7 @@ def test_the_name_of_a_corpus_is_no_path(write_csv):
         ("file,emotion,speaker\n1.wav,a/b,ann\n", r"line 2: a label is 'a/b'; allowed: at most"),
         (
             "file,emotion,speaker\n8.wav,sad,ann\n",
-            r"1 of its files not found in .*: set audio_root; line 2: '8\.wav'$",
+            r"1 of its files not found in .*: give their folder \(--data .*; line 2: '8\.wav'$",
         ),
         (
             "file,emotion,speaker\n" + "".join(f"{n}x.wav,sad,ann\n" for n in range(12)),

@@ -619,7 +619,10 @@ def test_bad_recordings_are_all_named_and_can_be_left_out(tmp_path: Path):
     some = replace(recipe(corpora=("one.csv",)), features=features)
     with pytest.raises(AudioError, match=r"^2 of 6 recordings cannot be used: .*bad-1.*; .*bad-2"):
         prepare(some, data=tmp_path, cache=tmp_path / "cache")
+    table.write_text(table.read_text() + "\ngone.wav,anger,ann")
+    with pytest.raises(CorpusError, match="1 of its files not found in "):
+        prepare(some, data=tmp_path, cache=tmp_path / "cache")
     made = prepare(some, data=tmp_path, cache=tmp_path / "cache", skip_bad=True)
     assert len(made.X) == len(made.corpus) == 4
-    assert [path.name for path in made.skipped] == ["bad-1.wav", "bad-2.wav"]
-    assert [line.split(":")[0] for line in made.left_out] == ["a recording that cannot be used"] * 2
+    assert [path.name for path in made.skipped] == ["gone.wav", "bad-1.wav", "bad-2.wav"]
+    assert [line.split(":")[0] for line in made.left_out] == ["a recording that cannot be used"] * 3

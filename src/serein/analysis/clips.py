@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from serein.audio.read import read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
-from serein.corpora.corpus import is_table, place_of
+from serein.corpora.corpus import is_table, place_of, read_corpus
 from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
 from serein.errors import BadFilesError, CorpusError, ProtocolError, unknown_name
 from serein.recordings import find_recordings
@@ -23,11 +23,14 @@ SHOWN = 3  # speakers named in a note
 MIN_SHARE = 0.05  # of a folder's files; fewer look like a corpus by accident
 
 
-def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
-    """Read a folder as a corpus, one that serein knows or that a table describes."""
+def find_corpus(folder: str | Path, name: str | None = None, bad: Container[Path] = ()) -> Corpus:
+    """Read a folder as a corpus, one that serein knows or that a table describes.
+
+    `bad`: recordings of which a table may name some that are not there.
+    """
     folder = Path(folder)
     if folder.is_file():
-        return Corpus.from_csv(folder)
+        return read_corpus(folder, bad=bad)
     if not folder.is_dir():
         raise CorpusError(f"{folder} is not a folder; give the one that holds the recordings")
     if name in CORPORA:
@@ -35,11 +38,11 @@ def find_corpus(folder: str | Path, name: str | None = None) -> Corpus:
     if name is not None and not is_table(name):
         raise CorpusError(f"{unknown_name('corpus', name, CORPORA)}; or name a CSV table")
     if name is not None:
-        return Corpus.from_csv(place_of(name, folder), audio_root=folder)
+        return read_corpus(place_of(name, folder), audio_root=folder, bad=bad)
     found: list[str] = [path.name for path in sorted(folder.iterdir()) if _is_table(path)]
     found = found or _known_corpora(folder)
     if len(found) == 1:
-        return find_corpus(folder, found[0])
+        return find_corpus(folder, found[0], bad)
     problem = f"could be any of {', '.join(found)}" if found else "is not named like a known corpus"
     raise CorpusError(
         f"{folder} {problem}; say which with --corpus: {', '.join(CORPORA)}, or a CSV table with "
@@ -108,9 +111,14 @@ def usable(
             bad.update(error.files)
         else:
             break
-    notes = [f"left out, as it cannot be used: {why}" for why in bad.values()]
+    notes = unusable_words(bad)
     left_out = len(good) - len(kept)
     return kept.utterances, (*notes, *[f"left out: {duplicates_words(left_out)}"] * bool(left_out))
+
+
+def unusable_words(bad: Mapping[Path, str]) -> list[str]:
+    """Say which recordings were left out, as they cannot be used, and why."""
+    return [f"left out, as it cannot be used: {why}" for why in bad.values()]
 
 
 def unseen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from serein.cli.options import CacheFolder, LangOfReport, SkipBad
 from serein.cli.progress import progress_bar
 from serein.cli.show import add_row, echo, make_table, print_json, print_table
-from serein.errors import SereinError, SettingError
+from serein.errors import MissingFilesError, SereinError, SettingError
 from serein.language import Language
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def stress(
 
     Speakers that it was trained on are left out. A run that was stopped is resumed.
     """
-    from serein.analysis.clips import find_corpus
+    from serein.analysis.clips import find_corpus, unusable_words
     from serein.analysis.robustness import stress_model
     from serein.audio.conditions import CONDITIONS, choose_conditions
     from serein.tables import check_writable
@@ -73,7 +74,15 @@ def stress(
         raise SereinError(f"--conditions: {error}; separate several with commas") from error
     if out:
         check_writable(out)
-    recordings = find_corpus(data, corpus).map_emotions(_mapping(merge or []))
+    bad: dict[Path, str] = {}
+    try:
+        found = find_corpus(data, corpus)
+    except MissingFilesError as error:
+        if not skip_bad:
+            raise
+        bad = error.files
+        found = find_corpus(data, corpus, bad)
+    recordings = found.map_emotions(_mapping(merge or []))
     with progress_bar("stress") as progress:
         report = stress_model(
             model,
@@ -85,6 +94,7 @@ def stress(
             cache=cache,
             progress=progress,
         )
+    report = replace(report, notes=(*unusable_words(bad), *report.notes))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
@@ -19,7 +20,7 @@ from serein.corpora.catalogue import CORPORA
 from serein.corpora.spec import Utterance
 from serein.corpora.validation import Validation, validate
 from serein.emotions import EMOTIONS, in_order, label_name
-from serein.errors import CorpusError, SereinError, reason_of, unknown_name
+from serein.errors import CorpusError, MissingFilesError, SereinError, reason_of, unknown_name
 from serein.untrusted import check_file_name
 
 __all__ = ["Corpus", "Utterance"]
@@ -27,6 +28,7 @@ __all__ = ["Corpus", "Utterance"]
 _NEEDED_COLUMNS = ("file", "emotion", "speaker")
 _KNOWN_COLUMNS = ("gender", "intensity", "text", "language", "corpus", "start", "end")
 _TOLD = 10  # missing files that an error names
+_HOW_TO_SAY_WHERE = ": give their folder (--data or FOLDER; in Python audio_root)"
 _WHY_NEEDED = {"speaker": ": name each person, so that none is on both sides of a split"}
 _GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male"}
 
@@ -161,29 +163,9 @@ class Corpus:
         >>> corpus.utterances[0].speaker, corpus.utterances[0].emotion
         ('calls-ann', 'anger')
         """
-        path = Path(path)
-        root = path.parent if audio_root is None else Path(audio_root)
-        name = check_file_name("the name of the corpus", name or path.stem, CorpusError)
-        rows: dict[Path, Utterance] = {}
-        missing: list[str] = []
-        places = dict.fromkeys((root, path.parent))
-        needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
-        for line, row in csv_rows(path, needed):
-            try:
-                file = _find(row["file"], places)
-                if file is None:
-                    missing.append(f"line {line}: {row['file']!r}")
-                    continue
-                utterance = _row_utterance(row, file, name, needed)
-                if utterance.path in rows:
-                    raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
-            except (SereinError, OSError) as error:
-                raise CorpusError(f"{path}, line {line}: {reason_of(error)}") from error
-            rows[utterance.path] = utterance
-        _refuse_missing(missing, path, f"{root}: set audio_root")
-        if not rows:
-            raise CorpusError(f"{path} has a header but no rows: add one for each recording")
-        return cls(name=name, utterances=tuple(rows.values()), licence=licence, root=root)
+        return read_corpus(
+            path, name=name, audio_root=audio_root, licence=licence, labelled=labelled
+        )
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -390,37 +372,78 @@ def place_of(name: str, folder: Path) -> Path:
     return Path(name) if Path(name).exists() and not inside.exists() else inside
 
 
+def read_corpus(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    audio_root: str | Path | None = None,
+    licence: str = "not stated",
+    labelled: bool = True,
+    bad: Container[Path] = (),
+) -> Corpus:
+    """Read a table as `Corpus.from_csv` does, without the missing recordings among `bad`."""
+    path = Path(path)
+    root = path.parent if audio_root is None else Path(audio_root)
+    name = check_file_name("the name of the corpus", name or path.stem, CorpusError)
+    rows: dict[Path, Utterance] = {}
+    missing: dict[Path, str] = {}
+    places = dict.fromkeys((root, path.parent))
+    needed = tuple(name for name in _NEEDED_COLUMNS if labelled or name != "emotion")
+    for line, row in csv_rows(path, needed):
+        try:
+            file = _find(row["file"], places)
+            if file is None:
+                missing[root / row["file"]] = f"line {line}: {row['file']!r}"
+                continue
+            utterance = _row_utterance(row, file, name, needed)
+            if utterance.path in rows:
+                raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
+        except (SereinError, OSError) as error:
+            raise CorpusError(f"{path}, line {line}: {reason_of(error)}") from error
+        rows[utterance.path] = utterance
+    if not rows or any(file not in bad for file in missing):
+        _refuse_missing(missing, path, root, _HOW_TO_SAY_WHERE)
+    if not rows:
+        raise CorpusError(f"{path} has a header but no rows: add one for each recording")
+    return Corpus(name=name, utterances=tuple(rows.values()), licence=licence, root=root)
+
+
 def read_labels(path: Path) -> dict[Path, str]:
     """Read labelled recordings from a table with the columns ``file`` and ``emotion``.
 
     As `Corpus.from_csv` reads it, but for any labels, and whoever speaks. `file` is relative to it.
     """
     labels: dict[Path, str] = {}
-    missing: list[str] = []
+    missing: dict[Path, str] = {}
     for line, row in csv_rows(path, ("file", "emotion")):
         try:
             file, emotion = _find(row["file"], [path.parent]), label_name(row["emotion"])
             if file is None:
-                missing.append(f"line {line}: {row['file']!r}")
+                missing[path.parent / row["file"]] = f"line {line}: {row['file']!r}"
                 continue
             if file in labels:
                 raise CorpusError(f"file {row['file']!r} is listed twice: keep one of the rows")
         except (SereinError, OSError) as error:
             raise CorpusError(f"{path}, line {line}: {reason_of(error)}") from error
         labels[file] = emotion
-    _refuse_missing(missing, path, str(path.parent))
+    _refuse_missing(missing, path, path.parent)
     if not labels:
         raise CorpusError(f"{path} has a header but no rows: add one for each recording")
     return labels
 
 
-def _refuse_missing(missing: Sequence[str], table: Path, where: str) -> None:
-    """Raise CorpusError that counts the files of a table that are not there, and names some."""
+def _refuse_missing(missing: Mapping[Path, str], table: Path, root: Path, how: str = "") -> None:
+    """Raise an error that counts the files of a table that are not there, and names some."""
     if missing:
         more = f", and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
-        raise CorpusError(
-            f"{table}: {len(missing)} of its files not found in {where}; "
-            f"{', '.join(missing[:_TOLD])}{more}"
+        raise MissingFilesError(
+            {
+                file: f"{file}: is not there ({table}, {where.partition(':')[0]})"
+                for file, where in missing.items()
+            },
+            f"{table}: {len(missing)} of its files not found in {root}{how}; "
+            f"{', '.join([*missing.values()][:_TOLD])}{more}",
+            f"ls {shlex.quote(str(root))}",
         )
 
 

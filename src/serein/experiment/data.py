@@ -21,7 +21,7 @@ from serein.audio.augment import Generator, Noise
 from serein.audio.chain import Chain, draw
 from serein.audio.read import RATE_HZ, read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
-from serein.corpora.corpus import place_of
+from serein.corpora.corpus import place_of, read_corpus
 from serein.corpora.same_sound import refuse_shared, same_sound, without_duplicates
 from serein.corpora.segments import has_segments, is_annotation
 from serein.corpora.validation import duplicates
@@ -43,31 +43,43 @@ def read_corpora(
     names: tuple[str, ...] | None = None,
     labelled: bool = True,
     cache: Path | None = None,
+    bad: Container[Path] = (),
 ) -> tuple[Corpus, ...]:
-    """Read each corpus that a recipe names; labelled segments are cut into the cache first."""
+    """Read each corpus that a recipe names; labelled segments are cut into the cache first.
+
+    `bad`: recordings of which tables may name some that are not there.
+    """
     wanted = recipe.data.corpora if names is None else names
     places = {name: folder_of(name, recipe, data) for name in wanted}
     return tuple(
         Corpus.load(name, places[name])
         if name in CORPORA
-        else _read_table(places[name], name, labelled=labelled, cache=cache)
+        else _read_table(places[name], name, labelled=labelled, cache=cache, bad=bad)
         for name in wanted
     )
 
 
-def _read_table(folder: Path, name: str, *, labelled: bool, cache: Path | None) -> Corpus:
+def _read_table(
+    folder: Path, name: str, *, labelled: bool, cache: Path | None, bad: Container[Path]
+) -> Corpus:
     place = place_of(name, folder)
     if is_annotation(name) or has_segments(place):
         table = cut_once(place, folder, cache)
         return Corpus.from_csv(table, name=place.stem, labelled=labelled)
-    return Corpus.from_csv(place, audio_root=folder, labelled=labelled)
+    return read_corpus(place, audio_root=folder, labelled=labelled, bad=bad)
 
 
 def read_unlabelled(
-    recipe: Recipe, data: str | Path | None, corpus: Corpus, cache: Path | None = None
+    recipe: Recipe,
+    data: str | Path | None,
+    corpus: Corpus,
+    cache: Path | None = None,
+    bad: Container[Path] = (),
 ) -> tuple[Corpus, ...]:
     """Read the clips of which a recipe uses no label; speakers and recordings must be others."""
-    parts = read_corpora(recipe, data, names=recipe.data.unlabelled, labelled=False, cache=cache)
+    parts = read_corpora(
+        recipe, data, names=recipe.data.unlabelled, labelled=False, cache=cache, bad=bad
+    )
     found = [clip for part in parts for clip in part]
     known = set(corpus.speakers)
     shared = sorted(known & {clip.speaker for clip in found})
@@ -88,7 +100,7 @@ def read_bursts(
     bursts = recipe.bursts
     if bursts is None:
         return None, frozenset()
-    (corpus,) = read_corpora(recipe, data, names=(bursts.corpus,))
+    (corpus,) = read_corpora(recipe, data, names=(bursts.corpus,), bad=bad)
     mapping: dict[str, str | None] = {**bursts.merge, **dict.fromkeys(bursts.leave_out)}
     named = corpus.filter(predicate=lambda row: row.path not in bad).map_emotions(mapping)
     overlap = recipe.protocol.speaker_overlap

@@ -306,12 +306,14 @@ def _prepare(
     duplicates: frozenset[Path] = frozenset(),
 ) -> Prepared:
     """Prepare a recipe without some of its recordings."""
-    sources = _without(bad, read_corpora(recipe, data, cache=cache))
-    others = _without(bad, read_corpora(recipe, data, names=recipe.data.public, cache=cache))
+    sources = _without(bad, read_corpora(recipe, data, cache=cache, bad=bad))
+    others = _without(
+        bad, read_corpora(recipe, data, names=recipe.data.public, cache=cache, bad=bad)
+    )
     whole, overlap = combine(recipe, sources), recipe.protocol.speaker_overlap
     corpus = without_duplicates(_without(duplicates, (whole,))[0], overlap=overlap)
     duplicates = frozenset(whole.paths) - frozenset(corpus.paths)
-    without = _without(bad, read_unlabelled(recipe, data, corpus, cache))
+    without = _without(bad, read_unlabelled(recipe, data, corpus, cache, bad))
     bursts, same_bursts = read_bursts(recipe, data, bad)
     more = without[0].merge(*without[1:], name="unlabelled") if without else None
     folds, words = make_folds(recipe.protocol, corpus)
