@@ -69,6 +69,12 @@ def test_a_key_in_the_query_is_none(guarded) -> None:
     assert get(guarded, f"/v1/limits?key={KEY}&api_key={KEY}").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_head_is_allowed_as_get_is(guarded, path: str) -> None:
+    answer = httpx.head(f"{guarded.url}{path}")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize("path", ["/", "/healthz", "/assets/nothing.js"])
 def test_open_without_a_key(guarded, path: str) -> None:
     assert get(guarded, path).status_code != 401

@@ -20,7 +20,7 @@ from serein.serve.access import AccessControl
 from serein.serve.decoder_pool import DecoderPool
 from serein.serve.errors import RequestError
 from serein.serve.info import info_routes, mount_files
-from serein.serve.middleware import NOT_FOUND, RequestMiddleware
+from serein.serve.middleware import INTERNAL, NOT_FOUND, RequestMiddleware
 from serein.serve.observability import Metrics
 from serein.serve.predict import predict_routes
 from serein.serve.recognizers import RecognizerPool
@@ -115,6 +115,11 @@ async def _http_error(connection: HTTPConnection, error: HTTPException) -> Respo
     return response
 
 
+async def _internal(_request: Request, _error: Exception) -> Response:
+    """Respond to a bug; Starlette raises it again, so that the middleware logs it."""
+    return INTERNAL.response()
+
+
 async def _client_left(_request: Request, _error: ClientDisconnect) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
@@ -125,4 +130,5 @@ HANDLERS: dict[Any, Any] = {
     WebSocketRequestValidationError: _invalid,
     HTTPException: _http_error,
     ClientDisconnect: _client_left,
+    Exception: _internal,
 }

@@ -52,6 +52,7 @@ def info_routes(
     errors = error_responses()
     html = text_response("text/html") | errors
 
+    @router.head("/", include_in_schema=False)
     @router.get("/", response_class=Response, responses=html, summary="The page")
     async def page() -> Response:
         """Show the page."""
@@ -73,6 +74,7 @@ def info_routes(
         names = LimitsBody.model_fields.keys() - {"max_frame_bytes"}
         return {"max_frame_bytes": MAX_FRAME_BYTES} | {n: getattr(settings, n) for n in names}
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", response_model=HealthBody, responses=errors, summary="Health")
     async def health() -> dict[str, Any]:
         """Say that the service runs, and which restrictions of its decoders hold."""
