@@ -43,7 +43,7 @@ def run(data: Path, *options: str, model: str = "emodb") -> Result:
 def test_tables_are_printed(data: Path) -> None:
     done = run(data, *FEW, "--merge", "calm=neutral")
     assert done.exit_code == 0, done.output
-    assert "emodb on robots: 4 clips, 4 unseen speakers" in done.output
+    assert "emodb on robots: 4 clips, 4 speakers not known to the model by name" in done.output
     for words in ("Robustness", "clean", "background noise", "babble 20 dB", "unchanged", "%"):
         assert words in done.output
     assert "gender: 2 of 2 with fewer than 10 clips are not tested" in done.output
@@ -115,7 +115,7 @@ def test_a_duplicate_is_judged_once_and_counted(data: Path, tmp_path: Path) -> N
     twice = with_rows(data, tmp_path, "german.wav,sadness,robot2,male")
     done = run(twice, "--conditions", "gain -20 dB")
     assert done.exit_code == 0, done.output
-    assert "emodb on robots: 3 clips, 3 unseen speakers" in done.output
+    assert "emodb on robots: 3 clips, 3 speakers not known to the model by name" in done.output
     words = "1 duplicate of other recordings of the same speaker and emotion"
     assert f"note: left out: {words}" in done.output
 

@@ -202,6 +202,11 @@ def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> str:
     return f"unknown {kind} {name!r}; known: {', '.join(near_first) or 'none'}"
 
 
+def counted(number: int, word: str) -> str:
+    """Write how many there are, as in ``1 speaker`` and ``2 speakers``."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def check_name(kind: str, name: object, allowed: Collection[str]) -> None:
     """Raise `SettingError` if a name is not one of those allowed."""
     if name not in allowed:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from command_line import run
-from serein.analysis.clips import draw_clips, find_corpus
+from serein.analysis.clips import draw_clips, find_corpus, named_apart, perhaps_known
 from serein.audio.read import RATE_HZ
 from serein.corpora import Corpus, Utterance
 from serein.corpora.corpus import place_of
@@ -70,6 +70,19 @@ def test_a_table_in_the_folder_is_the_corpus(tmp_path: Path) -> None:
     elsewhere.mkdir()
     moved = path.rename(elsewhere / "calls.csv")
     assert find_corpus(tmp_path, str(moved)).speakers == ("calls-ann",)
+
+
+def test_a_table_of_recordings_trained_on_is_told(tmp_path: Path) -> None:
+    rows = [("03a01Fa", "x-a"), ("08b02Wd", "x-b"), ("call", "x-c")]
+    clips = [Utterance(tmp_path / f"{file}.wav", "x", who, "calm") for file, who in rows]
+    trained_on = {"emodb-03", "emodb-16"}
+    assert named_apart(clips, trained_on)
+    (note,) = perhaps_known(clips, trained_on, "multi")
+    assert note.startswith("1 of 3 files named like recordings of emodb on which multi was")
+    assert perhaps_known(clips[1:], trained_on, "multi") == []
+    assert not named_apart(clips, {"x-d"})
+    official = [replace(clip, corpus="emodb") for clip in clips]
+    assert not named_apart(official, trained_on)
 
 
 def test_file_names_tell_a_known_corpus(tmp_path: Path) -> None:

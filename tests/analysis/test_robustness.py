@@ -343,7 +343,7 @@ def test_a_bundled_model_may_predict_no_speech(tmp_path: Path) -> None:
         conditions=choose_conditions(["gain -20 dB", "babble 20 dB"]),
         cache=tmp_path / "cache",
     )
-    assert report.title == "emodb on robots: 3 clips, 2 unseen speakers"
+    assert report.title == "emodb on robots: 3 clips, 2 speakers not known to the model by name"
     assert report.clean.labels[-1] == NO_SPEECH
     assert [report.clean.labels[number] for number in report.clean.prediction][2] == NO_SPEECH
     np.testing.assert_allclose(report.clean.probabilities.sum(axis=1), 1, atol=1e-5)

@@ -13,7 +13,7 @@ from serein.audio.read import read_audio
 from serein.corpora import CORPORA, Corpus, Utterance
 from serein.corpora.corpus import is_table, place_of, read_corpus
 from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
-from serein.errors import BadFilesError, CorpusError, ProtocolError, unknown_name
+from serein.errors import BadFilesError, CorpusError, ProtocolError, counted, unknown_name
 from serein.recordings import find_recordings
 
 NO_SPEECH = "no speech"
@@ -126,7 +126,7 @@ def unseen(
 ) -> tuple[tuple[Utterance, ...], str]:
     """Leave out clips of speakers that a model was trained on, and say so."""
     shown = ", ".join(sorted(trained_on)[:SHOWN]) + (" …" if len(trained_on) > SHOWN else "")
-    known = f"{len(trained_on)} speakers ({shown})"
+    known = f"{counted(len(trained_on), 'speaker')} ({shown})"
     found = tuple(clip for clip in clips if clip.speaker not in trained_on)
     if not found:
         raise ProtocolError(
@@ -136,6 +136,27 @@ def unseen(
             "allow, which stamps the title"
         )
     return found, f"left out, as {name} was trained on them: {known}"
+
+
+def named_apart(clips: Sequence[Utterance], trained_on: Collection[str]) -> bool:
+    """Whether some are of a table that names speakers in its own way, not as the training data."""
+    corpora = {clip.corpus for clip in clips} - CORPORA.keys()
+    return any(not any(name.startswith(f"{one}-") for name in trained_on) for one in corpora)
+
+
+def perhaps_known(clips: Sequence[Utterance], trained_on: Collection[str], name: str) -> list[str]:
+    """Say which recordings of a table are named like those that a model was trained on."""
+    notes = []
+    for corpus, spec in CORPORA.items():
+        rows = [clip for clip in clips if clip.corpus not in CORPORA]
+        found = [spec.utterance(clip.path) for clip in rows]
+        count = sum(one is not None and one.speaker in trained_on for one in found)
+        if count > MIN_SHARE * len(rows):
+            notes.append(
+                f"{count} of {counted(len(rows), 'file')} named like recordings of {corpus} on "
+                f"which {name} was trained: see --corpus {corpus}"
+            )
+    return notes
 
 
 def _is_table(path: Path) -> bool:

@@ -21,13 +21,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serein.analysis.clips import NO_SPEECH, draw_clips, known_emotions, unseen, usable
+from serein.analysis.clips import (
+    NO_SPEECH,
+    draw_clips,
+    known_emotions,
+    named_apart,
+    perhaps_known,
+    unseen,
+    usable,
+)
 from serein.analysis.robustness_report import CLEAN, StressReport
 from serein.audio.conditions import CONDITIONS, Condition
 from serein.audio.read import RATE_HZ, Signal, read_audio
 from serein.corpora import Corpus, Utterance
 from serein.engine import usable_cores
-from serein.errors import ProtocolError, SettingError, check_name, renamed
+from serein.errors import ProtocolError, SettingError, check_name, counted, renamed
 from serein.evaluation.comparison import change
 from serein.evaluation.fairness import GROUPINGS, fairness
 from serein.evaluation.metrics import Floats
@@ -93,9 +101,15 @@ def stress(
         available, note = unseen(available, known, name)
         notes = (*notes, note)
     shared = bool(known) and overlap == "allow"
-    about = f"{len({clip.speaker for clip in available})} {'unseen ' * bool(trained_on)}speakers"
+    speakers = {clip.speaker for clip in available}
+    about = counted(len(speakers), "speaker")
     if shared:
-        about = f"{about.replace('unseen ', '')}, {len(known)} of them seen in training"
+        about += f", {len(known)} of them seen in training"
+    elif trained_on and named_apart(available, trained_on):
+        about += " not known to the model by name"
+        notes = (*notes, *perhaps_known(available, trained_on, name))
+    elif trained_on:
+        about = counted(len(speakers), "unseen speaker")
     model = _Model(
         name,
         tuple(labels),
@@ -277,7 +291,7 @@ def _report(
             notes = (*notes, "no babble: there is one speaker, and it needs clips of others")
     predictions = _Predictions(model, conditions, babble, seed).of_all(drawn, threads, progress)
     corpora = "+".join(dict.fromkeys(clip.corpus for clip in drawn))
-    title = f"{model.name} on {corpora}: {len(drawn)} clips, {about}"
+    title = f"{model.name} on {corpora}: {counted(len(drawn), 'clip')}, {about}"
     title = f"{STAMP}: {title}" if stamped else title
     clean, *changed = (_result(model, title, drawn, one) for one in predictions)
     results = dict(zip(conditions, changed, strict=True))
