@@ -191,6 +191,33 @@ def test_the_docs_table_is_the_benchs(load_bench: Callable[[str], ModuleType]) -
     assert page.split(bench.MARK)[1].strip() == bench.table(found)
 
 
+def test_why_files_fail_is_printed(tmp_path: Path) -> None:
+    table, runner = tmp_path / "table.csv", CliRunner()
+    done = runner.invoke(app, ["predict", str(tmp_path / "typo.wav"), "--out", str(table)])
+    assert done.exit_code == 1
+    assert "typo.wav: there is no such file" in done.stderr
+    assert not table.exists()
+    for number in range(5):
+        (tmp_path / f"{number}.wav").write_text("hello")
+    done = runner.invoke(app, ["predict", str(tmp_path), "--out", str(table), "--jobs", "1"])
+    assert done.exit_code == 1
+    assert done.stderr.count("it is text, not a recording") == 3
+    assert table.read_text().count("it is text, not a recording") == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+def test_ctrl_c_says_what_is_kept(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "serein", "predict", folder, "--jobs", "1", "--out"]
+    work = subprocess.Popen([*command, tmp_path / "table.csv"], stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob(".table.csv.journal")):
+        time.sleep(0.05)
+    work.send_signal(signal.SIGINT)
+    said = work.communicate(timeout=60)[1]
+    assert work.returncode == 130
+    assert re.search(r"stopped: \d+ of \d+ files are done; the same command goes on", said)
+    assert "Traceback" not in said
+
+
 def test_other_settings_do_not_go_on(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
     process = start(folder, out, "--jobs", "1")

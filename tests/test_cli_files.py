@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,19 @@ def test_no_command_writes_over_what_it_reads(tmp_path: Path, command: str) -> N
 NAMES = ("Gr\udcfcn", "line\nbreak", "\x1b[31mred", "right\u202eleft")
 
 
+@pytest.mark.parametrize("form", ["eaf", "csv", "vtt"])
+def test_a_format_on_standard_output_is_the_file(tmp_path: Path, form: str) -> None:
+    named = tmp_path / "zero\u200bwidth.flac"
+    named.write_bytes(VOICE.read_bytes())
+    runner = CliRunner()
+    printed = runner.invoke(app, ["predict", str(named), "--format", form])
+    runner.invoke(app, ["predict", str(named), "--format", form, "--out", str(tmp_path / "out")])
+    (file,) = (tmp_path / "out").iterdir()
+    dated = rb'DATE="[^"]*"'
+    assert re.sub(dated, b"", printed.stdout_bytes) == re.sub(dated, b"", file.read_bytes())
+    assert "\\u200b" in file.name
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there alone")
 def test_every_writer_takes_every_name(tmp_path: Path) -> None:
     signal, folder, runner = serein.read_audio(VOICE)[:RATE_HZ], tmp_path / "named", CliRunner()
@@ -175,6 +189,12 @@ def test_every_writer_takes_every_name(tmp_path: Path) -> None:
             out = ["--out", str(tmp_path / f"{command[0]}.{ending}")]
             done = runner.invoke(app, [*command, str(folder), *out])
             assert done.exit_code == 0, (command, done.output, done.exception)
+    for form in ("json", "csv", "srt", "eaf", "rttm", "labelstudio", "audformat"):
+        out = ["--format", form, "--out", str(tmp_path / form)]
+        done = runner.invoke(app, ["predict", str(folder), *out])
+        assert done.exit_code == 0, (form, done.output, done.exception)
+        count = 2 if form == "audformat" else len(NAMES)  # of which all are in one table
+        assert len(list((tmp_path / form).iterdir())) == count
     path = folder / f"{''.join(NAMES)}.flac"
     path.write_bytes(encoded(signal, "FLAC"))
     for command, ending in (("plot", ".png"), ("explain", ".explained.png")):

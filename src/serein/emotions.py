@@ -247,8 +247,10 @@ def _place(word: str, own: Mapping[str, OwnEmotion]) -> tuple[float, float] | No
 
 def _check_own(what: str, name: str) -> str:
     check_file_name(what, name)
-    if "," in name or name in RESERVED:
+    if name in RESERVED:
         raise SettingError(f"{what} is {name!r}, which serein itself says: give it another name")
+    if "," in name:
+        raise SettingError(f"{what} is {name!r}: no name holds a comma; for several, give a list")
     return name
 
 

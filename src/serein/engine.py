@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import threading
 import time
 import warnings
@@ -227,7 +228,9 @@ def _fresh_process() -> Executor:
     from multiprocessing import get_context, resource_tracker
 
     _start_quietly(resource_tracker)
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    ignored = (signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent knows: it ends them
+    context = get_context("spawn")
+    return ProcessPoolExecutor(1, context, initializer=signal.signal, initargs=ignored)
 
 
 def _start_quietly(tracker: ModuleType) -> None:

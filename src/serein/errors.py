@@ -215,9 +215,9 @@ def check_name(kind: str, name: object, allowed: Collection[str]) -> None:
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise `SettingError` if a number is not within a range, its ends included."""
-    if not low <= value <= high:
+    if isinstance(value, str) or not low <= value <= high:
         span = f"{low:g} to {high:g}" if high < inf else f"{low:g} or more"
-        raise SettingError(f"{name} is {value}; allowed: {span}")
+        raise SettingError(f"{name} is {value!r}; allowed: {span}")
 
 
 def renamed(**new_names: str) -> Callable[[Call], Call]:

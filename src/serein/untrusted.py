@@ -45,9 +45,17 @@ def check_file_name(what: str, name: str, error: type[SereinError] = SettingErro
     return name
 
 
+def writable_name(name: str) -> str:
+    """Escape what the name of a file to write may not hold; bytes that are not text are allowed."""
+    return "".join(
+        _escaped(one) if category(one) in HIDDEN - {"Cs"} and one not in JOINERS else one
+        for one in name
+    )
+
+
 def check_output(target: Path) -> None:
     """Check the name of a file or folder to write; bytes that are not text are allowed."""
-    if any(category(one) in HIDDEN - {"Cs"} and one not in JOINERS for one in target.name):
+    if writable_name(target.name) != target.name:
         raise ResultsError(
             f"{printable(target)}: the name holds control or format characters: name another"
         )

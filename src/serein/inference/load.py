@@ -13,7 +13,7 @@ from serein.defaults import (
     DEFAULT_UNSURE_BELOW,
     Limits,
 )
-from serein.errors import BundleError, unknown_name
+from serein.errors import BundleError, SettingError, unknown_name
 from serein.inference.bundle import read_bundle
 from serein.inference.recognizer import Recognizer, model_of
 
@@ -59,8 +59,11 @@ def load(
     EngineError
         If the installed onnxruntime has no such provider, or it cannot be started.
     SettingError
-        If `unsure_below` is not from 0 to 1, or the model lacks one of the emotions.
+        If `unsure_below` is not from 0 to 1, `threads` is below 1, or the model lacks one of the
+        emotions.
     """
+    if threads is not None and not (isinstance(threads, int) and threads > 0):
+        raise SettingError(f"threads is {threads!r}; allowed: a whole number from 1")
     bundle = read_bundle(find_model(model))
     kind = Recognizer
     if "modalities" in bundle.manifest:  # few bundles are; every start would pay

@@ -296,8 +296,11 @@ class MultimodalRecognizer:
             seen = face.pooled() if whole else face.pooled(start, end)
             modalities["face"] = make_segment((start, end), seen or {})
         if words is not None:
-            named = self._words.predict(words).probabilities if words.strip() else {}
+            found = self._words.predict(words) if words.strip() else None
+            named = found.probabilities if found and found.readable else {}
             modalities["words"] = replace(make_segment((start, end), named), text=words)
+            if found and found.warning and isinstance(voice, Prediction):
+                voice = replace(voice, notices=(*voice.notices, f"words: {found.warning}"))
         return fuse(voice, modalities, self.trust, self.unsure_below)
 
 

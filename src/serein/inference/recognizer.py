@@ -314,7 +314,8 @@ class Recognizer:
         """
         self._model.adaptation.personal_heads()
         named, labels = checked_labels(emotions, self._model.labels)
-        sources = list(recordings)
+        one = isinstance(recordings, (str, os.PathLike))
+        sources: list[Any] = [recordings] if one else list(recordings)
         if len(sources) != len(named):
             raise SettingError(f"{len(sources)} recordings and {len(named)} emotions: give as many")
         outputs, of = [], []

@@ -21,7 +21,7 @@ from serein.audio.utterances import Span, UtteranceFinder
 from serein.audio.voice import CHUNK
 from serein.defaults import PAUSE_RANGE_S, STREAM_HOP_S, STREAM_PAUSE_S, STREAM_WINDOW_S
 from serein.emotions import UNSURE
-from serein.errors import check_range
+from serein.errors import SettingError, check_range
 from serein.inference.network import Output, spoken
 from serein.inference.prediction import Segment
 from serein.inference.recognizer import Recognizer, model_of
@@ -128,6 +128,10 @@ class Stream:
         pause_s: float = STREAM_PAUSE_S,
         adapt: Literal["recordings", "speaker"] | bool | None = None,
     ) -> None:
+        if not hasattr(recognizer, "labels"):
+            raise SettingError(
+                f"recognizer is {recognizer!r}; need what serein.load gives: Stream(serein.load())"
+            )
         check_range("pause_s", pause_s, *PAUSE_RANGE_S)
         self._window_s, self.hop_s = window_s, hop_s
         self._pause_s, self._rate = pause_s, rate

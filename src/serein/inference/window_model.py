@@ -173,7 +173,8 @@ def possible_emotions(emotions: Sequence[str] | None, labels: Sequence[str]) -> 
 def checked_labels(emotions: Sequence[str], labels: Sequence[str]) -> tuple[list[str], list[str]]:
     """Check the labels of recordings; return them, and all that a model has then."""
     own = {label_name(label): label for label in labels}
-    named = [own.get(name, name) for name in map(label_name, emotions)]
+    given = [emotions] if isinstance(emotions, str) else emotions
+    named = [own.get(name, name) for name in map(label_name, given)]
     if len(set(named)) < 2:
         raise SettingError(
             f"the recordings are of {', '.join(sorted(set(named))) or 'no emotion'}: to learn, "

@@ -29,6 +29,7 @@ BUNDLED = Path(__file__).parent / "pretrained/meld_text"
 FORMAT, VERSION = "serein words", 1
 MANIFEST, ARRAYS = "words.json", "words.npz"
 MAX_BYTES, MAX_MANIFEST_BYTES = 64 * 2**20, 2**20  # of the arrays, and of what describes them
+NOT_LATIN = "most letters are not Latin, and the model knows English only"
 MAX_EARLIER = 1000  # texts before, of which the last few count
 REQUIRED: dict[str, type] = {
     **{"labels": list, "layers": list, "temperatures": list},
@@ -45,6 +46,11 @@ class WordsPrediction:
     text: str  # the sentence, as it was read
     earlier: int = 0  # how many sentences before it were taken into account
     warning: str | None = None  # why the prediction deserves little trust, if it does
+
+    @property
+    def readable(self) -> bool:
+        """Whether the text may be English: that of other letters does not count."""
+        return self.warning != NOT_LATIN
 
     @property
     def confidence(self) -> float:
@@ -174,7 +180,7 @@ class WordsRecognizer:
         letters = [letter for letter in text if letter.isalpha()]
         latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
         if 2 * latin < len(letters):
-            return "most letters are not Latin; the model knows English only"
+            return NOT_LATIN
         if self._network.is_cut(text):
             return "the text is long; only its beginning was read: give it sentence by sentence"
         return None
