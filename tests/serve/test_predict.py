@@ -127,10 +127,17 @@ def test_no_speech_is_an_answer(service) -> None:
         ({"channels": "middle"}, "invalid", "channels"),
         ({"segments": "words"}, "invalid", "segments"),
         ({"format": "pdf"}, "invalid", "format"),
+        ({"windows": 2}, "invalid", "unknown query parameter 'windows'; known: window_s, "),
     ],
 )
 def test_wrong_settings(service, voice: Path, query: dict[str, object], code: str, words: str):
     assert words in refused(post(service, voice.read_bytes(), **query), code)
+
+
+def test_settings_in_the_form_are_refused(service, voice: Path) -> None:
+    sent = {"files": {"file": voice.read_bytes()}, "data": {"model": "open"}}
+    message = refused(httpx.post(f"{service.url}/v1/predict", **sent), "invalid")
+    assert "'model'; known: file, adaptation; settings are for the query" in message
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,7 @@ def refusal(service: Any, query: str = "") -> Response:
         ("window_s=10&hop_s=0.1", "invalid"),
         ("unsure_below=2", "invalid"),
         ("adapt=maybe", "invalid"),
+        ("windows=2", "invalid"),
         ("model=mutli", "unknown_model"),
     ],
 )

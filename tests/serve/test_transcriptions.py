@@ -92,12 +92,33 @@ def test_silence_has_no_segments(service) -> None:
         ({"speakers": "21"}, "invalid", "allowed: auto, or 1 to 20"),
         ({"speakers": "²"}, "invalid", "allowed: auto, or 1 to 20"),
         ({"channels": "middle"}, "invalid", "allowed: mix, each"),
+        ({"unsure_below": "2"}, "invalid", "allowed: 0 to 1"),
+        ({"emotions": "glee"}, "invalid", "glee"),
+        ({"window_s": "2"}, "invalid", "window_s is a parameter of /v1/predict"),
+        ({"adaptation": "{}"}, "invalid", "adaptation is a field of /v1/predict"),
+        ({"stream": "true"}, "invalid", "stream is not supported"),
+        ({"language": "xx1"}, "invalid", "language is 'xx1'"),
+        ({"language": "xx"}, "invalid", "language is 'xx'"),
+        ({"language": ""}, "invalid", "language is ''"),
     ],
 )
 def test_what_is_refused(service, voice: Path, fields: dict[str, str], code: str, words: str):
     error = post(service, voice.read_bytes(), **fields).json()["error"]
     assert error["code"] == code
     assert words in error["message"]
+
+
+def test_own_parameters_count_and_openais_others_do_not(service, voice: Path) -> None:
+    data = voice.read_bytes()
+    own = {"emotions": "anger,sadness", "unsure_below": "1", "stream": "false", "language": "de-AT"}
+    found = post(service, data, **own, prompt="a", temperature="0").json()
+    assert found["language"] == "de"
+    assert {name for name, share in found["probabilities"].items() if share} <= {"anger", "sadness"}
+    assert {one["emotion"] for one in found["segments"]} == {"unsure"}
+    query = httpx.post(
+        f"{service.url}/v1/audio/transcriptions?emotions=glee", files={"file": data}, timeout=60
+    )
+    assert "glee" in query.json()["error"]["message"]
 
 
 def test_pieces_are_as_long_as_the_model_takes() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 
-from serein.errors import SereinError
+from serein.errors import SereinError, unknown_name
 
 STATUS = {
     "bad_request": 400,
@@ -66,6 +67,14 @@ class RequestError(SereinError):
         return JSONResponse(
             {"error": {"code": self.code, "message": self.message}}, self.status, headers
         )
+
+
+def refuse_unknown(connection: HTTPConnection) -> None:
+    """Refuse a parameter of the query that the route does not have."""
+    known = [one.alias for one in connection.scope["route"].dependant.query_params]
+    for name in connection.query_params:
+        if name not in known:
+            raise RequestError("invalid", unknown_name("query parameter", name[:80], known))
 
 
 def text_response(media_type: str) -> dict[int | str, dict[str, Any]]:

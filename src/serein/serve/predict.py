@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from serein.audio.channels import Sound
@@ -20,7 +20,7 @@ from serein.inference.formats import AUDFORMAT_ZIP, FORMATS
 from serein.inference.lanes import PLAIN, Cut, Telling
 from serein.inference.prediction import Prediction
 from serein.inference.recognizer import Recognizer, model_of, predict_decoded
-from serein.serve.errors import RequestError
+from serein.serve.errors import RequestError, refuse_unknown
 from serein.serve.recognizers import adapted, invalid
 from serein.serve.schemas import (
     ADAPT,
@@ -51,7 +51,8 @@ MAX_FILES = 64  # of a request to /v1/adapt
 
 def predict_routes(work: UploadWork) -> APIRouter:
     """Make the routes that predict recordings, and learn what they have in common."""
-    router, settings, recognizers = APIRouter(), work.settings, work.recognizers
+    router = APIRouter(dependencies=[Depends(refuse_unknown)])
+    settings, recognizers = work.settings, work.recognizers
 
     @router.post(
         "/v1/predict",

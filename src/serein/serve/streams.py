@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, WebSocket
+from fastapi import APIRouter, Depends, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from serein.audio.read import Signal
@@ -17,7 +17,7 @@ from serein.defaults import STREAM_HOP_S, STREAM_WINDOW_S
 from serein.errors import SereinError
 from serein.inference.stream import Event, Stream
 from serein.serve.clients import client_of
-from serein.serve.errors import RequestError
+from serein.serve.errors import RequestError, refuse_unknown
 from serein.serve.observability import Metrics
 from serein.serve.recognizers import STREAM_RETRY_S, RecognizerPool
 from serein.serve.schemas import EMOTIONS, HOP, MODEL, UNSURE, WINDOW, Adapt
@@ -32,7 +32,7 @@ MAX_DELAY_S = 1.0  # no further stream is let in while streams wait longer than 
 
 def stream_routes(settings: Settings, recognizers: RecognizerPool, metrics: Metrics) -> APIRouter:
     """Make the route of live streams."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(refuse_unknown)])
 
     @router.websocket("/v1/stream")
     async def stream(

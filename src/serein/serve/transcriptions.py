@@ -7,6 +7,7 @@ the extra [text] is installed; else it is empty.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from serein.audio.channels import Sound
+from serein.defaults import UNSURE_RANGE
 from serein.errors import MissingExtraError
 from serein.inference.lanes import Telling
 from serein.inference.prediction import Prediction, Segment
@@ -29,7 +31,16 @@ from serein.serve.upload_work import ERRORS, FILE, UploadWork, described_body, t
 from serein.serve.uploads import Body
 
 RESPONSES = ("json", "verbose_json", "text")
-ENGLISH = ("", "en", "english")
+ENGLISH = ("", "en", "eng", "english")
+ISO_639_1 = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da "
+    "de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy "
+    "hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg "
+    "li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or "
+    "os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta "
+    "te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+TRUE = ("true", "1", "yes", "on")
 DEFAULT = "whisper-1"  # what OpenAI's clients ask for: the default model here
 UNKNOWN = {"seek": 0, "tokens": [], "temperature": 0.0} | dict.fromkeys(
     ("compression_ratio", "no_speech_prob"), 0.0
@@ -40,9 +51,12 @@ FIELDS = {
     "model": {"type": "string", "description": "One of /v1/models; whisper-1 is the default one."},
     "language": {"type": "string", "description": "en, or left out: else there is no text."},
     "response_format": {"enum": RESPONSES, "default": "json"},
-    "channels": {"type": "string", "description": "As of /v1/predict."},
-    "speakers": {"type": "string", "description": "As of /v1/predict."},
+} | {
+    name: {"type": "string", "description": "As of /v1/predict."}
+    for name in ("channels", "speakers", "emotions", "unsure_below")
 }
+NOT_HERE = ("window_s", "hop_s", "adapt", "timeline", "segments", "format", "lang")
+"""Parameters of /v1/predict; OpenAI's own are not refused."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,21 @@ class Asked:
     response_format: str = "json"
     channels: str = "mix"
     speakers: str | None = None
+    emotions: str = ""
+    unsure_below: str = ""
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Asked:
         """Take the fields of a form that count; others, such as ``prompt``, change nothing."""
-        asked = cls(**{one.name: form[one.name] for one in fields(cls) if one.name in form})
+        for name in NOT_HERE:
+            if name in form:
+                raise RequestError("invalid", f"{name} is a parameter of /v1/predict, not of this")
+        if form.get("stream", "").lower() in TRUE:
+            raise RequestError("invalid", "stream is not supported: leave it out")
+        taken = {one.name: form[one.name] for one in fields(cls) if one.name in form}
+        if "language" in taken:
+            taken["language"] = _language(taken["language"])
+        asked = cls(**taken)
         if asked.response_format not in RESPONSES:
             raise RequestError(
                 "invalid",
@@ -71,6 +95,31 @@ class Asked:
     def recognizer(self) -> str:
         """The name of the recognizer; empty for the default one."""
         return "" if self.model == DEFAULT else self.model
+
+    def threshold(self, default: float) -> float:
+        """Return the confidence below which an emotion is unsure."""
+        try:
+            found = float(self.unsure_below or default)
+        except ValueError:
+            found = math.nan
+        if not UNSURE_RANGE.low <= found <= UNSURE_RANGE.high:
+            raise RequestError(
+                "invalid",
+                f"unsure_below is {self.unsure_below[:40]!r}; allowed: {UNSURE_RANGE.low:g} to "
+                f"{UNSURE_RANGE.high:g}",
+            )
+        return found
+
+
+def _language(given: str) -> str:
+    """Return the primary subtag of a language's tag, such as en of en-US."""
+    primary, *rest = re.split("[-_]", given.strip().lower())
+    known = primary in (*ISO_639_1.split(), "english") or re.fullmatch("[a-z]{3}", primary)
+    if not known or not all(re.fullmatch("[a-z0-9]{1,8}", one) for one in rest):
+        raise RequestError(
+            "invalid", f"language is {given[:40]!r}; need a code of ISO 639, such as en or en-US"
+        )
+    return primary
 
 
 def transcription_routes(work: UploadWork) -> APIRouter:
@@ -87,19 +136,22 @@ def transcription_routes(work: UploadWork) -> APIRouter:
     async def transcribe(request: Request) -> Response:
         """Find utterances, their emotions, speakers and, with the extra [text], their words."""
 
-        async def decode_and_transcribe(client: str, body: Body) -> dict[str, Any]:
-            asked = Asked.of(body.fields)
+        async def decode_and_transcribe(client: str, body: Body) -> tuple[str, dict[str, Any]]:
+            if body.adaptation:
+                raise RequestError("invalid", "adaptation is a field of /v1/predict, not of this")
+            asked = Asked.of(dict(request.query_params) | dict(body.fields))
             recognizer = work.recognizers.for_request(
-                asked.recognizer, work.settings.unsure_below, ""
+                asked.recognizer, asked.threshold(work.settings.unsure_below), asked.emotions
             )
             telling = telling_of(asked.channels, "utterances", asked.speakers)
             async with work.sound_of(client, body.files[0].data, telling) as sound:
                 transcribing = partial(_transcribe, sound, telling, asked)
-                return await work.recognizers.run(client, recognizer, transcribing)
+                found = await work.recognizers.run(client, recognizer, transcribing)
+            return asked.response_format, found
 
-        body, found = await work.answer(request, 1, decode_and_transcribe)
+        body, (form, found) = await work.answer(request, 1, decode_and_transcribe, fields=None)
         await work.store.keep(body.files[0].data, found)
-        if body.fields.get("response_format") == "text":
+        if form == "text":
             return PlainTextResponse(found["text"] + "\n")
         return JSONResponse(found)
 
@@ -114,7 +166,7 @@ def _transcribe(
     spoken = [one for one in prediction.timeline if one.speech]
     words = None
     with suppress(MissingExtraError):
-        if asked.language.lower() in ENGLISH:
+        if asked.language in ENGLISH:
             wait = model_of(recognizer).before_window or (lambda: None)
             words = words_of(sound, spoken, wait)
     return response(prediction, spoken, words, asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from serein.serve.errors import RequestError, error_responses
 from serein.serve.recognizers import UPLOAD_RETRY_S, RecognizerPool, invalid
 from serein.serve.scheduling import FairSlots
 from serein.serve.settings import Settings
-from serein.serve.uploads import ADAPTATION, FIELD, Body, Store, read_body
+from serein.serve.uploads import ADAPTATION, FIELD, FIELDS, Body, Store, read_body
 
 Result = TypeVar("Result")
 FILE = {"type": "string", "format": "binary"}
@@ -67,13 +67,17 @@ class UploadWork:
             yield sound
 
     async def answer(
-        self, request: Request, most: int, work: Callable[[str, Body], Coroutine[Any, Any, Result]]
+        self,
+        request: Request,
+        most: int,
+        work: Callable[[str, Body], Coroutine[Any, Any, Result]],
+        fields: Collection[str] | None = FIELDS,
     ) -> tuple[Body, Result]:
-        """Read a request's body, and do its work, within the limits."""
+        """Read a request's body, with such fields (None: any), and do its work, within limits."""
         client, notes = client_of(request.scope), request.state.notes
         with self.recognizers.upload_slots.slot(client) as slot:
             async with slot.until_needed():
-                body = await read_body(request, self.settings, most)
+                body = await read_body(request, self.settings, most, fields)
             notes["bytes"] = body.size
             working = _unless_client_leaves(request, work(client, body))
             return body, await _before_deadline(self.settings, working)

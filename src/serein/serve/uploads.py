@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import unicodedata
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from serein.errors import ServiceError
+from serein.errors import ServiceError, unknown_name
 from serein.serve.errors import RequestError
 from serein.serve.settings import MEGABYTE, Settings
 
 FIELD, ADAPTATION = "file", "adaptation"
+FIELDS = (FIELD, ADAPTATION)
 MAX_NAME_LENGTH = 255
 FORM_BYTES = 64 * 1024  # what a form may add to its file
-MAX_FIELDS = 8
+MAX_FIELDS = 16
 FIELD_BYTES = 4096
 ADAPTATION_BYTES = 2**20
 logger = logging.getLogger("serein.serve")
@@ -64,15 +65,20 @@ class _InMemoryParser(MultiPartParser):
         super().on_headers_finished()
 
 
-async def read_body(request: Request, settings: Settings, most: int = 1) -> Body:
-    """Read the files of a request, at most so many."""
+async def read_body(
+    request: Request,
+    settings: Settings,
+    most: int = 1,
+    known: Collection[str] | None = FIELDS,
+) -> Body:
+    """Read the files of a request, at most so many; `known` are the fields of a form, None: any."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise RequestError(
             "unsupported_type", "the body is compressed as a whole; send it uncompressed"
         )
     if kind == "multipart/form-data":
-        body = await _read_form(request, settings, most)
+        body = await _read_form(request, settings, most, known)
     elif kind.startswith("audio/") or kind == "application/octet-stream":
         stream = _chunks(request, settings, settings.max_bytes)
         body = Body((Upload(None, b"".join([chunk async for chunk in stream])),))
@@ -87,7 +93,9 @@ async def read_body(request: Request, settings: Settings, most: int = 1) -> Body
     return body
 
 
-async def _read_form(request: Request, settings: Settings, most: int) -> Body:
+async def _read_form(
+    request: Request, settings: Settings, most: int, known: Collection[str] | None
+) -> Body:
     """Read a form."""
     stream = _chunks(request, settings, settings.max_bytes + ADAPTATION_BYTES + FORM_BYTES)
     parser = _InMemoryParser(
@@ -113,6 +121,8 @@ async def _read_form(request: Request, settings: Settings, most: int) -> Body:
         allowed = "1" if most == 1 else f"1 to {most}"
         reason = f"the form has {len(files)} files in its field {FIELD!r}; need {allowed}"
         raise RequestError("bad_request", reason)
+    for name in form if known is not None else ():
+        _check_field(name, known or ())
     texts = {name: value for name, value in form.items() if isinstance(value, str)}
     body = Body(tuple(files), adaptation, texts)
     if body.size > settings.max_bytes or len(adaptation) > ADAPTATION_BYTES:
@@ -124,6 +134,12 @@ async def _files(form: FormData, field: str) -> list[Upload]:
     """Return the files in a field of a form."""
     given = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
     return [Upload(check_name(file.filename), await file.read()) for file in given]
+
+
+def _check_field(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        reason = unknown_name("field of the form", name[:80], known)
+        raise RequestError("invalid", f"{reason}; settings are for the query: ?name=value")
 
 
 def check_name(name: str | None) -> str | None:
