@@ -254,6 +254,8 @@ def test_a_report_is_written_with_every_prediction(corpus: Corpus, tmp_path: Pat
     assert document["conditions"]["telephone"]["unchanged"] == 1
     assert document["fairness"]["gender"]["groups"][0]["name"] == "female"
     assert document["notes"] == ["40 of 64 clips, drawn with seed 0 (see --clips)"]
+    (note,) = run(corpus, clips=1).notes
+    assert note.endswith("(see --clips): 1 would not hold one of each speaker and emotion")
     with (place.parent / "stress-predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 5 * 40

@@ -281,6 +281,8 @@ def _report(
     drawn = draw_clips(available, clips, seed)
     if len(drawn) < len(available):
         some = f"{len(drawn)} of {len(available)} clips, drawn with seed {seed} (see --clips)"
+        if len(drawn) > clips:
+            some += f": {clips} would not hold one of each speaker and emotion"
         notes = (*notes, some)
     babble: Sequence[Utterance] = ()
     if any(condition.voices for condition in conditions.values()):

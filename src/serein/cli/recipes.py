@@ -230,7 +230,11 @@ def evaluate(
         typer.Option("--stress", help="Also robustness to noise, codecs, rooms …, and fairness."),
     ] = False,
     stress_clips: Annotated[
-        int, typer.Option(min=0, help="Clips drawn for --stress; 0 is all.")
+        int,
+        typer.Option(
+            min=0,
+            help="Clips drawn for --stress, one of each speaker and emotion or more; 0 is all.",
+        ),
     ] = 400,
     jobs: Jobs = None,
     engine: EngineName = "local",

@@ -41,7 +41,8 @@ def stress(
         list[str] | None, typer.Option("--merge", help="Take an emotion for another: calm=neutral.")
     ] = None,
     clips: Annotated[
-        int, typer.Option(min=0, help="Clips drawn from all speakers and emotions; 0 is all.")
+        int,
+        typer.Option(min=0, help="Clips drawn, one of each speaker and emotion or more; 0 is all."),
     ] = 400,
     conditions: Annotated[
         str | None,
