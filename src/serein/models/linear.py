@@ -9,11 +9,13 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits  # of scikit-learn
 
 from serein.errors import SettingError
 from serein.training.contract import Floats, LogProbabilityClassifier, check_weights, class_index
 
 BLOCK = 64  # rows
+THREAD_PRODUCTS = 1e8  # of a step, for a thread to gain more time than it costs
 
 
 class LinearClassifier(LogProbabilityClassifier):
@@ -155,6 +157,8 @@ def _minimise(
 
     start = np.zeros(classes * (features + 1))
     options = {"maxiter": max_iter, "gtol": tol * weight.sum(), "ftol": 1e-12}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    threads = 1 if samples * features * classes < THREAD_PRODUCTS else None
+    with threadpool_limits(threads, user_api="blas"):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     parameters = found.x.reshape(classes, features + 1)
     return parameters[:, :-1], parameters[:, -1], int(found.nit)
