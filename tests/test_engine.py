@@ -16,7 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from serein import engine as engine_module
 from serein.bulk.object_store import fetch, is_url, list_objects
 from serein.engine import each, parallel, running_on, usable_cores
-from serein.errors import AudioError, EngineError
+from serein.errors import AudioError, EngineError, SettingError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
 from serein.evaluation.search.search import candidates_of, search
@@ -119,6 +119,11 @@ def test_other_processes_write_warnings_as_this_one(monkeypatch: pytest.MonkeyPa
 def test_engines_that_cannot_be() -> None:
     with pytest.raises(EngineError, match="unknown engine 'dask'"), running_on("dask"):
         pass
+    for jobs in (0, -5):
+        with pytest.raises(SettingError, match=f"jobs is {jobs}; allowed: 1 or more, or -1"):
+            each(abs, [1], jobs=jobs)
+        with pytest.raises(SettingError, match=f"jobs is {jobs}"), running_on(jobs=jobs):
+            pass
     with pytest.raises(EngineError, match="leave --jobs out"), running_on("ray", jobs=2):
         pass
     with pytest.raises(EngineError, match="say --engine ray"), running_on(address="a:1"):

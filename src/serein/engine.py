@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from serein.errors import EngineError, MissingExtraError, unknown_name
+from serein.errors import EngineError, MissingExtraError, SettingError, unknown_name
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,6 +85,16 @@ def parallel(jobs: int = 1) -> bool:
     return engine().name == "ray" or (engine().jobs or jobs) != 1
 
 
+def check_jobs(jobs: int | None) -> int | None:
+    """Return a number of processes, -1 for all cores.
+
+    Raises: SettingError if it is 0, or less than -1.
+    """
+    if jobs is not None and jobs < 1 and jobs != -1:
+        raise SettingError(f"jobs is {jobs}; allowed: 1 or more, or -1 for all cores")
+    return jobs
+
+
 @contextmanager
 def running_on(
     name: str = "local", *, address: str | None = None, jobs: int | None = None
@@ -97,7 +107,7 @@ def running_on(
     if name == "ray" and jobs is not None:
         raise EngineError("a cluster knows how many processes it runs: leave --jobs out")
     if name == "local":
-        with _chosen(Engine(name, jobs)):
+        with _chosen(Engine(name, check_jobs(jobs))):
             yield
         return
     with _ray(address), _chosen(Engine(name)):
@@ -147,10 +157,12 @@ def each(
 
     Raises
     ------
+    SettingError
+        If `jobs` is 0, or less than -1.
     MissingExtraError
         If joblib is needed and not installed.
     """
-    jobs = engine().jobs or jobs
+    jobs = engine().jobs or check_jobs(jobs) or 1
     if engine().name == "ray":
         return _on_ray(function, items, lost)
     if lost is not None:

@@ -75,6 +75,8 @@ def test_processes_and_order_change_nothing() -> None:
     alone = FeatureExtractor(["mfcc", "f0"], cache=False).transform(files)
     together = FeatureExtractor(["mfcc", "f0"], cache=False, jobs=2).transform(files[::-1])
     np.testing.assert_array_equal(alone, together[::-1])
+    with pytest.raises(SettingError, match="jobs is 0; allowed: 1 or more, or -1"):
+        FeatureExtractor(jobs=0).fit()
 
 
 def test_the_cache_is_by_content_and_settings(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import typer
 from serein.cli.progress import progress_bar
 from serein.cli.show import echo
 from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
-from serein.errors import AudioError, RecipeError
+from serein.engine import check_jobs
+from serein.errors import AudioError, RecipeError, SettingError
 from serein.language import Language
 
 if TYPE_CHECKING:
@@ -52,8 +53,21 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Of the Ray cluster, host:port; RAY_ADDRESS if not given."),
 ]
+
+
+def checked_jobs(value: int | None) -> int | None:
+    """Check --jobs before any work."""
+    try:
+        return check_jobs(value)
+    except SettingError as error:
+        raise typer.BadParameter(f"--{error}") from error
+
+
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", help="Processes; -1 is all cores.", show_default=False)
+    int | None,
+    typer.Option(
+        "--jobs", callback=checked_jobs, help="Processes; -1 is all cores.", show_default=False
+    ),
 ]
 Provider = Annotated[
     str,

@@ -26,6 +26,7 @@ from serein.cli.options import (
     Provider,
     Threads,
     UnsureBelow,
+    checked_jobs,
     listed,
     source_of,
     within,
@@ -167,7 +168,10 @@ def predict(
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="With --out: processes; all cores if not given.")
+        int | None,
+        typer.Option(
+            callback=checked_jobs, help="With --out: processes; -1, all cores, if not given."
+        ),
     ] = None,
     engine: EngineName = "local",
     address: Address = None,
@@ -221,10 +225,13 @@ def predict(
         settings = BulkSettings(
             *(model, unsure_below, max_seconds, provider), timeline=timeline, **telling
         )
-        with running_on(engine, address=address, jobs=None if engine == "ray" else jobs):
+        if jobs == -1 and engine == "local":
+            jobs = usable_cores()
+        with running_on(engine, address=address, jobs=jobs):
             raise typer.Exit(int(predict_into(out, inputs, settings, jobs, lang)))
-    if engine != "local":
-        raise typer.BadParameter("--engine is for many recordings: add --out FILE")
+    of_many = {"--engine": engine != "local", "--jobs": jobs, "--address": address}
+    for name in (name for name, given in of_many.items() if given):
+        raise typer.BadParameter(f"{name} is for a table: add --out FILE, without --format")
     adaptation = AdaptOptions(adapt, same_speaker, adapt_from, adapt_save)
     limits = Limits(max_s=max_seconds)
     voice = load(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serein.audio.frames import Array
+from serein.engine import check_jobs
 from serein.errors import MissingExtraError, SereinError, renamed
 from serein.features.functionals import DEFAULT_FUNCTIONALS
 from serein.features.measurement import Measures, Recording
@@ -88,9 +89,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         SettingError
-            If a feature set is unknown, named twice or has no series.
+            If a feature set is unknown, named twice or has no series, or `jobs` is no number of
+            processes.
         """
         del X, y
+        check_jobs(self.jobs)
         self._measures().check()
         return self
 

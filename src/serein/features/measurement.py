@@ -73,7 +73,9 @@ class Measures:
         """
         entries = list(recordings)
         work = partial(_measured, measures=self.check(), folder=self._folder(cache))
-        for number, row in enumerate(each(work, entries, jobs=jobs or 1), start=1):
+        for number, row in enumerate(
+            each(work, entries, jobs=1 if jobs is None else jobs), start=1
+        ):
             if progress:
                 progress(number, len(entries))
             yield row
