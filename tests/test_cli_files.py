@@ -165,6 +165,13 @@ def test_no_command_writes_over_what_it_reads(tmp_path: Path, command: str) -> N
 NAMES = ("Gr\udcfcn", "line\nbreak", "\x1b[31mred", "right\u202eleft")
 
 
+@pytest.mark.parametrize("command", ["predict", "features"])
+def test_an_address_is_named_as_one(tmp_path: Path, command: str) -> None:
+    out = ["--out", str(tmp_path / "t.csv")] if command == "features" else []
+    done = CliRunner().invoke(app, [command, "https://example.org/a.wav", *out])
+    assert "https://example.org/a.wav: is an address" in done.stderr
+
+
 @pytest.mark.parametrize("form", ["eaf", "csv", "vtt"])
 def test_a_format_on_standard_output_is_the_file(tmp_path: Path, form: str) -> None:
     named = tmp_path / "zero\u200bwidth.flac"

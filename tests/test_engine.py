@@ -14,12 +14,13 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from serein import engine as engine_module
-from serein.bulk.object_store import fetch, is_url, list_objects
+from serein.bulk.object_store import fetch, list_objects
 from serein.engine import each, parallel, running_on, usable_cores
 from serein.errors import AudioError, EngineError, SettingError
 from serein.evaluation.cross_validation import cross_validate
 from serein.evaluation.protocol import leave_one_speaker_out
 from serein.evaluation.search.search import candidates_of, search
+from serein.recordings import is_url
 
 
 def process_and_square(number: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from errno import ELOOP, ENOENT
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from serein.errors import AudioError, reason_of
 
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 ANNEX = "is a git-annex pointer, not the recording: fetch it with: git annex get ."
 TARGET_BYTES = 100  # of a link, that its pointer begins in
 OTHER_CONTENT = (  # first bytes -> what it is, and what to do
@@ -96,10 +98,21 @@ def recordings(entry: str | Path) -> list[Path]:
     return list_recordings(entry).files
 
 
+def is_url(entry: str) -> bool:
+    """Tell an object's URL from a path."""
+    return URL.match(entry) is not None
+
+
 def list_recordings(entry: str | Path) -> Listing:
     """List the recordings of a folder, and what is not read; a file is a list of itself."""
     if not str(entry):
         raise AudioError("the path is empty: name a recording, or a folder of them", to_try="ls")
+    if is_url(str(entry)):
+        raise AudioError(
+            f"{entry}: is an address: `serein predict --out TABLE` alone reads these; else download "
+            "it first",
+            to_try=f"serein predict {shlex.quote(str(entry))} --out predictions.csv",
+        )
     entry = Path(entry)
     try:
         is_folder = entry.is_dir()

@@ -6,15 +6,12 @@ Needs fsspec, from the extra [scale], and the package for the store, such as s3f
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from serein.errors import AudioError, MissingExtraError, SereinError
 from serein.recordings import ALL_EXTENSIONS
-
-URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class Fetched(io.BytesIO):
@@ -25,11 +22,6 @@ class Fetched(io.BytesIO):
         self.name = url
 
 
-def is_url(entry: str) -> bool:
-    """Tell an object's URL from a path."""
-    return URL.match(entry) is not None
-
-
 def list_objects(url: str) -> list[str]:
     """Take an object as it is, and a prefix as the recordings below it."""
     with _store(url) as (store, path):
@@ -38,7 +30,9 @@ def list_objects(url: str) -> list[str]:
         below = [store.unstrip_protocol(name) for name in store.find(path)]
     found = sorted(name for name in below if name.lower().endswith(ALL_EXTENSIONS))
     if not found:
-        raise AudioError(f"{url}: no recording there; looked for {', '.join(ALL_EXTENSIONS)}")
+        raise AudioError(
+            f"{url}: no recording there, or it cannot be reached; looked for {', '.join(ALL_EXTENSIONS)}"
+        )
     return found
 
 

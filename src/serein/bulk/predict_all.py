@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serein.bulk.journal import Journal
-from serein.bulk.object_store import fetch, is_url
+from serein.bulk.object_store import fetch
 from serein.defaults import DEFAULT_LIMITS, DEFAULT_PROVIDER, DEFAULT_UNSURE_BELOW, Limits
 from serein.engine import each
 from serein.errors import ResultsError, SereinError
@@ -24,6 +24,7 @@ from serein.inference.multimodal import MultimodalRecognizer
 from serein.inference.prediction import Prediction, Segment
 from serein.inference.speakers import Speakers
 from serein.language import Language, error_text
+from serein.recordings import is_url
 from serein.tables import check_table, write_table
 
 Row = Mapping[str, Any]

@@ -469,8 +469,8 @@ def _told(rows: Iterable[Mapping[str, Any]], lang: Language) -> Iterator[Mapping
 
 def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str, Any]], bool]:
     """List all recordings, each once, and rows of what is not read; print what is wrong."""
-    from serein.bulk.object_store import is_url, list_objects
-    from serein.recordings import list_recordings
+    from serein.bulk.object_store import list_objects
+    from serein.recordings import is_url, list_recordings
 
     found: dict[str, None] = {}
     not_read: dict[str, dict[str, Any]] = {}

@@ -107,9 +107,13 @@ class Lines:
                 self._print(segment, [name, times, lane_name(segment, count, zh)])
             return
         known = adaptation_text(prediction.utterances_known, lang)
-        for whole in prediction.lanes or (prediction,):
+        lanes: Sequence[Prediction | Lane] = prediction.lanes or (prediction,)
+        for whole in lanes:
             seconds = whole.speech_s if isinstance(whole, Lane) else prediction.duration
-            self._print(whole, [name, lane_name(whole, count, zh)], f"({seconds:.1f} s)", known)
+            own = known if len(lanes) == 1 else ""  # the count is of all lanes
+            self._print(whole, [name, lane_name(whole, count, zh)], f"({seconds:.1f} s)", own)
+        if known and len(lanes) > 1:
+            echo(f"{name}   {known}")
 
     def close(self) -> None:
         """Nothing is left."""
