@@ -109,8 +109,7 @@ def list_recordings(entry: str | Path) -> Listing:
         raise AudioError("the path is empty: name a recording, or a folder of them", to_try="ls")
     if is_url(str(entry)):
         raise AudioError(
-            f"{entry}: is an address: `serein predict --out TABLE` alone reads these; else download "
-            "it first",
+            f"{entry}: is an address, which predict --out TABLE alone reads: download it first",
             to_try=f"serein predict {shlex.quote(str(entry))} --out predictions.csv",
         )
     entry = Path(entry)

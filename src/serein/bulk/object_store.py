@@ -31,7 +31,8 @@ def list_objects(url: str) -> list[str]:
     found = sorted(name for name in below if name.lower().endswith(ALL_EXTENSIONS))
     if not found:
         raise AudioError(
-            f"{url}: no recording there, or it cannot be reached; looked for {', '.join(ALL_EXTENSIONS)}"
+            f"{url}: no recording there, or it cannot be reached; looked for "
+            f"{', '.join(ALL_EXTENSIONS)}"
         )
     return found
 
