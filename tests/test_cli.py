@@ -408,6 +408,9 @@ def test_a_folder_has_a_file_a_recording(call: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run("predict", call, other, "--format", "eaf", "--out", out)
     assert done.stdout == f"2 written: {out}\n"
+    assert f"{other}: written as call-2.eaf" in done.stderr
     assert sorted(file.name for file in out.iterdir()) == ["call-2.eaf", "call.eaf"]
+    run("predict", call, other, "--format", "rttm", "--out", out)
+    assert (out / "call-2.rttm").read_text().startswith("SPEAKER call-2 1 ")
     run("predict", call, other, "--format", "audformat", "--out", tmp_path / "db")
     assert {file.name for file in (tmp_path / "db").iterdir()} == {"db.yaml", "db.segments.csv"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -165,13 +166,17 @@ class FormatOutput:
             self._all.append(prediction)
             return
         chosen = FORMATS[self._form]
-        content = chosen.write(prediction, self._chinese)
         if self._folder is None:
-            print_file(content)
+            print_file(chosen.write(prediction, self._chinese))
             return
         stem = writable_name(Path(prediction.file or "recording").stem)
         name = self._free_name(stem, chosen.suffix)
-        write_whole(self._folder / name, content)
+        if name != f"{stem}{chosen.suffix}":
+            told = translated("{}: written as {}", self._lang)
+            echo(f"serein: {told.format(prediction.file, name)}", err=True)
+        if self._form is Form.rttm:  # its lines name the recording by one word, not by its path
+            prediction = replace(prediction, file=name)
+        write_whole(self._folder / name, chosen.write(prediction, self._chinese))
 
     def close(self) -> None:
         """Write what is of all recordings, and say where all is."""
