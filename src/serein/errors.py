@@ -76,10 +76,15 @@ class AudioError(SereinError, ValueError):
     to_try = "ffmpeg -i RECORDING -ac 1 -ar 16000 recording.wav"
 
 
+def in_pieces(max_s: float) -> str:
+    """Return the command that cuts a recording into pieces, none longer than is read."""
+    return f"ffmpeg -i RECORDING -f segment -segment_time {min(600, max_s):g} part-%03d.wav"
+
+
 class TooLongError(AudioError):
     """A recording that lasts longer than is read."""
 
-    to_try = "ffmpeg -i RECORDING -f segment -segment_time 600 part-%03d.wav"
+    to_try = in_pieces(inf)
 
 
 class FormatError(AudioError):

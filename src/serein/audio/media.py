@@ -28,7 +28,14 @@ from serein.audio.container import (
 from serein.audio.read import Signal, check_layout, collect
 from serein.audio.source import RETRY, Source, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, FormatError, MissingExtraError, VideoError, reason_of
+from serein.errors import (
+    AudioError,
+    FormatError,
+    MissingExtraError,
+    VideoError,
+    in_pieces,
+    reason_of,
+)
 
 VideoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Formats = Mapping[tuple[int, bytes], str]
@@ -266,7 +273,8 @@ def _check_duration(video: OpenVideo, limits: Limits) -> None:
     if video.duration_s > limits.max_s + TOLERANCE_S:
         raise VideoError(
             f"{video.name}: lasts {video.duration_s:.1f} s; at most {limits.max_s:g} s are read: "
-            "cut it into pieces, or raise max_s in the limits"
+            "cut it into pieces, or raise max_s in the limits",
+            to_try=in_pieces(limits.max_s),
         )
 
 
