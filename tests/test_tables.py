@@ -29,8 +29,9 @@ KINDS = {"file": str, "time_s": float} | dict.fromkeys(COLUMNS, np.float32)
 BLOCKS = [KEYS | dict(zip(COLUMNS, VALUES.T, strict=True))]
 
 
-def test_csv(tmp_path: Path) -> None:
-    with write_table(tmp_path / "x.csv", KINDS, BLOCKS).open(newline="") as file:
+@pytest.mark.parametrize("name", ["x.csv", "X.CSV"])
+def test_csv(tmp_path: Path, name: str) -> None:
+    with write_table(tmp_path / name, KINDS, BLOCKS).open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["file", "time_s", "f0_hz", "voicing"]
     assert [row[0] for row in rows] == KEYS["file"]

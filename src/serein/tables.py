@@ -40,12 +40,12 @@ def check_table(target: str | Path, formats: Iterable[str] | None = None) -> Pat
     """Check that a table can be written under a name, before the work is done."""
     target, known = Path(target), list(WRITERS if formats is None else formats)
     check_output(target)
-    if target.suffix not in known:
+    if target.suffix.lower() not in known:
         raise ResultsError(f"{target}: {unknown_name('format', target.suffix, known)}")
     if not target.absolute().parent.is_dir():
         raise ResultsError(f"{target}: there is no folder {target.parent}; make it first")
     check_writable(target.parent)
-    if target.suffix == ".parquet":
+    if target.suffix.lower() == ".parquet":
         _pyarrow()
     return target
 
@@ -54,7 +54,7 @@ def write_table(target: str | Path, kinds: Kinds, blocks: Iterable[Block]) -> Pa
     """Write blocks of rows, one after the other."""
     target = check_table(target)
     with _unfinished(target) as file:
-        WRITERS[target.suffix](file, kinds, blocks)
+        WRITERS[target.suffix.lower()](file, kinds, blocks)
     return target
 
 
