@@ -226,6 +226,8 @@ def test_tabs_are_as_good_as_commas(pitched: Path, clips: Path, tmp_path: Path) 
 def test_a_model_is_not_written_over_itself(pitched: Path, clips: Path) -> None:
     with pytest.raises(BundleError, match="is the model itself"):
         personalise(files(clips, 0), ["anger", "x", "sad"], pitched, model=pitched)
+    with pytest.raises(BundleError, match=r"mine\.zip names a zip file, and the bundle is written"):
+        personalise(files(clips, 0), ["anger", "x", "sad"], "mine.zip", model=pitched)
 
 
 @pytest.mark.parametrize(

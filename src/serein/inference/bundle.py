@@ -23,6 +23,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import struct
 import zipfile
@@ -133,6 +134,12 @@ def read_bundle(place: str | Path) -> Bundle:
 
 def check_bundle_folder(folder: Path) -> None:
     """Check that a bundle can be written as a folder, before the work is done."""
+    if folder.suffix.lower() == ".zip":
+        raise BundleError(
+            f"{folder} names a zip file, and the bundle is written as a folder: leave .zip out; "
+            "serein export makes a zip of it",
+            to_try=f"serein COMMAND … --out {shlex.quote(str(folder.with_suffix('')))}",
+        )
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     odd = sorted(name for name in there - {*MAX_SIZES} if not name.endswith(UNFINISHED))
     if odd:
