@@ -189,6 +189,15 @@ def test_annotations_win_over_predictions(tmp_path: Path) -> None:
 
 
 def test_names_for_one_recording_alone_are_told_from_those_of_people() -> None:
-    alone = ["1", "speaker 2", "SPEAKER_00", "left", "right speaker 1", "声道 3", "voice"]
+    alone = [
+        "1",
+        "speaker 2",
+        "SPEAKER_00",
+        "left",
+        "right speaker 1",
+        "channel 1 speaker 2",
+        "声道 3",
+        "voice",
+    ]
     people = ["S01", "Ses01F", "Ann", "03a", "speaker Ann", "lefty"]
     assert [name for name in alone + people if NUMBERED.fullmatch(name)] == alone

@@ -219,6 +219,24 @@ def test_a_cut_recording_is_not_converted(browser: Any, service: Any, tmp_path: 
         visitor.ignore_complaints("422")
 
 
+def test_a_narrow_page_says_why_a_file_failed(browser: Any, service: Any, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.wav"
+    notes.write_text("this is no sound")
+    with visiting(browser, service.url, width=390) as visitor:
+        page = visitor.page
+        visitor.give(notes, GERMAN)
+        visitor.wait_opened(GERMAN.name)
+        assert page.is_visible("#list .failed .detail")
+        why = page.locator("#list .failed").bounding_box()
+        row = page.locator("#list .job:nth-child(2)").bounding_box()
+        assert why["height"] > 60
+        assert row["y"] == pytest.approx(why["y"] + why["height"], abs=1)
+        for part in ("#list .failed .col-progress", "#heads .col-confidence"):
+            scrolled, seen = page.eval_on_selector(part, "(e) => [e.scrollWidth, e.clientWidth]")
+            assert scrolled <= seen, part
+        visitor.ignore_complaints("422")
+
+
 def test_what_the_browser_cannot_play_is_still_predicted(browser: Any, service: Any) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.page.route("**/v1/predict?*", answering({"json": made_prediction()}))

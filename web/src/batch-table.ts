@@ -68,7 +68,9 @@ export class BatchTable {
   /** Draw a recording's row again, if it is in view. */
   update(job: Job): void {
     const row = this.drawn.get(job);
-    if (row) this.fill(row, job);
+    if (!row) return;
+    this.fill(row, job);
+    this.fit(this.jobs.indexOf(job), row, job);
   }
 
   /** Bring a recording into view. */
@@ -125,6 +127,7 @@ export class BatchTable {
       this.drawn.delete(job);
     }
     this.list.style.height = `${this.virtual.getTotalSize()}px`;
+    const rows: [number, HTMLElement, Job][] = [];
     items.forEach(({ index, start }, place) => {
       const job = this.jobs[index];
       if (!job) return;
@@ -136,7 +139,15 @@ export class BatchTable {
       if (this.list.children[place] !== row) {
         this.list.insertBefore(row, this.list.children[place] ?? null);
       }
+      rows.push([index, row, job]);
     });
+    for (const row of rows) this.fit(...row);
+  }
+
+  /** Give a row the height that it takes: on a narrow screen, why a recording failed has lines. */
+  private fit(index: number, row: HTMLElement, job: Job): void {
+    const height = job.state.kind === "failed" ? row.offsetHeight : ROW_PX;
+    if (index >= 0 && this.jobs[index] === job) this.virtual.resizeItem(index, height || ROW_PX);
   }
 
   /** Fill a row; a focus inside it is kept. */

@@ -40,7 +40,11 @@ export function chooseLanguage(next: Language): void {
 }
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return TABLES[current][key].replace(/\{(\w+)\}/g, (_, name: string) => `${values[name] ?? ""}`);
+  return TABLES[current][key]
+    .replace(/\{(\w+)\|([^|}]*)\|([^|}]*)\}/g, (_, name: string, one: string, more: string) =>
+      Number(values[name]) === 1 ? one : more,
+    )
+    .replace(/\{(\w+)\}/g, (_, name: string) => `${values[name] ?? ""}`);
 }
 
 /** Several names, as the language lists them. */

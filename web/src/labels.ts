@@ -26,11 +26,17 @@ export function labelsCsv(jobs: readonly Job[]): string {
 export function segmentLabelsCsv(jobs: readonly Job[]): string {
   const rows = jobs.flatMap((job) =>
     job.review.segments.map(({ start, end, emotion, channel, speaker }) => [
-      ...[fileOf(job), start, end, emotion, speakerOf(job) || (speaker ?? channel ?? "")],
-      job.review.note,
+      ...[fileOf(job), start, end, emotion, speakerOf(job) || voiceOf(channel, speaker)],
+      ...[voiceOf(channel, speaker), job.review.note],
     ]),
   );
-  return csv([["file", "start", "end", "emotion", "speaker", "note"], ...rows]);
+  return csv([["file", "start", "end", "emotion", "speaker", "voice", "note"], ...rows]);
+}
+
+/** Who speaks, where several were told apart; speakers are counted in each channel. */
+function voiceOf(channel?: number, speaker?: number): string {
+  const names = [channel ? `channel ${channel}` : "", speaker ? `speaker ${speaker}` : ""];
+  return names.filter(Boolean).join(" ");
 }
 
 function predicted(job: Job): Cell[] {

@@ -14,7 +14,7 @@ import { openedOf, segmentsOf, type Opened } from "./opened";
 import { frequencies, Player, SPECTROGRAM_UP_TO_S, type Shown } from "./player";
 import { drawPrediction } from "./prediction";
 import { bindSaveButtons } from "./save-files";
-import { segmentAt, type Segment } from "./segments";
+import { segmentAt, spokenAt, type Segment } from "./segments";
 import { markRow, segmentTable } from "./table";
 import { currentPalette, onRedraw, reducedMotion } from "./theme";
 import { drawTimes } from "./time-axis";
@@ -99,9 +99,9 @@ export class RecordingView {
     this.wave.replaceChildren();
   }
 
-  /** The segment at the position, of the voice that is shown. */
+  /** The segment with speech at the position, of the voice that is shown. */
   get segmentHere(): Segment | undefined {
-    return this.opened ? segmentAt(this.opened.segments, this.player?.time ?? 0) : undefined;
+    return this.opened ? spokenAt(this.opened.segments, this.player?.time ?? 0) : undefined;
   }
 
   get time(): number {

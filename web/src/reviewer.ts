@@ -4,9 +4,9 @@ import type { Prediction } from "./api";
 import { byId, h } from "./dom";
 import { EMOTIONS } from "./emotions";
 import { clock } from "./format";
-import { emotionName, t } from "./i18n";
+import { emotionName, listed, t, voiceName } from "./i18n";
 import type { Job } from "./jobs";
-import { labelled, labelOf, type Review } from "./review";
+import { labelled, labelOf, type Review, type Span } from "./review";
 import type { Segment } from "./segments";
 import { dot } from "./table";
 import { onRedraw } from "./theme";
@@ -15,7 +15,7 @@ export interface ReviewEvents {
   onChange: (job: Job) => void;
   /** Open the recording that is so many rows on. */
   onStep: (step: 1 | -1) => void;
-  /** The segment at the position of the open recording. */
+  /** The segment with speech at the position of the open recording. */
   segmentHere: () => Segment | undefined;
   /** The emotions of a model that the service has. */
   labelsOf: (model: string) => readonly string[] | undefined;
@@ -71,8 +71,7 @@ export class Reviewer {
   /** Name the segment at the position, which has moved. */
   moved(): void {
     const here = this.on.segmentHere();
-    const words = here && { start: clock(here.start), end: clock(here.end) };
-    byId("review-segment-words").textContent = words ? t("reviewSegment", words) : "";
+    byId("review-segment-words").textContent = here ? segmentName(here) : "";
     if (this.ofSegment.checked) this.drawPressed();
   }
 
@@ -81,8 +80,8 @@ export class Reviewer {
   }
 
   private say(emotion: string): void {
-    if (!emotion) return;
     const { span } = this;
+    if (!emotion || (this.ofSegment.checked && !span)) return;
     this.write((job) => (job.review = labelled(job.review, emotion, span)));
   }
 
@@ -171,13 +170,7 @@ export class Reviewer {
 
   private corrections(job: Job): HTMLElement[] {
     return job.review.segments.map((one) => {
-      const words = { start: clock(one.start), end: clock(one.end) };
-      return h(
-        "li",
-        {},
-        dot(one.emotion),
-        `${t("reviewSegment", words)}: ${emotionName(one.emotion)}`,
-      );
+      return h("li", {}, dot(one.emotion), `${segmentName(one)}: ${emotionName(one.emotion)}`);
     });
   }
 
@@ -200,4 +193,11 @@ export class Reviewer {
     event.preventDefault();
     action();
   }
+}
+
+/** The times of a segment, and its channel or speaker where they were told apart. */
+function segmentName(one: Span): string {
+  const times = t("reviewSegment", { start: clock(one.start), end: clock(one.end) });
+  const voice = voiceName(one);
+  return voice ? listed([times, voice]) : times;
 }

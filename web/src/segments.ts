@@ -81,6 +81,16 @@ export function segmentAt<T extends Segment>(segments: readonly T[], time: numbe
   return segments[low];
 }
 
+/** The segment with speech at a moment, or else the nearest one. */
+export function spokenAt<T extends Segment>(segments: readonly T[], time: number): T | undefined {
+  const spoken = segments.filter(({ emotion }) => emotion !== null);
+  const off = ({ start, end }: T): number => Math.max(start - time, time - end, 0);
+  return spoken.reduce<T | undefined>(
+    (best, one) => (best && off(best) < off(one) ? best : one),
+    undefined,
+  );
+}
+
 /** Emotions in the order of their probability, the likeliest first. */
 export function ranked(probabilities: Record<string, number>): [string, number][] {
   return Object.entries(probabilities).sort(([, left], [, right]) => right - left);

@@ -42,5 +42,8 @@ test("labels are saved as serein reads them, and as no spreadsheet calculates th
     "",
   ]);
   jobs[1]!.review = labelled(NOTHING_SAID, "calm", second);
-  expect(segmentLabelsCsv(jobs).split("\r\n").slice(1)).toEqual(["x/b.wav,1.5,3,calm,,", ""]);
+  expect(segmentLabelsCsv(jobs).split("\r\n").slice(1)).toEqual(["x/b.wav,1.5,3,calm,,,", ""]);
+  jobs[1]!.review = labelled(NOTHING_SAID, "calm", { ...second!, channel: 1, speaker: 2 });
+  const voice = "channel 1 speaker 2";
+  expect(segmentLabelsCsv(jobs)).toContain(`x/b.wav,1.5,3,calm,${voice},${voice},`);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { coarse, inRange, merged, ranked, segmentAt } from "../src/segments";
+import { coarse, inRange, merged, ranked, segmentAt, spokenAt } from "../src/segments";
 import { said } from "./made";
 
 test("neighbours of the same emotion are one segment, with means weighted by duration", () => {
@@ -84,4 +84,11 @@ test("the likeliest emotion comes first", () => {
     "fear",
     "calm",
   ]);
+});
+
+test("silence is no segment to label: the nearest with speech is", () => {
+  const segments = [said(0, 0.01, null), said(0.01, 2, "fear"), said(2, 9, null), said(9, 12, "joy")];
+  const at = (time: number) => spokenAt(segments, time)?.emotion;
+  expect([0, 1, 4, 8, 20].map(at)).toEqual(["fear", "fear", "fear", "joy", "joy"]);
+  expect(spokenAt([said(0, 1, null)], 0)).toBeUndefined();
 });

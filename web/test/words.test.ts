@@ -1,7 +1,10 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+
+vi.hoisted(() => Object.assign(globalThis, { matchMedia: () => ({ matches: false }) })); // no browser
 
 import html from "../index.html?raw";
 import { colourOf, dashOf, EMOTIONS } from "../src/emotions";
+import { t } from "../src/i18n";
 import { en } from "../src/words/en";
 import { inChinese } from "../src/words/model-facts";
 import { zh } from "../src/words/zh";
@@ -26,6 +29,13 @@ test("both languages have the same words, with the same blanks to fill", () => {
     expect(blanks(zh[key as keyof typeof en]), key).toEqual(blanks(text));
     expect(text, key).not.toBe("");
   }
+});
+
+test("one is told from several", () => {
+  expect(t("removed", { count: 1 })).toBe("1 recording removed.");
+  expect(t("removed", { count: 2 })).toBe("2 recordings removed.");
+  const plural = /\{(\w+)\} (?:recordings|speakers|utterances|segments)\b/;
+  expect(Object.values(en).filter((text) => plural.test(text))).toEqual([]);
 });
 
 test("what the bundles say of themselves is in Chinese too", () => {

@@ -25,7 +25,7 @@ from serein.tables import make_folder, write_rows, write_whole
 TABLE = "corpus.csv"
 HEADER = ("file", "emotion", "speaker", "recording")
 NUMBERED = re.compile(  # names for one recording alone
-    r"(?:(?:left|right|channel|speaker|spk|左声道|右声道|声道|说话人)[ _-]*)*\d*|voice|声音", re.I
+    r"(?:(?:left|right|channel|speaker|spk|左声道|右声道|声道|说话人)[ _\d-]*)*\d*|voice|声音", re.I
 )
 
 

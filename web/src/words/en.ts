@@ -1,4 +1,4 @@
-/** All texts of the page, in English. `{name}` is filled in. */
+/** All texts of the page, in English. `{name}` is filled in, `{count|one|more}` by the number. */
 export const en = {
   title: "serein: what a listener would hear in a voice",
   skip: "Skip to the content",
@@ -70,7 +70,7 @@ export const en = {
   lengthSeconds: "Length (s)",
   showAll: "Show all",
   noneFound: "No recording is like this.",
-  sumRecordings: "{count} recordings, {time}",
+  sumRecordings: "{count} {count|recording|recordings}, {time}",
   sumConfidence: "mean confidence {value}",
   sumUnsure: "{count} unsure",
   sumSilent: "{count} without speech",
@@ -84,8 +84,8 @@ export const en = {
   compareNote:
     "Share of the time of speech, as predicted, with 95 % intervals: a bootstrap over speakers where a table names them, else over recordings; none below five of these.",
   group: "Group",
-  groupUnits: "{recordings} of {units} speakers",
-  tableRead: "{name}: names {count} recordings; it has {columns}.",
+  groupUnits: "{recordings} of {units} {units|speaker|speakers}",
+  tableRead: "{name}: names {count} {count|recording|recordings}; it has {columns}.",
   tableNoFile: "{name}: no column names the recordings; need file, path or name.",
   adaptAll: "Adapt to these recordings",
   adaptOne: "One speaker",
@@ -94,9 +94,9 @@ export const en = {
   adaptOneNote:
     "Takes away what is particular to the one voice of all recordings; needs no labels, but several emotions.",
   adaptAllNot: "This model cannot adapt to recordings.",
-  adaptedOn: "Adapted on {count} recordings.",
+  adaptedOn: "Adapted on {count} {count|recording|recordings}.",
   adaptedNothing:
-    "{count} recordings are too few, or hold a single emotion: predictions hardly change.",
+    "{count} {count|recording is|recordings are} too few, or {count|holds|hold} a single emotion: predictions hardly change.",
   cancelAll: "Cancel",
   exportAll: "Save …",
   saveAll: "Recordings (CSV)",
@@ -106,7 +106,7 @@ export const en = {
     "Recordings that a reviewer labelled. serein corpus, evaluate and personalise read it beside the recordings; the first two need the speakers.",
   saveSegmentLabels: "Labels of segments (CSV)",
   saveSegmentLabelsNote: "For serein corpus --cut, which cuts the recordings at them.",
-  removed: "{count} recordings removed.",
+  removed: "{count} {count|recording|recordings} removed.",
   saveSegments: "Segments (CSV)",
   saveSegmentsNote: "A row for each segment with speech; labels of the reviewer come first.",
   saveBatchJson: "Everything (JSON)",
@@ -127,9 +127,9 @@ export const en = {
   saveProjectSound: "Project with the recordings",
   saveProjectSoundNote: "The same, with the sound inside.",
   exportFailed: "This could not be saved: {reason}",
-  projectOpened: "{name}: {count} recordings.",
+  projectOpened: "{name}: {count} {count|recording|recordings}.",
   projectOpenedWithout:
-    "{name}: {count} recordings, {without} without sound: drop these to hear them and to run them again.",
+    "{name}: {count} {count|recording|recordings}, {without} without sound: drop {without|it|these} to hear {without|it|them} and to run {without|it|them} again.",
   projectBad: "{name} is no project that this page can open ({reason}).",
   copyLink: "Link",
   copyLinkLabel: "Copy a link to this moment",
@@ -217,7 +217,7 @@ export const en = {
   smoothing: "Smoothing",
   leastLength: "Shortest segment",
   seconds: "{value} s",
-  adaptedBy: "Adapted with {count} utterances.",
+  adaptedBy: "Adapted with {count} {count|utterance|utterances}.",
   factsOf: "{time} · model {model}",
   probabilities: "All emotions",
   probabilitiesTable: "Probability of each emotion, in the whole recording",
@@ -296,7 +296,7 @@ export const en = {
   reconnect: "Connect again",
   liveCut: "Not connected; the recording goes on",
   liveUtterance: "utterance {start} – {end}",
-  liveSummary: "{count} utterances, {time} of speech",
+  liveSummary: "{count} {count|utterance|utterances}, {time} of speech",
   liveSave: "Save what was recorded",
   liveWav: "Sound (WAV)",
   liveTooLong:
