@@ -185,6 +185,18 @@ def test_a_recording_over_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "to_type"),
+    [
+        (["corpus", "nope.csv", "."], "try: ls ."),
+        (["corpus", "emodb", "samples"], "try: serein corpus --help"),
+        (["explain", "samples/silence.flac"], "try: serein plot RECORDING"),
+    ],
+)
+def test_what_to_try_is_not_what_failed(arguments: list[str], to_type: str) -> None:
+    assert run(*arguments, status=2).stderr.splitlines()[-1] == to_type
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["predict"], "Missing argument"),

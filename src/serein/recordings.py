@@ -132,7 +132,10 @@ def list_recordings(entry: str | Path) -> Listing:
 def find_recordings(folder: Path) -> list[Path]:
     """List the recordings in a folder and its sub-folders, all of which have to be readable."""
     if not folder.is_dir():
-        raise AudioError(f"{folder} is not a folder: give the one that holds the recordings")
+        raise AudioError(
+            f"{folder} is not a folder: give the one that holds the recordings",
+            to_try=f"ls {shlex.quote(str(folder.absolute().parent))}",
+        )
     found = _walk(folder)
     for entry in found.not_read:
         if entry.kind in (FOLDER, FILE):

@@ -279,7 +279,10 @@ def _predicted(
         check_name("emotion", emotion, recognizer.labels)
     prediction = recognizer.predict(signal, rate=RATE_HZ)
     if not prediction.speech:
-        raise AudioError("no speech in this recording: there is nothing to explain")
+        raise AudioError(
+            "no speech in this recording: there is nothing to explain",
+            to_try="serein plot RECORDING",
+        )
     return prediction, emotion or str(prediction.likeliest)
 
 

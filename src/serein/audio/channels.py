@@ -68,7 +68,10 @@ def check_there(taken: Taken, count: int, name: str) -> None:
     """Refuse a channel that a recording does not have."""
     if isinstance(taken, int) and taken > count:
         there = "1 channel" if count == 1 else f"{count} channels"
-        raise AudioError(f"{name}: has {there}: there is no channel {taken}")
+        raise AudioError(
+            f"{name}: has {there}: there is no channel {taken}",
+            to_try="serein COMMAND RECORDING --channels each",
+        )
 
 
 class Relation:

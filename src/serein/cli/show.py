@@ -55,7 +55,9 @@ def print_what_to_try() -> None:
     """Print what to type after the errors that were printed, each command once."""
     named = "".join(word for word in sys.argv[1:2] if re.fullmatch(r"[a-z]+(-[a-z]+)*", word))
     for command, lang in TO_TRY.items():
-        line = " ".join(command.replace("COMMAND", named).split())
+        failed = re.fullmatch(f"serein {named}( [A-Z]+)*", command)  # just now
+        typed = SereinError.to_try if failed else command
+        line = " ".join(typed.replace("COMMAND", named).split())
         echo(translated("try: {}", lang).format(line), err=True)
     TO_TRY.clear()
 

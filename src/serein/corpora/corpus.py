@@ -485,7 +485,10 @@ def _csv_text(path: Path, needed: Sequence[str]) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise CorpusError(f"cannot read the table {path}: {error.strerror}") from error
+        near = path if path.exists() else path.parent
+        raise CorpusError(
+            f"cannot read the table {path}: {error.strerror}", to_try=f"ls {shlex.quote(str(near))}"
+        ) from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     if not text.strip():
