@@ -462,6 +462,8 @@ def test_the_name_of_a_corpus_is_no_path(write_csv):
         ("file,emotion,speaker\n", r"has a header but no rows"),
         ("file,emotion\n1.wav,sad\n", r"has no column 'speaker'; it has: file, emotion"),
         ("name\n", r"has no column 'file'; it has: name"),
+        ("x" * 600 + "\n", r"has no column 'file'; it has: x{500} …$"),
+        (b"file\0\0\n", r"is no text, but binary: save it as a CSV table in UTF-8$"),
         ("file,emotion,speaker\n1.wav,sad,\n", r"line 2: speaker is blank: name each person"),
         ("file,emotion,speaker\n1.wav,sad\n", r"line 2: speaker is blank"),
         ("file,emotion,speaker\n,sad,ann\n", r"line 2: file is blank"),

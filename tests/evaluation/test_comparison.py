@@ -79,7 +79,7 @@ def test_what_cannot_be_compared_is_refused():
         compare(result, result, score="uars")
     with pytest.raises(ProtocolError, match="other labels: a, b, c and a, b, d"):
         compare(result, replace(result, labels=("a", "b", "d")))
-    with pytest.raises(ProtocolError, match=r"1 clips are in one result only, 0\.wav for one"):
+    with pytest.raises(ProtocolError, match=r"1 clip in one result only, 0\.wav for one"):
         compare(result, result.subset(np.arange(1, len(result.truth))))
     with pytest.raises(ProtocolError, match="not about the same clips"):
         compare(result, replace(result, truth=(result.truth + 1) % 3))

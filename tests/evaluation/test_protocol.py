@@ -141,7 +141,7 @@ def test_a_rare_stratum_is_no_error():
     [
         ("aabbcc", 4, "4 folds of 3 speakers; allowed: 2 to 3 folds"),
         ("aabbcc", 1, "1 folds of 3 speakers; allowed: 2 to 3 folds"),
-        ("aaaa", 2, "2 folds of 1 speakers"),
+        ("aaaa", 2, "2 folds of 1 speaker; give 2 speakers or more"),
         ("abc", 3, "3 folds cannot be made"),
     ],
 )

@@ -468,7 +468,7 @@ def test_settings_that_are_refused(changed: dict[str, Any], error: type[Exceptio
     [
         ({"y": np.zeros(240)}, ValueError, r"y has 1 class \(0.0\); a search needs samples of"),
         ({"y": np.arange(240) == 0}, ProtocolError, "of which its training part has no clip"),
-        ({"groups": np.zeros(240)}, ProtocolError, "3 folds of 1 speakers"),
+        ({"groups": np.zeros(240)}, ProtocolError, "3 folds of 1 speaker; give 2 speakers or more"),
         ({"groups": np.zeros(239)}, ValueError, "have 240, 240 and 239 rows; need a label and"),
     ],
 )

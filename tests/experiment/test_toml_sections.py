@@ -146,7 +146,7 @@ def test_a_table_becomes_a_section():
         ({"inner": 3}, r"r.toml: inner is 3; allowed: a table \[inner\]"),
         ({"inner": {"name": 3}}, "inner: name is 3; allowed: str"),
         ({"inner": {"name": "a", "size": [1]}}, "inner: unknown key 'size'; known: sizes, "),
-        ({"inner": {"name": "a", "sizes": 1}}, "sizes is 1; allowed: tuple"),
+        ({"inner": {"name": "a", "sizes": 1}}, r"sizes is 1; allowed: a list, as in \[1\]"),
         ({"inner": {"name": "a", "sizes": [1.5]}}, "sizes is 1.5; allowed: int"),
         ({"inner": {"name": "a", "parts": {"x": "y"}}}, "parts is 'y'; allowed: float"),
         ({"inner": {"name": "a"}, "limit": "no"}, "limit is 'no'; allowed: int"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serein.cli.show import add_row, echo, make_table, print_json, print_table
+from serein.errors import counted
 
 if TYPE_CHECKING:
     from serein.evaluation.report.side_by_side import SideBySide
@@ -72,8 +73,9 @@ def _show(table: SideBySide) -> None:
     print_table(grid)
     least = [(row.test.least_p, row.test.speakers) for row in table.rows if row.test]
     for p, speakers in sorted(set(least)):
-        echo(f"with {speakers} speakers no p is below {p:.2g}")
+        echo(f"with {counted(speakers, 'speaker')} no p is below {p:.2g}")
     for row in table.rows:
-        echo(f"{row.name}: {row.protocol}; {row.clips} clips, {row.speakers} speakers")
+        size = f"{counted(row.clips, 'clip')}, {counted(row.speakers, 'speaker')}"
+        echo(f"{row.name}: {row.protocol}; {size}")
         for word, sentence in row.warnings.items():
             echo(f"  {word}: {sentence}")

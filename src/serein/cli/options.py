@@ -15,7 +15,7 @@ from serein.cli.progress import progress_bar
 from serein.cli.show import echo
 from serein.defaults import DEFAULT_LIMITS, UNSURE_RANGE, Range
 from serein.engine import check_jobs
-from serein.errors import AudioError, RecipeError, SettingError
+from serein.errors import AudioError, RecipeError, SettingError, counted
 from serein.language import Language
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def prepared_recipe(
         progress_bar=progress_bar,
     )
     if prepared.skipped:
-        echo(f"serein: {len(prepared.skipped)} recordings left out:", err=True)
+        echo(f"serein: {counted(len(prepared.skipped), 'recording')} left out:", err=True)
     for reason in prepared.skipped.values():
         echo(f"  {reason}", err=True)
     for sentence in prepared.duplicates_told:

@@ -10,7 +10,7 @@ import typer
 from serein.cli.options import BundleName, Threads
 from serein.cli.show import echo
 from serein.defaults import DEFAULT_MODEL
-from serein.errors import BadFilesError, CorpusError, SereinError
+from serein.errors import BadFilesError, CorpusError, SereinError, counted
 
 
 def personalise(
@@ -46,7 +46,8 @@ def personalise(
         licence=licence,
         threads=threads,
     )
-    echo(f"written: {folder}, from {len(kept)} recordings of {len(kept.emotions)} labels")
+    sizes = f"{counted(len(kept), 'recording')} of {counted(len(kept.emotions), 'label')}"
+    echo(f"written: {folder}, from {sizes}")
     if len(kept) < len(table):
         left_out = duplicates_words(len(table) - len(kept), same="label")
         echo(f"serein: left out: {left_out}", err=True)

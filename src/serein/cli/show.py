@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from serein.errors import SereinError
+from serein.errors import SereinError, counted
 from serein.language import Language, error_text, translated
 from serein.untrusted import printable
 
@@ -207,7 +207,7 @@ def _scores(name: str, scores: dict[str, Any]) -> str:
         f"{name:16} UAR {scores['uar']:.4f} ({interval_words(scores['uar_interval_95'])})   "
         f"accuracy {scores['accuracy']:.4f}   "
         f"ECE {scores['expected_calibration_error']:.3f}   "
-        f"{scores['clips']} clips, {scores['speakers']} speakers"
+        f"{counted(scores['clips'], 'clip')}, {counted(scores['speakers'], 'speaker')}"
     )
 
 

@@ -27,6 +27,7 @@ __all__ = ["Corpus", "Utterance"]
 
 _NEEDED_COLUMNS = ("file", "emotion", "speaker")
 _KNOWN_COLUMNS = ("gender", "intensity", "text", "language", "corpus", "start", "end")
+_MAX_HEADER = 500  # characters that an error shows
 _TOLD = 10  # missing files that an error names
 _HOW_TO_SAY_WHERE = ": give their folder (--data or FOLDER; in Python audio_root)"
 _WHY_NEEDED = {"speaker": ": name each person, so that none is on both sides of a split"}
@@ -467,7 +468,9 @@ def csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str,
             if header.count(column) > 1:
                 raise CorpusError(f"{path} has the column {column!r} twice: keep one of them")
         if missing := [column for column in needed if column not in header]:
-            raise CorpusError(f"{path} has no column {missing[0]!r}; it has: {', '.join(header)}")
+            names = ", ".join(header)
+            there = names if len(names) <= _MAX_HEADER else f"{names[:_MAX_HEADER]} …"
+            raise CorpusError(f"{path} has no column {missing[0]!r}; it has: {there}")
         for row in reader:
             if None in row:
                 raise CorpusError(
@@ -491,6 +494,8 @@ def _csv_text(path: Path, needed: Sequence[str]) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    if "\0" in text:
+        raise CorpusError(f"{path} is no text, but binary: save it as a CSV table in UTF-8")
     if not text.strip():
         raise CorpusError(f"{path} is empty: it needs a header, {','.join(needed)}")
     return text

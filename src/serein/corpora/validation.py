@@ -17,7 +17,7 @@ from unicodedata import normalize
 
 from serein.corpora.spec import CorpusSpec, Utterance
 from serein.emotions import EMOTIONS, in_order, near_emotion
-from serein.errors import CorpusError
+from serein.errors import CorpusError, counted
 from serein.recordings import other_content
 from serein.untrusted import printable
 
@@ -102,9 +102,9 @@ class Validation:
 
     def summary(self) -> str:
         """Return a text with the size, the verdict and all problems."""
-        size = f"{self.n_utterances} utterances, {self.n_speakers} speakers"
+        size = f"{counted(self.n_utterances, 'utterance')}, {counted(self.n_speakers, 'speaker')}"
         verdict = "ok" if self.ok else "not ok"
-        lines = [f"{self.corpus}: {size}, {self.n_emotions} emotions: {verdict}"]
+        lines = [f"{self.corpus}: {size}, {counted(self.n_emotions, 'emotion')}: {verdict}"]
         lines += [f"  error: {sentence}" for sentence in self.errors()]
         lines += [f"  warning: {sentence}" for sentence in self.warnings()]
         if self.spec and self.spec.whole:
@@ -130,7 +130,7 @@ class Validation:
                 found.append(f"{count} than the {release} {self.spec.total} files: {each}")
         if self.spec.speakers not in (0, self.n_speakers):
             where = "officially" if self.spec.whole is None else "in the part"
-            found.append(f"{self.n_speakers} speakers, {where} {self.spec.speakers}")
+            found.append(f"{counted(self.n_speakers, 'speaker')}, {where} {self.spec.speakers}")
         return found
 
 
@@ -263,7 +263,7 @@ def _group(rows: Sequence[Utterance]) -> str:
 
 
 def _count(things: Sequence[object], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+    return counted(len(things), noun)
 
 
 def _names(paths: Iterable[Path]) -> str:

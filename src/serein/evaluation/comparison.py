@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serein.errors import ProtocolError, SettingError, unknown_name
+from serein.errors import ProtocolError, SettingError, counted, unknown_name
 from serein.evaluation.intervals import (
     Interval,
     expanded_percentile,
@@ -193,8 +193,8 @@ def _order(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> list[
     if missing or len(first) != len(second):
         unpaired = missing or sorted(set(second) - set(first))
         raise ProtocolError(
-            f"{len(unpaired)} clips are in one result only, {unpaired[0][1]} for one; a paired "
-            "test needs both systems evaluated on the same recordings"
+            f"{counted(len(unpaired), 'clip')} in one result only, {unpaired[0][1]} for one; a "
+            "paired test needs both systems evaluated on the same recordings"
         )
     return [place[key] for key in first]
 

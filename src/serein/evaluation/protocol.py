@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
-from serein.errors import ProtocolError, unknown_name
+from serein.errors import ProtocolError, counted, unknown_name
 
 Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 Strings = npt.NDArray[np.str_]
@@ -132,7 +132,8 @@ def speaker_k_fold(
     """
     count = len(set(speakers))
     if folds < 2 or count < folds:
-        raise ProtocolError(f"{folds} folds of {count} speakers; allowed: 2 to {count} folds")
+        allowed = f"allowed: 2 to {count} folds" if count > 1 else "give 2 speakers or more"
+        raise ProtocolError(f"{folds} folds of {counted(count, 'speaker')}; {allowed}")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
     found = _split(splitter, strata, np.asarray(speakers))
     if not all(len(test) for _, test in found):

@@ -29,6 +29,7 @@ from serein.errors import (
     RecipeError,
     SereinError,
     SettingError,
+    counted,
     renamed,
 )
 from serein.evaluation.cross_validation import Augmented
@@ -181,7 +182,7 @@ class Prepared:
         lost = Counter((clip.corpus, clip.emotion) for clip in clips)
         why = {True: "left out by the recipe", False: "the other side of the split has none"}
         lines = [
-            f"{count} clips of {emotion} in {corpus}: {why[emotion in named]}"
+            f"{counted(count, 'clip')} of {emotion} in {corpus}: {why[emotion in named]}"
             for (corpus, emotion), count in sorted(lost.items())
         ]
         lines += self.duplicates_told

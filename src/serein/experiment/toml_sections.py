@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -73,7 +74,17 @@ def value_of(hint: Any, value: Any, place: str) -> Any:
         return float(value)
     if origin is None and type(value) is hint:
         return value
-    raise RecipeError(f"{place} is {value!r}; allowed: {getattr(origin or hint, '__name__', hint)}")
+    raise RecipeError(f"{place} is {value!r}; allowed: {_allowed(origin or hint, value)}")
+
+
+def _allowed(kind: Any, value: Any) -> str:
+    """Name what TOML calls a type, a list with an example."""
+    if kind is tuple:
+        example = json.dumps(value) if isinstance(value, (str, int, float)) else ""
+        return f"a list, as in [{example}]"
+    if kind is dict:
+        return "a table, as in { name = value }"
+    return getattr(kind, "__name__", str(kind))
 
 
 def plain(value: Any) -> Any:
