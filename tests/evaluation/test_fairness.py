@@ -156,7 +156,7 @@ def test_clips_without_the_information_are_left_out_and_said() -> None:
     gender = np.where(some.speakers == "s00", "", some.about["gender"])
     found = fairness(replace(some, about={"gender": gender}))
     assert [group.speakers for group in found.groups] == [11, 12]
-    assert found.notes[0] == "28 clips whose gender is not known are left out"
+    assert found.notes[0] == "left out: 28 clips whose gender is not known"
     alike = fairness(replace(some, about={"gender": np.full(gender.size, "female")}))
     assert alike.notes == ("of every clip the gender is female: there is nothing to compare",)
 

@@ -30,8 +30,10 @@ def personalise(
     from serein.corpora import Corpus, Utterance
     from serein.corpora.corpus import read_labels
     from serein.corpora.same_sound import duplicates_words, same_sound, without_duplicates
+    from serein.inference.bundle import check_bundle_folder
     from serein.inference.personalise import personalise as write_personalised
 
+    check_bundle_folder(out)
     rows = tuple(Utterance(file, "", "", label) for file, label in read_labels(labels).items())
     table = Corpus(labels.stem, rows)
     try:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from serein.errors import check_name
+from serein.errors import check_name, counted
 from serein.evaluation.comparison import holm
 from serein.evaluation.metrics import (
     Floats,
@@ -236,7 +236,7 @@ def _notes(
     by: str, unit: str, names: npt.NDArray[Any], tested: npt.NDArray[np.intp], unknown: int
 ) -> tuple[str, ...]:
     """Say what was left out, and how p was corrected."""
-    notes = [f"{unknown} clips whose {by} is not known are left out"] if unknown else []
+    notes = [f"left out: {counted(unknown, 'clip')} whose {by} is not known"] if unknown else []
     small = len(names) - tested.size
     if len(names) < 2:
         found = f"of every clip the {by} is {names[0]}" if len(names) else f"no {by} is known"
