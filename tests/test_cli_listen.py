@@ -191,6 +191,14 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert len(events_of(done.stdout)) == 1
 
 
+def test_channels_that_differ_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "call.wav"
+    soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, (16_000, 2)), 16_000)
+    done = run("--file", file, "--json")
+    assert "call.wav: the 2 channels differ, and are averaged" in done.stderr
+    assert "differ" not in done.stdout
+
+
 def test_wrong_usage_is_status_2() -> None:
     assert "no such file" in run("--file", "gone.wav", status=2).stderr
     assert "hop" in run("--file", VOICE, "--hop", "3", status=2).stderr

@@ -243,14 +243,16 @@ def test_it_must_be_open(sound: Sound) -> None:
     ],
 )
 def test_an_unknown_microphone(sound: Sound, device: str | int, words: str) -> None:
-    with pytest.raises(AudioError, match=words):
+    with pytest.raises(AudioError, match=words) as unknown:
         Microphone(device)
+    assert unknown.value.to_try == "serein listen --devices"
 
 
 def test_no_microphone_at_all(sound: Sound) -> None:
     sound.devices = sound.devices[:1]
-    with pytest.raises(AudioError, match="no microphone: plug one in, or permit"):
+    with pytest.raises(AudioError, match="no microphone: plug one in, or permit") as none:
         Microphone()
+    assert none.value.to_try == "serein listen --file RECORDING"
 
 
 def test_a_busy_microphone(sound: Sound) -> None:

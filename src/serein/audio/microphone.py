@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from serein.audio.read import RATE_HZ, Signal, read_audio
+from serein.audio.read import RATE_HZ, Signal, read_sound
 from serein.audio.source import name_of
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import AudioError, MissingExtraError, check_range, reason_of
@@ -26,7 +26,8 @@ MAX_QUEUE_S = 30.0  # sound that waits to be taken; beyond it, new sound is lost
 MAX_GAP_S = 60.0  # a longer gap, such as a suspended computer's, is not filled with silence
 STALL_S = 5.0
 POLL_S = 0.2  # how soon a stop is noticed where no sound comes
-LIST_THEM = "`serein listen --devices` lists the microphones"
+DEVICES, FROM_FILE = "serein listen --devices", "serein listen --file RECORDING"
+LIST_THEM = f"`{DEVICES}` lists the microphones"
 NO_MICROPHONE = "no microphone: plug one in, or permit programs to use it in the system's settings"
 
 
@@ -120,7 +121,8 @@ class Microphone:
             self._close()
             raise AudioError(
                 f"the microphone {self.name!r} cannot be opened ({reason_of(cause)}): close "
-                f"programs that use it, or take another: {LIST_THEM}"
+                f"programs that use it, or take another: {LIST_THEM}",
+                to_try=DEVICES,
             ) from cause
         return self
 
@@ -155,7 +157,8 @@ class Microphone:
                 if not self._stream.active or polls * POLL_S > STALL_S:
                     raise AudioError(
                         f"the microphone {self.name!r} gives no more sound: see that it is plugged "
-                        "in and start again"
+                        "in and start again",
+                        to_try=DEVICES,
                     ) from None
         return None
 
@@ -197,9 +200,10 @@ class Microphone:
             return self._sound.query_devices(self._device, "input")
         except (self._sound.PortAudioError, ValueError) as cause:
             if not input_devices():
-                raise AudioError(NO_MICROPHONE) from cause
+                raise AudioError(NO_MICROPHONE, to_try=FROM_FILE) from cause
             named = "" if self._device is None else f" {self._device!r}"
-            raise AudioError(f"no microphone{named} ({reason_of(cause)}): {LIST_THEM}") from cause
+            why = f"no microphone{named} ({reason_of(cause)}): {LIST_THEM}"
+            raise AudioError(why, to_try=DEVICES) from cause
 
     def _layout(self, found: Any) -> tuple[int, int]:
         """Choose sampling rate and channels: 16 kHz mono, or what the device offers."""
@@ -252,6 +256,8 @@ class Playback:
     `chunk_s`: length of a chunk in seconds, 0.01 to 1.
     `realtime`: whether each chunk comes at the time at which a microphone would give it.
     `limits`: what is accepted as a recording.
+
+    `notice`: what is to be known of its channels, which are averaged; None for nothing.
     """
 
     losses, lost_s = 0, 0.0  # as `Microphone` has them; a file loses nothing
@@ -268,7 +274,8 @@ class Playback:
         self.name = name_of(file)
         self.rate = RATE_HZ
         self.behind_s = 0.0
-        self._signal = read_audio(file, limits=limits)
+        sound = read_sound(file, limits=limits)
+        self.notice, self._signal = sound.notice, sound.signals[0]
         self._chunk = round(chunk_s * RATE_HZ)
         self._realtime = realtime
         self._stopped = False

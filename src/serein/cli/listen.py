@@ -38,7 +38,7 @@ from serein.defaults import (
     WINDOW_RANGE_S,
 )
 from serein.errors import AudioError
-from serein.language import NOTICE, Language, translated
+from serein.language import NOTICE, Language, error_text, translated
 from serein.untrusted import printable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def listen(
 
     if devices:
         return _list_devices(as_json=as_json)
-    source = _source(file, device, realtime=realtime)
+    source = _source(file, device, lang, realtime=realtime)
     recognizer = load(
         model,
         threads=threads,
@@ -139,7 +139,10 @@ def _chunks(source: SoundSource, seconds: float | None) -> Iterator[Signal]:
             return
 
 
-def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSource:
+def _source(
+    file: Path | None, device: str | None, lang: Language, *, realtime: bool
+) -> SoundSource:
+    """Open the microphone, or a file in its place, and say what is to be known of its channels."""
     if file is None:
         if realtime:
             raise typer.BadParameter("--realtime paces a --file: name one; a microphone is live")
@@ -150,7 +153,10 @@ def _source(file: Path | None, device: str | None, *, realtime: bool) -> SoundSo
         raise typer.BadParameter("--file and --device came: give one of them")
     from serein.audio.microphone import Playback
 
-    return Playback(source_of(file), realtime=realtime)
+    playback = Playback(source_of(file), realtime=realtime)
+    if playback.notice:
+        echo(f"serein: {error_text(f'{playback.name}: {playback.notice}', lang)}", err=True)
+    return playback
 
 
 def _view(
