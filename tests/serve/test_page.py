@@ -231,6 +231,15 @@ def test_a_narrow_page_says_why_a_file_failed(browser: Any, service: Any, tmp_pa
         row = page.locator("#list .job:nth-child(2)").bounding_box()
         assert why["height"] > 60
         assert row["y"] == pytest.approx(why["y"] + why["height"], abs=1)
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(300)
+            row, whole = (
+                page.locator(one).bounding_box()["height"] for one in ("#list .failed", "#list")
+            )
+            assert whole == pytest.approx(row + 44, abs=1)
+                inside + 44, abs=1
+            )
         for part in ("#list .failed .col-progress", "#heads .col-confidence"):
             scrolled, seen = page.eval_on_selector(part, "(e) => [e.scrollWidth, e.clientWidth]")
             assert scrolled <= seen, part

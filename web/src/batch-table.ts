@@ -51,6 +51,12 @@ export class BatchTable {
     });
     this.virtual._didMount();
     this.virtual._willUpdate();
+    let width = 0;
+    new ResizeObserver(() => {
+      if (this.scroller.clientWidth === width) return;
+      width = this.scroller.clientWidth;
+      this.virtual.measure(); // lines break elsewhere
+    }).observe(this.scroller);
     this.list.addEventListener("keydown", (event) => this.onKey(event));
   }
 
@@ -144,7 +150,7 @@ export class BatchTable {
     for (const row of rows) this.fit(...row);
   }
 
-  /** Give a row the height that it takes: on a narrow screen, why a recording failed has lines. */
+  /** Give a row the height that it takes: why a recording failed may have several lines. */
   private fit(index: number, row: HTMLElement, job: Job): void {
     const height = job.state.kind === "failed" ? row.offsetHeight : ROW_PX;
     if (index >= 0 && this.jobs[index] === job) this.virtual.resizeItem(index, height || ROW_PX);

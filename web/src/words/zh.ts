@@ -317,7 +317,7 @@ export const zh: Words = {
   error_too_long: "超过服务端允许的时长，请切分后重试。",
   error_unsupported_type: "服务端不支持这种音频格式，请转换为 WAV 或 FLAC 后重试。",
   error_unsupported_format: "服务端和浏览器都不支持这种格式，请转换为 WAV 或 FLAC 后重试。",
-  error_unreadable: "无法作为音频读取，请转换为 WAV 或 FLAC 后重试。",
+  error_unreadable: "无法作为音频读取：文件可能损坏或不完整，请重新复制或录制。",
   error_decoder_failed: "读取这个文件占用的内存或时间过多，请转换为 WAV 或 FLAC 后重试。",
   error_invalid: "服务端不接受这些设置。",
   error_too_many: "请求过多。",
