@@ -238,8 +238,6 @@ def test_a_narrow_page_says_why_a_file_failed(browser: Any, service: Any, tmp_pa
                 page.locator(one).bounding_box()["height"] for one in ("#list .failed", "#list")
             )
             assert whole == pytest.approx(row + 44, abs=1)
-                inside + 44, abs=1
-            )
         for part in ("#list .failed .col-progress", "#heads .col-confidence"):
             scrolled, seen = page.eval_on_selector(part, "(e) => [e.scrollWidth, e.clientWidth]")
             assert scrolled <= seen, part
