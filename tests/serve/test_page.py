@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from itertools import groupby
@@ -205,6 +206,34 @@ def test_what_only_the_browser_can_read_is_converted(browser: Any, service: Any)
         expected = serein.load().predict(str(FAST), window_s=2.0, hop_s=0.5)
         assert visitor.text("#prediction-emotion").casefold() == expected.likeliest
         assert sum("/v1/predict" in asked for asked in visitor.asked) == 2
+        visitor.ignore_complaints("422")
+
+
+WEBM = """async () => {
+  const context = new AudioContext(), to = context.createMediaStreamDestination();
+  const tone = context.createOscillator();
+  tone.connect(to);
+  tone.start();
+  const recorder = new MediaRecorder(to.stream, { mimeType: "audio/webm" });
+  const part = new Promise((done) => (recorder.ondataavailable = ({ data }) => done(data)));
+  recorder.start();
+  setTimeout(() => recorder.stop(), 1500);
+  return [...new Uint8Array(await (await part).arrayBuffer())];
+}"""
+
+
+def test_webm_without_the_extra_is_converted(browser: Any, start: Any, tmp_path: Path) -> None:
+    (tmp_path / "av.py").write_text("raise ImportError")
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    with (
+        start("--requests-per-minute", "0", PYTHONPATH=paths) as bare,
+        visiting(browser, bare.url) as visitor,
+    ):
+        visitor.page.click("#drop")  # a browser starts sound after a gesture
+        recorded = bytes(visitor.page.evaluate(WEBM))
+        visitor.give({"name": "a.webm", "mimeType": "audio/webm", "buffer": recorded})
+        visitor.wait_opened("a.webm")
+        assert visitor.page.is_visible("#opened-converted")
         visitor.ignore_complaints("422")
 
 

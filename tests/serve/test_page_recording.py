@@ -167,6 +167,9 @@ def test_channels_and_speakers_are_lanes_with_who_spoke_how_long_and_how(
             assert (lane.likeliest or "") in text
         visitor.page.click("#lanes button:text-is('right')")
         assert visitor.page.get_attribute("#lanes button:focus", "aria-pressed") == "true"
+        visitor.page.check("#review-segment")
+        visitor.page.click("#review-emotions button[value=fear]")
+        assert visitor.text("#review-corrected li").endswith(", right: fear")
         assert visitor.text("#prediction-lead").startswith("right: ")
         assert visitor.text("#prediction-emotion").casefold() == expected.lanes[1].likeliest
         rows = visitor.page.locator("#segments tbody tr").all_inner_texts()
