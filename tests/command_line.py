@@ -23,7 +23,7 @@ class Done:
 
 def run(*arguments: str | Path, status: int = 0) -> Done:
     """Run `serein` in this process, which has imported everything already."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     argv = mock.patch.object(sys, "argv", ["serein", *map(str, arguments)])
     with argv, redirect_stdout(out), redirect_stderr(err):
         try:
@@ -31,8 +31,9 @@ def run(*arguments: str | Path, status: int = 0) -> Done:
             code = 0
         except SystemExit as end:
             code = end.code or 0
-    assert code == status, err.getvalue()
-    return Done(out.getvalue(), err.getvalue())
+    said = Done(*(stream.buffer.getvalue().decode() for stream in (out, err)))
+    assert code == status, said.stderr
+    return said
 
 
 def run_process(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:

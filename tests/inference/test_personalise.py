@@ -149,7 +149,7 @@ def test_multimodal_recognizers_learn_too(pitched: Path, clips: Path) -> None:
         (["anger", "anger", "angry"], SettingError, "of anger: to learn, recordings of at least 2"),
         (["anger", "sadness"], SettingError, "3 recordings and 2 emotions"),
         (["anger", "unsure", "sadness"], SettingError, "'unsure', which serein itself says"),
-        (["anger", "a,b", "sadness"], SettingError, "another name"),
+        (["anger", "a,b", "sadness"], SettingError, "no name holds a comma"),
         (["anger", "x\x1b[2J", "sadness"], SettingError, "a label is 'x"),
     ],
 )
