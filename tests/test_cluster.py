@@ -168,8 +168,9 @@ def test_recordings_in_an_object_store(
             assert row | {"file": ""} == local | {"file": ""}
         else:
             assert f"{BUCKET}/calls/005b.wav: cannot be decoded" in row["error"]
-    gone = answers(f"{BUCKET}/nothing", tmp_path / "none.jsonl", "--jobs", "1")
-    assert gone == []
+    gone = start(f"{BUCKET}/nothing", tmp_path / "none.jsonl", "--jobs", "1")
+    assert "no recording there" in gone.communicate(timeout=DEADLINE_S)[1]
+    assert not (tmp_path / "none.jsonl").exists()
     s3.rm(f"{BUCKET}/calls", recursive=True)
 
 
