@@ -24,7 +24,7 @@ def main(environment: str) -> None:
         sys.exit(f"the core install holds {names & HEAVY or ''} and {size:.0f} MB; most: {MOST_MB}")
     check_names_the_extra("train", ["evaluate", "recipes/emodb.toml"])
     check_names_the_extra("train", ["export", "multi", "--int8", "--out", "x"])
-    check_names_the_extra("sound", ["features", "samples", "--out", "x.parquet"])
+    check_names_the_extra("scale", ["features", "samples", "--out", "x.parquet"])
     check_names_the_extra("sound", ["plot", "samples/silence.flac", "--out", "x.png"])
     check_names_the_extra("sound", ["explain", "samples/espeak-german.flac"])
     check_names_the_extra("sound", ["stress", "multi", "--data", "samples"])
