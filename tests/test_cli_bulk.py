@@ -211,6 +211,7 @@ def test_ctrl_c_says_what_is_kept(folder: Path, tmp_path: Path) -> None:
     work = subprocess.Popen([*command, tmp_path / "table.csv"], stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob(".table.csv.journal")):
         time.sleep(0.05)
+    time.sleep(0.5)  # the journal is open by then
     work.send_signal(signal.SIGINT)
     said = work.communicate(timeout=60)[1]
     assert work.returncode == 130
