@@ -180,7 +180,7 @@ def test_a_name_that_is_not_text(tmp_path: Path) -> None:
 def test_a_recording_over_the_limit() -> None:
     done = run("predict", VOICE, "--max-seconds", "1", status=1)
     assert "longer than 1 s" in done.stderr
-    assert "or raise --max-seconds" in done.stderr
+    assert "(--max-seconds of predict)" in done.stderr
     assert "-segment_time 1 part" in done.stderr
 
 

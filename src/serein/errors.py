@@ -76,6 +76,10 @@ class AudioError(SereinError, ValueError):
     to_try = "ffmpeg -i RECORDING -ac 1 -ar 16000 recording.wav"
 
 
+LONGER = ", or raise max_s in the limits (--max-seconds of predict)"
+"""The end of what is said of a recording that is too long."""
+
+
 def in_pieces(max_s: float) -> str:
     """Return the command that cuts a recording into pieces, none longer than is read."""
     return f"ffmpeg -i RECORDING -f segment -segment_time {min(600, max_s):g} part-%03d.wav"

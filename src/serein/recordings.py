@@ -103,6 +103,12 @@ def is_url(entry: str) -> bool:
     return URL.match(entry) is not None
 
 
+def no_such_file(name: str) -> AudioError:
+    """Return the error of a path at which nothing is."""
+    why = f"{name}: there is no such file; check the path"
+    return AudioError(why, to_try=f"ls {shlex.quote(str(Path(name).parent))}")
+
+
 def list_recordings(entry: str | Path) -> Listing:
     """List the recordings of a folder, and what is not read; a file is a list of itself."""
     if not str(entry):

@@ -29,6 +29,7 @@ from serein.audio.read import Signal, check_layout, collect
 from serein.audio.source import RETRY, Source, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
 from serein.errors import (
+    LONGER,
     AudioError,
     FormatError,
     MissingExtraError,
@@ -273,7 +274,7 @@ def _check_duration(video: OpenVideo, limits: Limits) -> None:
     if video.duration_s > limits.max_s + TOLERANCE_S:
         raise VideoError(
             f"{video.name}: lasts {video.duration_s:.1f} s; at most {limits.max_s:g} s are read: "
-            "cut it into pieces, or raise max_s in the limits",
+            f"cut it into pieces{LONGER}",
             to_try=in_pieces(limits.max_s),
         )
 

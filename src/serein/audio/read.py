@@ -30,7 +30,7 @@ from serein.audio.container import (
 )
 from serein.audio.source import RETRY, Source, name_of, opened
 from serein.defaults import DEFAULT_LIMITS, Limits
-from serein.errors import AudioError, FormatError, TooLongError, in_pieces, reason_of
+from serein.errors import LONGER, AudioError, FormatError, TooLongError, in_pieces, reason_of
 
 Signal = npt.NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any]
@@ -469,7 +469,7 @@ def _peak(samples: npt.NDArray[Any], name: str) -> float:
 def _too_long(name: str, limits: Limits) -> TooLongError:
     return TooLongError(
         f"{name}: lasts longer than {_seconds(limits.max_s)}, the most that is read; "
-        "cut it into pieces, or raise max_s in the limits",
+        f"cut it into pieces{LONGER}",
         to_try=in_pieces(limits.max_s),
     )
 

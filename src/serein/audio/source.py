@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from serein.errors import AudioError, look_at, reason_of
+from serein.recordings import no_such_file
 
 RETRY = "copy or record it again"
 
@@ -195,8 +196,7 @@ def _open_path(name: str) -> BinaryIO:
         if stat.S_ISREG(mode):
             return Path(name).open("rb")
     except FileNotFoundError as cause:
-        why = f"{name}: there is no such file; check the path"
-        raise AudioError(why, to_try=f"ls {shlex.quote(str(Path(name).parent))}") from cause
+        raise no_such_file(name) from cause
     except PermissionError as cause:
         raise AudioError(
             f"{name}: may not be read; give yourself the right to read it",

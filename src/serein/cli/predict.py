@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -470,7 +469,7 @@ def _told(rows: Iterable[Mapping[str, Any]], lang: Language) -> Iterator[Mapping
 def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str, Any]], bool]:
     """List all recordings, each once, and rows of what is not read; print what is wrong."""
     from serein.bulk.object_store import list_objects
-    from serein.recordings import is_url, list_recordings
+    from serein.recordings import is_url, list_recordings, no_such_file
 
     found: dict[str, None] = {}
     not_read: dict[str, dict[str, Any]] = {}
@@ -481,8 +480,7 @@ def _listed(inputs: list[str], lang: Language) -> tuple[list[str], list[dict[str
                 found |= dict.fromkeys(list_objects(entry))
                 continue
             if entry not in {"", "-"} and not os.path.lexists(entry):
-                why = f"{entry}: there is no such file; check the path"
-                raise AudioError(why, to_try=f"ls {shlex.quote(str(Path(entry).parent))}")
+                raise no_such_file(entry)
             listing = list_recordings(entry)
         except SereinError as error:
             failed = True

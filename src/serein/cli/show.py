@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TRIALS_SHOWN = 10
 PICTURES = (".png", ".svg", ".pdf")
-LIMIT = "max_s in the limits", "--max-seconds"  # in Python, and as an option of predict
 TO_TRY: dict[str, Language] = {}  # of the errors printed so far
 
 
@@ -43,11 +42,10 @@ def print_error(
     file: str, error: SereinError, *, as_json: bool, lang: Language = Language.en
 ) -> None:
     """Print why an input failed: among the predictions as JSON, or on standard error."""
-    said = str(error).replace(*LIMIT) if sys.argv[1:2] == ["predict"] else str(error)
     if as_json:
-        print_json({"file": file, "error": said})
+        print_json({"file": file, "error": str(error)})
     else:
-        echo(f"serein: {error_text(said, lang)}", err=True)
+        echo(f"serein: {error_text(error, lang)}", err=True)
         TO_TRY[error.to_try] = lang
 
 

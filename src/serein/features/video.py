@@ -27,7 +27,7 @@ from serein.audio.media import (
     picture_streams,
 )
 from serein.audio.source import RETRY, opened
-from serein.errors import VideoError, in_pieces
+from serein.errors import LONGER, VideoError, in_pieces
 
 Picture = npt.NDArray[np.uint8]
 Timed = tuple[float, Picture]
@@ -146,7 +146,7 @@ def _check_size(name: str, picture: Any, limits: VideoLimits) -> None:
 def _too_long(name: str, limits: VideoLimits) -> VideoError:
     return VideoError(
         f"{name}: lasts longer than {limits.max_s:g} s, the most that is read; cut it into "
-        "pieces, or raise max_s in the limits",
+        f"pieces{LONGER}",
         to_try=in_pieces(limits.max_s),
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from serein.audio.channels import Sound, Taken
 from serein.audio.read import RATE_HZ
-from serein.errors import ServiceError
+from serein.errors import LONGER, ServiceError
 from serein.serve.decoder_process import (
     CANCELLED,
     DIFFER,
@@ -53,7 +53,6 @@ ENVIRONMENT = (  # what a decoder gets of the service's, beside one thread for a
 MESSAGE_BYTES = 64 * 1024
 NO_TIME = "takes longer to decode than the service allows"
 BROKE = "broke the decoder"
-SERVER_ADVICE = ", or raise max_s in the limits"  # not for clients
 CODES = {INVALID: "unreadable", UNREAD: "unsupported_format", TOO_LONG: "too_long"}
 logger = logging.getLogger("serein.serve")
 
@@ -140,7 +139,7 @@ class DecoderPool:
             self._metrics.decoded.inc(sound.signals[0].size / RATE_HZ)
             return sound
         reason = payload.decode("utf-8", "replace").removeprefix("<bytes>: ")
-        reason = reason.removesuffix(SERVER_ADVICE)
+        reason = reason.removesuffix(LONGER)  # not for clients
         if kind in CODES:
             raise RequestError(CODES[kind], f"the file {reason}")
         self._failed("limits")

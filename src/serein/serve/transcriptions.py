@@ -32,14 +32,6 @@ from serein.serve.uploads import Body
 
 RESPONSES = ("json", "verbose_json", "text")
 ENGLISH = ("", "en", "eng", "english")
-ISO_639_1 = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da "
-    "de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy "
-    "hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg "
-    "li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or "
-    "os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta "
-    "te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
-)
 TRUE = ("true", "1", "yes", "on")
 DEFAULT = "whisper-1"  # what OpenAI's clients ask for: the default model here
 UNKNOWN = {"seek": 0, "tokens": [], "temperature": 0.0} | dict.fromkeys(
@@ -114,7 +106,7 @@ class Asked:
 def _language(given: str) -> str:
     """Return the primary subtag of a language's tag, such as en of en-US."""
     primary, *rest = re.split("[-_]", given.strip().lower())
-    known = primary in (*ISO_639_1.split(), "english") or re.fullmatch("[a-z]{3}", primary)
+    known = primary == "english" or re.fullmatch("[a-z]{2,3}", primary)
     if not known or not all(re.fullmatch("[a-z0-9]{1,8}", one) for one in rest):
         raise RequestError(
             "invalid", f"language is {given[:40]!r}; need a code of ISO 639, such as en or en-US"
